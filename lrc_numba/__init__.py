@@ -1,0 +1,29 @@
+"""Long-range convolution of point clouds in NumPy and Numba, with every derivative written by hand."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from .convolution import Gradient, LRCPlan, lrc_convolve
+from .kernels import ExponentialKernel, Gaussian, InversePower, RadialSpline, SumOfGaussians, Yukawa
+from .multipliers import ChannelMatrix, Multiplier, Product, Sum, Table
+
+try:
+    __version__ = version("lrc_numba")
+except PackageNotFoundError:  # used from a source tree that is not installed
+    __version__ = "0.0.0"
+
+__all__ = [
+    "ChannelMatrix",
+    "ExponentialKernel",
+    "Gaussian",
+    "Gradient",
+    "InversePower",
+    "LRCPlan",
+    "Multiplier",
+    "Product",
+    "RadialSpline",
+    "Sum",
+    "SumOfGaussians",
+    "Table",
+    "Yukawa",
+    "lrc_convolve",
+]

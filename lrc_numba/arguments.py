@@ -1,0 +1,99 @@
+"""Checks of what a user passes in. Each message names the argument, what came and what was expected."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+
+__all__ = ["as_array", "as_choice", "as_dtype", "as_modes", "as_points", "as_positive", "as_threads", "common_dtype"]
+
+REAL = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def as_array(name: str, value, dtype: np.dtype) -> np.ndarray:
+    """``value`` as a C-contiguous, native, finite array of ``dtype``, copied only where it must be.
+
+    Integers and Python lists are converted. An array of another floating-point type is refused: silently losing or
+    inventing digits is worse.
+    """
+    given = np.asarray(value)
+    kind, plain = given.dtype.kind, given.dtype.newbyteorder("=")
+    if kind not in "iuf" or (kind == "f" and plain != dtype and hasattr(value, "dtype")):
+        raise TypeError(f"{name}: expected {dtype.name} (the dtype of the plan) or integers, got {given.dtype}")
+    array = np.require(given, dtype, ["C", "A", "W"])
+    # A sum is finite unless a term is not; only an overflow of the sum itself needs the slow look.
+    with np.errstate(over="ignore", invalid="ignore"):
+        fine = bool(np.isfinite(array.sum()))
+    if not fine and not (finite := np.isfinite(array)).all():
+        first = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(f"{name}: expected finite numbers, got {array[first]} at index {first}")
+    return array
+
+
+def common_dtype(**arrays) -> np.dtype:
+    """float32 if every array that has a floating dtype has float32, else float64; a mixture is a TypeError."""
+    found = {name: a.dtype for name, a in arrays.items() if getattr(getattr(a, "dtype", None), "kind", "") == "f"}
+    kinds = {d.newbyteorder("=") for d in found.values()}
+    if len(kinds) > 1:
+        raise TypeError(f"expected one floating-point dtype, got {', '.join(f'{n}: {d}' for n, d in found.items())}")
+    return as_dtype(kinds.pop()) if kinds else np.dtype(np.float64)
+
+
+def as_dtype(dtype) -> np.dtype:
+    """float32 or float64."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype: expected float32 or float64, got {dtype!r}") from None
+    if found not in REAL:
+        raise TypeError(f"dtype: expected float32 or float64, got {found}")
+    return found
+
+
+def as_points(name: str, value, dtype: np.dtype, dim: int | None) -> np.ndarray:
+    """(N, d) or (B, N, d) with d = ``dim``, or any d in 1, 2, 3 when that is None."""
+    shape = np.shape(value)
+    if len(shape) not in (2, 3) or shape[-1] not in ((1, 2, 3) if dim is None else (dim,)):
+        wanted = "1, 2 or 3" if dim is None else str(dim)
+        raise ValueError(f"{name}: expected shape (N, d) or (B, N, d) with d = {wanted}, got {shape}")
+    return as_array(name, value, dtype)
+
+
+def as_modes(modes, dim: int) -> tuple[int, ...]:
+    """One positive integer for every axis, or d of them."""
+    given = modes if isinstance(modes, (tuple, list, np.ndarray)) else (modes,) * dim
+    if not all(isinstance(m, numbers.Integral) and not isinstance(m, bool) for m in given):
+        raise TypeError(f"modes: expected an int or {dim} ints, got {modes!r}")
+    if len(given) != dim:
+        raise ValueError(f"modes: expected an int or {dim} ints for points in {dim} dimension(s), got {modes!r}")
+    if min(given) < 1:
+        raise ValueError(f"modes: expected at least one mode per axis, got {modes!r}")
+    return tuple(int(m) for m in given)
+
+
+def as_positive(name: str, value, below: float) -> float:
+    """A finite number in (0, ``below``)."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    if not 0 < value < below:
+        raise ValueError(f"{name}: expected a number above 0 and below {below:g}, got {value}")
+    return float(value)
+
+
+def as_choice(name: str, value, choices: tuple[str, ...]) -> str:
+    """One of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def as_threads(threads, available: int) -> int:
+    """A positive integer, or None for all available processors."""
+    if threads is None:
+        return available
+    if not isinstance(threads, numbers.Integral) or isinstance(threads, bool):
+        raise TypeError(f"threads: expected an int or None, got {threads!r}")
+    if threads < 1:
+        raise ValueError(f"threads: expected at least 1, got {threads}")
+    return int(threads)

@@ -1,0 +1,92 @@
+"""The periodic cell: a box or a general lattice."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["Cell"]
+
+
+class Cell:
+    """A periodic cell in 1, 2 or 3 dimensions.
+
+    Parameters
+    ----------
+    box : float, (d,) or (d, d) array
+        One length for every axis, a length per axis, or a lattice whose rows are the lattice vectors (as in ASE).
+        Units of length.
+    dim : int
+        The number of dimensions d, which a scalar ``box`` does not tell.
+
+    Attributes
+    ----------
+    matrix : (d, d) float64
+        Rows are the lattice vectors.
+    inverse : (d, d) float64
+        ``points @ inverse`` are fractional coordinates.
+    reciprocal : (d, d) float64
+        Rows are the reciprocal vectors with the 2π: ``n @ reciprocal`` is the wavevector of mode n.
+    volume : float
+        Length, area or volume.
+    orthogonal : bool
+        Whether the lattice vectors lie along the axes.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, lengths that are not positive and finite, or a singular lattice.
+    TypeError
+        When ``box`` is not made of real numbers.
+    """
+
+    def __init__(self, box, dim: int):
+        array = np.asarray(box)
+        if array.dtype.kind not in "iuf":
+            raise TypeError(f"box: expected real numbers, got {type(box).__name__} with dtype {array.dtype}")
+        array = array.astype(np.float64)
+        if not np.isfinite(array).all():
+            raise ValueError(f"box: expected finite numbers, got {box}")
+        if array.shape == (dim, dim) and (dim > 1 or array.ndim == 2):
+            matrix = array.copy()
+        elif array.shape in ((), (dim,)):
+            if not (array > 0).all():
+                raise ValueError(f"box: expected positive lengths, got {box}")
+            matrix = np.diag(np.broadcast_to(array, (dim,))).copy()
+        else:
+            raise ValueError(
+                f"box: expected a scalar, shape ({dim},) or ({dim}, {dim}) for points in {dim} dimension(s), "
+                f"got shape {array.shape}"
+            )
+        self.dim = dim
+        self.matrix = matrix
+        self.volume = abs(float(np.linalg.det(matrix)))
+        # A cell whose shape loses more than half of the digits cannot keep any promise on accuracy.
+        if self.volume == 0.0 or np.linalg.cond(matrix) > 1e8:
+            raise ValueError(f"box: the lattice vectors are linearly dependent (or nearly so), got {matrix.tolist()}")
+        self.inverse = np.linalg.inv(matrix)
+        self.reciprocal = 2.0 * np.pi * self.inverse.T
+        self.orthogonal = bool(np.count_nonzero(matrix - np.diag(np.diag(matrix))) == 0)
+
+    def fractional(self, points: np.ndarray) -> np.ndarray:
+        """Coordinates in units of the lattice vectors, folded into [0, 1): (..., d) to (..., d)."""
+        s = points @ self.inverse
+        s = s - np.floor(s)
+        return np.where(s >= 1.0, 0.0, s)
+
+    def minimum_image(self, displacements: np.ndarray) -> np.ndarray:
+        """Displacements shifted by whole lattice vectors to fractional coordinates in [−1/2, 1/2]: (..., d).
+
+        The shortest image for a box; for a skewed lattice one near it, from which a search over neighbours may start.
+        """
+        s = displacements @ self.inverse
+        return displacements - np.rint(s) @ self.matrix
+
+    @property
+    def heights(self) -> np.ndarray:
+        """Distances between opposite faces, (d,) in units of length."""
+        return 1.0 / np.linalg.norm(self.inverse, axis=0)
+
+    def __repr__(self) -> str:
+        if self.orthogonal:
+            return f"Cell(box={np.diag(self.matrix).tolist()})"
+        return f"Cell(lattice={self.matrix.tolist()})"

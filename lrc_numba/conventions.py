@@ -1,0 +1,96 @@
+r"""Signs, normalisation and mode order: every factor of 2π and of the volume V is decided here.
+
+Cell with edge vectors a_1 … a_d (the rows of ``cell.matrix``), volume V. A mode is an integer vector n, its wavevector
+k = 2π A⁻¹ n satisfies k·a_i = 2π n_i. Analysis carries the sign −, synthesis the sign +:
+
+    F(k) = Σ_j f_j e^{−ik·x_j}          u(x) = (1/V) Σ_k φ̂(k) F(k) e^{+ik·x}
+
+over all n with |n_a| ≤ (M_a − 1) // 2. Since everything is real, only the half with n_d ≥ 0 is stored, in the order of
+``numpy.fft.rfftn``: every axis but the last runs 0, 1, …, K, −K, …, −1, the last one 0, 1, …, K. A mode with n_d > 0
+stands for itself and for −n and so has weight 2; modes with n_d = 0 are all stored and have weight 1:
+
+    u(x) = (1/V) Σ_{half} weight · Re( φ̂(k) F(k) e^{+ik·x} )
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from .cell import Cell
+
+__all__ = ["ModeSet", "highest_mode", "mode_numbers"]
+
+
+def highest_mode(modes: int) -> int:
+    """The largest |n| kept along an axis with ``modes`` modes: an even count keeps one mode fewer."""
+    return (modes - 1) // 2
+
+
+def mode_numbers(modes: int, *, half: bool = False) -> np.ndarray:
+    """The integers n kept along one axis, (2K + 1,) int64 in FFT order, or (K + 1,) with ``half=True``."""
+    top = highest_mode(modes)
+    positive = np.arange(top + 1)
+    return positive if half else np.concatenate([positive, np.arange(-top, 0)])
+
+
+class ModeSet:
+    """The stored half of the modes of a cell, with their wavevectors.
+
+    Parameters
+    ----------
+    cell : Cell
+        The periodic cell.
+    modes : tuple of int
+        Number of modes M_a along each of the d axes.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (2K_1 + 1, …, 2K_{d−1} + 1, K_d + 1), the layout of ``numpy.fft.rfftn``.
+    size : int
+        Number of stored modes.
+    numbers : (size, d) int64
+        The integer vectors n.
+    k : (size, d) float64
+        Wavevectors, radians per unit length.
+    k2, norm : (size,) float64
+        |k|² and |k|.
+    weights : (size,) float64
+        How many modes of the full set each stored one stands for, 1 or 2.
+    """
+
+    def __init__(self, cell: Cell, modes: tuple[int, ...]):
+        self.cell, self.modes, self.dim = cell, tuple(modes), cell.dim
+        self.axes = [mode_numbers(m, half=a == self.dim - 1) for a, m in enumerate(self.modes)]
+        self.shape = tuple(len(axis) for axis in self.axes)
+        self.size = int(np.prod(self.shape))
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        return np.stack(np.meshgrid(*self.axes, indexing="ij"), axis=-1).reshape(self.size, self.dim)
+
+    @cached_property
+    def k(self) -> np.ndarray:
+        return self.numbers @ self.cell.reciprocal
+
+    @cached_property
+    def k2(self) -> np.ndarray:
+        """Summed axis by axis, so that no (size, d) array is needed for it when the cell is a box."""
+        if not self.cell.orthogonal:
+            return np.einsum("md,md->m", self.k, self.k)
+        squares = [(axis * self.cell.reciprocal[a, a]) ** 2 for a, axis in enumerate(self.axes)]
+        total = squares[0]
+        for square in squares[1:]:
+            total = total[..., None] + square
+        return total.reshape(self.size).astype(np.float64)
+
+    @cached_property
+    def norm(self) -> np.ndarray:
+        return np.sqrt(self.k2)
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        last = np.where(self.axes[-1] == 0, 1.0, 2.0)
+        return np.broadcast_to(last, self.shape).reshape(self.size)

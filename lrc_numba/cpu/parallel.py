@@ -1,0 +1,64 @@
+"""Running a kernel on several threads.
+
+Kernels release the interpreter lock and take the range of work they are to do, so plain Python threads suffice: no
+parallel compilation, no threading layer, safe to call from a user's own threads and after a fork. How work is divided
+never changes a result, because every kernel writes what only its range owns, in an order fixed by the data.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+
+__all__ = ["COMPILE", "available_threads", "even", "run"]
+
+# nogil: see above. contract: fused multiply-add. error_model: no branch for a division by zero.
+COMPILE = {"nogil": True, "cache": True, "fastmath": {"contract"}, "error_model": "numpy"}
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="lrc_numba")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def available_threads() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def even(length: int, threads: int, smallest: int = 1) -> list[int]:
+    """Bounds that cut ``length`` items into at most ``threads`` ranges of nearly one size, none below ``smallest``."""
+    parts = max(1, min(threads, length // max(smallest, 1)))
+    return [length * p // parts for p in range(parts + 1)]
+
+
+def weighted(starts: np.ndarray, stop: int, threads: int, smallest: int) -> list[int]:
+    """Bounds that cut consecutive items, item i being the work ``starts[i]`` … ``starts[i + 1]``, into even work."""
+    if threads == 1 or len(starts) < 2 or stop - starts[0] < 2 * smallest:
+        return [0, len(starts)]
+    cuts = np.searchsorted(starts, np.linspace(starts[0], stop, threads + 1)[1:-1])
+    return [0, *cuts.tolist(), len(starts)]
+
+
+def run(kernel, bounds: list[int], *arguments) -> None:
+    """Call ``kernel(part, bounds[part], bounds[part + 1], *arguments)`` for every part, and wait for all.
+
+    The calling thread takes the first part itself.
+    """
+    if len(bounds) == 2:
+        kernel(0, bounds[0], bounds[1], *arguments)
+        return
+    others = [
+        _pool().submit(kernel, part, bounds[part], bounds[part + 1], *arguments) for part in range(1, len(bounds) - 1)
+    ]
+    try:
+        kernel(0, bounds[0], bounds[1], *arguments)
+    finally:
+        for other in others:
+            other.result()

@@ -1,0 +1,140 @@
+r"""Modes × multiplier: φ̂(k) F(k) / (V ψ̂(k)²), the two window corrections and the multiplier in one pass.
+
+The transform of the spread values is ψ̂(k) F(k), and interpolation multiplies by ψ̂(k) once more, hence ψ̂².
+
+    jvp   the same operator on the tangent modes
+    vjp   with the conjugate transpose of φ̂ on the cotangent modes; and with respect to φ̂ itself, for
+          L = Σ_i g_i·u_i with modes G of g:  dL = Σ_{half} Re(dφ̂^{oc} S^{oc}),  S^{oc} = weight F^c conj(G^o) / V
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .cpu import deconvolution as loops
+from .cpu import parallel
+from .grid import Grid, embed
+from .multipliers import Multiplier
+
+__all__ = ["MultiplierTable", "differentiate", "multiply", "multiply_vjp"]
+
+
+class MultiplierTable:
+    """φ̂ on the stored modes, in the layout that the loops read.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        What to tabulate.
+    grid : Grid
+        Modes and dtype.
+
+    Raises
+    ------
+    TypeError
+        When ``multiplier`` is not one.
+    ValueError
+        When its values have the wrong shape or are not finite.
+    """
+
+    def __init__(self, multiplier: Multiplier, grid: Grid):
+        values = np.asarray(multiplier.values(grid.mode_set))
+        size = grid.mode_set.size
+        if values.shape[-1:] != (size,) or values.ndim > 3:
+            raise ValueError(
+                f"multiplier: {type(multiplier).__name__}.values must return shape (*channels, {size}), got {values.shape}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError(f"multiplier: {multiplier!r} is not finite on all modes")
+        self.shape = values.shape[:-1]
+        kind = np.complex64 if grid.dtype == np.float32 else np.complex128
+        table = values.reshape(*self._matrix_shape(), *embed(grid.mode_set.shape, 1))
+        self.table = np.ascontiguousarray(table, dtype=kind if np.iscomplexobj(values) else grid.dtype)
+        weighted = values.real @ grid.mode_set.weights
+        self.at_zero = np.asarray(weighted / grid.cell.volume, dtype=grid.dtype).reshape(self._matrix_shape())
+
+    def _matrix_shape(self) -> tuple[int, int]:
+        return (1, 1) if self.shape == () else (self.shape[0], self.shape[1] if len(self.shape) == 2 else 1)
+
+    @property
+    def per_channel(self) -> bool:
+        """One kernel for every channel alike."""
+        return self.shape == ()
+
+    def channels_out(self, channels: int) -> int:
+        """C_out for C_in = ``channels``; a ValueError where they do not fit."""
+        if self.per_channel:
+            return channels
+        if self.table.shape[1] != channels:
+            raise ValueError(
+                f"multiplier: expected a multiplier for {channels} input channel(s), as values has, got one of shape "
+                f"{self.shape}, which takes {self.table.shape[1]}"
+            )
+        return self.table.shape[0]
+
+    def self_interaction(self, values: np.ndarray) -> np.ndarray:
+        """φ(0) f_i, the term of u_i that i contributes to itself: (B·N, C_in) to (B·N, C_out)."""
+        return values * self.at_zero[0, 0] if self.per_channel else values @ self.at_zero.T
+
+
+def multiply(modes: np.ndarray, table: MultiplierTable, grid: Grid, threads: int, *, adjoint: bool = False) -> np.ndarray:
+    """Modes of u from the transforms of spread values: (B, C_in, ·, ·, ·) to (B, C_out, ·, ·, ·).
+
+    Parameters
+    ----------
+    modes : complex array
+        Transforms of the spread values.
+    table : MultiplierTable
+        φ̂.
+    grid : Grid
+        Corrections.
+    threads : int
+        At most so many.
+    adjoint : bool
+        Multiply by the conjugate transpose of φ̂ instead.
+    """
+    channels = modes.shape[1] if table.per_channel else table.table.shape[1 if adjoint else 0]
+    out = np.empty((modes.shape[0], channels, *modes.shape[2:]), dtype=modes.dtype)
+    rows = parallel.even(modes.shape[2], threads)
+    parallel.run(loops.multiply, rows, modes, table.table, grid.corrections, table.per_channel, adjoint, out)
+    return out
+
+
+def multiply_vjp(
+    modes: np.ndarray, cotangents: np.ndarray, table: MultiplierTable, grid: Grid, threads: int
+) -> np.ndarray:
+    """S of the module's docstring, (*shape, n_modes) complex.
+
+    Parameters
+    ----------
+    modes, cotangents : (B, C_in, ·, ·, ·) and (B, C_out, ·, ·, ·) complex arrays
+        Transforms of the spread values and of the spread cotangents.
+    table : MultiplierTable
+        Says the shape.
+    grid, threads
+        As for ``multiply``.
+    """
+    out = np.zeros(table.table.shape, dtype=modes.dtype)
+    last = grid.mode_set.weights[: grid.mode_set.shape[-1]].astype(grid.dtype)
+    rows = parallel.even(modes.shape[2], threads)
+    parallel.run(loops.correlate, rows, modes, cotangents, grid.corrections, last, table.per_channel, out)
+    return out.reshape(*table.shape, grid.mode_set.size)
+
+
+def differentiate(modes: np.ndarray, grid: Grid, threads: int, *, transposed: bool = False) -> np.ndarray:
+    """Multiply by ik: (B, C, …) to (B, C·d, …), or back with the sum over axes if ``transposed``.
+
+    Parameters
+    ----------
+    modes : complex array
+        Modes.
+    grid, threads
+        As for ``multiply``.
+    transposed : bool
+        Contract instead of expand.
+    """
+    channels = modes.shape[1] // grid.dim if transposed else modes.shape[1] * grid.dim
+    out = np.empty((modes.shape[0], channels, *modes.shape[2:]), dtype=modes.dtype)
+    vectors = grid.mode_set.k.reshape(*modes.shape[2:], grid.dim).astype(grid.dtype)
+    parallel.run(loops.differentiate, parallel.even(modes.shape[2], threads), modes, vectors, transposed, out)
+    return out

@@ -1,0 +1,242 @@
+r"""The slow truth: an O(N²) sum over pairs and periodic images, and an O(N · modes) Fourier sum.
+
+Both are a few lines of NumPy, meant to be believed by reading. Neither knows about grids or windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from . import arguments
+from .cell import Cell
+from .conventions import ModeSet
+from .multipliers import Multiplier
+
+__all__ = ["convolve", "fourier_sum", "image_shells", "pair_sum"]
+
+_BLOCK = 1 << 22  # numbers held at a time
+_MOST_IMAGES = 50_000
+
+
+def convolve(
+    points, values, kernel_or_multiplier, *, box, modes=None, targets=None, exclude_self: bool = False
+) -> np.ndarray:
+    """u_i = Σ_j φ(x_i − x_j) f_j over all periodic images, directly.
+
+    Parameters
+    ----------
+    points : (N, d) or (B, N, d) array
+        Positions, units of length.
+    values : (N,), (N, C), with B in front for snapshots, or None
+        f; None is ones.
+    kernel_or_multiplier : callable or Multiplier
+        With ``modes``: a multiplier φ̂. Without: a radial kernel φ(r) or a multiplier that knows its own.
+    box : float, (d,) or (d, d) array
+        As for ``lrc_convolve``.
+    modes : int or d ints, optional
+        Sum over these modes (``fourier_sum``); without it over pairs and images (``pair_sum``).
+    targets : (T, d) or (B, T, d) array, optional
+        Where u is wanted.
+    exclude_self : bool
+        Leave out i and its images from the sum for i.
+
+    Returns
+    -------
+    ndarray
+        The shape that ``lrc_convolve`` gives, float64.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As ``lrc_convolve``; and when the sum over images does not converge.
+    """
+    points = arguments.as_points("points", np.asarray(points, dtype=np.float64), np.dtype(float), None)
+    dim, places = points.shape[-1], points if targets is None else targets
+    places = arguments.as_points("targets", np.asarray(places, dtype=np.float64), np.dtype(float), dim)
+    if places.shape[:-2] != points.shape[:-2]:
+        raise ValueError(f"targets: expected as many snapshots as points, {points.shape}, got {places.shape}")
+    if exclude_self and targets is not None:
+        raise ValueError("exclude_self: targets are not the points, so there is no self to exclude")
+    given = np.ones(points.shape[:-1]) if values is None else np.asarray(values, dtype=np.float64)
+    if given.shape[: points.ndim - 1] != points.shape[:-1] or given.ndim > points.ndim:
+        raise ValueError(f"values: expected shape {points.shape[:-1]} or {(*points.shape[:-1], 'C')}, got {given.shape}")
+    has_axis = given.ndim == points.ndim
+    cell = Cell(box, dim)
+    batch = len(points) if points.ndim == 3 else 1
+    channels = given.shape[-1] if has_axis else 1
+    snapshots = zip(
+        points.reshape(batch, *points.shape[-2:]),
+        given.reshape(batch, points.shape[-2], channels),
+        places.reshape(batch, *places.shape[-2:]),
+        strict=True,
+    )
+    mode_set = None if modes is None else ModeSet(cell, arguments.as_modes(modes, dim))
+    results = []
+    for x, f, y in snapshots:
+        if mode_set is not None:
+            results.append(fourier_sum(x, f, kernel_or_multiplier, mode_set, y, exclude_self))
+        else:
+            results.append(pair_sum(x, f, kernel_or_multiplier, cell, y, exclude_self)[0])
+    out = np.stack(results) if points.ndim == 3 else results[0]
+    if mode_set is not None:
+        channel_axis = kernel_or_multiplier.values(mode_set).ndim > 1
+    else:
+        channel_axis = np.ndim(_radial(kernel_or_multiplier, dim)(np.ones(1))) > 1
+    return out if has_axis or channel_axis else out[..., 0]
+
+
+def _radial(kernel: Callable[[np.ndarray], np.ndarray] | Multiplier, dim: int) -> Callable[[np.ndarray], np.ndarray]:
+    """φ(r) of a multiplier, or the function itself."""
+    return (lambda r: kernel.kernel(r, dim)) if isinstance(kernel, Multiplier) else kernel
+
+
+def fourier_sum(
+    points: np.ndarray, values: np.ndarray, multiplier: Multiplier, modes: ModeSet, targets: np.ndarray, exclude_self: bool
+) -> np.ndarray:
+    """(1/V) Σ_k φ̂(k) F(k) e^{ik·x} with F(k) = Σ_j f_j e^{−ik·x_j}, mode by mode.
+
+    Parameters
+    ----------
+    points : (N, d) float64
+        Sources.
+    values : (N, C) float64
+        f.
+    multiplier : Multiplier
+        φ̂.
+    modes : ModeSet
+        Which modes, in which cell.
+    targets : (T, d) float64
+        Where.
+    exclude_self : bool
+        Subtract φ(0) f_i; the targets are the points.
+
+    Returns
+    -------
+    (T, C_out) ndarray
+    """
+    if not isinstance(multiplier, Multiplier):
+        raise TypeError(f"multiplier: a Fourier sum needs a Multiplier, got {type(multiplier).__name__}")
+    phi = multiplier.values(modes)
+    matrix = phi.reshape(-1, 1, modes.size) if phi.ndim == 2 else phi  # (C_out, C_in, modes), or (modes,)
+    if phi.ndim > 1 and matrix.shape[1] != values.shape[1]:
+        raise ValueError(f"multiplier: takes {matrix.shape[1]} channel(s), values have {values.shape[1]}")
+    out = np.zeros((len(targets), values.shape[1] if phi.ndim == 1 else matrix.shape[0]))
+    step = max(1, _BLOCK // max(len(points), len(targets), 1))
+    s, y = modes.cell.fractional(points), modes.cell.fractional(targets)
+    for start in range(0, modes.size, step):
+        block = slice(start, start + step)
+        n = modes.numbers[block].T
+        transform = np.exp(-2j * np.pi * (s @ n)).T @ values  # (modes, C)
+        if phi.ndim == 1:
+            product = phi[block, None] * transform
+        else:
+            product = np.einsum("ocm,mc->mo", matrix[..., block], transform)
+        out += (np.exp(2j * np.pi * (y @ n)) @ (modes.weights[block, None] * product)).real
+    if exclude_self:
+        zero = (phi.real @ modes.weights).reshape(matrix.shape[:-1]) if phi.ndim > 1 else phi.real @ modes.weights
+        out -= values @ zero.T if phi.ndim > 1 else values * zero
+    return out / modes.cell.volume
+
+
+def pair_sum(
+    points: np.ndarray,
+    values: np.ndarray,
+    kernel: Callable[[np.ndarray], np.ndarray] | Multiplier,
+    cell: Cell,
+    targets: np.ndarray,
+    exclude_self: bool,
+    tolerance: float = 1e-15,
+) -> tuple[np.ndarray, float]:
+    """Σ_j Σ_images f_j φ(|x_i − x_j + l|), and a bound on what the images left out could add to any u_i.
+
+    Parameters
+    ----------
+    points : (N, d) float64
+        Sources.
+    values : (N, C) float64
+        f.
+    kernel : callable or Multiplier
+        φ(r): (…) to (*shape, …), |φ| not increasing with r.
+    cell : Cell
+        The cell.
+    targets : (T, d) float64
+        Where.
+    exclude_self : bool
+        Leave out i with all its images; the targets are the points.
+    tolerance : float
+        Images are added until those left out are below this, relative to the kernel at half a cell.
+
+    Returns
+    -------
+    (T, C_out) ndarray, float
+        u and the bound.
+
+    Raises
+    ------
+    ValueError
+        When the kernel decays too slowly, or is infinite because a target sits on a source.
+    """
+    phi = _radial(kernel, cell.dim)
+    shells, tail = image_shells(phi, cell, tolerance)
+    grid = np.meshgrid(*[np.arange(-shells, shells + 1)] * cell.dim, indexing="ij")
+    images = np.stack(grid, axis=-1).reshape(-1, cell.dim) @ cell.matrix
+    shape = np.shape(phi(np.ones(1)))[:-1]
+    channels = values.shape[1] if shape == () else shape[0]
+    out = np.zeros((len(targets), channels))
+    step = max(1, _BLOCK // max(len(points) * cell.dim, 1))
+    for start in range(0, len(targets), step):
+        rows = slice(start, start + step)
+        separation = cell.minimum_image(targets[rows, None] - points[None])
+        weights = np.zeros((*shape, *separation.shape[:2]))
+        own = np.arange(len(targets))[rows][:, None] == np.arange(len(points)) if exclude_self else None
+        for image in images:
+            r = np.linalg.norm(separation + image, axis=-1)
+            if own is not None:
+                r = np.where(own, 1.0, r)
+            weights += np.asarray(phi(r))
+        if own is not None:
+            weights = np.where(own, 0.0, weights)
+        if not np.isfinite(weights).all():
+            raise ValueError("kernel: infinite or undefined where a target meets a source; pass exclude_self=True")
+        if shape == () or len(shape) == 1:
+            out[rows] = weights @ values if shape == () else np.einsum("oij,j->io", weights, values[:, 0])
+        else:
+            out[rows] = np.einsum("ocij,jc->io", weights, values)
+    return out, tail * float(np.abs(values).sum())
+
+
+def image_shells(phi: Callable[[np.ndarray], np.ndarray], cell: Cell, tolerance: float) -> tuple[int, float]:
+    """How many shells of images are needed, and a bound per unit of |f| on all shells beyond.
+
+    Shell t holds the (2t + 1)^d − (2t − 1)^d images with largest lattice index t. Displacements are within half a cell, so
+    all of its distances are at least (t − 1/2) h, with h the smallest distance between opposite faces; and |φ| does not
+    increase.
+
+    Parameters
+    ----------
+    phi : callable
+        φ(r).
+    cell : Cell
+        The cell.
+    tolerance : float
+        Relative to |φ| at half a cell.
+
+    Raises
+    ------
+    ValueError
+        When too many images would be needed.
+    """
+    height = float(cell.heights.min())
+    most = int((_MOST_IMAGES ** (1 / cell.dim) - 1) / 2)
+    far = np.arange(1, 8 * most + 1)
+    size = np.abs(np.asarray(phi((far - 0.5) * height))).reshape(-1, len(far)).max(axis=0)
+    shells = ((2.0 * far + 1) ** cell.dim - (2.0 * far - 1) ** cell.dim) * size
+    tails = np.append(np.cumsum(shells[::-1])[::-1], 0.0)  # tails[t] bounds the shells t + 1, t + 2, …
+    enough = np.flatnonzero(tails[: most + 1] <= tolerance * size[0])
+    if not len(enough) or shells[-1] * len(far) > tolerance * size[0]:
+        raise ValueError(
+            f"kernel: the sum over images does not converge to {tolerance:g} within {(2 * most + 1) ** cell.dim} images"
+        )
+    return int(enough[0]), float(tails[enough[0]])

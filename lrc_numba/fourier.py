@@ -1,0 +1,48 @@
+r"""Grid ↔ modes: the two transforms, real on one side, with only the kept modes on the other.
+
+Both are linear; ``analyse`` carries the sign −, ``synthesise`` the sign + and the sum over *all* modes, so that the
+composition of spreading, ``analyse``, a Hermitian multiplier, ``synthesise`` and interpolation is real and its transpose
+is the same chain backwards with the conjugate transpose of the multiplier.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .cpu import fourier as transforms
+from .grid import Grid, embed
+
+__all__ = ["analyse", "synthesise"]
+
+
+def analyse(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
+    """(B, C, *grid.padded) real to (B, C, *modes) complex: Σ_node s(node) e^{−2πi n·node/nodes}.
+
+    Parameters
+    ----------
+    values : real array
+        Spread values, padding folded in.
+    grid : Grid
+        Sizes.
+    threads : int
+        At most so many.
+    """
+    return transforms.analyse(values, grid.nodes, embed(grid.mode_set.shape, 1), threads)
+
+
+def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
+    """(B, C, *modes) complex to (B, C, *grid.padded) real: Σ_n modes(n) e^{+2πi n·node/nodes}, the sum over all modes.
+
+    Parameters
+    ----------
+    modes : complex array
+        The stored half.
+    grid : Grid
+        Sizes.
+    out : real array
+        Written, all but the padding.
+    threads : int
+        At most so many.
+    """
+    transforms.synthesise(modes, grid.nodes, out, threads)
+    return out

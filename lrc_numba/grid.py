@@ -1,0 +1,192 @@
+"""The oversampled grid of a plan: its sizes, its padding, its tiles, and the window sampled for it.
+
+Everything has three axes inside; a 1-D or 2-D problem has leading axes of one node with a window of width one. So there
+is one code for every dimension, and the compiler removes the loops that run once.
+
+Padding. A point at grid coordinate g touches the nodes start … start + w − 1 with start = ⌊g − w/2⌋ + 1, folded into
+[0, n). The array has room for all of them, n + w − 1 nodes per axis (more along the last, where a whole vector is
+stored), so the inner loops never wrap. Spreading ends by adding the padding onto the nodes it stands for,
+interpolation begins by filling it.
+
+Tiles. Points are sorted by tile, a block of grid nodes that contains their ``start``. A tile is at least as long as the
+window less one, so that tiles of one parity along every axis write disjoint nodes: the 2^d parities are the rounds
+inside which tiles may be spread at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from .cell import Cell
+from .conventions import ModeSet, highest_mode
+from .windows import Window, choose_window, paper_window
+
+__all__ = ["Grid", "embed", "good_size", "vector_lanes"]
+
+OVERSAMPLING = 2.0
+
+
+def good_size(minimum: int) -> int:
+    """The smallest even number ≥ ``minimum`` with no prime factor above 5, which FFTs are fast for."""
+    best = 2 ** max(1, int(np.ceil(np.log2(max(minimum, 2)))))
+    five = 1
+    while five < best:
+        three = five
+        while three < best:
+            rest = max(1, -(-minimum // three))
+            candidate = three * 2 ** max(1, (rest - 1).bit_length())
+            best = min(best, candidate) if candidate >= minimum else best
+            three *= 3
+        five *= 5
+    return best
+
+
+def vector_lanes(width: int) -> int:
+    """Length of the vector that holds a window of ``width`` nodes: 1, 4 or a multiple of 8."""
+    return 1 if width == 1 else 4 if width <= 4 else -(-width // 8) * 8
+
+
+def embed(values: tuple[int, ...], fill: int) -> tuple[int, int, int]:
+    """d numbers as three, with ``fill`` for the axes in front that are not there."""
+    return (fill,) * (3 - len(values)) + tuple(values)  # type: ignore[return-value]
+
+
+@dataclass
+class Grid:
+    """Sizes and tables that the kernels need.
+
+    Parameters
+    ----------
+    cell : Cell
+        The periodic cell.
+    modes : tuple of int
+        Modes along each of the d axes.
+    eps : float
+        Relative ℓ² error asked for.
+    window : str
+        Name of the window family.
+    dtype : dtype
+        float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        When ``eps`` cannot be kept.
+    """
+
+    cell: Cell
+    modes: tuple[int, ...]
+    eps: float
+    window_name: str
+    dtype: np.dtype
+    mode_set: ModeSet = field(init=False)
+    window: Window = field(init=False)
+    n: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.mode_set = ModeSet(self.cell, self.modes)
+        kept = [highest_mode(m) for m in self.modes]
+        if self.window_name == "gaussian_paper":
+            self.n = tuple(2 * top + 1 for top in kept)
+            self.window = paper_window()
+        else:
+            self.n = tuple(good_size(int(np.ceil(OVERSAMPLING * (2 * top + 1)))) for top in kept)
+            ratio = max(max(top, 0.5) / n for top, n in zip(kept, self.n, strict=True))
+            self.window = choose_window(self.window_name, self.eps, round(ratio + 5e-4, 3), self.dim)
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions d."""
+        return self.cell.dim
+
+    @cached_property
+    def nodes(self) -> tuple[int, int, int]:
+        """Grid nodes per axis, three of them."""
+        return embed(self.n, 1)
+
+    @cached_property
+    def supports(self) -> tuple[tuple[int, ...], ...]:
+        """Per axis a tuple of zeros as long as the window: its *length* is what the compiler is told."""
+        return tuple((0,) * w for w in embed((self.window.width,) * self.dim, 1))
+
+    @cached_property
+    def padded(self) -> tuple[int, int, int]:
+        """Nodes per axis with padding; rows are kept off multiples of 512 bytes, which would share cache sets."""
+        w = self.window.width
+        first, second, last = (n + len(s) - 1 for n, s in zip(self.nodes, self.supports, strict=True))
+        last = -(-(self.n[-1] + vector_lanes(w)) // 8) * 8 + 8
+        if last * self.dtype.itemsize % 512 == 0:
+            last += 8
+        return first, second, last
+
+    @cached_property
+    def tile(self) -> tuple[int, int, int]:
+        """Nodes per tile and axis."""
+        w = self.window.width
+        across = max(w - 1, 8) if self.dim > 1 else 1
+        along = max(vector_lanes(w), {1: 512, 2: 32, 3: 16}[self.dim])
+        sizes = {1: (along,), 2: (max(across, 16), along), 3: (across, across, along)}[self.dim]
+        return embed(sizes, 1)
+
+    @cached_property
+    def tiles(self) -> tuple[int, int, int]:
+        """Tiles per axis."""
+        first, second, last = (-(-n // t) for n, t in zip(self.nodes, self.tile, strict=True))
+        return first, second, last
+
+    @cached_property
+    def to_grid(self) -> np.ndarray:
+        """(d, d) matrix J: a displacement dx is dx @ J grid cells."""
+        return np.ascontiguousarray(self.cell.inverse * np.array(self.n))
+
+    @cached_property
+    def shift(self) -> np.ndarray:
+        """(d,) what is added to the grid coordinate before folding, so that its floor is the first node touched."""
+        return np.full(self.dim, 1.0 - self.window.width / 2)
+
+    def _lanes(self, table: np.ndarray) -> np.ndarray:
+        out = np.zeros((len(table), vector_lanes(self.window.width)), dtype=self.dtype)
+        out[:, : self.window.width] = table
+        return out
+
+    @cached_property
+    def polynomials(self) -> np.ndarray:
+        """(degree + 1, lanes) coefficients of ψ, highest power first."""
+        return self._lanes(self.window.coefficients)
+
+    @cached_property
+    def slopes(self) -> np.ndarray:
+        """(degree + 1, lanes) coefficients of dψ/dg for the *point's* coordinate g, zero-padded to the degree of ψ."""
+        derivative = self.window.derivative_coefficients()
+        return self._lanes(np.concatenate([np.zeros((1, self.window.width)), derivative]))
+
+    @cached_property
+    def corrections(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Per axis 1/ψ̂² on the kept modes in stored order; the first also carries 1/V."""
+        axes = []
+        for axis, n in zip(self.mode_set.axes, self.n, strict=True):
+            axes.append(self.window.transform(axis / n) ** -2.0)
+        axes = [np.ones(1)] * (3 - self.dim) + axes
+        axes[0] = axes[0] / self.cell.volume
+        first, second, last = (np.ascontiguousarray(a.astype(self.dtype)) for a in axes)
+        return first, second, last
+
+    def memory(self, points: int, batch: int, channels: int) -> int:
+        """Bytes a convolution needs beyond its inputs, an upper estimate."""
+        real, nodes = self.dtype.itemsize, float(np.prod(self.padded, dtype=float))
+        half = 2.0 * real * float(np.prod(embed(self.n[:-1], 1), dtype=float)) * self.mode_set.shape[-1]
+        per_point = 8 * self.dim + 8 + 3 * 8 * channels
+        return int(batch * channels * (nodes * real + 2 * half) + batch * points * per_point)
+
+
+def available_memory() -> int:
+    """Bytes of physical memory that are free now, or all of it where the system does not say."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    try:
+        return page * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError):
+        return page * os.sysconf("SC_PHYS_PAGES")

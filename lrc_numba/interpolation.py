@@ -1,0 +1,103 @@
+r"""Grid → points: u_i = Σ_node ψ(node − x_i) s(node), the transpose of spreading.
+
+    jvp   u̇_i = [interpolation of ṡ] + ẋ_i·∇u_i
+    vjp   with a cotangent ū at the points: s̄ is ``spreading.spread`` of ū, and x̄_i = Σ_c ū_i^c ∇u_i^c
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .cpu import interpolation as loops
+from .cpu import parallel
+from .grid import Grid
+from .points import SortedPoints
+
+__all__ = ["interpolate", "interpolate_jvp", "interpolate_vjp"]
+
+
+def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
+    """Interpolate.
+
+    Parameters
+    ----------
+    points : SortedPoints
+        Where to.
+    values : (B, C, *grid.padded)
+        s on the grid with its padding filled, see ``fill``.
+    grid : Grid
+        Sizes and window.
+    threads : int
+        At most so many; they do not change the result.
+
+    Returns
+    -------
+    (B·N, C) ndarray
+        u, in the order in which the points were given.
+    """
+    out = np.empty((points.count, values.shape[1]), dtype=values.dtype)
+    rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), out)
+    parallel.run(loops.interpolate, points.share(points.chunks, threads), *_places(points), *rest)
+    return out
+
+
+def interpolate_jvp(
+    points: SortedPoints, values: np.ndarray, dvalues: np.ndarray, dpoints: np.ndarray, grid: Grid, threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """u and its derivative along (``dpoints``, ``dvalues``), each (B·N, C).
+
+    Parameters
+    ----------
+    points, values, grid, threads
+        As for ``interpolate``.
+    dvalues : (B, C, *grid.padded)
+        ṡ, padding filled.
+    dpoints : (B·N, d)
+        ẋ, units of length.
+    """
+    out, dout = np.empty((points.count, values.shape[1]), dtype=values.dtype), interpolate(points, dvalues, grid, threads)
+    rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), out, dout)
+    parallel.run(loops.interpolate_jvp, points.share(points.chunks, threads), *_places(points), *rest)
+    return out, dout
+
+
+def interpolate_vjp(
+    points: SortedPoints, values: np.ndarray, cotangent: np.ndarray, grid: Grid, out_points: np.ndarray, threads: int
+) -> np.ndarray:
+    """u (B·N, C), adding Σ_c ū^c ∇u^c to ``out_points``.
+
+    Parameters
+    ----------
+    points, values, grid, threads
+        As for ``interpolate``.
+    cotangent : (B·N, C)
+        ū.
+    out_points : (B·N, d)
+        Added to, per unit of length.
+    """
+    out = np.empty((points.count, values.shape[1]), dtype=values.dtype)
+    rest = (values.reshape(-1), cotangent, *_tables(grid), *_sizes(values, grid), out, out_points)
+    parallel.run(loops.interpolate_vjp, points.share(points.chunks, threads), *_places(points), *rest)
+    return out
+
+
+def fill(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
+    """Fill the padding of (B, C, *grid.padded) grids in place, so that interpolation need not wrap."""
+    grids = values.reshape(-1, *values.shape[2:])
+    parallel.run(loops.fill_padding, parallel.even(len(grids), threads), grids, grid.nodes)
+    return values
+
+
+def _places(points: SortedPoints) -> tuple:
+    return points.chunks, points.coordinates, points.order
+
+
+def _tables(grid: Grid) -> tuple:
+    return grid.to_grid, grid.polynomials.ravel(), grid.slopes.ravel()
+
+
+def _sizes(values: np.ndarray, grid: Grid) -> tuple:
+    row = values.shape[4]
+    plane = row * values.shape[3]
+    size = plane * values.shape[2]
+    return grid.polynomials.shape[1], (size * values.shape[1], size, plane, row), grid.supports

@@ -1,0 +1,264 @@
+r"""The named radial kernels: each with its Fourier transform φ̂(|k|), derivatives and, where known, φ(r).
+
+Transform convention φ̂(k) = ∫ φ(x) e^{−ik·x} dx over d-dimensional space. Every parameter may carry channel axes, see
+``multipliers``. Lengths are in the units of the box, wavenumbers in their inverse.
+"""
+
+from __future__ import annotations
+
+from math import gamma, pi
+
+import numpy as np
+
+from .conventions import ModeSet
+from .multipliers import Multiplier
+
+__all__ = ["ExponentialKernel", "Gaussian", "InversePower", "RadialSpline", "SumOfGaussians", "Yukawa"]
+
+
+def _outer(r: np.ndarray, *parameters: np.ndarray) -> list[np.ndarray]:
+    """Parameters with as many trailing axes of length 1 as ``r`` has."""
+    return [p.reshape(p.shape + (1,) * np.ndim(r)) for p in parameters]
+
+
+class Yukawa(Multiplier):
+    r"""Screened Coulomb, φ̂(k) = 4πβ / (k² + λ²) (eq. 23 of arXiv 2010.05295).
+
+    In real space 2πβ e^{−λr}/λ in one dimension, 2β K₀(λr) in two, β e^{−λr}/r in three.
+
+    Parameters
+    ----------
+    beta : array_like
+        Strength β.
+    lam : array_like
+        Inverse screening length λ, not zero.
+    """
+
+    def __init__(self, beta=1.0, lam=1.0):
+        super().__init__(beta=beta, lam=lam)
+        if (self._parameters["lam"] == 0).any():
+            raise ValueError("Yukawa: lam must not be zero (the mode k = 0 would be infinite); use InversePower(1)")
+
+    def values(self, modes: ModeSet) -> np.ndarray:
+        beta, lam = self.columns(modes)
+        return 4 * pi * beta / (modes.k2 + lam**2)
+
+    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        beta, lam = self.columns(modes)
+        shape = 4 * pi / (modes.k2 + lam**2)
+        return {"beta": shape, "lam": -2 * beta * lam * shape**2 / (4 * pi)}
+
+    def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        from scipy.special import k0
+
+        beta, lam = _outer(r, *self._parameters.values())
+        lam = np.abs(lam)
+        with np.errstate(divide="ignore"):
+            if dim == 1:
+                return 2 * pi * beta * np.exp(-lam * r) / lam
+            return 2 * beta * k0(lam * r) if dim == 2 else beta * np.exp(-lam * r) / r
+
+
+class ExponentialKernel(Multiplier):
+    r"""φ(r) = a e^{−μr} (eqs 3–5 of arXiv 2010.05295).
+
+    φ̂(k) = a c_d μ (k² + μ²)^{−(d+1)/2} with c_d = 2, 2π, 8π for d = 1, 2, 3.
+
+    Parameters
+    ----------
+    mu : array_like
+        Inverse length μ > 0.
+    amplitude : array_like
+        Strength a.
+    """
+
+    def __init__(self, mu=1.0, amplitude=1.0):
+        super().__init__(mu=mu, amplitude=amplitude)
+        if (self._parameters["mu"] <= 0).any():
+            raise ValueError(f"ExponentialKernel: mu must be positive, got {mu}")
+
+    def values(self, modes: ModeSet) -> np.ndarray:
+        mu, amplitude = self.columns(modes)
+        return amplitude * self._shape(mu, modes)
+
+    @staticmethod
+    def _shape(mu: np.ndarray, modes: ModeSet) -> np.ndarray:
+        return (2.0, 2 * pi, 8 * pi)[modes.dim - 1] * mu * (modes.k2 + mu**2) ** (-(modes.dim + 1) / 2)
+
+    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        mu, amplitude = self.columns(modes)
+        shape = self._shape(mu, modes)
+        logarithmic = 1 / mu - (modes.dim + 1) * mu / (modes.k2 + mu**2)
+        return {"mu": amplitude * shape * logarithmic, "amplitude": shape}
+
+    def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        mu, amplitude = _outer(r, *self._parameters.values())
+        return amplitude * np.exp(-mu * r)
+
+
+class SumOfGaussians(Multiplier):
+    r"""φ(r) = Σ_g a_g e^{−r²/2σ_g²}, φ̂(k) = Σ_g a_g (2πσ_g²)^{d/2} e^{−σ_g²k²/2}: one channel, G terms.
+
+    Parameters
+    ----------
+    amplitudes : (G,) array_like
+        Strengths a_g at r = 0.
+    sigmas : (G,) array_like
+        Widths σ_g > 0.
+    """
+
+    def __init__(self, amplitudes, sigmas):
+        super().__init__(amplitudes=np.atleast_1d(amplitudes), sigmas=np.atleast_1d(sigmas))
+        shapes = [value.shape for value in self._parameters.values()]
+        if shapes[0] != shapes[1] or len(shapes[0]) != 1:
+            raise ValueError(f"SumOfGaussians: amplitudes and sigmas must have one shape (G,), got {shapes}")
+        if (self._parameters["sigmas"] <= 0).any():
+            raise ValueError(f"SumOfGaussians: sigmas must be positive, got {sigmas}")
+
+    def _terms(self, modes: ModeSet) -> np.ndarray:
+        sigma = self._parameters["sigmas"][:, None]
+        return (2 * pi * sigma**2) ** (modes.dim / 2) * np.exp(-(sigma**2) * modes.k2 / 2)
+
+    def values(self, modes: ModeSet) -> np.ndarray:
+        return self._parameters["amplitudes"] @ self._terms(modes)
+
+    def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+        amplitude, sigma = self._parameters["amplitudes"], self._parameters["sigmas"]
+        weighted = self._terms(modes) * cotangent.real
+        slope = amplitude * (modes.dim / sigma * weighted.sum(axis=1) - sigma * (weighted @ modes.k2))
+        return {"amplitudes": weighted.sum(axis=1), "sigmas": slope}
+
+    def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        amplitude, sigma = _outer(r, *self._parameters.values())
+        return np.sum(amplitude * np.exp(-(r**2) / (2 * sigma**2)), axis=0)
+
+
+class Gaussian(Multiplier):
+    r"""φ̂(k) = a e^{−σ²k²/2}: the unit-weight Gaussian times a, φ(r) = a (2πσ²)^{−d/2} e^{−r²/2σ²}.
+
+    As a factor in a product it is a smearing of the other kernel.
+
+    Parameters
+    ----------
+    sigma : array_like
+        Width σ > 0.
+    amplitude : array_like
+        Weight a.
+    """
+
+    def __init__(self, sigma=1.0, amplitude=1.0):
+        super().__init__(sigma=sigma, amplitude=amplitude)
+        if (self._parameters["sigma"] <= 0).any():
+            raise ValueError(f"Gaussian: sigma must be positive, got {sigma}")
+
+    def values(self, modes: ModeSet) -> np.ndarray:
+        sigma, amplitude = self.columns(modes)
+        return amplitude * np.exp(-(sigma**2) * modes.k2 / 2)
+
+    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        sigma, amplitude = self.columns(modes)
+        shape = np.exp(-(sigma**2) * modes.k2 / 2)
+        return {"sigma": -amplitude * sigma * modes.k2 * shape, "amplitude": shape}
+
+    def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        sigma, amplitude = _outer(r, *self._parameters.values())
+        return amplitude * (2 * pi * sigma**2) ** (-dim / 2) * np.exp(-(r**2) / (2 * sigma**2))
+
+
+class InversePower(Multiplier):
+    r"""The long-range part of a/r^p, smooth over a length σ (Ewald's splitting for p = 1).
+
+    φ̂(k) = a π^{d/2} 2^{d−p} k^{p−d} Γ((d−p)/2, σ²k²/2) / Γ(p/2); 4πa e^{−σ²k²/2}/k² for p = 1, d = 3. The mode k = 0,
+    which is infinite for p ≤ d, is left out: a neutralising background. In real space a P(p/2, r²/2σ²)/r^p.
+
+    Parameters
+    ----------
+    exponent : float
+        p, with 0 < p < d; not a trainable parameter.
+    sigma : array_like
+        Smearing length σ > 0.
+    amplitude : array_like
+        Strength a.
+    """
+
+    def __init__(self, exponent=1.0, sigma=1.0, amplitude=1.0):
+        super().__init__(sigma=sigma, amplitude=amplitude)
+        if not (np.isscalar(exponent) and 0 < exponent < 3):
+            raise ValueError(f"InversePower: exponent must be a number between 0 and the dimension, got {exponent}")
+        if (self._parameters["sigma"] <= 0).any():
+            raise ValueError(f"InversePower: sigma must be positive, got {sigma}")
+        self.exponent = float(exponent)
+
+    def values(self, modes: ModeSet) -> np.ndarray:
+        from scipy.special import gammaincc
+
+        sigma, amplitude = self.columns(modes)
+        p, d = self.exponent, modes.dim
+        if p >= d:
+            raise ValueError(f"InversePower: exponent {p:g} must be below the dimension {d}")
+        k2 = np.where(modes.k2 > 0, modes.k2, 1.0)
+        constant = pi ** (d / 2) * 2 ** (d - p) * gamma((d - p) / 2) / gamma(p / 2)
+        shape = constant * k2 ** ((p - d) / 2) * gammaincc((d - p) / 2, sigma**2 * k2 / 2)
+        return np.where(modes.k2 > 0, amplitude * shape, 0.0)
+
+    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        sigma, amplitude = self.columns(modes)
+        p, d = self.exponent, modes.dim
+        # dΓ(s, x)/dx = −x^{s−1} e^{−x} cancels every power of k.
+        constant = -2 * pi ** (d / 2) * 2 ** ((d - p) / 2) / gamma(p / 2)
+        slope = constant * amplitude * sigma ** (d - p - 1) * np.exp(-(sigma**2) * modes.k2 / 2)
+        unit = InversePower(p, sigma[..., 0]).values(modes)
+        return {"sigma": np.where(modes.k2 > 0, slope, 0.0), "amplitude": unit}
+
+    def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        from scipy.special import gammainc
+
+        sigma, amplitude = _outer(r, *self._parameters.values())
+        p = self.exponent
+        at_zero = (2 * sigma**2) ** (-p / 2) / gamma(p / 2 + 1)
+        safe = np.where(r > 0, r, 1.0)
+        return amplitude * np.where(r > 0, gammainc(p / 2, safe**2 / (2 * sigma**2)) / safe**p, at_zero)
+
+
+class RadialSpline(Multiplier):
+    r"""φ̂(|k|) as a cubic B-spline with free coefficients: a kernel with no formula behind it.
+
+    Parameters
+    ----------
+    coefficients : (..., G) array_like
+        Channel axes () , (C_out,) or (C_out, C_in), then the G ≥ 4 spline coefficients.
+    cutoff : float
+        Wavenumber at which the spline ends; φ̂ = 0 beyond. Knots are uniform on [0, cutoff].
+    """
+
+    def __init__(self, coefficients, cutoff: float):
+        super().__init__()
+        array = np.asarray(coefficients, dtype=np.float64)
+        if array.ndim not in (1, 2, 3) or array.shape[-1] < 4 or not np.isfinite(array).all():
+            raise ValueError(f"RadialSpline: coefficients must be finite with shape (..., G >= 4), got shape {array.shape}")
+        if not cutoff > 0:
+            raise ValueError(f"RadialSpline: cutoff must be positive, got {cutoff}")
+        self._parameters["coefficients"] = array.copy()
+        self.cutoff = float(cutoff)
+
+    def _basis(self, modes: ModeSet):
+        from scipy.interpolate import BSpline
+
+        count = self._parameters["coefficients"].shape[-1]
+        step = self.cutoff / (count - 3)
+        knots = step * np.arange(-3, count + 1)
+        inside = modes.norm < self.cutoff
+        return BSpline.design_matrix(np.where(inside, modes.norm, 0.0), knots, 3).multiply(inside[:, None]).tocsr()
+
+    def values(self, modes: ModeSet) -> np.ndarray:
+        coefficients = self._parameters["coefficients"]
+        flat = coefficients.reshape(-1, coefficients.shape[-1])
+        return (self._basis(modes) @ flat.T).T.reshape(coefficients.shape[:-1] + (modes.size,))
+
+    def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+        shape = self._parameters["coefficients"].shape
+        summed = cotangent.real
+        while summed.ndim > len(shape):
+            summed = summed.sum(axis=0)
+        gradient = (self._basis(modes).T @ summed.reshape(-1, modes.size).T).T
+        return {"coefficients": gradient.reshape(shape)}

@@ -1,0 +1,109 @@
+r"""Points → grid: s(node) = Σ_j f_j ψ(node − x_j).
+
+Linear in f, and differentiable in x because ψ is:
+
+    jvp   ṡ = Σ_j [ḟ_j ψ + f_j ẋ_j·∇ψ](node − x_j)
+    vjp   with a cotangent s̄ on the grid: f̄_j = Σ_node s̄ ψ(node − x_j), the interpolation of s̄, and
+          x̄_j = f_j · (gradient of that interpolation), so ``spread_vjp`` is ``interpolation.interpolate_vjp``
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .cpu import parallel
+from .cpu import spreading as loops
+from .grid import Grid
+from .interpolation import interpolate_vjp as spread_vjp
+from .points import SortedPoints, scratch_shape
+
+__all__ = ["spread", "spread_jvp", "spread_vjp"]
+
+SMALLEST_PART = 512  # points, as in ``points``
+
+
+def spread(points: SortedPoints, values: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
+    """Spread values.
+
+    Parameters
+    ----------
+    points : SortedPoints
+        Where from.
+    values : (B·N, C) of the grid's dtype
+        f, in the order in which the points were given.
+    grid : Grid
+        Sizes and window.
+    out : (B, C, *grid.padded)
+        Overwritten; padding already folded in.
+    threads : int
+        At most so many; they do not change the result.
+
+    Returns
+    -------
+    ndarray
+        ``out``.
+    """
+    return _in_rounds(loops.spread, points, (values,), (grid.polynomials.ravel(),), grid, out, threads)
+
+
+def spread_jvp(
+    points: SortedPoints,
+    values: np.ndarray,
+    dvalues: np.ndarray,
+    dpoints: np.ndarray,
+    grid: Grid,
+    out: np.ndarray,
+    threads: int,
+) -> np.ndarray:
+    """The derivative of ``spread`` along (``dpoints``, ``dvalues``).
+
+    Parameters
+    ----------
+    points, values, grid, out, threads
+        As for ``spread``.
+    dvalues : (B·N, C)
+        ḟ.
+    dpoints : (B·N, d)
+        ẋ, units of length.
+    """
+    tables = (grid.polynomials.ravel(), grid.slopes.ravel())
+    return _in_rounds(loops.spread_jvp, points, (values, dvalues, dpoints, grid.to_grid), tables, grid, out, threads)
+
+
+def _in_rounds(kernel, points: SortedPoints, inputs: tuple, tables: tuple, grid: Grid, out: np.ndarray, threads: int):
+    """Run a spreading loop over all chunks: crowded tiles into scratch, then everything to the grid, round by round."""
+    channels, lanes = out.shape[1], grid.polynomials.shape[1]
+    flat, strides = out.reshape(-1), _strides(out.shape)
+    parallel.run(_clear, parallel.even(flat.size, threads, 1 << 16), flat)
+    scratch, block = None, scratch_shape(grid)
+    if len(points.heavy):
+        scratch = np.zeros((len(points.heavy), channels, *block), dtype=out.dtype)
+        rest = (points.coordinates, points.order, *inputs, *tables, lanes, _strides(scratch.shape), grid.supports)
+        parallel.run(kernel, points.share(points.heavy, threads), points.heavy, *rest, scratch.reshape(-1))
+    rest = (points.coordinates, points.order, *inputs, *tables, lanes, strides, grid.supports, flat)
+    if threads == 1 or points.count < SMALLEST_PART:
+        kernel(0, 0, len(points.light), points.light, *rest)  # in the order of the rounds, as below
+    else:
+        for (start, _), (stop, _) in zip(points.rounds[:-1], points.rounds[1:], strict=True):
+            if stop > start:
+                light = points.light[start:stop]
+                parallel.run(kernel, points.share(light, threads), light, *rest)
+    if scratch is not None:
+        for (_, start), (_, stop) in zip(points.rounds[:-1], points.rounds[1:], strict=True):
+            bounds = [start + b for b in parallel.even(stop - start, threads)]
+            parallel.run(loops.merge_scratch, bounds, points.merges, scratch.reshape(-1), block, channels, strides, flat)
+    grids = out.reshape(-1, *out.shape[2:])
+    parallel.run(loops.fold_padding, parallel.even(len(grids), threads), grids, grid.nodes)
+    return out
+
+
+def _clear(part: int, lo: int, hi: int, array: np.ndarray) -> None:
+    array[lo:hi] = 0.0
+
+
+def _strides(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Elements from one snapshot, channel, plane and row of (B, C, ·, ·, ·) to the next."""
+    row = shape[4]
+    plane = row * shape[3]
+    grid = plane * shape[2]
+    return grid * shape[1], grid, plane, row
