@@ -119,7 +119,7 @@ class LRCPlan:
         self._sources: SortedPoints | None = None
         self._targets: SortedPoints | None = None
         self._shapes: tuple[tuple[int, ...], tuple[int, ...] | None] = ((), None)
-        self._work: dict[str, np.ndarray] = {}
+        self._work = np.empty(0, dtype=self.dtype)
         self._tabulated: tuple | None = None
         sizes = [np.shape(box)[-1:], np.shape(modes)[-1:], (dim,) if dim else ()]
         known = [s[0] for s in sizes if s]
@@ -207,44 +207,68 @@ class LRCPlan:
         return sort_points(points.reshape(-1, points.shape[-1]), shape, self.grid, self.threads)
 
     # ------------------------------------------------------------------ the five stages
-    def _buffer(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        if name not in self._work or self._work[name].shape != shape:
-            self._work[name] = np.empty(shape, dtype=self.dtype)
-        return self._work[name]
+    def _buffer(self, shape: tuple[int, ...]) -> np.ndarray:
+        """The plan's one grid, which every transform reads from and writes to."""
+        size = int(np.prod(shape))
+        if self._work.size < size:
+            self._work = np.empty(size, dtype=self.dtype)
+        return self._work[:size].reshape(shape)
 
-    def _to_modes(self, points: SortedPoints, values: np.ndarray) -> np.ndarray:
-        """Points → grid → modes: the transform of spread values, ψ̂(k) F(k)."""
-        buffer = self._buffer("grid", (points.batch[0], values.shape[1], *self.grid.padded))
-        return fourier.analyse(spreading.spread(points, values, self.grid, buffer, self.threads), self.grid, self.threads)
+    def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
+        """Points → grid → modes: the transforms of spread values, ψ̂(k) F(k), arrays of values side by side."""
+        grid, threads = self.grid, self.threads
+        ordered = points.gather(*values, threads=threads)
+        buffer = self._buffer((points.batch[0], ordered.shape[1], *grid.padded))
+        return fourier.analyse(spreading.spread(points, ordered, grid, buffer, threads), grid, threads)
 
     def _to_modes_jvp(self, points: SortedPoints, values, dvalues, dpoints) -> np.ndarray:
-        """The tangent of ``_to_modes``; with ik instead of ∇ψ for the spectral gradient."""
-        grid, threads = self.grid, self.threads
+        """Transforms of the spread values and, in as many channels more, their tangents."""
+        grid, threads, channels = self.grid, self.threads, values.shape[1]
         if dpoints is None:
-            return self._to_modes(points, dvalues)
+            return self._to_modes(points, values, dvalues)
         if self.gradient == "exact":
-            buffer = self._buffer("grid", (points.batch[0], values.shape[1], *grid.padded))
-            return fourier.analyse(
-                spreading.spread_jvp(points, values, dvalues, dpoints, grid, buffer, threads), grid, threads
-            )
-        moved = np.ascontiguousarray((values[:, :, None] * dpoints[:, None, :]).reshape(len(values), -1))
+            buffer = self._buffer((points.batch[0], 2 * channels, *grid.padded))
+            ordered = [points.gather(array, threads=threads) for array in (values, dvalues, dpoints)]
+            return fourier.analyse(spreading.spread_jvp(points, *ordered, grid, buffer, threads), grid, threads)
+        moved = (values[:, :, None] * dpoints[:, None, :]).reshape(points.count, channels * grid.dim)
         drift = deconvolution.differentiate(self._to_modes(points, moved), grid, threads, transposed=True)
-        return self._to_modes(points, dvalues) - drift
+        modes = self._to_modes(points, values, dvalues)
+        modes[:, channels:] -= drift
+        return modes
 
-    def _to_grid(self, modes: np.ndarray, name: str) -> np.ndarray:
+    def _to_grid(self, modes: np.ndarray) -> np.ndarray:
         """Modes → grid, ready to be read anywhere."""
-        buffer = self._buffer(name, (*modes.shape[:2], *self.grid.padded))
+        buffer = self._buffer((*modes.shape[:2], *self.grid.padded))
         return interpolation.fill(fourier.synthesise(modes, self.grid, buffer, self.threads), self.grid, self.threads)
 
-    def _read_gradient(self, points: SortedPoints, modes: np.ndarray, weights: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """u at the points from its modes, adding Σ_c weights^c ∇u^c to ``out``."""
-        grid, threads = self.grid, self.threads
+    def _read(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
+        """Modes → grid → points: u."""
+        return interpolation.interpolate(points, self._to_grid(modes), self.grid, self.threads)
+
+    def _read_slopes(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
+        """∇u at the points by way of ik, (B·N, C, d)."""
+        slopes = self._read(points, deconvolution.differentiate(modes, self.grid, self.threads))
+        return slopes.reshape(points.count, modes.shape[1], self.grid.dim)
+
+    def _read_jvp(self, points: SortedPoints, modes: np.ndarray, dpoints: np.ndarray | None) -> np.ndarray:
+        """u̇ = w + ẋ∘p from the modes of u and, in as many channels more, of w."""
+        channels = modes.shape[1] // 2
+        if dpoints is None:
+            return self._read(points, np.ascontiguousarray(modes[:, channels:]))
         if self.gradient == "exact":
-            return interpolation.interpolate_vjp(points, self._to_grid(modes, "grid"), weights, grid, out, threads)
-        slopes = self._to_grid(deconvolution.differentiate(modes, grid, threads), "grid")
-        slopes = interpolation.interpolate(points, slopes, grid, threads).reshape(len(out), -1, grid.dim)
-        out += np.einsum("ic,ica->ia", weights, slopes)
-        return interpolation.interpolate(points, self._to_grid(modes, "grid"), grid, threads)
+            dpoints = points.gather(dpoints, threads=self.threads)
+            return interpolation.interpolate_jvp(points, self._to_grid(modes), dpoints, self.grid, self.threads)[1]
+        slopes = self._read_slopes(points, np.ascontiguousarray(modes[:, :channels]))
+        drift = self._read(points, np.ascontiguousarray(modes[:, channels:]))
+        return drift + np.einsum("ia,ica->ic", dpoints, slopes)
+
+    def _read_vjp(self, points: SortedPoints, modes: np.ndarray, *weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """u from its modes, and Σ_c weights^c ∇u^c, arrays of weights side by side."""
+        if self.gradient == "exact":
+            ordered = points.gather(*weights, threads=self.threads)
+            return interpolation.interpolate_vjp(points, self._to_grid(modes), ordered, self.grid, self.threads)
+        slopes = self._read_slopes(points, modes)
+        return self._read(points, modes), np.einsum("ic,ica->ia", np.concatenate(weights, axis=1), slopes)
 
     # ------------------------------------------------------------------ arguments
     def _table(self, multiplier: Multiplier, grid: Grid) -> MultiplierTable:
@@ -287,8 +311,7 @@ class LRCPlan:
         most = max(flat.shape[1], out) * (self.grid.dim if self.gradient == "spectral" else 1)
         if most > 1 or sources.batch[0] > 1:
             needed = self.grid.memory(sources.batch[1], sources.batch[0], most)
-            held = sum(buffer.nbytes for buffer in self._work.values())
-            self._check_memory(needed - held, "values", f"{flat.shape[1]} channel(s) to {out}")
+            self._check_memory(needed - self._work.nbytes, "values", f"{flat.shape[1]} channel(s) to {out}")
         return sources, targets, table, flat, places if not has_axis and table.per_channel else (*places, out)
 
     def _displacement(self, name: str, value, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -318,7 +341,7 @@ class LRCPlan:
         """
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
         modes = deconvolution.multiply(self._to_modes(sources, flat), table, self.grid, self.threads)
-        out = interpolation.interpolate(targets, self._to_grid(modes, "grid"), self.grid, self.threads)
+        out = self._read(targets, modes)
         if exclude_self:
             out -= table.self_interaction(flat)
         return out.reshape(shape)
@@ -347,25 +370,16 @@ class LRCPlan:
         tangent = np.zeros_like(flat)
         if dvalues is not None:
             tangent = self._flat("dvalues", dvalues, self._shapes[0][:-1], flat.shape[1])[0]
-        dmodes = self._to_modes_jvp(sources, flat, tangent, moved)
-        dgrid = self._to_grid(deconvolution.multiply(dmodes, table, self.grid, self.threads), "tangent")
-        if read is None:
-            out = interpolation.interpolate(targets, dgrid, self.grid, self.threads)
-        else:
-            modes = deconvolution.multiply(self._to_modes(sources, flat), table, self.grid, self.threads)
-            out = self._read_jvp(targets, modes, dgrid, read)
+        modes = self._to_modes_jvp(sources, flat, tangent, moved)
+        inputs, outputs = flat.shape[1], table.channels_out(flat.shape[1])
+        both = np.empty((modes.shape[0], 2 * outputs, *modes.shape[2:]), dtype=modes.dtype)
+        for half in (0, 1):
+            channels = (half * inputs, inputs, half * outputs, outputs)
+            deconvolution.multiply(modes, table, self.grid, self.threads, out=both, channels=channels)
+        out = self._read_jvp(targets, both, read)
         if exclude_self:
             out -= table.self_interaction(tangent)
         return out.reshape(shape)
-
-    def _read_jvp(self, targets: SortedPoints, modes: np.ndarray, dgrid: np.ndarray, read: np.ndarray) -> np.ndarray:
-        """w + ẋ∘p from the modes of u and the grid of w."""
-        grid, threads = self.grid, self.threads
-        if self.gradient == "exact":
-            return interpolation.interpolate_jvp(targets, self._to_grid(modes, "grid"), dgrid, read, grid, threads)[1]
-        slopes = self._to_grid(deconvolution.differentiate(modes, grid, threads), "grid")
-        slopes = interpolation.interpolate(targets, slopes, grid, threads).reshape(len(read), -1, grid.dim)
-        return interpolation.interpolate(targets, dgrid, grid, threads) + np.einsum("ia,ica->ic", read, slopes)
 
     def vjp(
         self,
@@ -399,19 +413,13 @@ class LRCPlan:
         if np.shape(cotangent) != shape:
             raise ValueError(f"cotangent: expected the shape of the output, {shape}, got {np.shape(cotangent)}")
         g = arguments.as_array("cotangent", cotangent, self.dtype).reshape(targets.count, -1)
-        grid, threads = self.grid, self.threads
-        modes, gmodes = self._to_modes(sources, flat), self._to_modes(targets, g)
+        out, dvalues, dsources, dtargets, cotangents = self._transpose(sources, targets, table, flat, g)
         parameters = None
         if "parameters" in wrt:
-            parameters = self._parameter_gradient(modes, gmodes, table, multiplier, flat, g, exclude_self)
-        dsources = np.zeros((sources.count, grid.dim), dtype=self.dtype)
-        dtargets = dsources if targets is sources else np.zeros((targets.count, grid.dim), dtype=self.dtype)
-        out = self._read_gradient(targets, deconvolution.multiply(modes, table, grid, threads), g, dtargets)
-        gmodes = deconvolution.multiply(gmodes, table, grid, threads, adjoint=True)
-        dvalues = self._read_gradient(sources, gmodes, flat, dsources)
+            parameters = self._parameter_gradient(cotangents(), table, multiplier, flat, g, exclude_self)
         if exclude_self:
-            out -= table.self_interaction(flat)
-            dvalues -= g * table.at_zero[0, 0] if table.per_channel else g @ table.at_zero
+            out = out - table.self_interaction(flat)
+            dvalues = dvalues - (g * table.at_zero[0, 0] if table.per_channel else g @ table.at_zero)
         wanted = "points" in wrt
         given = self._shapes[0][:-1] if values is None else np.shape(values)
         return Gradient(
@@ -422,14 +430,40 @@ class LRCPlan:
             targets=dtargets.reshape(self._shapes[1]) if wanted and self._shapes[1] else None,
         )
 
-    def _parameter_gradient(self, modes, gmodes, table, multiplier, flat, g, exclude_self) -> dict[str, np.ndarray]:
+    def _transpose(self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g):
+        """u, f̄, the gradients at sources and targets, and a function that gives the cotangent of φ̂.
+
+        Where targets are the points, f and g travel side by side: one pass over the points each way.
+        """
+        grid, threads = self.grid, self.threads
+        inputs, outputs = f.shape[1], g.shape[1]
+        if targets is sources:
+            modes = gmodes = self._to_modes(sources, f, g)
+            ahead, at = np.empty_like(modes), inputs
+            deconvolution.multiply(modes, table, grid, threads, out=ahead, channels=(0, inputs, 0, outputs))
+            back = (inputs, outputs, outputs, inputs)
+            deconvolution.multiply(modes, table, grid, threads, adjoint=True, out=ahead, channels=back)
+            both, dsources = self._read_vjp(sources, ahead, g, f)
+            out, dvalues, dtargets = both[:, :outputs], both[:, outputs:], dsources
+        else:
+            modes, gmodes, at = self._to_modes(sources, f), self._to_modes(targets, g), 0
+            out, dtargets = self._read_vjp(targets, deconvolution.multiply(modes, table, grid, threads), g)
+            ahead = deconvolution.multiply(gmodes, table, grid, threads, adjoint=True)
+            dvalues, dsources = self._read_vjp(sources, ahead, f)
+
+        def cotangents() -> np.ndarray:
+            return deconvolution.multiply_vjp(modes, gmodes, table, grid, threads, (0, inputs, at, outputs))
+
+        return out, dvalues, dsources, dtargets, cotangents
+
+    def _parameter_gradient(self, cotangent, table, multiplier, flat, g, exclude_self) -> dict[str, np.ndarray]:
+        """∂L/∂θ from the cotangent of φ̂, with the part that leaving out φ(0) contributes."""
         mode_set = self.grid.mode_set
-        cotangent = deconvolution.multiply_vjp(modes, gmodes, table, self.grid, self.threads).astype(np.complex128)
         if exclude_self:
             own = np.einsum("ic,ic->", g, flat) if table.per_channel else np.einsum("io,ic->oc", g, flat)
             own = np.reshape(own, table.shape)[..., None] / self.grid.cell.volume
             cotangent = cotangent - own * mode_set.weights
-        return multiplier.vjp(mode_set, cotangent)
+        return multiplier.vjp(mode_set, cotangent.astype(np.complex128))
 
 
 def accuracy_floor(dtype: np.dtype, modes: tuple[int, ...]) -> float:

@@ -77,7 +77,16 @@ class MultiplierTable:
         return values * self.at_zero[0, 0] if self.per_channel else values @ self.at_zero.T
 
 
-def multiply(modes: np.ndarray, table: MultiplierTable, grid: Grid, threads: int, *, adjoint: bool = False) -> np.ndarray:
+def multiply(
+    modes: np.ndarray,
+    table: MultiplierTable,
+    grid: Grid,
+    threads: int,
+    *,
+    adjoint: bool = False,
+    out: np.ndarray | None = None,
+    channels: tuple[int, int, int, int] | None = None,
+) -> np.ndarray:
     """Modes of u from the transforms of spread values: (B, C_in, ·, ·, ·) to (B, C_out, ·, ·, ·).
 
     Parameters
@@ -92,32 +101,46 @@ def multiply(modes: np.ndarray, table: MultiplierTable, grid: Grid, threads: int
         At most so many.
     adjoint : bool
         Multiply by the conjugate transpose of φ̂ instead.
+    out, channels : optional
+        Where to write, and the first channel and the number of channels to read and to write.
     """
-    channels = modes.shape[1] if table.per_channel else table.table.shape[1 if adjoint else 0]
-    out = np.empty((modes.shape[0], channels, *modes.shape[2:]), dtype=modes.dtype)
+    if channels is None:
+        outputs = modes.shape[1] if table.per_channel else table.table.shape[1 if adjoint else 0]
+        channels = (0, modes.shape[1], 0, outputs)
+    if out is None:
+        out = np.empty((modes.shape[0], channels[3], *modes.shape[2:]), dtype=modes.dtype)
     rows = parallel.even(modes.shape[2], threads)
-    parallel.run(loops.multiply, rows, modes, table.table, grid.corrections, table.per_channel, adjoint, out)
+    rest = (grid.corrections, table.per_channel, adjoint, channels, out)
+    parallel.run(loops.multiply, rows, modes, table.table, *rest)
     return out
 
 
 def multiply_vjp(
-    modes: np.ndarray, cotangents: np.ndarray, table: MultiplierTable, grid: Grid, threads: int
+    modes: np.ndarray,
+    cotangents: np.ndarray,
+    table: MultiplierTable,
+    grid: Grid,
+    threads: int,
+    channels: tuple[int, int, int, int],
 ) -> np.ndarray:
     """S of the module's docstring, (*shape, n_modes) complex.
 
     Parameters
     ----------
-    modes, cotangents : (B, C_in, ·, ·, ·) and (B, C_out, ·, ·, ·) complex arrays
+    modes, cotangents : (B, ≥ C_in, ·, ·, ·) and (B, ≥ C_out, ·, ·, ·) complex arrays
         Transforms of the spread values and of the spread cotangents.
     table : MultiplierTable
         Says the shape.
     grid, threads
         As for ``multiply``.
+    channels : (int, int, int, int)
+        First channel and number of channels in ``modes`` and in ``cotangents``.
     """
     out = np.zeros(table.table.shape, dtype=modes.dtype)
     last = grid.mode_set.weights[: grid.mode_set.shape[-1]].astype(grid.dtype)
     rows = parallel.even(modes.shape[2], threads)
-    parallel.run(loops.correlate, rows, modes, cotangents, grid.corrections, last, table.per_channel, out)
+    rest = (grid.corrections, last, table.per_channel, channels, out)
+    parallel.run(loops.correlate, rows, modes, cotangents, *rest)
     return out.reshape(*table.shape, grid.mode_set.size)
 
 

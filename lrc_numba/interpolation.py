@@ -42,43 +42,43 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
 
 
 def interpolate_jvp(
-    points: SortedPoints, values: np.ndarray, dvalues: np.ndarray, dpoints: np.ndarray, grid: Grid, threads: int
+    points: SortedPoints, values: np.ndarray, dpoints: np.ndarray, grid: Grid, threads: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """u and its derivative along (``dpoints``, ``dvalues``), each (B·N, C).
+    """u and its derivative, each (B·N, C).
 
     Parameters
     ----------
-    points, values, grid, threads
+    points, grid, threads
         As for ``interpolate``.
-    dvalues : (B, C, *grid.padded)
-        ṡ, padding filled.
+    values : (B, 2C, *grid.padded)
+        s, then ṡ, padding filled.
     dpoints : (B·N, d)
-        ẋ, units of length.
+        ẋ, sorted, units of length.
     """
-    out, dout = np.empty((points.count, values.shape[1]), dtype=values.dtype), interpolate(points, dvalues, grid, threads)
+    out = np.empty((points.count, values.shape[1] // 2), dtype=values.dtype)
+    dout = np.empty_like(out)
     rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), out, dout)
     parallel.run(loops.interpolate_jvp, points.share(points.chunks, threads), *_places(points), *rest)
     return out, dout
 
 
 def interpolate_vjp(
-    points: SortedPoints, values: np.ndarray, cotangent: np.ndarray, grid: Grid, out_points: np.ndarray, threads: int
-) -> np.ndarray:
-    """u (B·N, C), adding Σ_c ū^c ∇u^c to ``out_points``.
+    points: SortedPoints, values: np.ndarray, cotangent: np.ndarray, grid: Grid, threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """u (B·N, C) and Σ_c ū^c ∇u^c (B·N, d), per unit of length.
 
     Parameters
     ----------
     points, values, grid, threads
         As for ``interpolate``.
     cotangent : (B·N, C)
-        ū.
-    out_points : (B·N, d)
-        Added to, per unit of length.
+        ū, sorted.
     """
     out = np.empty((points.count, values.shape[1]), dtype=values.dtype)
+    out_points = np.empty((points.count, grid.dim), dtype=values.dtype)
     rest = (values.reshape(-1), cotangent, *_tables(grid), *_sizes(values, grid), out, out_points)
     parallel.run(loops.interpolate_vjp, points.share(points.chunks, threads), *_places(points), *rest)
-    return out
+    return out, out_points
 
 
 def fill(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:

@@ -56,6 +56,16 @@ class SortedPoints:
             return [0, len(chunks)]
         return parallel.weighted(chunks[:, 0], int(chunks[-1, 1]), threads, SMALLEST_PART)
 
+    def gather(self, *arrays: np.ndarray, threads: int) -> np.ndarray:
+        """(B·N, C) arrays in sorted order, side by side in one array."""
+        channels = sum(array.shape[1] for array in arrays)
+        out, first = np.empty((self.count, channels), dtype=arrays[0].dtype), 0
+        bounds = parallel.even(self.count, threads, SMALLEST_PART)
+        for array in arrays:
+            parallel.run(loops.gather, bounds, self.order, array, first, out)
+            first += array.shape[1]
+        return out
+
 
 def scratch_shape(grid: Grid) -> tuple[int, int, int]:
     """Nodes that the windows of the points of one tile can reach."""

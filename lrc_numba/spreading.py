@@ -30,7 +30,7 @@ def spread(points: SortedPoints, values: np.ndarray, grid: Grid, out: np.ndarray
     points : SortedPoints
         Where from.
     values : (B·N, C) of the grid's dtype
-        f, in the order in which the points were given.
+        f, sorted (``points.gather``).
     grid : Grid
         Sizes and window.
     out : (B, C, *grid.padded)
@@ -55,16 +55,16 @@ def spread_jvp(
     out: np.ndarray,
     threads: int,
 ) -> np.ndarray:
-    """The derivative of ``spread`` along (``dpoints``, ``dvalues``).
+    """``spread`` into the first C channels of ``out``, its derivative along (``dpoints``, ``dvalues``) into C more.
 
     Parameters
     ----------
     points, values, grid, out, threads
-        As for ``spread``.
+        As for ``spread``; ``out`` is (B, 2C, *grid.padded).
     dvalues : (B·N, C)
-        ḟ.
+        ḟ, sorted.
     dpoints : (B·N, d)
-        ẋ, units of length.
+        ẋ, sorted, units of length.
     """
     tables = (grid.polynomials.ravel(), grid.slopes.ravel())
     return _in_rounds(loops.spread_jvp, points, (values, dvalues, dpoints, grid.to_grid), tables, grid, out, threads)
@@ -78,9 +78,9 @@ def _in_rounds(kernel, points: SortedPoints, inputs: tuple, tables: tuple, grid:
     scratch, block = None, scratch_shape(grid)
     if len(points.heavy):
         scratch = np.zeros((len(points.heavy), channels, *block), dtype=out.dtype)
-        rest = (points.coordinates, points.order, *inputs, *tables, lanes, _strides(scratch.shape), grid.supports)
+        rest = (points.coordinates, *inputs, *tables, lanes, _strides(scratch.shape), grid.supports)
         parallel.run(kernel, points.share(points.heavy, threads), points.heavy, *rest, scratch.reshape(-1))
-    rest = (points.coordinates, points.order, *inputs, *tables, lanes, strides, grid.supports, flat)
+    rest = (points.coordinates, *inputs, *tables, lanes, strides, grid.supports, flat)
     if threads == 1 or points.count < SMALLEST_PART:
         kernel(0, 0, len(points.light), points.light, *rest)  # in the order of the rounds, as below
     else:

@@ -11,7 +11,7 @@ from .parallel import COMPILE
 
 
 @njit(**COMPILE)
-def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, out):
+def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, channels, out):
     """out^o = Σ_c table^{oc} modes^c / (V ψ̂²), or with the conjugate transpose of the table.
 
     Parameters
@@ -28,31 +28,35 @@ def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, out)
         The table has one channel that serves every channel alike.
     adjoint : bool
         Use the conjugate transpose.
+    channels : (int, int, int, int)
+        First channel and number of channels read from ``modes`` and written to ``out``.
     out : (B, C_out, m, m, m) complex
-        Written; may be ``modes`` itself where ``per_channel``.
+        Written.
     """
     first, second, third = corrections
+    read, inputs, write, outputs = channels
     for a in range(lo, hi):
         for snapshot in range(out.shape[0]):
-            for o in range(out.shape[1]):
+            for o in range(outputs):
                 for b in range(out.shape[3]):
                     factor = first[a] * second[b]
                     if per_channel:
                         for c in range(out.shape[4]):
                             phi = table[0, 0, a, b, c]
                             phi = phi.conjugate() if adjoint else phi
-                            out[snapshot, o, a, b, c] = phi * (factor * third[c]) * modes[snapshot, o, a, b, c]
+                            product = phi * (factor * third[c]) * modes[snapshot, read + o, a, b, c]
+                            out[snapshot, write + o, a, b, c] = product
                         continue
                     for c in range(out.shape[4]):
-                        total = out[snapshot, o, a, b, c] * 0
-                        for i in range(modes.shape[1]):
+                        total = modes.dtype.type(0)
+                        for i in range(inputs):
                             phi = table[i, o, a, b, c].conjugate() if adjoint else table[o, i, a, b, c]
-                            total += phi * modes[snapshot, i, a, b, c]
-                        out[snapshot, o, a, b, c] = total * (factor * third[c])
+                            total += phi * modes[snapshot, read + i, a, b, c]
+                        out[snapshot, write + o, a, b, c] = total * (factor * third[c])
 
 
 @njit(**COMPILE)
-def correlate(part, lo, hi, modes, cotangents, corrections, weights, per_channel, out):
+def correlate(part, lo, hi, modes, cotangents, corrections, weights, per_channel, channels, out):
     """S^{oc} = Σ_snapshots weight · modes^c conj(cotangents^o) / (V ψ̂²): what a change of φ̂^{oc} is multiplied with.
 
     Parameters
@@ -63,13 +67,16 @@ def correlate(part, lo, hi, modes, cotangents, corrections, weights, per_channel
         Transforms of the spread cotangents.
     weights : (m,) float
         Modes that each index of the last axis stands for.
+    channels : (int, int, int, int)
+        First channel and number of channels read from ``modes`` and from ``cotangents``.
     out : (T_out, T_in, m, m, m) complex
         Added to.
     """
     first, second, third = corrections
+    read, inputs, other, outputs = channels
     for snapshot in range(modes.shape[0]):
-        for o in range(cotangents.shape[1]):
-            for i in range(modes.shape[1]):
+        for o in range(outputs):
+            for i in range(inputs):
                 if per_channel and i != o:
                     continue
                 to, ti = (0, 0) if per_channel else (o, i)
@@ -77,7 +84,8 @@ def correlate(part, lo, hi, modes, cotangents, corrections, weights, per_channel
                     for b in range(out.shape[3]):
                         for c in range(out.shape[4]):
                             factor = first[a] * second[b] * third[c] * weights[c]
-                            product = modes[snapshot, i, a, b, c] * cotangents[snapshot, o, a, b, c].conjugate()
+                            cotangent = cotangents[snapshot, other + o, a, b, c].conjugate()
+                            product = modes[snapshot, read + i, a, b, c] * cotangent
                             out[to, ti, a, b, c] += product * factor
 
 
@@ -107,7 +115,7 @@ def differentiate(part, lo, hi, modes, vectors, transposed, out):
                         if not transposed:
                             out[snapshot, q, a, b, c] = 1j * vectors[a, b, c, q % dim] * modes[snapshot, q // dim, a, b, c]
                             continue
-                        total = out[snapshot, q, a, b, c] * 0
+                        total = modes.dtype.type(0)
                         for axis in range(dim):
                             total += 1j * vectors[a, b, c, axis] * modes[snapshot, q * dim + axis, a, b, c]
                         out[snapshot, q, a, b, c] = total

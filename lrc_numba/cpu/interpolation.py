@@ -14,14 +14,31 @@ from .parallel import COMPILE
 from .window import locate, window
 
 
+@njit(forceinline=True, **COMPILE)
+def _value(grid, corner, across, lanes, strides, supports):
+    """One channel summed over the rows under the window, still to be weighted along them."""
+    first, second, third = supports
+    plane = simd.zero(grid, third)
+    for a in range(len(first)):
+        line = simd.zero(grid, third)
+        row = corner + a * strides[2]
+        for b in range(len(second)):
+            line = simd.add_scaled(across[lanes + b], simd.load(grid, row, third), line)
+            row += strides[3]
+        plane = simd.add_scaled(across[a], line, plane)
+    return plane
+
+
 @njit(**COMPILE)
 def interpolate(part, lo, hi, chunks, coordinates, order, grid, table, lanes, strides, supports, out):
     """u_i = Σ_node ψ(node − x_i) grid(node), for the points of ``chunks[lo:hi]``.
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, order, table, lanes, strides, supports
+    part, lo, hi, chunks, coordinates, table, lanes, strides, supports
         As for ``spreading.spread``.
+    order : (B·N,) int32
+        Row of ``out`` for each sorted point.
     grid : 1-D array
         The padded grids, flattened.
     out : (B·N, C)
@@ -46,15 +63,8 @@ def interpolate(part, lo, hi, chunks, coordinates, order, grid, table, lanes, st
                 simd.store(across, 0, window(table, lanes, offset, third))
                 corner += node * strides[2]
             for channel in range(out.shape[1]):
-                plane = simd.zero(grid, third)
-                for a in range(len(first)):
-                    line = simd.zero(grid, third)
-                    row = corner + channel * strides[1] + a * strides[2]
-                    for b in range(len(second)):
-                        line = simd.add_scaled(across[lanes + b], simd.load(grid, row, third), line)
-                        row += strides[3]
-                    plane = simd.add_scaled(across[a], line, plane)
-                out[order[i], channel] = simd.total(simd.multiply(along, plane))
+                rows = _value(grid, corner + channel * strides[1], across, lanes, strides, supports)
+                out[order[i], channel] = simd.total(simd.multiply(along, rows))
 
 
 @njit(forceinline=True, **COMPILE)
@@ -108,20 +118,20 @@ def _prepare(i, coordinates, grid, table, slopes, lanes, strides, supports, acro
 def interpolate_vjp(
     part, lo, hi, chunks, coordinates, order, grid, cotangent, to_grid, table, slopes, lanes, strides, supports, out, out_points
 ):
-    """u_i, and Σ_c g_i^c ∇u_i^c added to ``out_points``: the gradient of Σ g·u with respect to where u is read.
+    """u_i, and Σ_c g_i^c ∇u_i^c: the gradient of Σ g·u with respect to where u is read.
 
     Parameters
     ----------
     part, lo, hi, chunks, coordinates, order, grid, table, lanes, strides, supports, out
         As for ``interpolate``.
     cotangent : (B·N, C)
-        g.
+        g, sorted.
     to_grid : (d, d)
         Takes displacements to grid cells; its transpose takes the gradient back.
     slopes : (rows · lanes,)
         Polynomials of dψ/dg.
     out_points : (B·N, d)
-        Added to.
+        Written.
     """
     dim = coordinates.shape[1]
     across, slope = np.zeros(2 * lanes, dtype=grid.dtype), np.zeros(2 * lanes, dtype=grid.dtype)
@@ -138,30 +148,32 @@ def interpolate_vjp(
                 value, one, two, three = _gradient(
                     grid, base + corner + channel * strides[1], along, tilt, across, slope, lanes, strides, supports
                 )
-                weight = cotangent[order[i], channel]
+                weight = cotangent[i, channel]
                 out[order[i], channel] = value
                 total[0] += weight * one
                 total[1] += weight * two
                 total[2] += weight * three
             for b in range(dim):
+                slope_b = 0.0
                 for a in range(dim):
-                    out_points[order[i], b] += grid.dtype.type(to_grid[b, a] * total[3 - dim + a])
+                    slope_b += to_grid[b, a] * total[3 - dim + a]
+                out_points[order[i], b] = slope_b
 
 
 @njit(**COMPILE)
 def interpolate_jvp(
     part, lo, hi, chunks, coordinates, order, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out, dout
 ):
-    """u_i, and ẋ_i·∇u_i added to ``dout`` (B·N, C): the derivative of ``interpolate`` along ẋ (the p of w + v∘p).
+    """u_i, and u̇_i = w_i + ẋ_i·∇u_i, from grids of u and, in C channels more, of w.
 
     Parameters
     ----------
     part, lo, hi, chunks, coordinates, order, grid, to_grid, table, slopes, lanes, strides, supports, out
-        As for ``interpolate_vjp``.
+        As for ``interpolate_vjp``; ``grid`` has 2C channels.
     dpoints : (B·N, d)
-        ẋ_i, units of length.
+        ẋ_i, sorted, units of length.
     dout : (B·N, C)
-        Added to.
+        u̇, written.
     """
     dim = coordinates.shape[1]
     across, slope = np.zeros(2 * lanes, dtype=grid.dtype), np.zeros(2 * lanes, dtype=grid.dtype)
@@ -176,13 +188,17 @@ def interpolate_jvp(
             for a in range(dim):
                 step[3 - dim + a] = 0.0
                 for b in range(dim):
-                    step[3 - dim + a] += grid.dtype.type(dpoints[order[i], b] * to_grid[b, a])
+                    step[3 - dim + a] += grid.dtype.type(dpoints[i, b] * to_grid[b, a])
             for channel in range(out.shape[1]):
                 value, one, two, three = _gradient(
                     grid, base + corner + channel * strides[1], along, tilt, across, slope, lanes, strides, supports
                 )
                 out[order[i], channel] = value
-                dout[order[i], channel] += step[0] * one + step[1] * two + step[2] * three
+                drift = _value(
+                    grid, base + corner + (out.shape[1] + channel) * strides[1], across, lanes, strides, supports
+                )
+                change = simd.total(simd.multiply(along, drift))
+                dout[order[i], channel] = change + step[0] * one + step[1] * two + step[2] * three
 
 
 @njit(**COMPILE)

@@ -108,3 +108,15 @@ def make_chunks(offsets, batches, tile, tiles, scratch, largest, chunks, light, 
                 n_heavy += 1
     rounds[8] = (n_light, n_merges)
     return n_chunks, n_light, n_heavy, n_merges
+
+
+@njit(**COMPILE)
+def gather(part, lo, hi, order, values, first, out):
+    """out[i, first:] = values[order[i]]: bring values into sorted order.
+
+    A pass of its own, because here many scattered reads are under way at once; inside the spreading loop each would
+    hold up a whole point.
+    """
+    for i in range(lo, hi):
+        for channel in range(values.shape[1]):
+            out[i, first + channel] = values[order[i], channel]

@@ -16,7 +16,7 @@ from .window import locate, window
 
 
 @njit(**COMPILE)
-def spread(part, lo, hi, chunks, coordinates, order, values, table, lanes, strides, supports, out):
+def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, out):
     """Add Σ_j f_j ψ(node − x_j) for the points of ``chunks[lo:hi]``.
 
     Parameters
@@ -27,10 +27,8 @@ def spread(part, lo, hi, chunks, coordinates, order, values, table, lanes, strid
         start, stop, snapshot or slot, offset into ``out``.
     coordinates : (B·N, d) float64
         Sorted grid coordinates.
-    order : (B·N,) int32
-        Where each sorted point stands in ``values``.
     values : (B·N, C)
-        f_j.
+        f_j, sorted.
     table : (rows · lanes,)
         Polynomials of ψ.
     strides : (int, int, int, int)
@@ -59,7 +57,7 @@ def spread(part, lo, hi, chunks, coordinates, order, values, table, lanes, strid
                 simd.store(across, 0, window(table, lanes, offset, third))
                 corner += node * strides[2]
             for channel in range(values.shape[1]):
-                value = values[order[i], channel]
+                value = values[i, channel]
                 for a in range(len(first)):
                     row = corner + channel * strides[1] + a * strides[2]
                     left = value * across[a]
@@ -71,13 +69,13 @@ def spread(part, lo, hi, chunks, coordinates, order, values, table, lanes, strid
 
 @njit(**COMPILE)
 def spread_jvp(
-    part, lo, hi, chunks, coordinates, order, values, dvalues, dpoints, to_grid, table, slopes, lanes, strides, supports, out
+    part, lo, hi, chunks, coordinates, values, dvalues, dpoints, to_grid, table, slopes, lanes, strides, supports, out
 ):
     """Add Σ_j [ḟ_j ψ + f_j ẋ_j·∇ψ](node − x_j), the derivative of ``spread`` along (ẋ, ḟ).
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, order, values, table, lanes, strides, supports, out
+    part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, out
         As for ``spread``.
     dvalues : (B·N, C)
         ḟ_j.
@@ -99,7 +97,7 @@ def spread_jvp(
             for a in range(dim):
                 step[3 - dim + a] = 0.0
                 for b in range(dim):
-                    step[3 - dim + a] += out.dtype.type(dpoints[order[i], b] * to_grid[b, a])
+                    step[3 - dim + a] += out.dtype.type(dpoints[i, b] * to_grid[b, a])
             node, offset = locate(coordinates[i, dim - 1], out)
             along, tilt = window(table, lanes, offset, third), window(slopes, lanes, offset, third)
             corner = base + node
@@ -114,18 +112,20 @@ def spread_jvp(
                 simd.store(slope, 0, window(slopes, lanes, offset, third))
                 corner += node * strides[2]
             for channel in range(values.shape[1]):
-                value, change = values[order[i], channel], dvalues[order[i], channel]
+                value, change = values[i, channel], dvalues[i, channel]
                 for a in range(len(first)):
                     row = corner + channel * strides[1] + a * strides[2]
+                    drow = row + values.shape[1] * strides[1]
                     plain = value * across[a]
                     moved = change * across[a] + value * step[0] * slope[a]
                     for b in range(len(second)):
-                        new = simd.load(out, row, third)
-                        weight = moved * across[lanes + b] + plain * step[1] * slope[lanes + b]
-                        new = simd.add_scaled(weight, along, new)
-                        new = simd.add_scaled(plain * step[2] * across[lanes + b], tilt, new)
-                        simd.store(out, row, new)
+                        weight = plain * across[lanes + b]
+                        simd.store(out, row, simd.add_scaled(weight, along, simd.load(out, row, third)))
+                        dweight = moved * across[lanes + b] + plain * step[1] * slope[lanes + b]
+                        new = simd.add_scaled(dweight, along, simd.load(out, drow, third))
+                        simd.store(out, drow, simd.add_scaled(weight * step[2], tilt, new))
                         row += strides[3]
+                        drow += strides[3]
 
 
 @njit(**COMPILE)
