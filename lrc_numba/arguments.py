@@ -74,9 +74,9 @@ def as_modes(modes, dim: int) -> tuple[int, ...]:
 
 def as_positive(name: str, value, below: float) -> float:
     """A finite number in (0, ``below``)."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    if not 0 < value < below:
+    if not 0 < float(value) < below:
         raise ValueError(f"{name}: expected a number above 0 and below {below:g}, got {value}")
     return float(value)
 

@@ -1,16 +1,9 @@
-r"""The engine: points → grid → modes → × multiplier → grid → points.
+r"""The public face of the engine: ``LRCPlan`` and ``lrc_convolve``.
 
     u_i = Σ_j f_j φ(x_i − x_j)   over all periodic images, φ band-limited to the kept modes
 
-as u = I G(φ̂) S f: spread f with the window ψ, transform, multiply by φ̂/(Vψ̂²), transform back, interpolate with ψ. The
-operator K(x_i, x_j) that this evaluates is symmetric, differs from the exact one by eps, and has exact derivatives:
-
-    u̇ = w + ẋ∘p   p_i = ∇₁ Σ_j f_j K(x_i, x_j)        interpolate with ∇ψ
-                   w_i = Σ_j f_j ẋ_j·∇₂ K(x_i, x_j)    spread with ∇ψ, interpolate with ψ
-
-(eqs 18–20 of arXiv 2010.05295, for the operator that the computer evaluates). A gradient is the transpose of that. It
-costs two convolutions, whatever the dimension. ``gradient="spectral"`` differentiates the exact kernel instead, with ik
-between the transforms: nearer to the true force, not quite the derivative of the computed energy.
+computed as points → grid → modes → × multiplier → grid → points by ``operator.Operator``. Here arguments are checked,
+flattened and given their names back.
 """
 
 from __future__ import annotations
@@ -20,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import arguments, deconvolution, fourier, interpolation, spreading
+from . import arguments
 from .cell import Cell
 from .cpu.parallel import available_threads
 from .deconvolution import MultiplierTable
 from .grid import Grid, available_memory
 from .multipliers import Multiplier
-from .points import SortedPoints, sort_points
+from .operator import Operator
+from .points import SortedPoints
 from .windows import WINDOWS
 
 __all__ = ["Gradient", "LRCPlan", "lrc_convolve"]
@@ -82,7 +76,7 @@ class LRCPlan:
     backend : {"cpu"}
         Where to compute.
     dim : int, optional
-        Number of dimensions; needed only to see the plan before ``set_points`` when neither ``box`` nor ``modes`` tells.
+        Number of dimensions; only needed to see the plan before ``set_points`` where ``box`` and ``modes`` do not tell.
 
     Raises
     ------
@@ -119,7 +113,7 @@ class LRCPlan:
         self._sources: SortedPoints | None = None
         self._targets: SortedPoints | None = None
         self._shapes: tuple[tuple[int, ...], tuple[int, ...] | None] = ((), None)
-        self._work = np.empty(0, dtype=self.dtype)
+        self._operator: Operator
         self._tabulated: tuple | None = None
         sizes = [np.shape(box)[-1:], np.shape(modes)[-1:], (dim,) if dim else ()]
         known = [s[0] for s in sizes if s]
@@ -137,16 +131,20 @@ class LRCPlan:
             floor = accuracy_floor(self.dtype, modes)
             if self.window != "gaussian_paper" and self.eps < floor:
                 raise ValueError(
-                    f"eps: {self.eps:g} is out of reach in {self.dtype.name} with modes={modes}; expected at least {floor:.1e}"
+                    f"eps: {self.eps:g} is out of reach in {self.dtype.name} with modes={modes}; "
+                    f"expected at least {floor:.1e}"
                 )
             self._grid = Grid(cell, modes, self.eps, self.window, self.dtype)
+            self._operator = Operator(self._grid, self.threads, self.gradient == "spectral")
         return self._grid
 
     @staticmethod
     def _check_memory(needed: float, name: str, what) -> None:
         free = available_memory()
         if needed > free:
-            raise MemoryError(f"{name}: {what} needs about {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free")
+            raise MemoryError(
+                f"{name}: {what} needs about {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free"
+            )
 
     @property
     def grid(self) -> Grid:
@@ -157,7 +155,9 @@ class LRCPlan:
 
     def __repr__(self) -> str:
         if self._grid is None:
-            return f"LRCPlan(box={self._box}, modes={self._modes}, eps={self.eps:g}; the points will tell the dimension)"
+            return (
+                f"LRCPlan(box={self._box}, modes={self._modes}, eps={self.eps:g}; the points will tell the dimension)"
+            )
         g, w = self._grid, self._grid.window
         alias = w.alias(max(max((m - 1) // 2, 0.5) / n for m, n in zip(g.modes, g.n, strict=True)))
         rows = [
@@ -196,79 +196,13 @@ class LRCPlan:
         if batch * most >= 2**31:
             raise ValueError(f"points: expected fewer than 2^31 of them, got {batch * most}")
         self._check_memory(grid.memory(most, batch, 1), "points", f"{points.shape} with modes={grid.modes}")
-        sources = self._sort(points, batch)
-        self._targets = sources if targets is None else self._sort(targets, batch)
-        self._sources = sources
+        self._sources = self._targets = None  # until both are ready
+        sources = self._operator.sort("sources", points.reshape(-1, grid.dim), batch)
+        if targets is not None:
+            self._targets = self._operator.sort("targets", targets.reshape(-1, grid.dim), batch)
+        self._sources, self._targets = sources, self._targets or sources
         self._shapes = (points.shape, None if targets is None else targets.shape)
         return self
-
-    def _sort(self, points: np.ndarray, batch: int) -> SortedPoints:
-        shape = (batch, points.shape[-2])
-        return sort_points(points.reshape(-1, points.shape[-1]), shape, self.grid, self.threads)
-
-    # ------------------------------------------------------------------ the five stages
-    def _buffer(self, shape: tuple[int, ...]) -> np.ndarray:
-        """The plan's one grid, which every transform reads from and writes to."""
-        size = int(np.prod(shape))
-        if self._work.size < size:
-            self._work = np.empty(size, dtype=self.dtype)
-        return self._work[:size].reshape(shape)
-
-    def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
-        """Points → grid → modes: the transforms of spread values, ψ̂(k) F(k), arrays of values side by side."""
-        grid, threads = self.grid, self.threads
-        ordered = points.gather(*values, threads=threads)
-        buffer = self._buffer((points.batch[0], ordered.shape[1], *grid.padded))
-        return fourier.analyse(spreading.spread(points, ordered, grid, buffer, threads), grid, threads)
-
-    def _to_modes_jvp(self, points: SortedPoints, values, dvalues, dpoints) -> np.ndarray:
-        """Transforms of the spread values and, in as many channels more, their tangents."""
-        grid, threads, channels = self.grid, self.threads, values.shape[1]
-        if dpoints is None:
-            return self._to_modes(points, values, dvalues)
-        if self.gradient == "exact":
-            buffer = self._buffer((points.batch[0], 2 * channels, *grid.padded))
-            ordered = [points.gather(array, threads=threads) for array in (values, dvalues, dpoints)]
-            return fourier.analyse(spreading.spread_jvp(points, *ordered, grid, buffer, threads), grid, threads)
-        moved = (values[:, :, None] * dpoints[:, None, :]).reshape(points.count, channels * grid.dim)
-        drift = deconvolution.differentiate(self._to_modes(points, moved), grid, threads, transposed=True)
-        modes = self._to_modes(points, values, dvalues)
-        modes[:, channels:] -= drift
-        return modes
-
-    def _to_grid(self, modes: np.ndarray) -> np.ndarray:
-        """Modes → grid, ready to be read anywhere."""
-        buffer = self._buffer((*modes.shape[:2], *self.grid.padded))
-        return interpolation.fill(fourier.synthesise(modes, self.grid, buffer, self.threads), self.grid, self.threads)
-
-    def _read(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
-        """Modes → grid → points: u."""
-        return interpolation.interpolate(points, self._to_grid(modes), self.grid, self.threads)
-
-    def _read_slopes(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
-        """∇u at the points by way of ik, (B·N, C, d)."""
-        slopes = self._read(points, deconvolution.differentiate(modes, self.grid, self.threads))
-        return slopes.reshape(points.count, modes.shape[1], self.grid.dim)
-
-    def _read_jvp(self, points: SortedPoints, modes: np.ndarray, dpoints: np.ndarray | None) -> np.ndarray:
-        """u̇ = w + ẋ∘p from the modes of u and, in as many channels more, of w."""
-        channels = modes.shape[1] // 2
-        if dpoints is None:
-            return self._read(points, np.ascontiguousarray(modes[:, channels:]))
-        if self.gradient == "exact":
-            dpoints = points.gather(dpoints, threads=self.threads)
-            return interpolation.interpolate_jvp(points, self._to_grid(modes), dpoints, self.grid, self.threads)[1]
-        slopes = self._read_slopes(points, np.ascontiguousarray(modes[:, :channels]))
-        drift = self._read(points, np.ascontiguousarray(modes[:, channels:]))
-        return drift + np.einsum("ia,ica->ic", dpoints, slopes)
-
-    def _read_vjp(self, points: SortedPoints, modes: np.ndarray, *weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """u from its modes, and Σ_c weights^c ∇u^c, arrays of weights side by side."""
-        if self.gradient == "exact":
-            ordered = points.gather(*weights, threads=self.threads)
-            return interpolation.interpolate_vjp(points, self._to_grid(modes), ordered, self.grid, self.threads)
-        slopes = self._read_slopes(points, modes)
-        return self._read(points, modes), np.einsum("ic,ica->ia", np.concatenate(weights, axis=1), slopes)
 
     # ------------------------------------------------------------------ arguments
     def _table(self, multiplier: Multiplier, grid: Grid) -> MultiplierTable:
@@ -311,7 +245,7 @@ class LRCPlan:
         most = max(flat.shape[1], out) * (self.grid.dim if self.gradient == "spectral" else 1)
         if most > 1 or sources.batch[0] > 1:
             needed = self.grid.memory(sources.batch[1], sources.batch[0], most)
-            self._check_memory(needed - self._work.nbytes, "values", f"{flat.shape[1]} channel(s) to {out}")
+            self._check_memory(needed - self._operator.space.nbytes, "values", f"{flat.shape[1]} channel(s) to {out}")
         return sources, targets, table, flat, places if not has_axis and table.per_channel else (*places, out)
 
     def _displacement(self, name: str, value, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -340,8 +274,7 @@ class LRCPlan:
             (N,) if neither values nor multiplier has channels, else (N, C_out); (T, …) with targets; B in front.
         """
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
-        modes = deconvolution.multiply(self._to_modes(sources, flat), table, self.grid, self.threads)
-        out = self._read(targets, modes)
+        out = self._operator.forward(sources, targets, table, flat)
         if exclude_self:
             out -= table.self_interaction(flat)
         return out.reshape(shape)
@@ -370,15 +303,9 @@ class LRCPlan:
         tangent = np.zeros_like(flat)
         if dvalues is not None:
             tangent = self._flat("dvalues", dvalues, self._shapes[0][:-1], flat.shape[1])[0]
-        modes = self._to_modes_jvp(sources, flat, tangent, moved)
-        inputs, outputs = flat.shape[1], table.channels_out(flat.shape[1])
-        both = np.empty((modes.shape[0], 2 * outputs, *modes.shape[2:]), dtype=modes.dtype)
-        for half in (0, 1):
-            channels = (half * inputs, inputs, half * outputs, outputs)
-            deconvolution.multiply(modes, table, self.grid, self.threads, out=both, channels=channels)
-        out = self._read_jvp(targets, both, read)
+        out = self._operator.jvp(sources, targets, table, flat, tangent, moved, read)[1]
         if exclude_self:
-            out -= table.self_interaction(tangent)
+            out = out - table.self_interaction(tangent)
         return out.reshape(shape)
 
     def vjp(
@@ -413,10 +340,11 @@ class LRCPlan:
         if np.shape(cotangent) != shape:
             raise ValueError(f"cotangent: expected the shape of the output, {shape}, got {np.shape(cotangent)}")
         g = arguments.as_array("cotangent", cotangent, self.dtype).reshape(targets.count, -1)
-        out, dvalues, dsources, dtargets, cotangents = self._transpose(sources, targets, table, flat, g)
+        results = self._operator.vjp(sources, targets, table, flat, g, "parameters" in wrt)
+        out, dvalues, dsources, dtargets, cotangent = results
         parameters = None
-        if "parameters" in wrt:
-            parameters = self._parameter_gradient(cotangents(), table, multiplier, flat, g, exclude_self)
+        if cotangent is not None:
+            parameters = self._parameter_gradient(cotangent, table, multiplier, flat, g, exclude_self)
         if exclude_self:
             out = out - table.self_interaction(flat)
             dvalues = dvalues - (g * table.at_zero[0, 0] if table.per_channel else g @ table.at_zero)
@@ -429,32 +357,6 @@ class LRCPlan:
             parameters=parameters,
             targets=dtargets.reshape(self._shapes[1]) if wanted and self._shapes[1] else None,
         )
-
-    def _transpose(self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g):
-        """u, f̄, the gradients at sources and targets, and a function that gives the cotangent of φ̂.
-
-        Where targets are the points, f and g travel side by side: one pass over the points each way.
-        """
-        grid, threads = self.grid, self.threads
-        inputs, outputs = f.shape[1], g.shape[1]
-        if targets is sources:
-            modes = gmodes = self._to_modes(sources, f, g)
-            ahead, at = np.empty_like(modes), inputs
-            deconvolution.multiply(modes, table, grid, threads, out=ahead, channels=(0, inputs, 0, outputs))
-            back = (inputs, outputs, outputs, inputs)
-            deconvolution.multiply(modes, table, grid, threads, adjoint=True, out=ahead, channels=back)
-            both, dsources = self._read_vjp(sources, ahead, g, f)
-            out, dvalues, dtargets = both[:, :outputs], both[:, outputs:], dsources
-        else:
-            modes, gmodes, at = self._to_modes(sources, f), self._to_modes(targets, g), 0
-            out, dtargets = self._read_vjp(targets, deconvolution.multiply(modes, table, grid, threads), g)
-            ahead = deconvolution.multiply(gmodes, table, grid, threads, adjoint=True)
-            dvalues, dsources = self._read_vjp(sources, ahead, f)
-
-        def cotangents() -> np.ndarray:
-            return deconvolution.multiply_vjp(modes, gmodes, table, grid, threads, (0, inputs, at, outputs))
-
-        return out, dvalues, dsources, dtargets, cotangents
 
     def _parameter_gradient(self, cotangent, table, multiplier, flat, g, exclude_self) -> dict[str, np.ndarray]:
         """∂L/∂θ from the cotangent of φ̂, with the part that leaving out φ(0) contributes."""

@@ -42,7 +42,8 @@ class MultiplierTable:
         size = grid.mode_set.size
         if values.shape[-1:] != (size,) or values.ndim > 3:
             raise ValueError(
-                f"multiplier: {type(multiplier).__name__}.values must return shape (*channels, {size}), got {values.shape}"
+                f"multiplier: {type(multiplier).__name__}.values must return shape (*channels, {size}), "
+                f"got {values.shape}"
             )
         if not np.isfinite(values).all():
             raise ValueError(f"multiplier: {multiplier!r} is not finite on all modes")
@@ -82,16 +83,16 @@ def multiply(
     table: MultiplierTable,
     grid: Grid,
     threads: int,
+    out: np.ndarray,
+    channels: tuple[int, ...],
     *,
     adjoint: bool = False,
-    out: np.ndarray | None = None,
-    channels: tuple[int, int, int, int] | None = None,
-) -> np.ndarray:
-    """Modes of u from the transforms of spread values: (B, C_in, ·, ·, ·) to (B, C_out, ·, ·, ·).
+) -> None:
+    """Modes of u from the transforms of spread values.
 
     Parameters
     ----------
-    modes : complex array
+    modes : (B, C, ·, ·, ·) complex
         Transforms of the spread values.
     table : MultiplierTable
         φ̂.
@@ -99,48 +100,39 @@ def multiply(
         Corrections.
     threads : int
         At most so many.
+    out : (B, C′, ·, ·, ·) complex
+        Written.
+    channels : (int, int, int, int)
+        First channel and number of channels to read, and to write.
     adjoint : bool
         Multiply by the conjugate transpose of φ̂ instead.
-    out, channels : optional
-        Where to write, and the first channel and the number of channels to read and to write.
     """
-    if channels is None:
-        outputs = modes.shape[1] if table.per_channel else table.table.shape[1 if adjoint else 0]
-        channels = (0, modes.shape[1], 0, outputs)
-    if out is None:
-        out = np.empty((modes.shape[0], channels[3], *modes.shape[2:]), dtype=modes.dtype)
     rows = parallel.even(modes.shape[2], threads)
     rest = (grid.corrections, table.per_channel, adjoint, channels, out)
     parallel.run(loops.multiply, rows, modes, table.table, *rest)
-    return out
 
 
 def multiply_vjp(
-    modes: np.ndarray,
-    cotangents: np.ndarray,
-    table: MultiplierTable,
-    grid: Grid,
-    threads: int,
-    channels: tuple[int, int, int, int],
+    modes: np.ndarray, table: MultiplierTable, grid: Grid, threads: int, channels: tuple[int, int, int, int]
 ) -> np.ndarray:
     """S of the module's docstring, (*shape, n_modes) complex.
 
     Parameters
     ----------
-    modes, cotangents : (B, ≥ C_in, ·, ·, ·) and (B, ≥ C_out, ·, ·, ·) complex arrays
-        Transforms of the spread values and of the spread cotangents.
+    modes : (B, C, ·, ·, ·) complex array
+        Transforms of the spread values and, in other channels, of the spread cotangents.
     table : MultiplierTable
         Says the shape.
     grid, threads
         As for ``multiply``.
     channels : (int, int, int, int)
-        First channel and number of channels in ``modes`` and in ``cotangents``.
+        First channel and number of channels of the values, and of the cotangents.
     """
     out = np.zeros(table.table.shape, dtype=modes.dtype)
     last = grid.mode_set.weights[: grid.mode_set.shape[-1]].astype(grid.dtype)
     rows = parallel.even(modes.shape[2], threads)
     rest = (grid.corrections, last, table.per_channel, channels, out)
-    parallel.run(loops.correlate, rows, modes, cotangents, *rest)
+    parallel.run(loops.correlate, rows, modes, *rest)
     return out.reshape(*table.shape, grid.mode_set.size)
 
 

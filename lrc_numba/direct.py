@@ -61,7 +61,9 @@ def convolve(
         raise ValueError("exclude_self: targets are not the points, so there is no self to exclude")
     given = np.ones(points.shape[:-1]) if values is None else np.asarray(values, dtype=np.float64)
     if given.shape[: points.ndim - 1] != points.shape[:-1] or given.ndim > points.ndim:
-        raise ValueError(f"values: expected shape {points.shape[:-1]} or {(*points.shape[:-1], 'C')}, got {given.shape}")
+        raise ValueError(
+            f"values: expected shape {points.shape[:-1]} or {(*points.shape[:-1], 'C')}, got {given.shape}"
+        )
     has_axis = given.ndim == points.ndim
     cell = Cell(box, dim)
     batch = len(points) if points.ndim == 3 else 1
@@ -93,7 +95,12 @@ def _radial(kernel: Callable[[np.ndarray], np.ndarray] | Multiplier, dim: int) -
 
 
 def fourier_sum(
-    points: np.ndarray, values: np.ndarray, multiplier: Multiplier, modes: ModeSet, targets: np.ndarray, exclude_self: bool
+    points: np.ndarray,
+    values: np.ndarray,
+    multiplier: Multiplier,
+    modes: ModeSet,
+    targets: np.ndarray,
+    exclude_self: bool,
 ) -> np.ndarray:
     """(1/V) Σ_k φ̂(k) F(k) e^{ik·x} with F(k) = Σ_j f_j e^{−ik·x_j}, mode by mode.
 
@@ -210,8 +217,8 @@ def pair_sum(
 def image_shells(phi: Callable[[np.ndarray], np.ndarray], cell: Cell, tolerance: float) -> tuple[int, float]:
     """How many shells of images are needed, and a bound per unit of |f| on all shells beyond.
 
-    Shell t holds the (2t + 1)^d − (2t − 1)^d images with largest lattice index t. Displacements are within half a cell, so
-    all of its distances are at least (t − 1/2) h, with h the smallest distance between opposite faces; and |φ| does not
+    Shell t holds the (2t + 1)^d − (2t − 1)^d images with largest lattice index t. Displacements are within half a cell,
+    so all of its distances are at least (t − 1/2) h, with h the smallest distance between opposite faces; and |φ| does not
     increase.
 
     Parameters

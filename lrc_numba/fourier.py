@@ -1,8 +1,8 @@
 r"""Grid ↔ modes: the two transforms, real on one side, with only the kept modes on the other.
 
 Both are linear; ``analyse`` carries the sign −, ``synthesise`` the sign + and the sum over *all* modes, so that the
-composition of spreading, ``analyse``, a Hermitian multiplier, ``synthesise`` and interpolation is real and its transpose
-is the same chain backwards with the conjugate transpose of the multiplier.
+composition of spreading, ``analyse``, a Hermitian multiplier, ``synthesise`` and interpolation is real and its
+transpose is the same chain backwards with the conjugate transpose of the multiplier.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .grid import Grid, embed
 __all__ = ["analyse", "synthesise"]
 
 
-def analyse(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
+def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
     """(B, C, *grid.padded) real to (B, C, *modes) complex: Σ_node s(node) e^{−2πi n·node/nodes}.
 
     Parameters
@@ -24,10 +24,13 @@ def analyse(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
         Spread values, padding folded in.
     grid : Grid
         Sizes.
+    out : complex array
+        Written.
     threads : int
         At most so many.
     """
-    return transforms.analyse(values, grid.nodes, embed(grid.mode_set.shape, 1), threads)
+    out[...] = transforms.analyse(values, grid.nodes, embed(grid.mode_set.shape, 1), threads)
+    return out
 
 
 def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 r"""Grid → points: u_i = Σ_node ψ(node − x_i) s(node), the transpose of spreading.
 
-    jvp   u̇_i = [interpolation of ṡ] + ẋ_i·∇u_i
-    vjp   with a cotangent ū at the points: s̄ is ``spreading.spread`` of ū, and x̄_i = Σ_c ū_i^c ∇u_i^c
+jvp   u̇_i = [interpolation of ṡ] + ẋ_i·∇u_i
+vjp   with a cotangent ū at the points: s̄ is ``spreading.spread`` of ū, and x̄_i = Σ_c ū_i^c ∇u_i^c
 """
 
 from __future__ import annotations

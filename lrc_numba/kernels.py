@@ -181,9 +181,9 @@ class InversePower(Multiplier):
         Strength a.
     """
 
-    def __init__(self, exponent=1.0, sigma=1.0, amplitude=1.0):
+    def __init__(self, exponent: float = 1.0, sigma=1.0, amplitude=1.0):
         super().__init__(sigma=sigma, amplitude=amplitude)
-        if not (np.isscalar(exponent) and 0 < exponent < 3):
+        if not isinstance(exponent, (int, float)) or not 0 < exponent < 3:
             raise ValueError(f"InversePower: exponent must be a number between 0 and the dimension, got {exponent}")
         if (self._parameters["sigma"] <= 0).any():
             raise ValueError(f"InversePower: sigma must be positive, got {sigma}")
@@ -235,7 +235,9 @@ class RadialSpline(Multiplier):
         super().__init__()
         array = np.asarray(coefficients, dtype=np.float64)
         if array.ndim not in (1, 2, 3) or array.shape[-1] < 4 or not np.isfinite(array).all():
-            raise ValueError(f"RadialSpline: coefficients must be finite with shape (..., G >= 4), got shape {array.shape}")
+            raise ValueError(
+                f"RadialSpline: coefficients must be finite with shape (..., G >= 4), got shape {array.shape}"
+            )
         if not cutoff > 0:
             raise ValueError(f"RadialSpline: cutoff must be positive, got {cutoff}")
         self._parameters["coefficients"] = array.copy()
@@ -253,12 +255,9 @@ class RadialSpline(Multiplier):
     def values(self, modes: ModeSet) -> np.ndarray:
         coefficients = self._parameters["coefficients"]
         flat = coefficients.reshape(-1, coefficients.shape[-1])
-        return (self._basis(modes) @ flat.T).T.reshape(coefficients.shape[:-1] + (modes.size,))
+        return (self._basis(modes) @ flat.T).T.reshape((*coefficients.shape[:-1], modes.size))
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
         shape = self._parameters["coefficients"].shape
-        summed = cotangent.real
-        while summed.ndim > len(shape):
-            summed = summed.sum(axis=0)
-        gradient = (self._basis(modes).T @ summed.reshape(-1, modes.size).T).T
+        gradient = (self._basis(modes).T @ cotangent.real.reshape(-1, modes.size).T).T
         return {"coefficients": gradient.reshape(shape)}

@@ -173,7 +173,10 @@ class Sum(_Pair):
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
         left, right = self.left.kernel(r, dim), self.right.kernel(r, dim)
         axes = max(left.ndim, right.ndim)
-        lead = [side.reshape(side.shape[: side.ndim - np.ndim(r)] + (1,) * (axes - side.ndim) + np.shape(r)) for side in (left, right)]
+        lead = [
+            side.reshape(side.shape[: side.ndim - np.ndim(r)] + (1,) * (axes - side.ndim) + np.shape(r))
+            for side in (left, right)
+        ]
         return lead[0] + lead[1]
 
 
@@ -205,7 +208,9 @@ class ChannelMatrix(Multiplier):
     def __init__(self, matrix, kernel: Multiplier):
         super().__init__(matrix=matrix)
         if self._parameters["matrix"].ndim != 2:
-            raise ValueError(f"ChannelMatrix: matrix must have shape (C_out, C_in), got {self._parameters['matrix'].shape}")
+            raise ValueError(
+                f"ChannelMatrix: matrix must have shape (C_out, C_in), got {self._parameters['matrix'].shape}"
+            )
         if not isinstance(kernel, Multiplier):
             raise TypeError(f"ChannelMatrix: kernel must be a multiplier, got {type(kernel).__name__}")
         self._kernel = kernel
@@ -217,7 +222,9 @@ class ChannelMatrix(Multiplier):
     def _scalar(self, modes: ModeSet) -> np.ndarray:
         values = self._kernel.values(modes)
         if values.ndim != 1:
-            raise ValueError(f"ChannelMatrix: kernel must have one channel, got a multiplier of shape {values.shape[:-1]}")
+            raise ValueError(
+                f"ChannelMatrix: kernel must have one channel, got a multiplier of shape {values.shape[:-1]}"
+            )
         return values
 
     def values(self, modes: ModeSet) -> np.ndarray:
@@ -262,8 +269,8 @@ class Table(Multiplier):
         table = self._parameters["real"]
         if "imag" in self._parameters:
             table = table + 1j * self._parameters["imag"]
-        return table.reshape(self._channels + (modes.size,))
+        return table.reshape((*self._channels, modes.size))
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
-        gradient = _sum_to(cotangent, self._channels + (modes.size,)).reshape(self._channels + self._grid)
+        gradient = _sum_to(cotangent, (*self._channels, modes.size)).reshape(self._channels + self._grid)
         return {"real": gradient.real} | ({"imag": -gradient.imag} if "imag" in self._parameters else {})

@@ -9,6 +9,7 @@ import numpy as np
 from .cpu import parallel
 from .cpu import points as loops
 from .grid import Grid
+from .workspace import Workspace
 
 __all__ = ["SortedPoints", "sort_points"]
 
@@ -56,10 +57,10 @@ class SortedPoints:
             return [0, len(chunks)]
         return parallel.weighted(chunks[:, 0], int(chunks[-1, 1]), threads, SMALLEST_PART)
 
-    def gather(self, *arrays: np.ndarray, threads: int) -> np.ndarray:
+    def gather(self, *arrays: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
         """(B·N, C) arrays in sorted order, side by side in one array."""
         channels = sum(array.shape[1] for array in arrays)
-        out, first = np.empty((self.count, channels), dtype=arrays[0].dtype), 0
+        out, first = space.take("ordered", (self.count, channels), arrays[0].dtype), 0
         bounds = parallel.even(self.count, threads, SMALLEST_PART)
         for array in arrays:
             parallel.run(loops.gather, bounds, self.order, array, first, out)
@@ -69,15 +70,19 @@ class SortedPoints:
 
 def scratch_shape(grid: Grid) -> tuple[int, int, int]:
     """Nodes that the windows of the points of one tile can reach."""
-    first, second, third = (t + len(s) - 1 for t, s in zip(grid.tile, grid.supports, strict=True))
+    first, second, _ = (t + len(s) - 1 for t, s in zip(grid.tile, grid.supports, strict=True))
     return first, second, grid.tile[2] + grid.polynomials.shape[1] - 1
 
 
-def sort_points(points: np.ndarray, batch: tuple[int, int], grid: Grid, threads: int) -> SortedPoints:
+def sort_points(
+    name: str, points: np.ndarray, batch: tuple[int, int], grid: Grid, threads: int, space: Workspace
+) -> SortedPoints:
     """Sort points by tile; stable, so equal for any number of threads.
 
     Parameters
     ----------
+    name : str
+        Which points these are; points of one name share their memory, the last ones sorted are valid.
     points : (B·N, d) float32 or float64, C-contiguous
         Positions, units of length, anywhere in space.
     batch : (int, int)
@@ -86,24 +91,29 @@ def sort_points(points: np.ndarray, batch: tuple[int, int], grid: Grid, threads:
         Where they go.
     threads : int
         At most so many.
+    space : Workspace
+        Where the results live.
     """
     total, tiles = len(points), grid.tiles
     half = [(t + 1) // 2 for t in tiles]
     keys_count = 8 * batch[0] * half[0] * half[1] * half[2]
     bounds = parallel.even(total, threads, SMALLEST_PART)
-    counts = np.zeros((len(bounds) - 1, keys_count), dtype=np.int64)
-    keys = np.empty(total, dtype=np.int32)
-    order, coordinates = np.empty(total, dtype=np.int32), np.empty((total, grid.dim))
-    offsets = np.empty(keys_count + 1, dtype=np.int64)
+    counts = space.take("counts", (len(bounds) - 1, keys_count), np.int64)
+    counts.fill(0)
+    offsets = space.take("offsets", (keys_count + 1,), np.int64)
+    keys = space.take("keys", (total,), np.int32)
+    order = space.take(f"{name} order", (total,), np.int32)
+    coordinates = space.take(f"{name} coordinates", (total, grid.dim), np.float64)
     where = (grid.cell.inverse, grid.nodes, float(grid.shift[0]))
     parallel.run(loops.count_tiles, bounds, points, batch, *where, grid.tile, tiles, keys, counts)
     loops.accumulate(counts, offsets)
     parallel.run(loops.place_points, bounds, points, *where, keys, counts, coordinates, order)
     most = min(total, keys_count) + total // LARGEST_CHUNK + 1
-    chunks, light, heavy = np.empty((3, most, 4), dtype=np.int64)
-    merges, rounds = np.empty((total // LARGEST_CHUNK + 1, 6), dtype=np.int64), np.empty((9, 2), dtype=np.int64)
+    chunks, light, heavy = space.take(f"{name} chunks", (3, most, 4), np.int64)
+    merges = space.take(f"{name} merges", (total // LARGEST_CHUNK + 1, 6), np.int64)
+    rounds = np.empty((9, 2), dtype=np.int64)
     ends = loops.make_chunks(
         offsets, batch[0], grid.tile, tiles, scratch_shape(grid), LARGEST_CHUNK, chunks, light, heavy, merges, rounds
     )
-    tables = (table[:end] for table, end in zip((chunks, light, heavy, merges), ends, strict=True))
-    return SortedPoints(batch, coordinates, order, *tables, rounds.tolist())
+    chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
+    return SortedPoints(batch, coordinates, order, chunks, light, heavy, merges, rounds.tolist())

@@ -16,13 +16,16 @@ from .cpu import spreading as loops
 from .grid import Grid
 from .interpolation import interpolate_vjp as spread_vjp
 from .points import SortedPoints, scratch_shape
+from .workspace import Workspace
 
 __all__ = ["spread", "spread_jvp", "spread_vjp"]
 
 SMALLEST_PART = 512  # points, as in ``points``
 
 
-def spread(points: SortedPoints, values: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
+def spread(
+    points: SortedPoints, values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace
+) -> np.ndarray:
     """Spread values.
 
     Parameters
@@ -37,61 +40,65 @@ def spread(points: SortedPoints, values: np.ndarray, grid: Grid, out: np.ndarray
         Overwritten; padding already folded in.
     threads : int
         At most so many; they do not change the result.
+    space : Workspace
+        For scratch.
 
     Returns
     -------
     ndarray
         ``out``.
     """
-    return _in_rounds(loops.spread, points, (values,), (grid.polynomials.ravel(),), grid, out, threads)
+    inputs = (points.coordinates, values, grid.polynomials.ravel())
+    return _in_rounds(loops.spread, points, inputs, grid, out, threads, space)
 
 
 def spread_jvp(
-    points: SortedPoints,
-    values: np.ndarray,
-    dvalues: np.ndarray,
-    dpoints: np.ndarray,
-    grid: Grid,
-    out: np.ndarray,
-    threads: int,
+    points: SortedPoints, values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace
 ) -> np.ndarray:
-    """``spread`` into the first C channels of ``out``, its derivative along (``dpoints``, ``dvalues``) into C more.
+    """``spread`` into the first C channels of ``out``, its derivative along (ẋ, ḟ) into C more.
 
     Parameters
     ----------
-    points, values, grid, out, threads
+    points, grid, out, threads, space
         As for ``spread``; ``out`` is (B, 2C, *grid.padded).
-    dvalues : (B·N, C)
-        ḟ, sorted.
-    dpoints : (B·N, d)
-        ẋ, sorted, units of length.
+    values : (B·N, 2C + d)
+        f, ḟ and ẋ (units of length) side by side, sorted.
     """
-    tables = (grid.polynomials.ravel(), grid.slopes.ravel())
-    return _in_rounds(loops.spread_jvp, points, (values, dvalues, dpoints, grid.to_grid), tables, grid, out, threads)
+    inputs = (points.coordinates, values, grid.to_grid, grid.polynomials.ravel(), grid.slopes.ravel())
+    return _in_rounds(loops.spread_jvp, points, inputs, grid, out, threads, space)
 
 
-def _in_rounds(kernel, points: SortedPoints, inputs: tuple, tables: tuple, grid: Grid, out: np.ndarray, threads: int):
-    """Run a spreading loop over all chunks: crowded tiles into scratch, then everything to the grid, round by round."""
+def _in_rounds(
+    kernel, points: SortedPoints, inputs: tuple, grid: Grid, out: np.ndarray, threads: int, space: Workspace
+):
+    """Run a spreading loop over all chunks: crowded tiles to scratch, the others to the grid, then scratch to the grid.
+
+    Tiles of one round, and all of one round before the next, so that threads never meet.
+    """
     channels, lanes = out.shape[1], grid.polynomials.shape[1]
     flat, strides = out.reshape(-1), _strides(out.shape)
     parallel.run(_clear, parallel.even(flat.size, threads, 1 << 16), flat)
-    scratch, block = None, scratch_shape(grid)
+    starts, stops = points.rounds[:-1], points.rounds[1:]
     if len(points.heavy):
-        scratch = np.zeros((len(points.heavy), channels, *block), dtype=out.dtype)
-        rest = (points.coordinates, *inputs, *tables, lanes, _strides(scratch.shape), grid.supports)
-        parallel.run(kernel, points.share(points.heavy, threads), points.heavy, *rest, scratch.reshape(-1))
-    rest = (points.coordinates, *inputs, *tables, lanes, strides, grid.supports, flat)
+        scratch = space.take("scratch", (len(points.heavy), channels, *scratch_shape(grid)), out.dtype)
+        flat_scratch = scratch.reshape(-1)
+        parallel.run(_clear, parallel.even(scratch.size, threads, 1 << 16), flat_scratch)
+        rest = (*inputs, lanes, _strides(scratch.shape), grid.supports, flat_scratch)
+        parallel.run(kernel, points.share(points.heavy, threads), points.heavy, *rest)
+    rest = (*inputs, lanes, strides, grid.supports, flat)
     if threads == 1 or points.count < SMALLEST_PART:
         kernel(0, 0, len(points.light), points.light, *rest)  # in the order of the rounds, as below
     else:
-        for (start, _), (stop, _) in zip(points.rounds[:-1], points.rounds[1:], strict=True):
+        for (start, _), (stop, _) in zip(starts, stops, strict=True):
             if stop > start:
                 light = points.light[start:stop]
                 parallel.run(kernel, points.share(light, threads), light, *rest)
-    if scratch is not None:
-        for (_, start), (_, stop) in zip(points.rounds[:-1], points.rounds[1:], strict=True):
-            bounds = [start + b for b in parallel.even(stop - start, threads)]
-            parallel.run(loops.merge_scratch, bounds, points.merges, scratch.reshape(-1), block, channels, strides, flat)
+    if len(points.heavy):
+        rest = (points.merges, flat_scratch, scratch.shape[2:], channels, strides, flat)
+        for (_, start), (_, stop) in zip(starts, stops, strict=True):
+            if stop > start:
+                bounds = [start + b for b in parallel.even(stop - start, threads)]
+                parallel.run(loops.merge_scratch, bounds, *rest)
     grids = out.reshape(-1, *out.shape[2:])
     parallel.run(loops.fold_padding, parallel.even(len(grids), threads), grids, grid.nodes)
     return out

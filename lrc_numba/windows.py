@@ -25,7 +25,7 @@ the mean square, so the narrowest window with
     √(2d) · alias ≤ eps
 
 is taken: a promise for a multiplier that keeps nothing but the highest modes, with a margin of three and more for one
-that keeps all of them alike, and more again for one that decays, with the shape parameters β, ν (or a) that minimise it.
+that keeps all of them alike, and more again for one that decays, with the shape β, ν (or a) that minimises it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _kaiser_bessel(s2: np.ndarray, beta: float, nu: float) -> tuple[np.ndarray, 
 
 
 def _gaussian(s2: np.ndarray, a: float, _: float) -> tuple[np.ndarray, np.ndarray]:
-    """e^{as²} − 1 − as² and its derivative with respect to s²; the Gaussian e^{−a(2x/w)²} with edge and slope removed."""
+    """e^{as²} − 1 − as² and its derivative with respect to s²: a Gaussian in x without its edge value and slope."""
     return np.expm1(a * s2) - a * s2, a * np.expm1(a * s2)
 
 
@@ -113,7 +113,7 @@ class Window:
         return table.reshape(np.shape(kappa))
 
     def alias(self, kappa: float) -> float:
-        """Root-mean-square relative aliasing error of one transform, the largest over the upper fifth of |κ| ≤ ``kappa``."""
+        """Relative aliasing error of one transform, root mean square, the largest in the top fifth of |κ| ≤ ``kappa``."""
         band = kappa * _BAND
         images = self.transform(band[:, None] + _ALIASES)
         return float((np.sqrt(np.sum(images**2, axis=1)) / np.abs(self.transform(band))).max())
@@ -137,7 +137,12 @@ def _polynomials(name: str, width: int, shape: tuple[float, float], tolerance: f
     (left, right), (dleft, dright) = value[:, -2:].T, slope[:, -2:].T
     # Hermite basis on [−1, 1], lowest power first.
     hermite = np.array([[2, -3, 0, 1], [1, -1, -1, 1], [2, 3, 0, -1], [-1, -1, 1, 1]]) / 4.0
-    cubic = np.outer(left, hermite[0]) + np.outer(dleft, hermite[1]) + np.outer(right, hermite[2]) + np.outer(dright, hermite[3])
+    cubic = (
+        np.outer(left, hermite[0])
+        + np.outer(dleft, hermite[1])
+        + np.outer(right, hermite[2])
+        + np.outer(dright, hermite[3])
+    )
     residual = value[:, :-2] - polynomial.polyval(nodes, cubic.T)
     bubble = np.array([1.0, 0.0, -2.0, 0.0, 1.0])
     for degree in range(3, 22):
@@ -164,17 +169,17 @@ def _best_shape(name: str, width: int, kappa: float) -> tuple[float, float]:
     """The shape with the smallest aliasing error for modes up to κ, by a scan around its asymptotic value."""
     edge = 1.0 - kappa  # the nearest alias, cycles per grid cell
     if name == "kaiser_bessel":
-        guess, family = np.pi * width * edge, (1.0, 0.5, 0.25, 0.1)
+        guess, families = np.pi * width * edge, [1.0, 0.5, 0.25, 0.1]
     else:
-        guess, family = np.pi * width * np.sqrt(edge * (edge - kappa)) / 2, (0.0,)
+        guess, families = np.pi * width * np.sqrt(edge * (edge - kappa)) / 2, [0.0]
     nodes, weight = np.polynomial.legendre.leggauss(6 * width + 24)
     nodes, weight = nodes[nodes > 0], weight[nodes > 0]
     band = kappa * _BAND
     main = np.cos(np.pi * width * np.outer(band, nodes)) * weight
     images = np.cos(np.pi * width * (band[:, None] + _ALIASES)[..., None] * nodes) * weight
     scale = np.linspace(0.8, 1.2, 33)
-    best, lowest = (guess, family[0]), np.inf
-    for nu in family:
+    best, lowest = (guess, families[0]), np.inf
+    for nu in families:
         for a in guess * scale:
             values = _SHAPES[name](1.0 - nodes**2, a, nu)[0]
             alias = (np.sqrt(((images @ values) ** 2).sum(axis=1)) / np.abs(main @ values)).max()
@@ -215,8 +220,8 @@ def choose_window(name: str, eps: float, ratio: float, dim: int) -> Window:
             return window
         best = min(best, alias)
     raise ValueError(
-        f"eps: {eps:g} is out of reach of the {name} window with at most {MAX_WIDTH} grid points and an oversampling of "
-        f"{0.5 / ratio:.2f} (about {np.sqrt(2 * dim) * best:.0e} is reachable): ask for a larger eps or window='kaiser_bessel'"
+        f"eps: {eps:g} is out of reach of the {name} window with at most {MAX_WIDTH} grid points and an oversampling "
+        f"of {0.5 / ratio:.2f} (about {np.sqrt(2 * dim) * best:.0e} is reachable): ask for a larger eps"
     )
 
 

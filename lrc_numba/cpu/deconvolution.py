@@ -56,19 +56,19 @@ def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, chan
 
 
 @njit(**COMPILE)
-def correlate(part, lo, hi, modes, cotangents, corrections, weights, per_channel, channels, out):
-    """S^{oc} = Σ_snapshots weight · modes^c conj(cotangents^o) / (V ψ̂²): what a change of φ̂^{oc} is multiplied with.
+def correlate(part, lo, hi, modes, corrections, weights, per_channel, channels, out):
+    """S^{oc} = Σ_snapshots weight · F^c conj(G^o) / (V ψ̂²): what a change of φ̂^{oc} is multiplied with.
 
     Parameters
     ----------
-    part, lo, hi, modes, corrections, per_channel
+    part, lo, hi, corrections, per_channel
         As for ``multiply``.
-    cotangents : (B, C_out, m, m, m) complex
-        Transforms of the spread cotangents.
+    modes : (B, C, m, m, m) complex
+        Transforms F of the spread values and G of the spread cotangents.
     weights : (m,) float
         Modes that each index of the last axis stands for.
     channels : (int, int, int, int)
-        First channel and number of channels read from ``modes`` and from ``cotangents``.
+        First channel and number of channels of F and of G.
     out : (T_out, T_in, m, m, m) complex
         Added to.
     """
@@ -84,14 +84,14 @@ def correlate(part, lo, hi, modes, cotangents, corrections, weights, per_channel
                     for b in range(out.shape[3]):
                         for c in range(out.shape[4]):
                             factor = first[a] * second[b] * third[c] * weights[c]
-                            cotangent = cotangents[snapshot, other + o, a, b, c].conjugate()
+                            cotangent = modes[snapshot, other + o, a, b, c].conjugate()
                             product = modes[snapshot, read + i, a, b, c] * cotangent
                             out[to, ti, a, b, c] += product * factor
 
 
 @njit(**COMPILE)
 def differentiate(part, lo, hi, modes, vectors, transposed, out):
-    """Multiply by ik: out^{c,axis} = i k_axis modes^c, or summed over axes Σ_axis i k_axis modes^{c,axis} if transposed.
+    """Multiply by ik: out^{c,axis} = i k_axis modes^c, or Σ_axis i k_axis modes^{c,axis} if transposed.
 
     Parameters
     ----------
@@ -113,7 +113,9 @@ def differentiate(part, lo, hi, modes, vectors, transposed, out):
                 for b in range(out.shape[3]):
                     for c in range(out.shape[4]):
                         if not transposed:
-                            out[snapshot, q, a, b, c] = 1j * vectors[a, b, c, q % dim] * modes[snapshot, q // dim, a, b, c]
+                            out[snapshot, q, a, b, c] = (
+                                1j * vectors[a, b, c, q % dim] * modes[snapshot, q // dim, a, b, c]
+                            )
                             continue
                         total = modes.dtype.type(0)
                         for axis in range(dim):

@@ -10,7 +10,10 @@ __all__ = ["analyse", "synthesise"]
 def _keep(array: np.ndarray, axis: int, count: int) -> np.ndarray:
     """The 2K + 1 = ``count`` lowest frequencies of a transformed axis, in FFT order."""
     top = count // 2
-    head, tail = np.take(array, range(top + 1), axis), np.take(array, range(array.shape[axis] - top, array.shape[axis]), axis)
+    head, tail = (
+        np.take(array, range(top + 1), axis),
+        np.take(array, range(array.shape[axis] - top, array.shape[axis]), axis),
+    )
     return np.concatenate([head, tail], axis)
 
 

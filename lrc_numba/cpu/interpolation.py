@@ -116,7 +116,22 @@ def _prepare(i, coordinates, grid, table, slopes, lanes, strides, supports, acro
 
 @njit(**COMPILE)
 def interpolate_vjp(
-    part, lo, hi, chunks, coordinates, order, grid, cotangent, to_grid, table, slopes, lanes, strides, supports, out, out_points
+    part,
+    lo,
+    hi,
+    chunks,
+    coordinates,
+    order,
+    grid,
+    cotangent,
+    to_grid,
+    table,
+    slopes,
+    lanes,
+    strides,
+    supports,
+    out,
+    out_points,
 ):
     """u_i, and Σ_c g_i^c ∇u_i^c: the gradient of Σ g·u with respect to where u is read.
 
@@ -140,9 +155,7 @@ def interpolate_vjp(
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0]
         for i in range(chunks[c, 0], chunks[c, 1]):
-            corner, along, tilt = _prepare(
-                i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope
-            )
+            corner, along, tilt = _prepare(i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope)
             total[:] = 0.0
             for channel in range(out.shape[1]):
                 value, one, two, three = _gradient(
@@ -182,9 +195,7 @@ def interpolate_jvp(
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0]
         for i in range(chunks[c, 0], chunks[c, 1]):
-            corner, along, tilt = _prepare(
-                i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope
-            )
+            corner, along, tilt = _prepare(i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope)
             for a in range(dim):
                 step[3 - dim + a] = 0.0
                 for b in range(dim):

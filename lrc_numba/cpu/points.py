@@ -8,7 +8,6 @@ threads.
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 from .. import indexing

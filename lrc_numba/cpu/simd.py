@@ -76,7 +76,9 @@ def load(typing_context, array, index, support):
         kind = context.get_value_type(vector)
         if VECTORS:
             return builder.load(builder.bitcast(start, kind.as_pointer()), align=vector.dtype.bitwidth // 8)
-        return _lanewise(builder, kind, lambda i: builder.load(builder.gep(start, [context.get_constant(types.intp, i)])))
+        return _lanewise(
+            builder, kind, lambda i: builder.load(builder.gep(start, [context.get_constant(types.intp, i)]))
+        )
 
     return vector(array, types.intp, support), generate
 
@@ -92,7 +94,9 @@ def store(typing_context, array, index, vector):
             builder.store(value, builder.bitcast(start, value.type.as_pointer()), align=vector.dtype.bitwidth // 8)
         else:
             for i in range(value.type.count):
-                builder.store(builder.extract_value(value, i), builder.gep(start, [context.get_constant(types.intp, i)]))
+                builder.store(
+                    builder.extract_value(value, i), builder.gep(start, [context.get_constant(types.intp, i)])
+                )
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), generate
@@ -131,7 +135,9 @@ def add_scaled(typing_context, scalar, vector, other):
         if VECTORS:
             return fused(_splat(builder, factor, value.type), value, rest)
         return _lanewise(
-            builder, value.type, lambda i: fused(factor, builder.extract_value(value, i), builder.extract_value(rest, i))
+            builder,
+            value.type,
+            lambda i: fused(factor, builder.extract_value(value, i), builder.extract_value(rest, i)),
         )
 
     return vector(vector.dtype, vector, vector), generate
@@ -145,7 +151,9 @@ def multiply(typing_context, vector, other):
         a, b = arguments
         if VECTORS:
             return builder.fmul(a, b)
-        return _lanewise(builder, a.type, lambda i: builder.fmul(builder.extract_value(a, i), builder.extract_value(b, i)))
+        return _lanewise(
+            builder, a.type, lambda i: builder.fmul(builder.extract_value(a, i), builder.extract_value(b, i))
+        )
 
     return vector(vector, vector), generate
 
@@ -158,13 +166,14 @@ def total(typing_context, vector):
         (value,) = arguments
         kind = context.get_value_type(vector)
         if not VECTORS:
-            parts = [builder.extract_value(value, i) for i in range(vector.lanes)]
-            while len(parts) > 1:
-                half = (len(parts) + 1) // 2
-                parts = [builder.fadd(a, b) for a, b in zip(parts[:half], parts[half:], strict=False)] + parts[len(parts) - half :][: 2 * half - len(parts)]
-            return parts[0]
+            result = builder.extract_value(value, 0)
+            for i in range(1, vector.lanes):
+                result = builder.fadd(result, builder.extract_value(value, i))
+            return result
         name = f"llvm.vector.reduce.fadd.v{vector.lanes}f{vector.dtype.bitwidth}"
-        reduce = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind.element, [kind.element, kind]), name)
+        reduce = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind.element, [kind.element, kind]), name
+        )
         return builder.call(reduce, [ir.Constant(kind.element, -0.0), value], fastmath=("reassoc",))
 
     return vector.dtype(vector), generate

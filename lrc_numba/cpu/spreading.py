@@ -68,9 +68,7 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
 
 
 @njit(**COMPILE)
-def spread_jvp(
-    part, lo, hi, chunks, coordinates, values, dvalues, dpoints, to_grid, table, slopes, lanes, strides, supports, out
-):
+def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, out):
     """Add Σ_j [ḟ_j ψ + f_j ẋ_j·∇ψ](node − x_j), the derivative of ``spread`` along (ẋ, ḟ).
 
     Parameters
@@ -91,13 +89,14 @@ def spread_jvp(
     across, slope = np.zeros(2 * lanes, dtype=out.dtype), np.zeros(2 * lanes, dtype=out.dtype)
     across[0], across[lanes] = 1.0, 1.0
     step = np.zeros(3, dtype=out.dtype)
+    channels = (values.shape[1] - dim) // 2
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0] + chunks[c, 3]
         for i in range(chunks[c, 0], chunks[c, 1]):
             for a in range(dim):
                 step[3 - dim + a] = 0.0
                 for b in range(dim):
-                    step[3 - dim + a] += out.dtype.type(dpoints[i, b] * to_grid[b, a])
+                    step[3 - dim + a] += out.dtype.type(values[i, 2 * channels + b] * to_grid[b, a])
             node, offset = locate(coordinates[i, dim - 1], out)
             along, tilt = window(table, lanes, offset, third), window(slopes, lanes, offset, third)
             corner = base + node
@@ -111,11 +110,11 @@ def spread_jvp(
                 simd.store(across, 0, window(table, lanes, offset, third))
                 simd.store(slope, 0, window(slopes, lanes, offset, third))
                 corner += node * strides[2]
-            for channel in range(values.shape[1]):
-                value, change = values[i, channel], dvalues[i, channel]
+            for channel in range(channels):
+                value, change = values[i, channel], values[i, channels + channel]
                 for a in range(len(first)):
                     row = corner + channel * strides[1] + a * strides[2]
-                    drow = row + values.shape[1] * strides[1]
+                    drow = row + channels * strides[1]
                     plain = value * across[a]
                     moved = change * across[a] + value * step[0] * slope[a]
                     for b in range(len(second)):

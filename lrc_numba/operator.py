@@ -1,0 +1,204 @@
+r"""The chain points → grid → modes → × multiplier → grid → points, its tangent and its transpose.
+
+    u = I G(φ̂/(Vψ̂²)) S f:  spread f with the window ψ, transform, multiply, transform back, interpolate with ψ.
+
+The operator K(x_i, x_j) that this evaluates is symmetric, differs from the exact one by eps, and has exact derivatives:
+
+    u̇ = w + ẋ∘p   p_i = ∇₁ Σ_j f_j K(x_i, x_j)        interpolate with ∇ψ
+                   w_i = Σ_j f_j ẋ_j·∇₂ K(x_i, x_j)    spread with ∇ψ, interpolate with ψ
+
+(eqs 18–20 of arXiv 2010.05295, for the operator that the computer evaluates). A gradient is the transpose of that and
+costs two convolutions, whatever the dimension. The spectral variant differentiates the exact kernel instead, with ik
+between the transforms: nearer to the true force, not quite the derivative of the computed energy.
+
+Nothing is checked here; ``convolution`` does that. Arrays of values are (B·N, C), of points (B·N, d).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import deconvolution, fourier, interpolation, spreading
+from .deconvolution import MultiplierTable
+from .grid import Grid, embed
+from .points import SortedPoints, sort_points
+from .workspace import Workspace
+
+__all__ = ["Operator"]
+
+
+class Operator:
+    """The engine on one grid.
+
+    Parameters
+    ----------
+    grid : Grid
+        Sizes, window, tables.
+    threads : int
+        At most so many; they change no result.
+    spectral : bool
+        Differentiate with ik instead of ∇ψ.
+    """
+
+    def __init__(self, grid: Grid, threads: int, spectral: bool):
+        self.grid, self.threads, self.spectral = grid, threads, spectral
+        self.space = Workspace()
+        kind = np.complex64 if grid.dtype == np.float32 else np.complex128
+        self._complex, self._modes = np.dtype(kind), embed(grid.mode_set.shape, 1)
+
+    def sort(self, name: str, points: np.ndarray, batch: int) -> SortedPoints:
+        """Points (B·N, d) in sorted order; ``name`` says which set they replace."""
+        shape = (batch, len(points) // batch if batch else 0)
+        return sort_points(name, points, shape, self.grid, self.threads, self.space)
+
+    # ---------------------------------------------------------------- points → grid → modes
+    def _grid(self, batch: int, channels: int) -> np.ndarray:
+        """The one grid that every transform reads from and writes to."""
+        return self.space.take("grid", (batch, channels, *self.grid.padded), self.grid.dtype)
+
+    def _analyse(self, values: np.ndarray) -> np.ndarray:
+        modes = self.space.take("modes", (*values.shape[:2], *self._modes), self._complex)
+        return fourier.analyse(values, self.grid, modes, self.threads)
+
+    def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
+        """The transforms of spread values, ψ̂(k) F(k); several arrays of values go side by side."""
+        ordered = points.gather(*values, threads=self.threads, space=self.space)
+        grid = self._grid(points.batch[0], ordered.shape[1])
+        return self._analyse(spreading.spread(points, ordered, self.grid, grid, self.threads, self.space))
+
+    def _to_modes_jvp(self, points: SortedPoints, values, dvalues, dpoints) -> np.ndarray:
+        """The same, and in as many channels more their tangents."""
+        channels = values.shape[1]
+        if dpoints is None:
+            return self._to_modes(points, values, dvalues)
+        if not self.spectral:
+            ordered = points.gather(values, dvalues, dpoints, threads=self.threads, space=self.space)
+            grid = self._grid(points.batch[0], 2 * channels)
+            return self._analyse(spreading.spread_jvp(points, ordered, self.grid, grid, self.threads, self.space))
+        moved = (values[:, :, None] * dpoints[:, None, :]).reshape(points.count, channels * self.grid.dim)
+        drift = deconvolution.differentiate(self._to_modes(points, moved), self.grid, self.threads, transposed=True)
+        modes = self._to_modes(points, values, dvalues)
+        modes[:, channels:] -= drift
+        return modes
+
+    # ---------------------------------------------------------------- modes × multiplier
+    def _multiply(
+        self, modes: np.ndarray, table: MultiplierTable, *parts: tuple[int, int, int, int, bool]
+    ) -> np.ndarray:
+        """Multiply ranges of channels: (first, number) read, (first, number) written, and whether by the adjoint."""
+        channels = max(part[2] + part[3] for part in parts)
+        out = self.space.take("multiplied", (modes.shape[0], channels, *modes.shape[2:]), modes.dtype)
+        for *part, adjoint in parts:
+            deconvolution.multiply(modes, table, self.grid, self.threads, out, tuple(part), adjoint=adjoint)
+        return out
+
+    # ---------------------------------------------------------------- modes → grid → points
+    def _to_grid(self, modes: np.ndarray) -> np.ndarray:
+        """Ready to be read anywhere."""
+        grid = fourier.synthesise(modes, self.grid, self._grid(*modes.shape[:2]), self.threads)
+        return interpolation.fill(grid, self.grid, self.threads)
+
+    def _read(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
+        return interpolation.interpolate(points, self._to_grid(modes), self.grid, self.threads)
+
+    def _read_slopes(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
+        """∇u by way of ik, (B·N, C, d)."""
+        slopes = self._read(points, deconvolution.differentiate(modes, self.grid, self.threads))
+        return slopes.reshape(points.count, modes.shape[1], self.grid.dim)
+
+    def _read_jvp(self, points: SortedPoints, modes: np.ndarray, dpoints: np.ndarray | None) -> tuple:
+        """u and u̇ = w + ẋ∘p from the modes of u and, in as many channels more, of w."""
+        channels = modes.shape[1] // 2
+        if dpoints is not None and not self.spectral:
+            dpoints = points.gather(dpoints, threads=self.threads, space=self.space)
+            return interpolation.interpolate_jvp(points, self._to_grid(modes), dpoints, self.grid, self.threads)
+        both = self._read(points, modes)
+        out, dout = both[:, :channels], both[:, channels:]
+        if dpoints is not None:
+            slopes = self._read_slopes(points, np.ascontiguousarray(modes[:, :channels]))
+            dout = dout + np.einsum("ia,ica->ic", dpoints, slopes)
+        return out, dout
+
+    def _read_vjp(self, points: SortedPoints, modes: np.ndarray, *weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """u from its modes, and Σ_c weights^c ∇u^c; several arrays of weights go side by side."""
+        if not self.spectral:
+            ordered = points.gather(*weights, threads=self.threads, space=self.space)
+            return interpolation.interpolate_vjp(points, self._to_grid(modes), ordered, self.grid, self.threads)
+        slopes = self._read_slopes(points, modes)
+        return self._read(points, modes), np.einsum("ic,ica->ia", np.concatenate(weights, axis=1), slopes)
+
+    # ---------------------------------------------------------------- the whole chain
+    def forward(
+        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f: np.ndarray
+    ) -> np.ndarray:
+        """u (B·T, C_out) from f (B·N, C_in).
+
+        Parameters
+        ----------
+        sources, targets : SortedPoints
+            Where from, where to; the same object where they are the same points.
+        table : MultiplierTable
+            φ̂.
+        f : (B·N, C_in)
+            Values in the order of the points as given.
+        """
+        ahead = (0, f.shape[1], 0, table.channels_out(f.shape[1]), False)
+        return self._read(targets, self._multiply(self._to_modes(sources, f), table, ahead))
+
+    def jvp(
+        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, df, dsources, dtargets
+    ) -> tuple:
+        """u and u̇.
+
+        Parameters
+        ----------
+        sources, targets, table, f
+            As for ``forward``.
+        df : (B·N, C_in)
+            ḟ.
+        dsources, dtargets : (B·N, d) and (B·T, d), or None
+            How the sources and the targets move, units of length; where they are the same points, the same array.
+        """
+        c_in, c_out = f.shape[1], table.channels_out(f.shape[1])
+        modes = self._to_modes_jvp(sources, f, df, dsources)
+        ahead = self._multiply(modes, table, (0, c_in, 0, c_out, False), (c_in, c_in, c_out, c_out, False))
+        return self._read_jvp(targets, ahead, dtargets)
+
+    def vjp(
+        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, want_table: bool
+    ) -> tuple:
+        """u, f̄, the gradients at sources and at targets, and the cotangent of φ̂ if wanted.
+
+        Where targets are the points, f and g travel side by side, in one pass over the points each way, and both
+        gradients are the one of the points.
+
+        Parameters
+        ----------
+        sources, targets, table, f
+            As for ``forward``.
+        g : (B·T, C_out)
+            Cotangent of u.
+        want_table : bool
+            Whether to compute the cotangent of φ̂.
+        """
+        c_in, c_out = f.shape[1], g.shape[1]
+        back = (0, c_out, 0, c_in, True)
+        if targets is sources:
+            modes = self._to_modes(sources, f, g)
+            cotangent = self._table_vjp(modes, c_in, c_out, table) if want_table else None
+            back = (c_in, c_out, c_out, c_in, True)
+            both, dpoints = self._read_vjp(
+                sources, self._multiply(modes, table, (0, c_in, 0, c_out, False), back), g, f
+            )
+            return both[:, :c_out], both[:, c_out:], dpoints, dpoints, cotangent
+        modes = self._to_modes(sources, f)
+        kept = modes.copy() if want_table else None  # the workspace is about to be used again
+        out, dtargets = self._read_vjp(targets, self._multiply(modes, table, (0, c_in, 0, c_out, False)), g)
+        modes, cotangent = self._to_modes(targets, g), None
+        if kept is not None:
+            cotangent = self._table_vjp(np.concatenate([kept, modes], axis=1), c_in, c_out, table)
+        df, dsources = self._read_vjp(sources, self._multiply(modes, table, back), f)
+        return out, df, dsources, dtargets, cotangent
+
+    def _table_vjp(self, modes: np.ndarray, c_in: int, c_out: int, table: MultiplierTable) -> np.ndarray:
+        return deconvolution.multiply_vjp(modes, table, self.grid, self.threads, (0, c_in, c_in, c_out))
