@@ -218,8 +218,8 @@ def image_shells(phi: Callable[[np.ndarray], np.ndarray], cell: Cell, tolerance:
     """How many shells of images are needed, and a bound per unit of |f| on all shells beyond.
 
     Shell t holds the (2t + 1)^d − (2t − 1)^d images with largest lattice index t. Displacements are within half a cell,
-    so all of its distances are at least (t − 1/2) h, with h the smallest distance between opposite faces; and |φ| does not
-    increase.
+    so all of its distances are at least (t − 1/2) h, with h the smallest distance between opposite faces;
+    |φ| does not increase.
 
     Parameters
     ----------

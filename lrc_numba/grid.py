@@ -109,6 +109,11 @@ class Grid:
         return embed(self.n, 1)
 
     @cached_property
+    def smooth(self) -> bool:
+        """Whether every axis has a length that our own transforms can do."""
+        return all(good_size(n) == n for n in self.n)
+
+    @cached_property
     def supports(self) -> tuple[tuple[int, ...], ...]:
         """Per axis a tuple of zeros as long as the window: its *length* is what the compiler is told."""
         return tuple((0,) * w for w in embed((self.window.width,) * self.dim, 1))

@@ -58,7 +58,7 @@ class Operator:
 
     def _analyse(self, values: np.ndarray) -> np.ndarray:
         modes = self.space.take("modes", (*values.shape[:2], *self._modes), self._complex)
-        return fourier.analyse(values, self.grid, modes, self.threads)
+        return fourier.analyse(values, self.grid, modes, self.threads, self.space)
 
     def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
         """The transforms of spread values, ψ̂(k) F(k); several arrays of values go side by side."""
@@ -95,7 +95,7 @@ class Operator:
     # ---------------------------------------------------------------- modes → grid → points
     def _to_grid(self, modes: np.ndarray) -> np.ndarray:
         """Ready to be read anywhere."""
-        grid = fourier.synthesise(modes, self.grid, self._grid(*modes.shape[:2]), self.threads)
+        grid = fourier.synthesise(modes, self.grid, self._grid(*modes.shape[:2]), self.threads, self.space)
         return interpolation.fill(grid, self.grid, self.threads)
 
     def _read(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:

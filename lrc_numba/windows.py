@@ -113,7 +113,7 @@ class Window:
         return table.reshape(np.shape(kappa))
 
     def alias(self, kappa: float) -> float:
-        """Relative aliasing error of one transform, root mean square, the largest in the top fifth of |κ| ≤ ``kappa``."""
+        """Relative aliasing error of one transform, root mean square: the largest in the top fifth of the band."""
         band = kappa * _BAND
         images = self.transform(band[:, None] + _ALIASES)
         return float((np.sqrt(np.sum(images**2, axis=1)) / np.abs(self.transform(band))).max())

@@ -23,9 +23,9 @@ def _value(grid, corner, across, lanes, strides, supports):
         line = simd.zero(grid, third)
         row = corner + a * strides[2]
         for b in range(len(second)):
-            line = simd.add_scaled(across[lanes + b], simd.load(grid, row, third), line)
+            line = across[lanes + b] * simd.load(grid, row, third) + line
             row += strides[3]
-        plane = simd.add_scaled(across[a], line, plane)
+        plane = across[a] * line + plane
     return plane
 
 
@@ -64,7 +64,7 @@ def interpolate(part, lo, hi, chunks, coordinates, order, grid, table, lanes, st
                 corner += node * strides[2]
             for channel in range(out.shape[1]):
                 rows = _value(grid, corner + channel * strides[1], across, lanes, strides, supports)
-                out[order[i], channel] = simd.total(simd.multiply(along, rows))
+                out[order[i], channel] = simd.total(along * rows)
 
 
 @njit(forceinline=True, **COMPILE)
@@ -80,17 +80,17 @@ def _gradient(grid, corner, along, tilt, across, slope, lanes, strides, supports
         row = corner + a * strides[2]
         for b in range(len(second)):
             nodes = simd.load(grid, row, third)
-            line = simd.add_scaled(across[lanes + b], nodes, line)
-            line_second = simd.add_scaled(slope[lanes + b], nodes, line_second)
+            line = across[lanes + b] * nodes + line
+            line_second = slope[lanes + b] * nodes + line_second
             row += strides[3]
-        plane = simd.add_scaled(across[a], line, plane)
-        plane_first = simd.add_scaled(slope[a], line, plane_first)
-        plane_second = simd.add_scaled(across[a], line_second, plane_second)
+        plane = across[a] * line + plane
+        plane_first = slope[a] * line + plane_first
+        plane_second = across[a] * line_second + plane_second
     return (
-        simd.total(simd.multiply(along, plane)),
-        simd.total(simd.multiply(along, plane_first)),
-        simd.total(simd.multiply(along, plane_second)),
-        simd.total(simd.multiply(tilt, plane)),
+        simd.total(along * plane),
+        simd.total(along * plane_first),
+        simd.total(along * plane_second),
+        simd.total(tilt * plane),
     )
 
 
@@ -208,7 +208,7 @@ def interpolate_jvp(
                 drift = _value(
                     grid, base + corner + (out.shape[1] + channel) * strides[1], across, lanes, strides, supports
                 )
-                change = simd.total(simd.multiply(along, drift))
+                change = simd.total(along * drift)
                 dout[order[i], channel] = change + step[0] * one + step[1] * two + step[2] * three
 
 

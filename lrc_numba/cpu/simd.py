@@ -1,10 +1,11 @@
 """Vectors in registers for Numba: the only file that speaks LLVM.
 
-LLVM does not vectorise the two inner loops of spreading and interpolation well: it must assume that the row written and
-the weights read overlap, and checks it again at every row. Here a row is one value of type ``Vector``, loaded, added to
-and stored as a whole, and a window lives in registers from its first coefficient to its last use.
+LLVM does not vectorise the inner loops of spreading and interpolation well: it must assume that the row written and the
+weights read overlap, and checks it again at every row. Here a row is one value of type ``Vector``, loaded, added to and
+stored as a whole, and a window lives in registers from its first coefficient to its last use. Vectors know +, − and *
+(with each other, and with a scalar on the left); a·b + c becomes one fused instruction where the machine has it.
 
-The length is that of the tuple ``support`` (its length is a type, so known to the compiler), rounded up to
+The length is that of the tuple ``support`` (the length of a tuple is a type, so known to the compiler), rounded up to
 ``vector_lanes``. The vectors are LLVM's own, not a machine's: LLVM splits them for narrower units. With
 ``LRC_NUMBA_VECTORS=0`` in the environment the same functions are made of scalars, for a target on which LLVM's vectors
 misbehave; the tests run both.
@@ -12,18 +13,29 @@ misbehave; the tests run both.
 
 from __future__ import annotations
 
+import operator
 import os
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic, models, register_model
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from ..grid import vector_lanes
 
-__all__ = ["VECTORS", "add_scaled", "load", "multiply", "scale", "store", "total", "zero"]
+__all__ = [
+    "VECTORS",
+    "load",
+    "load_complex",
+    "store",
+    "store_complex",
+    "total",
+    "zero",
+]
 
 VECTORS = os.environ.get("LRC_NUMBA_VECTORS", "1") != "0"
-_CONTRACT = ("contract",)  # a·b + c may become one fused instruction; nothing else may be reordered
+_CONTRACT = ("contract",)  # a·b + c may be fused; nothing may be reordered
+_INDEX = ir.IntType(32)
 
 
 class Vector(types.Type):
@@ -45,25 +57,101 @@ class VectorModel(models.PrimitiveModel):
 
 
 def _vector_of(array, support) -> Vector:
-    return Vector(array.dtype, vector_lanes(len(support)))
+    return Vector(getattr(array.dtype, "underlying_float", array.dtype), vector_lanes(len(support)))
 
 
-def _pointer(context, builder, array_type, array, index):
-    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
-
-
-def _lanewise(builder, vector_type, function):
-    """Build an LLVM array lane by lane: the fallback of every operation."""
+# ---------------------------------------------------------------- arithmetic
+def _build(builder, vector_type, function, *operands):
+    """Apply a builder's function to whole vectors, or lane by lane in the fallback."""
+    if VECTORS:
+        return function(*operands, flags=_CONTRACT)
     result = ir.Constant(vector_type, ir.Undefined)
     for lane in range(vector_type.count):
-        result = builder.insert_value(result, function(lane), lane)
+        parts = [builder.extract_value(operand, lane) for operand in operands]
+        result = builder.insert_value(result, function(*parts, flags=_CONTRACT), lane)
     return result
 
 
 def _splat(builder, scalar, vector_type):
-    one = builder.insert_element(ir.Constant(vector_type, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
-    lanes = ir.Constant(ir.VectorType(ir.IntType(32), vector_type.count), [0] * vector_type.count)
-    return builder.shuffle_vector(one, ir.Constant(vector_type, ir.Undefined), lanes)
+    """A vector with ``scalar`` in every lane."""
+    if VECTORS:
+        undefined = ir.Constant(vector_type, ir.Undefined)
+        one = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
+        return builder.shuffle_vector(one, undefined, _lanes([0] * vector_type.count))
+    result = ir.Constant(vector_type, ir.Undefined)
+    for lane in range(vector_type.count):
+        result = builder.insert_value(result, scalar, lane)
+    return result
+
+
+def _lanes(numbers: list[int]):
+    return ir.Constant(ir.VectorType(_INDEX, len(numbers)), numbers)
+
+
+class _Same(AbstractTemplate):
+    """Vector ∘ Vector, and for * also scalar · Vector."""
+
+    def generic(self, arguments, keywords):
+        if len(arguments) != 2 or keywords or not isinstance(arguments[1], Vector):
+            return None
+        left, right = arguments
+        if left == right:
+            return signature(right, right, right)
+        if self.key is operator.mul and isinstance(left, types.Number):
+            return signature(right, right.dtype, right)
+        return None
+
+
+for _operator, _method in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
+    infer_global(_operator)(type(f"_Vector_{_method}", (_Same,), {}))
+
+    @lower_builtin(_operator, Vector, Vector)
+    def _both(context, builder, signature, arguments, method=_method):
+        return _build(builder, arguments[0].type, getattr(builder, method), *arguments)
+
+
+@lower_builtin(operator.mul, types.Float, Vector)
+def _scaled(context, builder, signature, arguments):
+    factor, value = arguments
+    return _build(builder, value.type, builder.fmul, _splat(builder, factor, value.type), value)
+
+
+# ---------------------------------------------------------------- memory
+def _element(context, builder, array_type, array, index):
+    """Address of the first number at ``array[index]``; that of the real part for a complex array."""
+    address = builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
+    if isinstance(array_type.dtype, types.Complex):
+        address = builder.bitcast(address, context.get_value_type(array_type.dtype.underlying_float).as_pointer())
+    return address
+
+
+def _load_lanes(context, builder, vector, start, step):
+    """A vector of the numbers at start, start + step, …; a step of 1 (None) is one instruction."""
+    kind = context.get_value_type(vector)
+    if step is None and VECTORS:
+        return builder.load(builder.bitcast(start, kind.as_pointer()), align=vector.dtype.bitwidth // 8)
+    result = ir.Constant(kind, ir.Undefined)
+    for lane in range(vector.lanes):
+        at = context.get_constant(types.intp, lane)
+        number = builder.load(builder.gep(start, [at if step is None else builder.mul(at, step)]))
+        if VECTORS:
+            result = builder.insert_element(result, number, ir.Constant(_INDEX, lane))
+        else:
+            result = builder.insert_value(result, number, lane)
+    return result
+
+
+def _store_lanes(context, builder, vector, value, start, step):
+    if step is None and VECTORS:
+        builder.store(value, builder.bitcast(start, value.type.as_pointer()), align=vector.dtype.bitwidth // 8)
+        return
+    for lane in range(vector.lanes):
+        at = context.get_constant(types.intp, lane)
+        place = builder.gep(start, [at if step is None else builder.mul(at, step)])
+        if VECTORS:
+            builder.store(builder.extract_element(value, ir.Constant(_INDEX, lane)), place)
+        else:
+            builder.store(builder.extract_value(value, lane), place)
 
 
 @intrinsic
@@ -72,13 +160,8 @@ def load(typing_context, array, index, support):
     vector = _vector_of(array, support)
 
     def generate(context, builder, signature, arguments):
-        start = _pointer(context, builder, signature.args[0], *arguments[:2])
-        kind = context.get_value_type(vector)
-        if VECTORS:
-            return builder.load(builder.bitcast(start, kind.as_pointer()), align=vector.dtype.bitwidth // 8)
-        return _lanewise(
-            builder, kind, lambda i: builder.load(builder.gep(start, [context.get_constant(types.intp, i)]))
-        )
+        start = _element(context, builder, signature.args[0], *arguments[:2])
+        return _load_lanes(context, builder, vector, start, None)
 
     return vector(array, types.intp, support), generate
 
@@ -88,18 +171,89 @@ def store(typing_context, array, index, vector):
     """Write ``vector`` to ``array[index:]``."""
 
     def generate(context, builder, signature, arguments):
-        start = _pointer(context, builder, signature.args[0], *arguments[:2])
-        value = arguments[2]
-        if VECTORS:
-            builder.store(value, builder.bitcast(start, value.type.as_pointer()), align=vector.dtype.bitwidth // 8)
-        else:
-            for i in range(value.type.count):
-                builder.store(
-                    builder.extract_value(value, i), builder.gep(start, [context.get_constant(types.intp, i)])
-                )
+        start = _element(context, builder, signature.args[0], *arguments[:2])
+        _store_lanes(context, builder, vector, arguments[2], start, None)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), generate
+
+
+@intrinsic
+def copy_transposed(typing_context, source, rows, target, columns):
+    """Read eight vectors of eight, at ``source[rows[j]]``, and write the transposed eight to ``target[columns[j]]``."""
+    vector = Vector(source.dtype, 8)
+    eight = types.UniTuple(types.intp, 8)
+
+    def generate(context, builder, signature, arguments):
+        types_, (array, at, out, to) = signature.args, arguments
+        reads = [_element(context, builder, types_[0], array, i) for i in cgutils.unpack_tuple(builder, at)]
+        writes = [_element(context, builder, types_[2], out, i) for i in cgutils.unpack_tuple(builder, to)]
+        values = [_load_lanes(context, builder, vector, start, None) for start in reads]
+        for value, start in zip(_transposed(builder, values), writes, strict=True):
+            _store_lanes(context, builder, vector, value, start, None)
+        return context.get_dummy_value()
+
+    return types.void(source, eight, target, eight), generate
+
+
+def _transposed(builder, rows: list) -> list:
+    """Columns of an 8 × 8 matrix from its rows, swapping blocks of 4, 2 and 1 across the diagonal."""
+    if not VECTORS:
+        columns = []
+        for lane in range(8):
+            column = ir.Constant(rows[0].type, ir.Undefined)
+            for j, row in enumerate(rows):
+                column = builder.insert_value(column, builder.extract_value(row, lane), j)
+            columns.append(column)
+        return columns
+    for size in (4, 2, 1):
+        low = [lane if not lane & size else lane - size + 8 for lane in range(8)]
+        high = [lane + size if not lane & size else lane + 8 for lane in range(8)]
+        swapped = list(rows)
+        for i in range(8):
+            if not i & size:
+                swapped[i] = builder.shuffle_vector(rows[i], rows[i + size], _lanes(low))
+                swapped[i + size] = builder.shuffle_vector(rows[i], rows[i + size], _lanes(high))
+        rows = swapped
+    return rows
+
+
+@intrinsic
+def load_complex(typing_context, array, index, support):
+    """Real and imaginary parts, two vectors, of the complex numbers that begin at ``array[index]``."""
+    vector = _vector_of(array, support)
+
+    def generate(context, builder, signature, arguments):
+        start = _element(context, builder, signature.args[0], *arguments[:2])
+        if not VECTORS:
+            two, one = context.get_constant(types.intp, 2), context.get_constant(types.intp, 1)
+            parts = [_load_lanes(context, builder, vector, s, two) for s in (start, builder.gep(start, [one]))]
+            return context.make_tuple(builder, signature.return_type, parts)
+        whole = _load_lanes(context, builder, Vector(vector.dtype, 2 * vector.lanes), start, None)
+        nothing = ir.Constant(whole.type, ir.Undefined)
+        parts = [builder.shuffle_vector(whole, nothing, _lanes(list(range(p, 2 * vector.lanes, 2)))) for p in (0, 1)]
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    return types.UniTuple(vector, 2)(array, types.intp, support), generate
+
+
+@intrinsic
+def store_complex(typing_context, array, index, real, imaginary):
+    """The inverse of ``load_complex``."""
+
+    def generate(context, builder, signature, arguments):
+        start = _element(context, builder, signature.args[0], *arguments[:2])
+        if not VECTORS:
+            two, one = context.get_constant(types.intp, 2), context.get_constant(types.intp, 1)
+            for part, place in zip(arguments[2:], (start, builder.gep(start, [one])), strict=True):
+                _store_lanes(context, builder, real, part, place, two)
+            return context.get_dummy_value()
+        order = [lane + part * real.lanes for lane in range(real.lanes) for part in (0, 1)]
+        whole = builder.shuffle_vector(arguments[2], arguments[3], _lanes(order))
+        _store_lanes(context, builder, Vector(real.dtype, 2 * real.lanes), whole, start, None)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, real, imaginary), generate
 
 
 @intrinsic
@@ -110,70 +264,20 @@ def zero(typing_context, array, support):
 
 
 @intrinsic
-def scale(typing_context, scalar, vector):
-    """scalar · vector."""
-
-    def generate(context, builder, signature, arguments):
-        factor, value = arguments
-        if VECTORS:
-            return builder.fmul(_splat(builder, factor, value.type), value)
-        return _lanewise(builder, value.type, lambda i: builder.fmul(factor, builder.extract_value(value, i)))
-
-    return vector(vector.dtype, vector), generate
-
-
-@intrinsic
-def add_scaled(typing_context, scalar, vector, other):
-    """scalar · vector + other, fused where the machine can."""
-
-    def generate(context, builder, signature, arguments):
-        factor, value, rest = arguments
-
-        def fused(a, b, c):
-            return builder.fadd(builder.fmul(a, b, flags=_CONTRACT), c, flags=_CONTRACT)
-
-        if VECTORS:
-            return fused(_splat(builder, factor, value.type), value, rest)
-        return _lanewise(
-            builder,
-            value.type,
-            lambda i: fused(factor, builder.extract_value(value, i), builder.extract_value(rest, i)),
-        )
-
-    return vector(vector.dtype, vector, vector), generate
-
-
-@intrinsic
-def multiply(typing_context, vector, other):
-    """Product lane by lane."""
-
-    def generate(context, builder, signature, arguments):
-        a, b = arguments
-        if VECTORS:
-            return builder.fmul(a, b)
-        return _lanewise(
-            builder, a.type, lambda i: builder.fmul(builder.extract_value(a, i), builder.extract_value(b, i))
-        )
-
-    return vector(vector, vector), generate
-
-
-@intrinsic
 def total(typing_context, vector):
     """Sum of the lanes, always in the same order."""
 
     def generate(context, builder, signature, arguments):
         (value,) = arguments
-        kind = context.get_value_type(vector)
         if not VECTORS:
             result = builder.extract_value(value, 0)
             for i in range(1, vector.lanes):
                 result = builder.fadd(result, builder.extract_value(value, i))
             return result
+        kind = value.type
         name = f"llvm.vector.reduce.fadd.v{vector.lanes}f{vector.dtype.bitwidth}"
-        reduce = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind.element, [kind.element, kind]), name
-        )
+        reduce_type = ir.FunctionType(kind.element, [kind.element, kind])
+        reduce = cgutils.get_or_insert_function(builder.module, reduce_type, name)
         return builder.call(reduce, [ir.Constant(kind.element, -0.0), value], fastmath=("reassoc",))
 
     return vector.dtype(vector), generate

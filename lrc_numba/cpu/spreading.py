@@ -63,7 +63,7 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
                     left = value * across[a]
                     for b in range(len(second)):
                         old = simd.load(out, row, third)
-                        simd.store(out, row, simd.add_scaled(left * across[lanes + b], along, old))
+                        simd.store(out, row, left * across[lanes + b] * along + old)
                         row += strides[3]
 
 
@@ -119,10 +119,10 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
                     moved = change * across[a] + value * step[0] * slope[a]
                     for b in range(len(second)):
                         weight = plain * across[lanes + b]
-                        simd.store(out, row, simd.add_scaled(weight, along, simd.load(out, row, third)))
+                        simd.store(out, row, weight * along + simd.load(out, row, third))
                         dweight = moved * across[lanes + b] + plain * step[1] * slope[lanes + b]
-                        new = simd.add_scaled(dweight, along, simd.load(out, drow, third))
-                        simd.store(out, drow, simd.add_scaled(weight * step[2], tilt, new))
+                        new = dweight * along + simd.load(out, drow, third)
+                        simd.store(out, drow, weight * step[2] * tilt + new)
                         row += strides[3]
                         drow += strides[3]
 

@@ -13,7 +13,7 @@ def window(table, lanes, offset, support):
     """Weights of the nodes under the window, by Horner's rule in the point's offset τ ∈ [−1, 1) in its grid cell."""
     weights = simd.load(table, 0, support)
     for row in range(lanes, len(table), lanes):
-        weights = simd.add_scaled(offset, weights, simd.load(table, row, support))
+        weights = offset * weights + simd.load(table, row, support)
     return weights
 
 

@@ -1,0 +1,175 @@
+"""Eight complex transforms at a time, for lengths 2^a 3^b 5^c: Stockham's algorithm on vectors.
+
+Element q of the work array is a vector of real parts followed by a vector of imaginary parts, one lane per transform,
+so every butterfly is vector arithmetic and no element is ever shuffled. A pass of radix r takes sub-transforms of
+``length`` and leaves r times as many of length/r, sorted.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+
+from . import simd
+from .parallel import COMPILE
+
+__all__ = ["LANES", "plan", "transform"]
+
+LANES = (0,) * 8
+_WIDTH = 16  # numbers per element: eight real, eight imaginary parts
+_HALF_ROOT_3 = float(np.sqrt(3) / 2)
+_C1, _C2 = float(np.cos(2 * np.pi / 5)), float(np.cos(4 * np.pi / 5))
+_S1, _S2 = float(np.sin(2 * np.pi / 5)), float(np.sin(4 * np.pi / 5))
+
+
+@lru_cache(maxsize=256)
+def plan(length: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Radices of the passes and their twiddle factors e^{−2πi pj/length}, (m, r − 1, 2) per pass, all in one array.
+
+    Raises ValueError for a length with a prime factor above 5.
+    """
+    radices, rest = [], length
+    for radix in (4, 2, 3, 5):
+        while rest % radix == 0:
+            radices.append(radix)
+            rest //= radix
+    if rest != 1:
+        raise ValueError(f"length: expected a product of 2, 3 and 5, got {length}")
+    tables, rest = [np.zeros(0)], length
+    for radix in radices:
+        angle = -2 * np.pi * np.outer(np.arange(rest // radix), np.arange(1, radix)) / rest
+        tables.append(np.stack([np.cos(angle), np.sin(angle)], axis=-1).ravel())
+        rest //= radix
+    return np.array(radices, dtype=np.int64), np.concatenate(tables).astype(dtype)
+
+
+@njit(forceinline=True, **COMPILE)
+def _get(array, element):
+    return simd.load(array, element * _WIDTH, LANES), simd.load(array, element * _WIDTH + 8, LANES)
+
+
+@njit(forceinline=True, **COMPILE)
+def _put(array, element, real, imaginary):
+    simd.store(array, element * _WIDTH, real)
+    simd.store(array, element * _WIDTH + 8, imaginary)
+
+
+@njit(forceinline=True, **COMPILE)
+def _put_turned(array, element, real, imaginary, twiddles, t, sign):
+    """Store (real + i imaginary) · twiddle, conjugated when ``sign`` is −1."""
+    c, s = twiddles[t], sign * twiddles[t + 1]
+    _put(array, element, c * real - s * imaginary, c * imaginary + s * real)
+
+
+@njit(**COMPILE)
+def _pass2(source, target, length, stride, twiddles, t, sign):
+    m = length // 2
+    for p in range(m):
+        for q in range(stride):
+            ar, ai = _get(source, q + stride * p)
+            br, bi = _get(source, q + stride * (p + m))
+            out = q + stride * 2 * p
+            _put(target, out, ar + br, ai + bi)
+            _put_turned(target, out + stride, ar - br, ai - bi, twiddles, t + 2 * p, sign)
+
+
+@njit(**COMPILE)
+def _pass3(source, target, length, stride, twiddles, t, sign):
+    m = length // 3
+    half, root = source.dtype.type(0.5), source.dtype.type(sign * _HALF_ROOT_3)
+    for p in range(m):
+        for q in range(stride):
+            ar, ai = _get(source, q + stride * p)
+            br, bi = _get(source, q + stride * (p + m))
+            cr, ci = _get(source, q + stride * (p + 2 * m))
+            sr, si, dr, di = br + cr, bi + ci, root * (br - cr), root * (bi - ci)
+            mr, mi = ar - half * sr, ai - half * si
+            out = q + stride * 3 * p
+            _put(target, out, ar + sr, ai + si)
+            _put_turned(target, out + stride, mr + di, mi - dr, twiddles, t + 4 * p, sign)
+            _put_turned(target, out + 2 * stride, mr - di, mi + dr, twiddles, t + 4 * p + 2, sign)
+
+
+@njit(**COMPILE)
+def _pass4(source, target, length, stride, twiddles, t, sign):
+    m = length // 4
+    turn = source.dtype.type(sign)
+    for p in range(m):
+        for q in range(stride):
+            ar, ai = _get(source, q + stride * p)
+            br, bi = _get(source, q + stride * (p + m))
+            cr, ci = _get(source, q + stride * (p + 2 * m))
+            dr, di = _get(source, q + stride * (p + 3 * m))
+            er, ei, fr, fi = ar + cr, ai + ci, ar - cr, ai - ci
+            gr, gi, hr, hi = br + dr, bi + di, turn * (br - dr), turn * (bi - di)
+            out = q + stride * 4 * p
+            _put(target, out, er + gr, ei + gi)
+            _put_turned(target, out + stride, fr + hi, fi - hr, twiddles, t + 6 * p, sign)
+            _put_turned(target, out + 2 * stride, er - gr, ei - gi, twiddles, t + 6 * p + 2, sign)
+            _put_turned(target, out + 3 * stride, fr - hi, fi + hr, twiddles, t + 6 * p + 4, sign)
+
+
+@njit(**COMPILE)
+def _pass5(source, target, length, stride, twiddles, t, sign):
+    m = length // 5
+    kind = source.dtype.type
+    c1, c2, s1, s2 = kind(_C1), kind(_C2), kind(sign * _S1), kind(sign * _S2)
+    for p in range(m):
+        for q in range(stride):
+            ar, ai = _get(source, q + stride * p)
+            br, bi = _get(source, q + stride * (p + m))
+            cr, ci = _get(source, q + stride * (p + 2 * m))
+            dr, di = _get(source, q + stride * (p + 3 * m))
+            er, ei = _get(source, q + stride * (p + 4 * m))
+            fr, fi, gr, gi = br + er, bi + ei, br - er, bi - ei
+            hr, hi, jr, ji = cr + dr, ci + di, cr - dr, ci - di
+            kr, ki = ar + c1 * fr + c2 * hr, ai + c1 * fi + c2 * hi
+            lr, li = ar + c2 * fr + c1 * hr, ai + c2 * fi + c1 * hi
+            ur, ui = s1 * gr + s2 * jr, s1 * gi + s2 * ji
+            vr, vi = s2 * gr - s1 * jr, s2 * gi - s1 * ji
+            out = q + stride * 5 * p
+            _put(target, out, ar + fr + hr, ai + fi + hi)
+            _put_turned(target, out + stride, kr + ui, ki - ur, twiddles, t + 8 * p, sign)
+            _put_turned(target, out + 2 * stride, lr + vi, li - vr, twiddles, t + 8 * p + 2, sign)
+            _put_turned(target, out + 3 * stride, lr - vi, li + vr, twiddles, t + 8 * p + 4, sign)
+            _put_turned(target, out + 4 * stride, kr - ui, ki + ur, twiddles, t + 8 * p + 6, sign)
+
+
+@njit(**COMPILE)
+def transform(work, length, radices, twiddles, sign):
+    """Transform eight signals of ``length``, Σ_q x_q e^{−sign · 2πi pq/length}.
+
+    Parameters
+    ----------
+    work : (2, length · 16) array
+        The signals in ``work[0]``; both halves are overwritten.
+    length : int
+        Their length.
+    radices, twiddles
+        From ``plan``.
+    sign : float
+        1 for analysis, −1 for synthesis.
+
+    Returns
+    -------
+    int
+        Which half of ``work`` holds the result.
+    """
+    half, stride, rest, t = 0, 1, length, 0
+    for radix in radices:
+        source, target = work[half], work[1 - half]
+        if radix == 4:
+            _pass4(source, target, rest, stride, twiddles, t, sign)
+        elif radix == 2:
+            _pass2(source, target, rest, stride, twiddles, t, sign)
+        elif radix == 3:
+            _pass3(source, target, rest, stride, twiddles, t, sign)
+        else:
+            _pass5(source, target, rest, stride, twiddles, t, sign)
+        rest //= radix
+        stride *= radix
+        t += 2 * (radix - 1) * rest
+        half = 1 - half
+    return half
