@@ -35,8 +35,37 @@ def _row_starts(shape: tuple[int, ...], grid: Grid) -> np.ndarray:
     return (grids + planes + rows).reshape(-1, grid.nodes[1])
 
 
-def _padded(count: int) -> int:
-    return -(-count // 8) * 8
+class _Sizes:
+    """What the transforms of some grids need to know, and their loops with these sizes filled in."""
+
+    def __init__(self, shape: tuple[int, ...], grid: Grid, threads: int, space: Workspace, dtype: np.dtype):
+        self.nodes, self.kept = grid.nodes, embed(grid.mode_set.shape, 1)
+        self.inner = -(-self.kept[2] // 8) * 8
+        self.starts = _row_starts(shape, grid)
+        self.plans = [fft.plan(n, grid.dtype.name) for n in self.nodes]
+        self.grids, self.planes, self.threads = shape[0] * shape[1], len(self.starts), threads
+        self.space, self.dtype = space, dtype
+        self.by_plane = self.nodes[1] > 1 and self.planes >= 2 * threads
+
+    def take(self, name: str, *shape: int) -> np.ndarray:
+        return self.space.take(name, shape, self.dtype)
+
+    def rows(self, loop, *arrays) -> None:
+        """Transform the last axis; ``arrays`` in the order of the loop."""
+        sizes = (self.starts.reshape(-1), self.nodes[2], self.kept[2], *self.plans[2])
+        parallel.run(loop, parallel.even(-(-self.starts.size // 16), self.threads), *sizes, *arrays)
+
+    def columns(self, axis: int, loop, source: np.ndarray, out: np.ndarray) -> None:
+        """Transform axis 1 of every plane, or axis 0 of every grid."""
+        outer, inner = (self.planes, self.inner) if axis == 1 else (self.grids, self.kept[1] * self.inner)
+        sizes = (self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
+        blocks = parallel.even(outer * inner // 8, self.threads)
+        parallel.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
+
+    def by_planes(self, loop, *arrays) -> None:
+        """Transform the last two axes, a plane at a time."""
+        sizes = (self.starts, self.nodes[1:], self.kept[1:], self.plans[2], self.plans[1])
+        parallel.run(loop, parallel.even(self.planes, self.threads), *sizes, *arrays)
 
 
 def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
@@ -57,33 +86,22 @@ def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space
     """
     if not _own(values, grid):
         return _scipy_analyse(values, grid, out, threads)
-    kept, nodes, count = embed(grid.mode_set.shape, 1), grid.nodes, values.shape[0] * values.shape[1]
-    inner, starts, flat = _padded(kept[2]), _row_starts(values.shape, grid), values.reshape(-1)
-    plans = [fft.plan(n, grid.dtype.name) for n in nodes]
-    if nodes[1] == 1:
-        rows = space.take("rows", (starts.size, inner), out.dtype)
-        rest = (flat, starts.reshape(-1), nodes[2], kept[2], *plans[2], rows.reshape(-1))
-        parallel.run(loops.analyse_rows, parallel.even(-(-starts.size // 16), threads), *rest)
-        out[...] = rows.reshape(*out.shape[:4], inner)[..., : kept[2]]
-        return out
-    middle = space.take("columns", (len(starts), kept[1], inner), out.dtype)
-    if len(starts) >= 2 * threads:
-        rest = (flat, starts, nodes[1:], kept[1:], plans[2], plans[1], middle)
-        parallel.run(loops.analyse_planes, parallel.even(len(starts), threads), *rest)
+    sizes, flat = _Sizes(values.shape, grid, threads, space, out.dtype), values.reshape(-1)
+    kept, inner = sizes.kept, sizes.inner
+    if sizes.by_plane:
+        modes = sizes.take("planes", sizes.planes, kept[1], inner)
+        sizes.by_planes(loops.analyse_planes, flat, modes)
     else:
-        rows = space.take("rows", (starts.size, inner), out.dtype)
-        rest = (flat, starts.reshape(-1), nodes[2], kept[2], *plans[2], rows.reshape(-1))
-        parallel.run(loops.analyse_rows, parallel.even(-(-starts.size // 16), threads), *rest)
-        rest = (rows.reshape(-1), nodes[1], kept[1], inner, *plans[1], middle.reshape(-1))
-        parallel.run(loops.analyse_columns, parallel.even(len(starts) * inner // 8, threads), *rest)
-    if nodes[0] > 1:
-        final = out if inner == kept[2] else space.take("rows", (count, *kept[:2], inner), out.dtype)
-        columns = (nodes[0], kept[0], kept[1] * inner, *plans[0])
-        blocks = parallel.even(count * kept[1] * inner // 8, threads)
-        parallel.run(loops.analyse_columns, blocks, middle.reshape(-1), *columns, final.reshape(-1))
-        middle = final
-    if middle is not out:
-        out[...] = middle.reshape(*out.shape[:4], inner)[..., : kept[2]]
+        modes = sizes.take("rows", sizes.starts.size, inner)
+        sizes.rows(loops.analyse_rows, flat, modes.reshape(-1))
+        if sizes.nodes[1] > 1:
+            rows, modes = modes, sizes.take("planes", sizes.planes, kept[1], inner)
+            sizes.columns(1, loops.analyse_columns, rows, modes)
+    if sizes.nodes[0] > 1:
+        planes, modes = modes, out if inner == kept[2] else sizes.take("rows", sizes.grids, *kept[:2], inner)
+        sizes.columns(0, loops.analyse_columns, planes, modes)
+    if modes is not out:
+        out[...] = modes.reshape(*out.shape[:4], inner)[..., : kept[2]]
     return out
 
 
@@ -97,7 +115,7 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     grid : Grid
         Sizes.
     out : real array
-        Written, all but the padding.
+        Written, but for the padding.
     threads : int
         At most so many.
     space : Workspace
@@ -105,33 +123,22 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     """
     if not _own(out, grid):
         return _scipy_synthesise(modes, grid, out, threads)
-    kept, nodes, count = embed(grid.mode_set.shape, 1), grid.nodes, out.shape[0] * out.shape[1]
-    inner, starts, flat = _padded(kept[2]), _row_starts(out.shape, grid), out.reshape(-1)
-    plans = [fft.plan(n, grid.dtype.name) for n in nodes]
+    sizes, flat = _Sizes(out.shape, grid, threads, space, modes.dtype), out.reshape(-1)
+    kept, inner = sizes.kept, sizes.inner
     if inner != kept[2]:
-        wide = space.take("rows", (*modes.shape[:4], inner), modes.dtype)
+        wide = sizes.take("wide", *modes.shape[:4], inner)
         wide[..., : kept[2]], wide[..., kept[2] :] = modes, 0.0
         modes = wide
-    if nodes[1] == 1:
-        rest = (modes.reshape(-1), kept[2], starts.reshape(-1), nodes[2], *plans[2], flat)
-        parallel.run(loops.synthesise_rows, parallel.even(-(-starts.size // 16), threads), *rest)
-        return out
-    if nodes[0] > 1:
-        middle = space.take("columns", (len(starts), kept[1], inner), modes.dtype)
-        columns = (nodes[0], kept[0], kept[1] * inner, *plans[0])
-        blocks = parallel.even(count * kept[1] * inner // 8, threads)
-        parallel.run(loops.synthesise_columns, blocks, modes.reshape(-1), *columns, middle.reshape(-1))
-        modes = middle
-    modes = modes.reshape(len(starts), kept[1], inner)
-    if len(starts) >= 2 * threads:
-        rest = (modes, starts, nodes[1:], kept[1:], plans[2], plans[1], flat)
-        parallel.run(loops.synthesise_planes, parallel.even(len(starts), threads), *rest)
+    if sizes.nodes[0] > 1:
+        wide, modes = modes, sizes.take("planes", sizes.planes, kept[1], inner)
+        sizes.columns(0, loops.synthesise_columns, wide, modes)
+    if sizes.by_plane:
+        sizes.by_planes(loops.synthesise_planes, modes.reshape(sizes.planes, kept[1], inner), flat)
     else:
-        rows = space.take("between", (starts.size, inner), modes.dtype)
-        rest = (modes.reshape(-1), nodes[1], kept[1], inner, *plans[1], rows.reshape(-1))
-        parallel.run(loops.synthesise_columns, parallel.even(len(starts) * inner // 8, threads), *rest)
-        rest = (rows.reshape(-1), kept[2], starts.reshape(-1), nodes[2], *plans[2], flat)
-        parallel.run(loops.synthesise_rows, parallel.even(-(-starts.size // 16), threads), *rest)
+        if sizes.nodes[1] > 1:
+            planes, modes = modes, sizes.take("rows", sizes.starts.size, inner)
+            sizes.columns(1, loops.synthesise_columns, planes, modes)
+        sizes.rows(loops.synthesise_rows, modes.reshape(-1), flat)
     return out
 
 

@@ -59,23 +59,21 @@ def _places(starts, first, offset):
 
 
 @njit(**COMPILE)
-def analyse_rows(part, lo, hi, grid, starts, length, kept, radices, twiddles, out):
+def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, out):
     """Rows [16·lo, 16·hi) of the grid to their lowest ``kept`` modes.
 
     Parameters
     ----------
     part, lo, hi : int
         The range, in sixteens of rows.
-    grid : 1-D array
-        Padded grids, flattened; at least seven numbers follow every row.
     starts : (rows,) int64
         Where each row begins.
-    length : int
-        Nodes per row.
-    kept : int
-        Modes per row.
+    length, kept : int
+        Nodes and modes per row.
     radices, twiddles
         From ``fft.plan``.
+    grid : 1-D array
+        Padded grids, flattened; at least seven numbers follow every row.
     out : (rows · inner,) complex
         Written; inner is ``kept`` rounded up to a multiple of 8, what is beyond ``kept`` means nothing.
     """
@@ -107,12 +105,12 @@ def analyse_rows(part, lo, hi, grid, starts, length, kept, radices, twiddles, ou
 
 
 @njit(**COMPILE)
-def synthesise_rows(part, lo, hi, modes, kept, starts, length, radices, twiddles, grid):
+def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes, grid):
     """Rows of modes to rows of the grid, the modes −k included: the transpose of ``analyse_rows`` but for a factor 2.
 
     Parameters
     ----------
-    part, lo, hi, kept, starts, length, radices, twiddles
+    part, lo, hi, starts, length, kept, radices, twiddles
         As for ``analyse_rows``.
     modes : (rows · inner,) complex
         Read.
@@ -152,19 +150,19 @@ def synthesise_rows(part, lo, hi, modes, kept, starts, length, radices, twiddles
 
 
 @njit(**COMPILE)
-def analyse_columns(part, lo, hi, source, length, kept, inner, radices, twiddles, out):
+def analyse_columns(part, lo, hi, length, kept, inner, radices, twiddles, source, out):
     """Blocks [lo, hi) of eight columns of ``source`` (outer, length, inner) to ``out`` (outer, kept, inner).
 
     Parameters
     ----------
     part, lo, hi : int
         The range, of outer · inner/8 blocks.
-    source, out : complex, flattened
-        Read, written; inner is a multiple of 8.
     length, kept, inner : int
         Nodes and modes along the axis; numbers behind it, a multiple of 8.
     radices, twiddles
         From ``fft.plan``.
+    source, out : complex, flattened
+        Read, written.
     """
     work = np.empty((2, length * 16), dtype=twiddles.dtype)
     blocks, top = inner // 8, kept // 2
@@ -183,12 +181,12 @@ def analyse_columns(part, lo, hi, source, length, kept, inner, radices, twiddles
 
 
 @njit(**COMPILE)
-def synthesise_columns(part, lo, hi, source, length, kept, inner, radices, twiddles, out):
+def synthesise_columns(part, lo, hi, length, kept, inner, radices, twiddles, source, out):
     """The transpose of ``analyse_columns``: ``source`` (outer, kept, inner) to ``out`` (outer, length, inner).
 
     Parameters
     ----------
-    part, lo, hi, source, length, kept, inner, radices, twiddles, out
+    part, lo, hi, length, kept, inner, radices, twiddles, source, out
         As for ``analyse_columns``.
     """
     work = np.empty((2, length * 16), dtype=twiddles.dtype)
@@ -209,21 +207,21 @@ def synthesise_columns(part, lo, hi, source, length, kept, inner, radices, twidd
 
 
 @njit(**COMPILE)
-def analyse_planes(part, lo, hi, grid, starts, lengths, kept, row_plan, column_plan, out):
+def analyse_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, grid, out):
     """Rows, then columns of planes [lo, hi), a plane at a time, so that what is between them stays in the cache.
 
     Parameters
     ----------
     part, lo, hi : int
         The range.
-    grid : 1-D array
-        Padded grids, flattened.
     starts : (planes, rows) int64
         Where each row begins.
     lengths, kept : (int, int)
         Nodes and modes per column and row.
     row_plan, column_plan
         From ``fft.plan``.
+    grid : 1-D array
+        Padded grids, flattened.
     out : (planes, modes, inner) complex
         Written; inner is the number of modes per row, rounded up to a multiple of 8.
     """
@@ -231,13 +229,13 @@ def analyse_planes(part, lo, hi, grid, starts, lengths, kept, row_plan, column_p
     plane = np.zeros((lengths[0], inner), dtype=out.dtype)
     flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
     for p in range(lo, hi):
-        analyse_rows(0, 0, groups, grid, starts[p], lengths[1], kept[1], row_plan[0], row_plan[1], flat)
+        analyse_rows(0, 0, groups, starts[p], lengths[1], kept[1], row_plan[0], row_plan[1], grid, flat)
         columns = (lengths[0], kept[0], inner, column_plan[0], column_plan[1])
-        analyse_columns(0, 0, inner // 8, flat, *columns, out[p].reshape(-1))
+        analyse_columns(0, 0, inner // 8, *columns, flat, out[p].reshape(-1))
 
 
 @njit(**COMPILE)
-def synthesise_planes(part, lo, hi, modes, starts, lengths, kept, row_plan, column_plan, grid):
+def synthesise_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, modes, grid):
     """The transpose of ``analyse_planes``.
 
     Parameters
@@ -254,5 +252,5 @@ def synthesise_planes(part, lo, hi, modes, starts, lengths, kept, row_plan, colu
     flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
     for p in range(lo, hi):
         columns = (lengths[0], kept[0], inner, column_plan[0], column_plan[1])
-        synthesise_columns(0, 0, inner // 8, modes[p].reshape(-1), *columns, flat)
-        synthesise_rows(0, 0, groups, flat, kept[1], starts[p], lengths[1], row_plan[0], row_plan[1], grid)
+        synthesise_columns(0, 0, inner // 8, *columns, modes[p].reshape(-1), flat)
+        synthesise_rows(0, 0, groups, starts[p], lengths[1], kept[1], row_plan[0], row_plan[1], flat, grid)

@@ -182,7 +182,7 @@ def store(typing_context, array, index, vector):
 def copy_transposed(typing_context, source, rows, target, columns):
     """Read eight vectors of eight, at ``source[rows[j]]``, and write the transposed eight to ``target[columns[j]]``."""
     vector = Vector(source.dtype, 8)
-    eight = types.UniTuple(types.intp, 8)
+    eight = types.containers.UniTuple(types.intp, 8)
 
     def generate(context, builder, signature, arguments):
         types_, (array, at, out, to) = signature.args, arguments
@@ -234,7 +234,7 @@ def load_complex(typing_context, array, index, support):
         parts = [builder.shuffle_vector(whole, nothing, _lanes(list(range(p, 2 * vector.lanes, 2)))) for p in (0, 1)]
         return context.make_tuple(builder, signature.return_type, parts)
 
-    return types.UniTuple(vector, 2)(array, types.intp, support), generate
+    return types.containers.UniTuple(vector, 2)(array, types.intp, support), generate
 
 
 @intrinsic
