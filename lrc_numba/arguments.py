@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from math import isfinite
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def as_array(name: str, value, dtype: np.dtype) -> np.ndarray:
     array = np.require(given, dtype, ["C", "A", "W"])
     # A sum is finite unless a term is not; only an overflow of the sum itself needs the slow look.
     with np.errstate(over="ignore", invalid="ignore"):
-        fine = bool(np.isfinite(array.sum()))
+        fine = isfinite(np.add.reduce(array, axis=None))
     if not fine and not (finite := np.isfinite(array)).all():
         first = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(f"{name}: expected finite numbers, got {array[first]} at index {first}")

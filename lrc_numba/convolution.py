@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -166,7 +167,7 @@ class LRCPlan:
             f"  modes     {g.modes}, {g.mode_set.size} stored",
             f"  grid      {g.n}, oversampling {', '.join(f'{n / m:.2f}' for n, m in zip(g.n, g.modes, strict=True))}",
             f"  window    {w.name}, width {w.width}, shape {w.shape[0]:.2f}, {w.shape[1]:g}, degree {w.degree}",
-            f"  error     asked {self.eps:g}; law √(2d)·alias = {np.sqrt(2 * g.dim) * alias:.1e}",
+            f"  error     asked {self.eps:g}; law 2d·alias = {2 * g.dim * alias:.1e}",
             f"  gradient  {self.gradient}",
             f"  memory    {g.memory(0, 1, 1) / 2**20:.1f} MiB per channel and snapshot",
         ]
@@ -221,7 +222,7 @@ class LRCPlan:
     def _flat(self, name: str, value, shape: tuple[int, ...], channels: int | None) -> tuple[np.ndarray, bool]:
         """(B·N, C) from (*shape,) or (*shape, C), and whether there was a channel axis; None is ones."""
         if value is None:
-            return np.ones((int(np.prod(shape)), 1), dtype=self.dtype), False
+            return np.ones((prod(shape), 1), dtype=self.dtype), False
         array = arguments.as_array(name, value, self.dtype)
         has_axis = array.ndim == len(shape) + 1
         if array.shape[: len(shape)] != shape or array.ndim not in (len(shape), len(shape) + 1):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
@@ -180,12 +181,16 @@ class Grid:
         first, second, last = (np.ascontiguousarray(a.astype(self.dtype)) for a in axes)
         return first, second, last
 
+    @cached_property
+    def channel_bytes(self) -> int:
+        """Bytes of workspace per snapshot and channel: the padded grid, and modes at three stages of the transforms."""
+        rows, half = prod(embed(self.n[:-1], 1)), self.mode_set.shape[-1]
+        stages = prod(embed(self.mode_set.shape, 1)) * 2 + rows * half
+        return self.dtype.itemsize * (prod(self.padded) + 2 * stages)
+
     def memory(self, points: int, batch: int, channels: int) -> int:
         """Bytes a convolution needs beyond its inputs, an upper estimate."""
-        real, nodes = self.dtype.itemsize, float(np.prod(self.padded, dtype=float))
-        half = 2.0 * real * float(np.prod(embed(self.n[:-1], 1), dtype=float)) * self.mode_set.shape[-1]
-        per_point = 8 * self.dim + 8 + 3 * 8 * channels
-        return int(batch * channels * (nodes * real + 2 * half) + batch * points * per_point)
+        return batch * (channels * self.channel_bytes + points * (8 * self.dim + 8 + 16 * channels))
 
 
 def available_memory() -> int:
