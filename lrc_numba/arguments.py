@@ -84,7 +84,7 @@ def as_positive(name: str, value, below: float) -> float:
 
 def as_choice(name: str, value, choices: tuple[str, ...]) -> str:
     """One of ``choices``."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
     return value
 

@@ -40,7 +40,10 @@ class Cell:
     """
 
     def __init__(self, box, dim: int):
-        array = np.asarray(box)
+        try:
+            array = np.asarray(box)
+        except ValueError:
+            raise ValueError(f"box: expected a scalar, {dim} lengths or {dim} lattice vectors, got {box!r}") from None
         if array.dtype.kind not in "iuf":
             raise TypeError(f"box: expected real numbers, got {type(box).__name__} with dtype {array.dtype}")
         array = array.astype(np.float64)
@@ -59,7 +62,10 @@ class Cell:
             )
         self.dim = dim
         self.matrix = matrix
-        self.volume = abs(float(np.linalg.det(matrix)))
+        with np.errstate(over="ignore"):
+            self.volume = abs(float(np.linalg.det(matrix)))
+        if not 1e-290 < self.volume < 1e290 and np.linalg.matrix_rank(matrix) == dim:
+            raise ValueError(f"box: expected lengths whose product is a number, got {box} with volume {self.volume:g}")
         # A cell whose shape loses more than half of the digits cannot keep any promise on accuracy.
         if self.volume == 0.0 or np.linalg.cond(matrix) > 1e8:
             raise ValueError(f"box: the lattice vectors are linearly dependent (or nearly so), got {matrix.tolist()}")

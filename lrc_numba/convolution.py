@@ -116,16 +116,19 @@ class LRCPlan:
         self._shapes: tuple[tuple[int, ...], tuple[int, ...] | None] = ((), None)
         self._operator: Operator
         self._tabulated: tuple | None = None
-        sizes = [np.shape(box)[-1:], np.shape(modes)[-1:], (dim,) if dim else ()]
-        known = [s[0] for s in sizes if s]
-        if known:
-            self._prepare(known[-1])
+        if dim is None:
+            known = [len(a) for a in (box, modes) if isinstance(a, (list, tuple, np.ndarray)) and np.ndim(a) > 0]
+            dim = known[0] if known else None
+        elif not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
+            raise TypeError(f"dim: expected an int or None, got {dim!r}")
+        if dim is not None:
+            self._prepare(int(dim))
 
     def _prepare(self, dim: int) -> Grid:
         """Build the grid, once the dimension is known."""
         if self._grid is None:
             if dim not in (1, 2, 3):
-                raise ValueError(f"dim: expected 1, 2 or 3 dimensions, got {dim}")
+                raise ValueError(f"dim: expected 1, 2 or 3 dimensions, as box and modes say, got {dim}")
             modes = arguments.as_modes(self._modes, dim)
             cell = Cell(self._box, dim)
             self._check_memory(16.0 * float(np.prod([2.0 * m + 16 for m in modes])), "modes", modes)
@@ -340,7 +343,9 @@ class LRCPlan:
             raise ValueError(f"wrt: expected 'points', 'values' and 'parameters', got {sorted(unknown)}")
         if np.shape(cotangent) != shape:
             raise ValueError(f"cotangent: expected the shape of the output, {shape}, got {np.shape(cotangent)}")
-        g = arguments.as_array("cotangent", cotangent, self.dtype).reshape(targets.count, -1)
+        g = arguments.as_array("cotangent", cotangent, self.dtype).reshape(
+            targets.count, table.channels_out(flat.shape[1])
+        )
         results = self._operator.vjp(sources, targets, table, flat, g, "parameters" in wrt)
         out, dvalues, dsources, dtargets, cotangent = results
         parameters = None

@@ -60,6 +60,7 @@ def convolve(
     if exclude_self and targets is not None:
         raise ValueError("exclude_self: targets are not the points, so there is no self to exclude")
     given = np.ones(points.shape[:-1]) if values is None else np.asarray(values, dtype=np.float64)
+    given = arguments.as_array("values", given, np.dtype(float))
     if given.shape[: points.ndim - 1] != points.shape[:-1] or given.ndim > points.ndim:
         raise ValueError(
             f"values: expected shape {points.shape[:-1]} or {(*points.shape[:-1], 'C')}, got {given.shape}"
@@ -190,6 +191,9 @@ def pair_sum(
     grid = np.meshgrid(*[np.arange(-shells, shells + 1)] * cell.dim, indexing="ij")
     images = np.stack(grid, axis=-1).reshape(-1, cell.dim) @ cell.matrix
     shape = np.shape(phi(np.ones(1)))[:-1]
+    inputs = shape[1] if len(shape) == 2 else 1
+    if shape and inputs != values.shape[1]:
+        raise ValueError(f"multiplier: takes {inputs} channel(s), values have {values.shape[1]}")
     channels = values.shape[1] if shape == () else shape[0]
     out = np.zeros((len(targets), channels))
     step = max(1, _BLOCK // max(len(points) * cell.dim, 1))

@@ -4,9 +4,10 @@ Both are linear; ``analyse`` carries the sign −, ``synthesise`` the sign + and
 composition of spreading, ``analyse``, a Hermitian multiplier, ``synthesise`` and interpolation is real and its
 transpose is the same chain backwards with the conjugate transpose of the multiplier.
 
-Transforms of grids whose lengths are products of 2, 3 and 5 are our own (``cpu.fourier``): pruned, on padded rows, and
-eight at a time. A single row (one snapshot in one dimension) leaves nothing to do eight of at a time, and the paper's
-window has grids of any length: those go to SciPy.
+In two and three dimensions, for lengths that are products of 2, 3 and 5, the transforms are our own
+(``cpu.fourier``): pruned, on padded rows, eight at a time. In one dimension there may be nothing to do eight of at
+a time, and the paper's window has grids of any length: those go to SciPy. The choice does not depend on the number
+of snapshots or channels, so neither does the result.
 """
 
 from __future__ import annotations
@@ -19,12 +20,6 @@ from .grid import Grid, embed
 from .workspace import Workspace
 
 __all__ = ["analyse", "synthesise"]
-
-FEWEST_ROWS = 6  # fewer rows are done faster one by one
-
-
-def _own(values: np.ndarray, grid: Grid) -> bool:
-    return grid.smooth and values.shape[0] * values.shape[1] * grid.nodes[0] * grid.nodes[1] >= FEWEST_ROWS
 
 
 def _row_starts(shape: tuple[int, ...], grid: Grid) -> np.ndarray:
@@ -45,15 +40,16 @@ class _Sizes:
         self.plans = [fft.plan(n, grid.dtype.name) for n in self.nodes]
         self.grids, self.planes, self.threads = shape[0] * shape[1], len(self.starts), threads
         self.space, self.dtype = space, dtype
-        self.by_plane = self.nodes[1] > 1 and self.planes >= 2 * threads
+        self.by_plane = self.planes >= 2 * threads
 
     def take(self, name: str, *shape: int) -> np.ndarray:
         return self.space.take(name, shape, self.dtype)
 
     def rows(self, loop, *arrays) -> None:
         """Transform the last axis; ``arrays`` in the order of the loop."""
-        sizes = (self.starts.reshape(-1), self.nodes[2], self.kept[2], *self.plans[2])
-        parallel.run(loop, parallel.even(-(-self.starts.size // 16), self.threads), *sizes, *arrays)
+        sizes = (self.starts, self.nodes[2], self.kept[2], *self.plans[2])
+        groups = self.planes * -(-self.nodes[1] // 16)
+        parallel.run(loop, parallel.even(groups, self.threads), *sizes, *arrays)
 
     def columns(self, axis: int, loop, source: np.ndarray, out: np.ndarray) -> None:
         """Transform axis 1 of every plane, or axis 0 of every grid."""
@@ -84,7 +80,7 @@ def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space
     space : Workspace
         For what lies between two axes.
     """
-    if not _own(values, grid):
+    if grid.dim == 1 or not grid.smooth:
         return _scipy_analyse(values, grid, out, threads)
     sizes, flat = _Sizes(values.shape, grid, threads, space, out.dtype), values.reshape(-1)
     kept, inner = sizes.kept, sizes.inner
@@ -94,9 +90,8 @@ def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space
     else:
         modes = sizes.take("rows", sizes.starts.size, inner)
         sizes.rows(loops.analyse_rows, flat, modes.reshape(-1))
-        if sizes.nodes[1] > 1:
-            rows, modes = modes, sizes.take("planes", sizes.planes, kept[1], inner)
-            sizes.columns(1, loops.analyse_columns, rows, modes)
+        rows, modes = modes, sizes.take("planes", sizes.planes, kept[1], inner)
+        sizes.columns(1, loops.analyse_columns, rows, modes)
     if sizes.nodes[0] > 1:
         planes, modes = modes, out if inner == kept[2] else sizes.take("rows", sizes.grids, *kept[:2], inner)
         sizes.columns(0, loops.analyse_columns, planes, modes)
@@ -121,7 +116,7 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     space : Workspace
         For what lies between two axes.
     """
-    if not _own(out, grid):
+    if grid.dim == 1 or not grid.smooth:
         return _scipy_synthesise(modes, grid, out, threads)
     sizes, flat = _Sizes(out.shape, grid, threads, space, modes.dtype), out.reshape(-1)
     kept, inner = sizes.kept, sizes.inner
@@ -135,9 +130,8 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     if sizes.by_plane:
         sizes.by_planes(loops.synthesise_planes, modes.reshape(sizes.planes, kept[1], inner), flat)
     else:
-        if sizes.nodes[1] > 1:
-            planes, modes = modes, sizes.take("rows", sizes.starts.size, inner)
-            sizes.columns(1, loops.synthesise_columns, planes, modes)
+        planes, modes = modes, sizes.take("rows", sizes.starts.size, inner)
+        sizes.columns(1, loops.synthesise_columns, planes, modes)
         sizes.rows(loops.synthesise_rows, modes.reshape(-1), flat)
     return out
 

@@ -45,7 +45,7 @@ __all__ = ["MAX_WIDTH", "WINDOWS", "Window", "choose_window", "paper_window"]
 WINDOWS = ("kaiser_bessel", "gaussian", "gaussian_paper")
 MAX_WIDTH = 32  # grid points; four vectors of eight float64
 _ALIASES = np.array([-3, -2, -1, 1, 2, 3])
-_BAND = np.array([0.0, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0])  # where in the band of kept modes aliasing is looked at
+_BAND = np.concatenate([[0.0, 0.3, 0.5, 0.6, 0.7], np.linspace(0.76, 1.0, 13)])  # where aliasing is looked at
 _QUADRATURE = np.polynomial.legendre.leggauss(24)  # exact to rounding for |κ| ≤ 3.5 cycles per interval
 
 

@@ -60,7 +60,7 @@ def _put(array, element, real, imaginary):
 def _put_turned(array, element, real, imaginary, twiddles, t, sign):
     """Store (real + i imaginary) · twiddle, conjugated when ``sign`` is −1."""
     c, s = twiddles[t], sign * twiddles[t + 1]
-    _put(array, element, c * real - s * imaginary, c * imaginary + s * real)
+    _put(array, element, simd.fma(c, real, (-s) * imaginary), simd.fma(c, imaginary, s * real))
 
 
 @njit(**COMPILE)
@@ -78,14 +78,14 @@ def _pass2(source, target, length, stride, twiddles, t, sign):
 @njit(**COMPILE)
 def _pass3(source, target, length, stride, twiddles, t, sign):
     m = length // 3
-    half, root = source.dtype.type(0.5), source.dtype.type(sign * _HALF_ROOT_3)
+    half, root = source.dtype.type(-0.5), source.dtype.type(sign * _HALF_ROOT_3)
     for p in range(m):
         for q in range(stride):
             ar, ai = _get(source, q + stride * p)
             br, bi = _get(source, q + stride * (p + m))
             cr, ci = _get(source, q + stride * (p + 2 * m))
             sr, si, dr, di = br + cr, bi + ci, root * (br - cr), root * (bi - ci)
-            mr, mi = ar - half * sr, ai - half * si
+            mr, mi = simd.fma(half, sr, ar), simd.fma(half, si, ai)
             out = q + stride * 3 * p
             _put(target, out, ar + sr, ai + si)
             _put_turned(target, out + stride, mr + di, mi - dr, twiddles, t + 4 * p, sign)
@@ -125,10 +125,10 @@ def _pass5(source, target, length, stride, twiddles, t, sign):
             er, ei = _get(source, q + stride * (p + 4 * m))
             fr, fi, gr, gi = br + er, bi + ei, br - er, bi - ei
             hr, hi, jr, ji = cr + dr, ci + di, cr - dr, ci - di
-            kr, ki = ar + c1 * fr + c2 * hr, ai + c1 * fi + c2 * hi
-            lr, li = ar + c2 * fr + c1 * hr, ai + c2 * fi + c1 * hi
-            ur, ui = s1 * gr + s2 * jr, s1 * gi + s2 * ji
-            vr, vi = s2 * gr - s1 * jr, s2 * gi - s1 * ji
+            kr, ki = simd.fma(c1, fr, simd.fma(c2, hr, ar)), simd.fma(c1, fi, simd.fma(c2, hi, ai))
+            lr, li = simd.fma(c2, fr, simd.fma(c1, hr, ar)), simd.fma(c2, fi, simd.fma(c1, hi, ai))
+            ur, ui = simd.fma(s1, gr, s2 * jr), simd.fma(s1, gi, s2 * ji)
+            vr, vi = simd.fma(s2, gr, (-s1) * jr), simd.fma(s2, gi, (-s1) * ji)
             out = q + stride * 5 * p
             _put(target, out, ar + fr + hr, ai + fi + hi)
             _put_turned(target, out + stride, kr + ui, ki - ur, twiddles, t + 8 * p, sign)

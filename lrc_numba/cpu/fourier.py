@@ -1,9 +1,10 @@
 """Grid ↔ modes, one axis at a time, keeping only the modes that are kept: after the last axis less than half of the
 grid is left, after the next a quarter, after the first an eighth.
 
-Rows are the last axis, real on the grid: sixteen at a time, eight as real and eight as imaginary parts of eight complex
-signals, taken apart by symmetry afterwards. Columns are the other axes: eight neighbours along the last axis at a time.
-Both are the transforms of ``fft``.
+Rows are the last axis, real on the grid: sixteen at a time, eight as real and eight as imaginary parts of eight
+complex signals, taken apart by symmetry afterwards. Rounding in one of a pair depends on the other, so it is always the
+same sixteen rows of a plane that go together, whoever does them. Columns are the other axes: eight neighbours along the
+last axis at a time. Both are the transforms of ``fft``.
 
 Which thread may write what: a call of ``*_rows`` writes the rows, of ``*_columns`` the blocks of eight columns, of
 ``*_planes`` the planes that it is given.
@@ -60,13 +61,13 @@ def _places(starts, first, offset):
 
 @njit(**COMPILE)
 def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, out):
-    """Rows [16·lo, 16·hi) of the grid to their lowest ``kept`` modes.
+    """Rows of the grid to their lowest ``kept`` modes.
 
     Parameters
     ----------
     part, lo, hi : int
-        The range, in sixteens of rows.
-    starts : (rows,) int64
+        The range, in sixteens of rows: those of the first plane, of the next, …
+    starts : (planes, rows) int64
         Where each row begins.
     length, kept : int
         Nodes and modes per row.
@@ -74,16 +75,18 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
         From ``fft.plan``.
     grid : 1-D array
         Padded grids, flattened; at least seven numbers follow every row.
-    out : (rows · inner,) complex
+    out : (planes · rows · inner,) complex
         Written; inner is ``kept`` rounded up to a multiple of 8, what is beyond ``kept`` means nothing.
     """
     work = np.zeros((2, (length + 16) * 16), dtype=grid.dtype)
     block, turned = np.empty((4, 64), dtype=grid.dtype), np.empty((4, 64), dtype=grid.dtype)
-    rows, half, inner = len(starts), grid.dtype.type(0.5), (kept + 7) // 8 * 8
+    rows, half, inner = starts.shape[1], grid.dtype.type(0.5), (kept + 7) // 8 * 8
+    groups = (rows + 15) // 16
     for group in range(lo, hi):
+        plane, row = group // groups, 16 * (group % groups)
         for i in range(0, length, 8):
-            simd.copy_transposed(grid, _places(starts, 16 * group, i), work[0], _eight(16 * i, 16))
-            simd.copy_transposed(grid, _places(starts, 16 * group + 8, i), work[0], _eight(16 * i + 8, 16))
+            simd.copy_transposed(grid, _places(starts[plane], row, i), work[0], _eight(16 * i, 16))
+            simd.copy_transposed(grid, _places(starts[plane], row + 8, i), work[0], _eight(16 * i + 8, 16))
         z = work[transform(work, length, radices, twiddles, 1.0)]
         for first in range(0, inner, 8):
             for j in range(8):
@@ -98,10 +101,10 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
                 simd.store(block[3], 8 * j, half * (yr - zr))
             for q in range(4):
                 simd.copy_transposed(block[q], _eight(0, 8), turned[q], _eight(0, 8))
-            for lane in range(min(16, rows - 16 * group)):
+            for lane in range(min(16, rows - row)):
                 q, at = 2 * (lane // 8), 8 * (lane % 8)
                 real, imaginary = simd.load(turned[q], at, LANES), simd.load(turned[q + 1], at, LANES)
-                simd.store_complex(out, (16 * group + lane) * inner + first, real, imaginary)
+                simd.store_complex(out, (plane * rows + row + lane) * inner + first, real, imaginary)
 
 
 @njit(**COMPILE)
@@ -112,21 +115,24 @@ def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes
     ----------
     part, lo, hi, starts, length, kept, radices, twiddles
         As for ``analyse_rows``.
-    modes : (rows · inner,) complex
+    modes : (planes · rows · inner,) complex
         Read.
     grid : 1-D array
         Written, up to seven numbers beyond every row.
     """
     work = np.zeros((2, (length + 16) * 16), dtype=grid.dtype)
     block, turned = np.empty((4, 64), dtype=grid.dtype), np.empty((4, 64), dtype=grid.dtype)
-    last, inner = len(starts) - 1, (kept + 7) // 8 * 8
+    rows, inner = starts.shape[1], (kept + 7) // 8 * 8
+    groups = (rows + 15) // 16
     for group in range(lo, hi):
+        plane, row = group // groups, 16 * (group % groups)
         z = work[0]
         z[16 * kept : 16 * (length - kept + 1)] = 0.0
         for first in range(0, inner, 8):
             for lane in range(16):
                 q, at = 2 * (lane // 8), 8 * (lane % 8)
-                real, imaginary = simd.load_complex(modes, min(16 * group + lane, last) * inner + first, LANES)
+                at_row = plane * rows + min(row + lane, rows - 1)
+                real, imaginary = simd.load_complex(modes, at_row * inner + first, LANES)
                 simd.store(block[q], at, real)
                 simd.store(block[q + 1], at, imaginary)
             for q in range(4):
@@ -145,8 +151,8 @@ def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes
                     simd.store(z, 16 * (length - k) + 8, br - ai)
         result = work[transform(work, length, radices, twiddles, -1.0)]
         for i in range(0, length, 8):
-            simd.copy_transposed(result, _eight(16 * i, 16), grid, _places(starts, 16 * group, i))
-            simd.copy_transposed(result, _eight(16 * i + 8, 16), grid, _places(starts, 16 * group + 8, i))
+            simd.copy_transposed(result, _eight(16 * i, 16), grid, _places(starts[plane], row, i))
+            simd.copy_transposed(result, _eight(16 * i + 8, 16), grid, _places(starts[plane], row + 8, i))
 
 
 @njit(**COMPILE)
@@ -229,7 +235,7 @@ def analyse_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, g
     plane = np.zeros((lengths[0], inner), dtype=out.dtype)
     flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
     for p in range(lo, hi):
-        analyse_rows(0, 0, groups, starts[p], lengths[1], kept[1], row_plan[0], row_plan[1], grid, flat)
+        analyse_rows(0, 0, groups, starts[p : p + 1], lengths[1], kept[1], row_plan[0], row_plan[1], grid, flat)
         columns = (lengths[0], kept[0], inner, column_plan[0], column_plan[1])
         analyse_columns(0, 0, inner // 8, *columns, flat, out[p].reshape(-1))
 
@@ -253,4 +259,4 @@ def synthesise_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan
     for p in range(lo, hi):
         columns = (lengths[0], kept[0], inner, column_plan[0], column_plan[1])
         synthesise_columns(0, 0, inner // 8, *columns, modes[p].reshape(-1), flat)
-        synthesise_rows(0, 0, groups, starts[p], lengths[1], kept[1], row_plan[0], row_plan[1], flat, grid)
+        synthesise_rows(0, 0, groups, starts[p : p + 1], lengths[1], kept[1], row_plan[0], row_plan[1], flat, grid)

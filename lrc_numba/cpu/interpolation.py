@@ -11,7 +11,7 @@ from numba import njit
 
 from . import simd
 from .parallel import COMPILE
-from .window import locate, window
+from .window import row_weights, weigh, weigh_slopes
 
 
 @njit(forceinline=True, **COMPILE)
@@ -23,9 +23,9 @@ def _value(grid, corner, across, lanes, strides, supports):
         line = simd.zero(grid, third)
         row = corner + a * strides[2]
         for b in range(len(second)):
-            line = across[lanes + b] * simd.load(grid, row, third) + line
+            line = simd.fma(across[lanes + b], simd.load(grid, row, third), line)
             row += strides[3]
-        plane = across[a] * line + plane
+        plane = simd.fma(across[a], line, plane)
     return plane
 
 
@@ -44,26 +44,13 @@ def interpolate(part, lo, hi, chunks, coordinates, order, grid, table, lanes, st
     out : (B·N, C)
         u_i, written.
     """
-    first, second, third = supports
-    dim = coordinates.shape[1]
-    across = np.zeros(2 * lanes, dtype=grid.dtype)
-    across[0], across[lanes] = 1.0, 1.0
+    across = row_weights(lanes, grid, 1.0)
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0]
         for i in range(chunks[c, 0], chunks[c, 1]):
-            node, offset = locate(coordinates[i, dim - 1], grid)
-            along = window(table, lanes, offset, third)
-            corner = base + node
-            if len(second) > 1:
-                node, offset = locate(coordinates[i, dim - 2], grid)
-                simd.store(across, lanes, window(table, lanes, offset, third))
-                corner += node * strides[3]
-            if len(first) > 1:
-                node, offset = locate(coordinates[i, dim - 3], grid)
-                simd.store(across, 0, window(table, lanes, offset, third))
-                corner += node * strides[2]
+            corner, along = weigh(i, coordinates, grid, table, lanes, strides, supports, across)
             for channel in range(out.shape[1]):
-                rows = _value(grid, corner + channel * strides[1], across, lanes, strides, supports)
+                rows = _value(grid, base + corner + channel * strides[1], across, lanes, strides, supports)
                 out[order[i], channel] = simd.total(along * rows)
 
 
@@ -80,38 +67,18 @@ def _gradient(grid, corner, along, tilt, across, slope, lanes, strides, supports
         row = corner + a * strides[2]
         for b in range(len(second)):
             nodes = simd.load(grid, row, third)
-            line = across[lanes + b] * nodes + line
-            line_second = slope[lanes + b] * nodes + line_second
+            line = simd.fma(across[lanes + b], nodes, line)
+            line_second = simd.fma(slope[lanes + b], nodes, line_second)
             row += strides[3]
-        plane = across[a] * line + plane
-        plane_first = slope[a] * line + plane_first
-        plane_second = across[a] * line_second + plane_second
+        plane = simd.fma(across[a], line, plane)
+        plane_first = simd.fma(slope[a], line, plane_first)
+        plane_second = simd.fma(across[a], line_second, plane_second)
     return (
         simd.total(along * plane),
         simd.total(along * plane_first),
         simd.total(along * plane_second),
         simd.total(tilt * plane),
     )
-
-
-@njit(forceinline=True, **COMPILE)
-def _prepare(i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope):
-    """Fill the weights and slopes across the rows; return the corner node and the weights and slopes along them."""
-    first, second, third = supports
-    dim = coordinates.shape[1]
-    corner, offset = locate(coordinates[i, dim - 1], grid)
-    along, tilt = window(table, lanes, offset, third), window(slopes, lanes, offset, third)
-    if len(second) > 1:
-        node, offset = locate(coordinates[i, dim - 2], grid)
-        simd.store(across, lanes, window(table, lanes, offset, third))
-        simd.store(slope, lanes, window(slopes, lanes, offset, third))
-        corner += node * strides[3]
-    if len(first) > 1:
-        node, offset = locate(coordinates[i, dim - 3], grid)
-        simd.store(across, 0, window(table, lanes, offset, third))
-        simd.store(slope, 0, window(slopes, lanes, offset, third))
-        corner += node * strides[2]
-    return corner, along, tilt
 
 
 @njit(**COMPILE)
@@ -149,13 +116,14 @@ def interpolate_vjp(
         Written.
     """
     dim = coordinates.shape[1]
-    across, slope = np.zeros(2 * lanes, dtype=grid.dtype), np.zeros(2 * lanes, dtype=grid.dtype)
-    across[0], across[lanes] = 1.0, 1.0
+    across, slope = row_weights(lanes, grid, 1.0), row_weights(lanes, grid, 0.0)
     total = np.zeros(3, dtype=grid.dtype)
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0]
         for i in range(chunks[c, 0], chunks[c, 1]):
-            corner, along, tilt = _prepare(i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope)
+            corner, along, tilt = weigh_slopes(
+                i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope
+            )
             total[:] = 0.0
             for channel in range(out.shape[1]):
                 value, one, two, three = _gradient(
@@ -189,13 +157,14 @@ def interpolate_jvp(
         u̇, written.
     """
     dim = coordinates.shape[1]
-    across, slope = np.zeros(2 * lanes, dtype=grid.dtype), np.zeros(2 * lanes, dtype=grid.dtype)
-    across[0], across[lanes] = 1.0, 1.0
+    across, slope = row_weights(lanes, grid, 1.0), row_weights(lanes, grid, 0.0)
     step = np.zeros(3, dtype=grid.dtype)
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0]
         for i in range(chunks[c, 0], chunks[c, 1]):
-            corner, along, tilt = _prepare(i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope)
+            corner, along, tilt = weigh_slopes(
+                i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope
+            )
             for a in range(dim):
                 step[3 - dim + a] = 0.0
                 for b in range(dim):

@@ -3,7 +3,8 @@
 LLVM does not vectorise the inner loops of spreading and interpolation well: it must assume that the row written and the
 weights read overlap, and checks it again at every row. Here a row is one value of type ``Vector``, loaded, added to and
 stored as a whole, and a window lives in registers from its first coefficient to its last use. Vectors know +, − and *
-(with each other, and with a scalar on the left); a·b + c becomes one fused instruction where the machine has it.
+(with each other, and with a scalar on the left), and ``fma``. Nothing is fused that does not say so: left to itself the
+compiler fuses one product in one place and another elsewhere, and equal work would no longer give equal bits.
 
 The length is that of the tuple ``support`` (the length of a tuple is a type, so known to the compiler), rounded up to
 ``vector_lanes``. The vectors are LLVM's own, not a machine's: LLVM splits them for narrower units. With
@@ -17,6 +18,7 @@ import operator
 import os
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
@@ -34,7 +36,8 @@ __all__ = [
 ]
 
 VECTORS = os.environ.get("LRC_NUMBA_VECTORS", "1") != "0"
-_CONTRACT = ("contract",)  # a·b + c may be fused; nothing may be reordered
+_FEATURES = get_host_cpu_features()
+_HAS_FMA = bool(_FEATURES.get("fma") or _FEATURES.get("neon"))
 _INDEX = ir.IntType(32)
 
 
@@ -64,12 +67,23 @@ def _vector_of(array, support) -> Vector:
 def _build(builder, vector_type, function, *operands):
     """Apply a builder's function to whole vectors, or lane by lane in the fallback."""
     if VECTORS:
-        return function(*operands, flags=_CONTRACT)
+        return function(*operands)
     result = ir.Constant(vector_type, ir.Undefined)
     for lane in range(vector_type.count):
         parts = [builder.extract_value(operand, lane) for operand in operands]
-        result = builder.insert_value(result, function(*parts, flags=_CONTRACT), lane)
+        result = builder.insert_value(result, function(*parts), lane)
     return result
+
+
+def _fused(builder, a, b, c):
+    """a·b + c with one rounding where the machine does that, two elsewhere."""
+    if not _HAS_FMA:
+        return builder.fadd(builder.fmul(a, b), c)
+    kind = a.type
+    lanes, element = (f"v{kind.count}", kind.element) if isinstance(kind, ir.VectorType) else ("", kind)
+    name = f"llvm.fma.{lanes}{'f64' if isinstance(element, ir.DoubleType) else 'f32'}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    return builder.call(function, [a, b, c])
 
 
 def _splat(builder, scalar, vector_type):
@@ -114,6 +128,20 @@ for _operator, _method in ((operator.add, "fadd"), (operator.sub, "fsub"), (oper
 def _scaled(context, builder, signature, arguments):
     factor, value = arguments
     return _build(builder, value.type, builder.fmul, _splat(builder, factor, value.type), value)
+
+
+@intrinsic
+def fma(typing_context, factor, vector, other):
+    """factor · vector + other; the factor is a scalar or a vector."""
+    scalar = not isinstance(factor, Vector)
+
+    def generate(context, builder, signature, arguments):
+        a, b, c = arguments
+        if scalar:
+            a = _splat(builder, a, b.type)
+        return _build(builder, b.type, lambda *operands: _fused(builder, *operands), a, b, c)
+
+    return vector(vector.dtype if scalar else vector, vector, vector), generate
 
 
 # ---------------------------------------------------------------- memory

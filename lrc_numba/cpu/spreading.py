@@ -12,7 +12,7 @@ from numba import njit
 
 from . import simd
 from .parallel import COMPILE
-from .window import locate, window
+from .window import row_weights, weigh, weigh_slopes
 
 
 @njit(**COMPILE)
@@ -39,90 +39,64 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
         Grid or scratch, flattened.
     """
     first, second, third = supports
-    dim = coordinates.shape[1]
-    across = np.zeros(2 * lanes, dtype=out.dtype)
-    across[0], across[lanes] = 1.0, 1.0
+    across = row_weights(lanes, out, 1.0)
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0] + chunks[c, 3]
         for i in range(chunks[c, 0], chunks[c, 1]):
-            node, offset = locate(coordinates[i, dim - 1], out)
-            along = window(table, lanes, offset, third)
-            corner = base + node
-            if len(second) > 1:
-                node, offset = locate(coordinates[i, dim - 2], out)
-                simd.store(across, lanes, window(table, lanes, offset, third))
-                corner += node * strides[3]
-            if len(first) > 1:
-                node, offset = locate(coordinates[i, dim - 3], out)
-                simd.store(across, 0, window(table, lanes, offset, third))
-                corner += node * strides[2]
+            corner, along = weigh(i, coordinates, out, table, lanes, strides, supports, across)
             for channel in range(values.shape[1]):
-                value = values[i, channel]
                 for a in range(len(first)):
-                    row = corner + channel * strides[1] + a * strides[2]
-                    left = value * across[a]
+                    row = base + corner + channel * strides[1] + a * strides[2]
+                    plane = values[i, channel] * across[a] * along
                     for b in range(len(second)):
-                        old = simd.load(out, row, third)
-                        simd.store(out, row, left * across[lanes + b] * along + old)
+                        simd.store(out, row, simd.fma(across[lanes + b], plane, simd.load(out, row, third)))
                         row += strides[3]
 
 
 @njit(**COMPILE)
 def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, out):
-    """Add Σ_j [ḟ_j ψ + f_j ẋ_j·∇ψ](node − x_j), the derivative of ``spread`` along (ẋ, ḟ).
+    """``spread``, and into C channels more its derivative along (ẋ, ḟ), Σ_j [ḟ_j ψ + f_j ẋ_j·∇ψ](node − x_j).
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, out
-        As for ``spread``.
-    dvalues : (B·N, C)
-        ḟ_j.
-    dpoints : (B·N, d)
-        ẋ_j, units of length.
+    part, lo, hi, chunks, coordinates, table, lanes, strides, supports, out
+        As for ``spread``; ``out`` has 2C channels.
+    values : (B·N, 2C + d)
+        f_j, ḟ_j and ẋ_j (units of length) side by side, sorted.
     to_grid : (d, d)
         Takes ẋ to grid cells.
     slopes : (rows · lanes,)
         Polynomials of dψ/dg.
     """
     first, second, third = supports
-    dim = coordinates.shape[1]
-    across, slope = np.zeros(2 * lanes, dtype=out.dtype), np.zeros(2 * lanes, dtype=out.dtype)
-    across[0], across[lanes] = 1.0, 1.0
-    step = np.zeros(3, dtype=out.dtype)
+    dim, kind = coordinates.shape[1], out.dtype.type
     channels = (values.shape[1] - dim) // 2
+    across, slope = row_weights(lanes, out, 1.0), row_weights(lanes, out, 0.0)
+    step = np.zeros(3, dtype=out.dtype)
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0] + chunks[c, 3]
         for i in range(chunks[c, 0], chunks[c, 1]):
             for a in range(dim):
                 step[3 - dim + a] = 0.0
                 for b in range(dim):
-                    step[3 - dim + a] += out.dtype.type(values[i, 2 * channels + b] * to_grid[b, a])
-            node, offset = locate(coordinates[i, dim - 1], out)
-            along, tilt = window(table, lanes, offset, third), window(slopes, lanes, offset, third)
-            corner = base + node
-            if len(second) > 1:
-                node, offset = locate(coordinates[i, dim - 2], out)
-                simd.store(across, lanes, window(table, lanes, offset, third))
-                simd.store(slope, lanes, window(slopes, lanes, offset, third))
-                corner += node * strides[3]
-            if len(first) > 1:
-                node, offset = locate(coordinates[i, dim - 3], out)
-                simd.store(across, 0, window(table, lanes, offset, third))
-                simd.store(slope, 0, window(slopes, lanes, offset, third))
-                corner += node * strides[2]
+                    step[3 - dim + a] += kind(values[i, 2 * channels + b] * to_grid[b, a])
+            corner, along, tilt = weigh_slopes(
+                i, coordinates, out, table, slopes, lanes, strides, supports, across, slope
+            )
             for channel in range(channels):
                 value, change = values[i, channel], values[i, channels + channel]
                 for a in range(len(first)):
-                    row = corner + channel * strides[1] + a * strides[2]
+                    row = base + corner + channel * strides[1] + a * strides[2]
                     drow = row + channels * strides[1]
-                    plain = value * across[a]
-                    moved = change * across[a] + value * step[0] * slope[a]
+                    plane = value * across[a] * along
+                    sideways = step[1] * plane
+                    moved = (change * across[a] + value * step[0] * slope[a]) * along + value * across[a] * step[
+                        2
+                    ] * tilt
                     for b in range(len(second)):
-                        weight = plain * across[lanes + b]
-                        simd.store(out, row, weight * along + simd.load(out, row, third))
-                        dweight = moved * across[lanes + b] + plain * step[1] * slope[lanes + b]
-                        new = dweight * along + simd.load(out, drow, third)
-                        simd.store(out, drow, weight * step[2] * tilt + new)
+                        simd.store(out, row, simd.fma(across[lanes + b], plane, simd.load(out, row, third)))
+                        new = simd.fma(across[lanes + b], moved, simd.load(out, drow, third))
+                        simd.store(out, drow, simd.fma(slope[lanes + b], sideways, new))
                         row += strides[3]
                         drow += strides[3]
 

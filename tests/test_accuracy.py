@@ -1,0 +1,154 @@
+"""The promise of eps: a sweep over eps, dimension, window, dtype and distribution of the points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from measures import relative, rounding, truth, typical_size
+from strategies import Problem, layout
+
+from lrc_numba import Gaussian, LRCPlan, Table, Yukawa, direct, lrc_convolve
+
+MODES = {1: (64,), 2: (16, 13), 3: (9, 8, 7)}
+COUNT = 300
+WINDOWS = ("kaiser_bessel", "gaussian")
+TEN_TO_THE_MINUS = {np.float64: range(1, 13), np.float32: range(1, 6)}
+
+
+def kernels(problem: Problem) -> dict:
+    """A kernel that decays, one that keeps all modes alike, and the worst: nothing but the highest modes."""
+    modes = problem.mode_set
+    top = np.array([(m - 1) // 2 for m in problem.modes])
+    highest = (np.abs(modes.numbers) == top).any(axis=1).reshape(modes.shape).astype(float)
+    return {
+        "yukawa": Yukawa(1.0, 3.0),
+        "flat": Table(np.ones(modes.shape), problem.dim),
+        "highest": Table(highest, problem.dim),
+    }
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", ["uniform", "clustered", "lattice"])
+def test_eps_is_kept(dim, window, dtype, kind, backend):
+    """Relative ℓ² error ≤ max(floor, eps) for eps from 1e-1 to 1e-12, in float32 to 1e-5.
+
+    Floor in float64: 64 √N units of rounding, 2.5e-13 here, below every eps asked for; in float32 none is needed
+    at 1e-5, because the points are rounded before the direct sum sees them.
+    """
+    generator = np.random.default_rng(dim)
+    problem = Problem(1.0, MODES[dim], np.zeros((1, dim)), None, Yukawa())
+    points = layout(kind, COUNT, problem.cell, generator).astype(dtype)
+    values = generator.standard_normal(len(points)).astype(dtype)
+    rounded = problem.change(points=points.astype(np.float64), values=values.astype(np.float64))
+    cases = [rounded.change(multiplier=kernel) for kernel in kernels(problem).values()]
+    names, wanted = list(kernels(problem)), [truth(case) for case in cases]
+    floor = rounding(len(points)) if dtype == np.float64 else 0.0
+    failures = []
+    for exponent in TEN_TO_THE_MINUS[dtype]:
+        eps = 10.0**-exponent
+        plan = problem.change(points=points).plan(backend, eps, window=window, dtype=dtype)
+        for name, case, u in zip(names, cases, wanted, strict=True):
+            found = plan.convolve(values, case.multiplier).astype(np.float64)
+            # With two modes in one dimension u is a single wave, whose amplitude Σ f e^{−ikx} may cancel.
+            scale = typical_size(case.change(targets=case.points)) if (name, dim) == ("highest", 1) else 0.0
+            error = relative(found, u, scale)
+            if not error <= max(floor, eps):
+                failures.append(f"{name}: asked {eps:.0e}, measured {error:.1e}")
+    assert not failures, failures
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_smaller_eps_means_smaller_error(window, backend):
+    """From 1e-2 to 1e-10 the measured error falls by at least six of the eight orders, so it is eps that decides it."""
+    generator = np.random.default_rng(0)
+    problem = Problem(1.0, (64,), generator.random((COUNT, 1)), generator.standard_normal(COUNT), Yukawa(1.0, 3.0))
+    errors = [
+        relative(problem.plan(backend, eps, window=window).convolve(problem.values, problem.multiplier), truth(problem))
+        for eps in (1e-2, 1e-10)
+    ]
+    assert errors[1] <= 1e-6 * errors[0]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "modes", "eps"), [(np.float64, 63, 1e-15), (np.float32, 63, 1e-6), (np.float64, 10**6 + 1, 1e-11)]
+)
+@pytest.mark.parametrize("window", WINDOWS)
+def test_an_eps_out_of_reach_raises(dtype, modes, eps, window, backend):
+    """An eps below what the dtype can hold at that many modes is a ValueError that says what is in reach."""
+    with pytest.raises(ValueError, match=rf"eps: {eps:g} is out of reach.*expected at least \d"):
+        LRCPlan(1.0, modes, eps=eps, window=window, dtype=dtype, dim=1, backend=backend)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_anisotropic_lattice_keeps_eps(dim, backend):
+    """A skewed, left-handed cell with edges of different lengths and modes."""
+    generator = np.random.default_rng(dim)
+    lattice = (np.diag([3.0, 1.0, 0.4][:dim]) + 0.1 * generator.standard_normal((dim, dim)))[::-1].copy()
+    problem = Problem(lattice, {1: (41,), 2: (30, 9), 3: (12, 9, 5)}[dim], np.zeros((1, dim)), None, Yukawa(1.0, 2.0))
+    points, values = 4 * generator.standard_normal((COUNT, dim)), generator.standard_normal(COUNT)
+    problem = problem.change(points=points, values=values)
+    for eps in (1e-3, 1e-9):
+        found = problem.plan(backend, eps).convolve(values, problem.multiplier)
+        # In one dimension few modes matter, and Σ f e^{−ikx} of one that does may cancel.
+        scale = typical_size(problem.change(targets=points))
+        assert relative(found, truth(problem), scale) <= max(rounding(COUNT), eps)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_eps_is_kept_where_low_modes_dominate(seed, backend):
+    """A long-range kernel in one dimension: u is made of the lowest few modes, whose error must be within eps too."""
+    generator = np.random.default_rng(seed)
+    points, values = generator.random((COUNT, 1)), generator.standard_normal(COUNT)
+    problem = Problem(1.0, (41,), points, values, Yukawa(1.0, 6.0))
+    scale = typical_size(problem.change(targets=points))
+    for exponent in range(1, 9):
+        eps = 10.0**-exponent
+        found = problem.plan(backend, eps).convolve(values, problem.multiplier)
+        assert relative(found, truth(problem), scale) <= max(rounding(COUNT), eps), eps
+
+
+@pytest.mark.parametrize(("modes", "reported"), [(63, 9e-4), (501, 5e-5)])
+def test_paper_window_is_as_good_as_the_papers(modes, reported, backend, record_property):
+    """``gaussian_paper`` makes no promise, but is of the order its authors' code has, and worse than the others.
+
+    Reported are 9e-4 at 63 modes and 5e-5 at 501 for a screened Coulomb kernel in one dimension. The number depends on
+    the points and on how fast φ̂ decays (λ = 0.5 in a box of 50 is the paper's long-range kernel), so a factor of five
+    either way is what can be asked for.
+    """
+    errors = []
+    for seed in range(4):
+        points = 50 * np.random.default_rng(seed).random((200, 1))
+        problem = Problem(50.0, (modes,), points, np.ones(200), Yukawa(1.0, 0.5))
+        plan = problem.plan(backend, window="gaussian_paper")
+        found = plan.convolve(problem.values, problem.multiplier)
+        assert np.isfinite(found).all()
+        errors.append(relative(found, truth(problem)))
+        driven = relative(problem.plan(backend, 1e-6).convolve(problem.values, problem.multiplier), truth(problem))
+        assert driven < errors[-1]
+    error = float(np.median(errors))
+    record_property("gaussian_paper_error", error)
+    print(f"gaussian_paper, {modes} modes: measured {error:.1e}, reported {reported:.0e}")
+    assert reported / 5 <= error <= 5 * reported
+    assert plan.grid.n == (modes,)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_paper_window_in_more_dimensions(dim, backend):
+    """It runs, symmetric and finite, and is right to a few per cent where φ̂ has decayed at the band's edge."""
+    generator = np.random.default_rng(dim)
+    problem = Problem(1.0, (21,) * dim, generator.random((50, dim)), generator.standard_normal(50), Gaussian(0.08))
+    found = problem.plan(backend, window="gaussian_paper").convolve(problem.values, problem.multiplier)
+    assert relative(found, truth(problem)) <= 0.05
+
+
+def test_against_pairs_with_enough_modes(backend):
+    """The whole chain against the sum over pairs and images, which knows nothing of modes."""
+    generator = np.random.default_rng(1)
+    points, values = generator.random((60, 2)), generator.standard_normal(60)
+    wanted = direct.convolve(points, values, Gaussian(0.06), box=1.0)
+    for eps in (1e-3, 1e-8):
+        # The mode n = 20 has φ̂ = e^{−(2π · 20 · 0.06)²/2} < 1e-12.
+        found = lrc_convolve(points, values, Gaussian(0.06), box=1.0, modes=41, eps=eps, backend=backend)
+        assert relative(found, wanted) <= max(rounding(60), eps)

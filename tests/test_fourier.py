@@ -1,0 +1,83 @@
+"""The transforms of our own against NumPy's, for every shape of grid they may meet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from measures import MACHINE, relative
+
+from lrc_numba import LRCPlan, fourier
+from lrc_numba.conventions import mode_numbers
+from lrc_numba.cpu import fft
+from lrc_numba.grid import embed
+from lrc_numba.workspace import Workspace
+
+SHAPES = [
+    (2, (63, 63)),
+    (2, (3, 50)),
+    (2, (21, 16)),
+    (3, (1, 1, 1)),
+    (3, (11, 8, 9)),
+    (3, (31, 20, 47)),
+    (3, (40, 2, 30)),
+]
+
+
+def _plan(dim: int, modes: tuple[int, ...], dtype) -> LRCPlan:
+    return LRCPlan(np.ones(dim), modes, eps=1e-3, dtype=dtype)
+
+
+def _indices(modes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Where the kept modes stand in NumPy's ``rfftn``."""
+    return np.ix_(*[mode_numbers(m, half=a == len(modes) - 1) for a, m in enumerate(modes)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("dim", "modes"), SHAPES)
+def test_against_numpy(dim, modes, dtype):
+    """Kept modes are those of ``rfftn``, and back, with any number of threads to the last bit."""
+    grid = _plan(dim, modes, dtype).grid
+    generator = np.random.default_rng(dim)
+    values = generator.standard_normal((2, 3, *grid.padded)).astype(dtype)
+    first, second, last = grid.nodes
+    inside = (..., slice(first), slice(second), slice(last))
+    # log₂ of the number of nodes butterflies, each with a rounding or two.
+    bound = 8 * float(np.finfo(dtype).eps) * np.log2(8 * first * second * last)
+    full = np.fft.rfftn(values[inside].reshape(2, 3, *grid.n).astype(float), axes=range(-dim, 0))
+    wanted = full[(..., *_indices(modes))].reshape(2, 3, *embed(grid.mode_set.shape, 1))
+    found, again = [], []
+    for threads in (1, 2, 5):
+        out = np.empty(wanted.shape, dtype=np.complex64 if dtype == np.float32 else np.complex128)
+        fourier.analyse(values.copy(), grid, out, threads, Workspace())
+        back = np.zeros_like(values)
+        fourier.synthesise(out, grid, back, threads, Workspace())
+        found.append(out)
+        again.append(back[inside].copy())
+    assert relative(found[0], wanted) <= bound
+    wide = np.zeros_like(full)
+    wide[(..., *_indices(modes))] = wanted.reshape(2, 3, *grid.mode_set.shape)
+    expected = np.fft.irfftn(wide, s=grid.n, axes=range(-dim, 0), norm="forward").reshape(again[0].shape)
+    assert relative(again[0], expected) <= bound
+    for out, back in zip(found[1:], again[1:], strict=True):
+        np.testing.assert_array_equal(out, found[0])
+        np.testing.assert_array_equal(back, again[0])
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 6, 8, 30, 36, 100, 128, 135, 250])
+def test_eight_transforms(length):
+    """``fft.transform`` is the discrete Fourier transform of eight signals, forwards and backwards."""
+    generator = np.random.default_rng(length)
+    signals = generator.standard_normal((8, length)) + 1j * generator.standard_normal((8, length))
+    radices, twiddles = fft.plan(length, "float64")
+    for sign, wanted in ((1.0, np.fft.fft(signals)), (-1.0, np.fft.ifft(signals, norm="forward"))):
+        work = np.zeros((2, 16 * length))
+        work[0].reshape(length, 2, 8)[:] = np.stack([signals.real.T, signals.imag.T], axis=1)
+        result = work[fft.transform(work, length, radices, twiddles, sign)].reshape(length, 2, 8)
+        found = (result[:, 0] + 1j * result[:, 1]).T
+        assert relative(found, wanted) <= 8 * MACHINE * np.log2(2 * length)
+
+
+def test_other_lengths_are_refused():
+    """A prime above 5 is not for these transforms."""
+    with pytest.raises(ValueError, match="length: expected a product of 2, 3 and 5, got 14"):
+        fft.plan(14, "float64")

@@ -1,0 +1,172 @@
+"""Windows: smooth, ending in zero, with the transform and the aliasing error that they claim."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from measures import MACHINE
+from numpy.polynomial import polynomial
+
+from lrc_numba.windows import Window, choose_window, paper_window
+
+NAMES = ("kaiser_bessel", "gaussian")
+CHOICES = [(name, eps) for name in NAMES for eps in (1e-1, 1e-3, 1e-6, 1e-9, 1e-12)]
+RATIO = 0.234  # the highest of 31 modes on 64 nodes
+
+
+def values(window: Window, tau: np.ndarray, order: int = 0) -> np.ndarray:
+    """(w, len(tau)) derivative of ``order`` with respect to τ of every polynomial."""
+    ascending = window.coefficients[::-1]
+    return polynomial.polyval(tau, polynomial.polyder(ascending, order) if order else ascending)
+
+
+def at(window: Window, x: np.ndarray) -> np.ndarray:
+    """ψ(x), x in grid cells, zero outside |x| < w/2: interval i holds −w/2 + i … −w/2 + i + 1, with τ running down."""
+    position = x + window.width / 2
+    interval = np.floor(position).astype(int)
+    inside = (interval >= 0) & (interval < window.width)
+    tau = 1.0 - 2.0 * (position - interval)
+    table = np.stack([np.polyval(window.coefficients[:, i], tau) for i in range(window.width)])
+    return np.where(inside, np.take_along_axis(table, np.clip(interval, 0, window.width - 1)[None], axis=0)[0], 0.0)
+
+
+def noise(window: Window) -> float:
+    """Rounding of a polynomial: its coefficients' sizes added up, in units of the last place (ψ is 1 at its peak)."""
+    return 8 * MACHINE * float(np.abs(window.coefficients).sum(axis=0).max())
+
+
+@pytest.mark.parametrize(("name", "eps"), CHOICES)
+def test_once_differentiable_inside(name, eps):
+    """Neighbouring polynomials agree in value and slope where they meet, to rounding."""
+    window = choose_window(name, eps, RATIO, 3)
+    for order in (0, 1):
+        ends = values(window, np.array([-1.0, 1.0]), order)
+        jumps = np.abs(ends[:-1, 0] - ends[1:, 1])
+        # A derivative of order m multiplies a coefficient by up to degree^m.
+        assert jumps.max() <= noise(window) * window.degree**order
+
+
+@pytest.mark.parametrize(("name", "eps"), CHOICES)
+def test_value_and_slope_vanish_at_the_edge(name, eps):
+    """ψ = ψ′ = 0 at |x| = w/2, so nothing jumps when a node enters the support."""
+    window = choose_window(name, eps, RATIO, 3)
+    for order in (0, 1):
+        left, right = values(window, np.array([1.0]), order)[0, 0], values(window, np.array([-1.0]), order)[-1, 0]
+        assert max(abs(left), abs(right)) <= noise(window) * window.degree**order
+
+
+@pytest.mark.parametrize(("name", "eps"), CHOICES)
+def test_even_positive_and_one_at_the_peak(name, eps):
+    """ψ(−x) = ψ(x) ≥ 0 within the tolerance of the polynomial fit, and max ψ = 1."""
+    window = choose_window(name, eps, RATIO, 3)
+    x = np.linspace(-window.width / 2, window.width / 2, 2001)[1:-1]
+    psi = at(window, x)
+    # The polynomials follow the formula to a twentieth of eps/√(2d).
+    tolerance = 0.05 * eps / np.sqrt(6) + noise(window)
+    assert np.abs(psi - psi[::-1]).max() <= 2 * tolerance
+    assert psi.min() >= -tolerance
+    assert abs(psi.max() - 1.0) <= tolerance + 1e-6  # the peak lies between two of the 2001 places for an odd w
+
+
+@pytest.mark.parametrize(("name", "eps"), CHOICES)
+def test_derivative_coefficients(name, eps):
+    """They are the slope of ψ for a moving point, dψ/dt with τ = 2t − 1: against central differences of ψ."""
+    window = choose_window(name, eps, RATIO, 3)
+    tau, h = np.linspace(-0.9, 0.9, 7), 1e-5
+    found = polynomial.polyval(tau, window.derivative_coefficients()[::-1])
+    wanted = (values(window, tau + 2 * h) - values(window, tau - 2 * h)) / (2 * h)
+    # Truncation h² ψ‴/6 with |ψ‴| of a few units per cell³, and rounding eps_machine / h.
+    assert np.abs(found - wanted).max() <= 1e-8 * max(1.0, np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(("name", "eps"), CHOICES)
+def test_transform_agrees_with_quadrature(name, eps):
+    """ψ̂(κ) against the trapezoidal rule on 4000 nodes per cell, with the end correction that ψ″ at the knots needs."""
+    window = choose_window(name, eps, RATIO, 3)
+    per_cell = 4000
+    x = (np.arange(window.width * per_cell + 1) / per_cell) - window.width / 2
+    psi = at(window, x)
+    kappa = np.linspace(0.0, 1.5, 7)
+    wanted = np.cos(2 * np.pi * np.outer(kappa, x)) @ psi / per_cell
+    # Trapezoidal error: h² over twelve times the jumps of the integrand's slope (none, ψ is C¹ and ends in zero), then
+    # h⁴/720 times those of its third derivative, which for ψ cos(2πκx) stay below 10⁴ per cell.
+    bound = window.width * 1e4 / 720 / per_cell**4 + window.width * noise(window)
+    assert np.abs(window.transform(kappa) - wanted).max() <= max(bound, 1e-13)
+
+
+@pytest.mark.parametrize(("name", "eps"), CHOICES)
+def test_alias_law(name, eps):
+    """A wave spread from a point has the relative error that ``alias`` says, and that is within eps.
+
+    Σ_j ψ(j − g) e^{−2πiκ(j − g)} = ψ̂(κ) + Σ_m ψ̂(κ + m) e^{2πimg}: the mean square over g of the sum is the law.
+    """
+    window = choose_window(name, eps, RATIO, 3)
+    g = (np.arange(64) + 0.5) / 64
+    nodes = np.arange(-window.width, window.width + 1)
+    waves = at(window, nodes - g[:, None]) * np.exp(-2j * np.pi * RATIO * (nodes - g[:, None]))
+    found = waves.sum(axis=1)
+    mean = window.transform(np.array([RATIO]))[0]
+    measured = np.sqrt(np.mean(np.abs(found - mean) ** 2)) / mean
+    # The law is the largest of the upper fifth of the band, and leaves out aliases beyond the third.
+    assert measured <= 1.05 * window.alias(RATIO) + noise(window) / mean
+    assert window.alias(RATIO) <= eps / np.sqrt(6)
+    if eps > 1e-10:
+        assert measured >= 0.2 * window.alias(RATIO)
+
+
+@pytest.mark.parametrize("ratio", [0.19, 0.21, RATIO, 0.25])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_alias_is_within_eps_in_the_whole_band(name, dim, ratio):
+    """√(2d) · alias ≤ eps for every kept mode, also the low ones, which dominate u when φ̂ decays."""
+    kappa, failures = np.linspace(0.0, ratio, 200), []
+    for exponent in range(1, 13):
+        window = choose_window(name, 10.0**-exponent, ratio, dim)
+        images = window.transform(kappa[:, None] + np.array([-3, -2, -1, 1, 2, 3]))
+        alias = np.sqrt(2 * dim * np.sum(images**2, axis=1)) / np.abs(window.transform(kappa))
+        # Between two of the places where a window's choice is made the law may be passed by a twentieth.
+        if not alias.max() <= 1.05 * 10.0**-exponent:
+            failures.append(
+                f"asked 1e-{exponent}, {alias.max():.1e} at {kappa[alias.argmax()] / ratio:.2f} of the band"
+            )
+    assert not failures, failures
+
+
+@pytest.mark.parametrize(("name", "eps"), CHOICES)
+def test_sum_over_nodes_is_nearly_constant(name, eps):
+    """Σ_j ψ(j − g) = ψ̂(0) to eps, wherever the point is: a constant is spread to a constant."""
+    window = choose_window(name, eps, RATIO, 3)
+    g = np.linspace(0.0, 1.0, 101)
+    nodes = np.arange(-window.width, window.width + 2)
+    total = at(window, nodes - g[:, None]).sum(axis=1)
+    assert np.ptp(total) <= 2 * (eps + window.width * noise(window)) * total.mean()
+    assert abs(total.mean() / window.transform(np.zeros(1))[0] - 1) <= eps + window.width * noise(window)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_width_grows_as_eps_falls(name):
+    """Never narrower for a smaller eps, a larger band or more dimensions."""
+    widths = [choose_window(name, 10.0**-e, RATIO, 3).width for e in range(1, 13)]
+    assert widths == sorted(widths)
+    assert choose_window(name, 1e-6, 0.15, 3).width <= choose_window(name, 1e-6, 0.25, 3).width
+    assert choose_window(name, 1e-6, RATIO, 1).width <= choose_window(name, 1e-6, RATIO, 3).width
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_out_of_reach_raises(name):
+    """Hardly any oversampling cannot keep 1e-12, and the error says what could."""
+    with pytest.raises(ValueError, match=r"eps: 1e-12 is out of reach.*is reachable"):
+        choose_window(name, 1e-12, 0.48, 3)
+
+
+def test_paper_window_is_the_gaussian_of_the_paper():
+    """exp(−x²/4τ) with τ = 12 (L/2πL_FFT)² is exp(−π²x²/12) in grid cells, cut off below 1e-18 of its peak."""
+    window = paper_window()
+    x = np.linspace(-window.width / 2, window.width / 2, 501)[1:-1]
+    wanted = np.exp(-(np.pi**2) * x**2 / 12)
+    assert np.abs(at(window, x) - wanted).max() <= 1e-15 + noise(window)
+    assert np.exp(-(np.pi**2) * (window.width / 2) ** 2 / 12) <= 1e-18
+    kappa = np.linspace(0, 0.5, 5)
+    # ∫ e^{−ax²} cos(2πκx) dx = √(π/a) e^{−π²κ²/a}
+    a = np.pi**2 / 12
+    assert np.abs(window.transform(kappa) - np.sqrt(np.pi / a) * np.exp(-((np.pi * kappa) ** 2) / a)).max() <= 1e-14

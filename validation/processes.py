@@ -1,0 +1,93 @@
+"""Measurements that need a process of their own: memory, import time, first call. Used by ``promises``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+__all__ = ["first_calls", "import_times", "peak_memory"]
+
+_IMPORT = """
+import json, time
+start = time.perf_counter()
+import lrc_numba
+print(json.dumps({"import": time.perf_counter() - start}))
+"""
+
+_FIRST = """
+import json, time
+import numpy as np
+start = time.perf_counter()
+from lrc_numba import Yukawa, lrc_convolve
+imported = time.perf_counter()
+dim, modes, threads = __ARGUMENTS__
+points = np.random.default_rng(0).random((1000, dim))
+begin = time.perf_counter()
+lrc_convolve(points, None, Yukawa(1.0, 5.0), box=1.0, modes=modes, threads=threads)
+print(json.dumps({"call": time.perf_counter() - begin, "import": imported - start}))
+"""
+
+_MEMORY = """
+import json, time
+import numpy as np
+from lrc_numba import Yukawa, lrc_convolve
+
+def status(key):
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith(key)) * 1024
+
+count, modes, eps, threads = __ARGUMENTS__
+rng = np.random.default_rng(0)
+points, values = rng.random((count, 3)), rng.standard_normal(count)
+kernel = Yukawa(1.0, 5.0)
+lrc_convolve(points[:100], values[:100], kernel, box=1.0, modes=5, eps=eps, threads=threads)
+try:
+    with open("/proc/self/clear_refs", "w") as reset:
+        reset.write("5")  # the high-water mark starts again from what is held now
+    cleared = True
+except OSError:
+    cleared = False
+before, mark = status("VmRSS:"), status("VmHWM:")
+start = time.perf_counter()
+u = lrc_convolve(points, values, kernel, box=1.0, modes=modes, eps=eps, threads=threads)
+taken = time.perf_counter() - start
+print(json.dumps({
+    "peak_above_inputs": status("VmHWM:") - before, "held_before": before, "mark_before": mark,
+    "mark_cleared": cleared, "result": u.nbytes, "inputs": points.nbytes + values.nbytes, "seconds": taken,
+}))
+"""
+
+
+def _run(source: str, values: tuple | None = None, **environment: str) -> dict:
+    """Run a program in a fresh interpreter and read the JSON in the last line it prints."""
+    program = source if values is None else source.replace("__ARGUMENTS__", repr(values))
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"a measuring process failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def import_times(repeats: int) -> list[float]:
+    """Seconds of ``import lrc_numba`` in fresh processes, NumPy and Numba included; after one run that fills caches."""
+    return [_run(_IMPORT)["import"] for _ in range(repeats + 1)][1:]
+
+
+def first_calls(dim: int, modes: int, threads: int | None, repeats: int) -> dict[str, list[float]]:
+    """Seconds of the first lrc_convolve of a process, with an empty cache of compiled code and with a filled one."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [_run(_FIRST, (dim, modes, threads), NUMBA_CACHE_DIR=folder)["call"] for _ in range(repeats + 1)]
+    return {"cold": runs[:1], "warm": runs[1:]}
+
+
+def peak_memory(count: int, modes: int, eps: float, threads: int) -> dict:
+    """Bytes resident at the peak of one lrc_convolve in 3-D above those held with inputs and compiled code loaded.
+
+    Run twice; the second time nothing is compiled, which would leave free memory behind for the call to hide in.
+    """
+    _run(_MEMORY, (1000, 5, eps, threads))
+    return _run(_MEMORY, (count, modes, eps, threads))
