@@ -2,9 +2,10 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from .convolution import Gradient, LRCPlan, lrc_convolve
+from .convolution import lrc_convolve
 from .kernels import ExponentialKernel, Gaussian, InversePower, RadialSpline, SumOfGaussians, Yukawa
 from .multipliers import ChannelMatrix, Multiplier, Product, Sum, Table
+from .plan import Gradient, LRCPlan
 
 try:
     __version__ = version("lrc_numba")

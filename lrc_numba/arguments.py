@@ -17,6 +17,20 @@ def as_array(name: str, value, dtype: np.dtype) -> np.ndarray:
 
     Integers and Python lists are converted. An array of another floating-point type is refused: silently losing or
     inventing digits is worse.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : array_like
+        What came.
+    dtype : dtype
+        float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For another kind of numbers; for NaN and infinity.
     """
     given = np.asarray(value)
     kind, plain = given.dtype.kind, given.dtype.newbyteorder("=")
@@ -53,7 +67,19 @@ def as_dtype(dtype) -> np.dtype:
 
 
 def as_points(name: str, value, dtype: np.dtype, dim: int | None) -> np.ndarray:
-    """(N, d) or (B, N, d) with d = ``dim``, or any d in 1, 2, 3 when that is None."""
+    """(N, d) or (B, N, d) with d = ``dim``, or any d in 1, 2, 3 when that is None.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : array_like
+        What came, units of length.
+    dtype : dtype
+        float32 or float64.
+    dim : int or None
+        d.
+    """
     shape = np.shape(value)
     if len(shape) not in (2, 3) or shape[-1] not in ((1, 2, 3) if dim is None else (dim,)):
         wanted = "1, 2 or 3" if dim is None else str(dim)
@@ -74,7 +100,17 @@ def as_modes(modes, dim: int) -> tuple[int, ...]:
 
 
 def as_positive(name: str, value, below: float) -> float:
-    """A finite number in (0, ``below``)."""
+    """A finite number in (0, ``below``).
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : float
+        What came.
+    below : float
+        Upper bound, excluded.
+    """
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
     if not 0 < float(value) < below:
@@ -83,7 +119,17 @@ def as_positive(name: str, value, below: float) -> float:
 
 
 def as_choice(name: str, value, choices: tuple[str, ...]) -> str:
-    """One of ``choices``."""
+    """One of ``choices``.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : str
+        What came.
+    choices : tuple of str
+        What is allowed.
+    """
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
     return value

@@ -69,10 +69,12 @@ class ModeSet:
 
     @cached_property
     def numbers(self) -> np.ndarray:
+        """The integer vectors n, (size, d)."""
         return np.stack(np.meshgrid(*self.axes, indexing="ij"), axis=-1).reshape(self.size, self.dim)
 
     @cached_property
     def k(self) -> np.ndarray:
+        """Wavevectors, (size, d)."""
         return self.numbers @ self.cell.reciprocal
 
     @cached_property
@@ -88,9 +90,11 @@ class ModeSet:
 
     @cached_property
     def norm(self) -> np.ndarray:
+        """|k|, (size,)."""
         return np.sqrt(self.k2)
 
     @cached_property
     def weights(self) -> np.ndarray:
+        """Modes of the full set that each stored one stands for, (size,)."""
         last = np.where(self.axes[-1] == 0, 1.0, 2.0)
         return np.broadcast_to(last, self.shape).reshape(self.size)

@@ -52,6 +52,21 @@ def convolve(
     ValueError, TypeError
         As ``lrc_convolve``; and when the sum over images does not converge.
     """
+    dim, x, f, y, has_axis = _checked(points, values, targets, exclude_self)
+    cell, snapshots = Cell(box, dim), zip(x, f, y, strict=True)
+    if modes is None:
+        results = [pair_sum(*snapshot, kernel_or_multiplier, cell, exclude_self)[0] for snapshot in snapshots]
+        channel_axis = np.ndim(_radial(kernel_or_multiplier, dim)(np.ones(1))) > 1
+    else:
+        mode_set = ModeSet(cell, arguments.as_modes(modes, dim))
+        results = [fourier_sum(*snapshot, kernel_or_multiplier, mode_set, exclude_self) for snapshot in snapshots]
+        channel_axis = kernel_or_multiplier.values(mode_set).ndim > 1
+    out = np.stack(results) if np.ndim(points) == 3 else results[0]
+    return out if has_axis or channel_axis else out[..., 0]
+
+
+def _checked(points, values, targets, exclude_self: bool):
+    """The dimension; (B, N, d) points, (B, N, C) values and (B, T, d) targets; whether values had a channel axis."""
     points = arguments.as_points("points", np.asarray(points, dtype=np.float64), np.dtype(float), None)
     dim, places = points.shape[-1], points if targets is None else targets
     places = arguments.as_points("targets", np.asarray(places, dtype=np.float64), np.dtype(float), dim)
@@ -61,33 +76,13 @@ def convolve(
         raise ValueError("exclude_self: targets are not the points, so there is no self to exclude")
     given = np.ones(points.shape[:-1]) if values is None else np.asarray(values, dtype=np.float64)
     given = arguments.as_array("values", given, np.dtype(float))
-    if given.shape[: points.ndim - 1] != points.shape[:-1] or given.ndim > points.ndim:
-        raise ValueError(
-            f"values: expected shape {points.shape[:-1]} or {(*points.shape[:-1], 'C')}, got {given.shape}"
-        )
+    shape = points.shape[:-1]
+    if given.shape[: len(shape)] != shape or given.ndim > len(shape) + 1:
+        raise ValueError(f"values: expected shape {shape} or {(*shape, 'C')}, got {given.shape}")
     has_axis = given.ndim == points.ndim
-    cell = Cell(box, dim)
-    batch = len(points) if points.ndim == 3 else 1
-    channels = given.shape[-1] if has_axis else 1
-    snapshots = zip(
-        points.reshape(batch, *points.shape[-2:]),
-        given.reshape(batch, points.shape[-2], channels),
-        places.reshape(batch, *places.shape[-2:]),
-        strict=True,
-    )
-    mode_set = None if modes is None else ModeSet(cell, arguments.as_modes(modes, dim))
-    results = []
-    for x, f, y in snapshots:
-        if mode_set is not None:
-            results.append(fourier_sum(x, f, kernel_or_multiplier, mode_set, y, exclude_self))
-        else:
-            results.append(pair_sum(x, f, kernel_or_multiplier, cell, y, exclude_self)[0])
-    out = np.stack(results) if points.ndim == 3 else results[0]
-    if mode_set is not None:
-        channel_axis = kernel_or_multiplier.values(mode_set).ndim > 1
-    else:
-        channel_axis = np.ndim(_radial(kernel_or_multiplier, dim)(np.ones(1))) > 1
-    return out if has_axis or channel_axis else out[..., 0]
+    batch, channels = len(points) if points.ndim == 3 else 1, given.shape[-1] if has_axis else 1
+    x, y = points.reshape(batch, *points.shape[-2:]), places.reshape(batch, *places.shape[-2:])
+    return dim, x, given.reshape(batch, points.shape[-2], channels), y, has_axis
 
 
 def _radial(kernel: Callable[[np.ndarray], np.ndarray] | Multiplier, dim: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -98,10 +93,10 @@ def _radial(kernel: Callable[[np.ndarray], np.ndarray] | Multiplier, dim: int) -
 def fourier_sum(
     points: np.ndarray,
     values: np.ndarray,
+    targets: np.ndarray,
     multiplier: Multiplier,
     modes: ModeSet,
-    targets: np.ndarray,
-    exclude_self: bool,
+    exclude_self: bool = False,
 ) -> np.ndarray:
     """(1/V) Σ_k φ̂(k) F(k) e^{ik·x} with F(k) = Σ_j f_j e^{−ik·x_j}, mode by mode.
 
@@ -111,12 +106,12 @@ def fourier_sum(
         Sources.
     values : (N, C) float64
         f.
+    targets : (T, d) float64
+        Where.
     multiplier : Multiplier
         φ̂.
     modes : ModeSet
         Which modes, in which cell.
-    targets : (T, d) float64
-        Where.
     exclude_self : bool
         Subtract φ(0) f_i; the targets are the points.
 
@@ -151,10 +146,10 @@ def fourier_sum(
 def pair_sum(
     points: np.ndarray,
     values: np.ndarray,
+    targets: np.ndarray,
     kernel: Callable[[np.ndarray], np.ndarray] | Multiplier,
     cell: Cell,
-    targets: np.ndarray,
-    exclude_self: bool,
+    exclude_self: bool = False,
     tolerance: float = 1e-15,
 ) -> tuple[np.ndarray, float]:
     """Σ_j Σ_images f_j φ(|x_i − x_j + l|), and a bound on what the images left out could add to any u_i.
@@ -165,12 +160,12 @@ def pair_sum(
         Sources.
     values : (N, C) float64
         f.
+    targets : (T, d) float64
+        Where.
     kernel : callable or Multiplier
         φ(r): (…) to (*shape, …), |φ| not increasing with r.
     cell : Cell
         The cell.
-    targets : (T, d) float64
-        Where.
     exclude_self : bool
         Leave out i with all its images; the targets are the points.
     tolerance : float
@@ -194,28 +189,30 @@ def pair_sum(
     inputs = shape[1] if len(shape) == 2 else 1
     if shape and inputs != values.shape[1]:
         raise ValueError(f"multiplier: takes {inputs} channel(s), values have {values.shape[1]}")
-    channels = values.shape[1] if shape == () else shape[0]
-    out = np.zeros((len(targets), channels))
+    out = np.zeros((len(targets), shape[0] if shape else values.shape[1]))
     step = max(1, _BLOCK // max(len(points) * cell.dim, 1))
     for start in range(0, len(targets), step):
         rows = slice(start, start + step)
-        separation = cell.minimum_image(targets[rows, None] - points[None])
-        weights = np.zeros((*shape, *separation.shape[:2]))
-        own = np.arange(len(targets))[rows][:, None] == np.arange(len(points)) if exclude_self else None
-        for image in images:
-            r = np.linalg.norm(separation + image, axis=-1)
-            if own is not None:
-                r = np.where(own, 1.0, r)
-            weights += np.asarray(phi(r))
-        if own is not None:
-            weights = np.where(own, 0.0, weights)
-        if not np.isfinite(weights).all():
-            raise ValueError("kernel: infinite or undefined where a target meets a source; pass exclude_self=True")
-        if shape == () or len(shape) == 1:
-            out[rows] = weights @ values if shape == () else np.einsum("oij,j->io", weights, values[:, 0])
+        own = np.arange(len(targets))[rows, None] == np.arange(len(points)) if exclude_self else None
+        weights = _pair_weights(cell.minimum_image(targets[rows, None] - points[None]), images, phi, own)
+        if shape:
+            out[rows] = np.einsum("ocij,jc->io", weights.reshape(shape[0], inputs, *weights.shape[-2:]), values)
         else:
-            out[rows] = np.einsum("ocij,jc->io", weights, values)
+            out[rows] = weights @ values
     return out, tail * float(np.abs(values).sum())
+
+
+def _pair_weights(separation: np.ndarray, images: np.ndarray, phi: Callable, own: np.ndarray | None) -> np.ndarray:
+    """Σ_images φ(|separation + image|), zero where ``own``: (T, N, d) to (*shape, T, N)."""
+    weights: np.ndarray | float = 0.0
+    for image in images:
+        r = np.linalg.norm(separation + image, axis=-1)
+        weights = weights + np.asarray(phi(r if own is None else np.where(own, 1.0, r)))
+    if own is not None:
+        weights = np.where(own, 0.0, weights)
+    if not np.isfinite(weights).all():
+        raise ValueError("kernel: infinite or undefined where a target meets a source; pass exclude_self=True")
+    return np.asarray(weights)
 
 
 def image_shells(phi: Callable[[np.ndarray], np.ndarray], cell: Cell, tolerance: float) -> tuple[int, float]:

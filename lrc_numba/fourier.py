@@ -43,6 +43,7 @@ class _Sizes:
         self.by_plane = self.planes >= 2 * threads
 
     def take(self, name: str, *shape: int) -> np.ndarray:
+        """An array of the modes' dtype from the workspace."""
         return self.space.take(name, shape, self.dtype)
 
     def rows(self, loop, *arrays) -> None:
@@ -52,7 +53,17 @@ class _Sizes:
         parallel.run(loop, parallel.even(groups, self.threads), *sizes, *arrays)
 
     def columns(self, axis: int, loop, source: np.ndarray, out: np.ndarray) -> None:
-        """Transform axis 1 of every plane, or axis 0 of every grid."""
+        """Transform axis 1 of every plane, or axis 0 of every grid.
+
+        Parameters
+        ----------
+        axis : int
+            0 or 1.
+        loop : function
+            From ``cpu.fourier``.
+        source, out : complex arrays
+            Read, written.
+        """
         outer, inner = (self.planes, self.inner) if axis == 1 else (self.grids, self.kept[1] * self.inner)
         sizes = (self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
         blocks = parallel.even(outer * inner // 8, self.threads)

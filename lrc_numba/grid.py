@@ -130,19 +130,23 @@ class Grid:
         return first, second, last
 
     @cached_property
-    def tile(self) -> tuple[int, int, int]:
-        """Nodes per tile and axis."""
-        w = self.window.width
-        across = max(w - 1, 8) if self.dim > 1 else 1
-        along = max(vector_lanes(w), {1: 512, 2: 32, 3: 16}[self.dim])
-        sizes = {1: (along,), 2: (max(across, 16), along), 3: (across, across, along)}[self.dim]
-        return embed(sizes, 1)
+    def tile_shifts(self) -> tuple[int, int, int]:
+        """Nodes per tile and axis as powers of two: room for a window, and for a vector along the last axis."""
+        across, along = max(self.window.width - 1, 8), max(vector_lanes(self.window.width), 16)
+        sizes = {1: (512,), 2: (max(across, 16), max(along, 32)), 3: (across, across, along)}[self.dim]
+        return embed(tuple((size - 1).bit_length() for size in sizes), 0)
 
     @cached_property
-    def tiles(self) -> tuple[int, int, int]:
-        """Tiles per axis."""
-        first, second, last = (-(-n // t) for n, t in zip(self.nodes, self.tile, strict=True))
-        return first, second, last
+    def tile(self) -> tuple[int, int, int]:
+        """Nodes per tile and axis."""
+        first, second, third = (1 << shift for shift in self.tile_shifts)
+        return first, second, third
+
+    @cached_property
+    def half_tiles(self) -> tuple[int, int, int]:
+        """Half the tiles per axis, rounded up."""
+        first, second, third = (-(-n // (2 * t)) for n, t in zip(self.nodes, self.tile, strict=True))
+        return first, second, third
 
     @cached_property
     def to_grid(self) -> np.ndarray:
@@ -189,7 +193,17 @@ class Grid:
         return self.dtype.itemsize * (prod(self.padded) + 2 * stages)
 
     def memory(self, points: int, batch: int, channels: int) -> int:
-        """Bytes a convolution needs beyond its inputs, an upper estimate."""
+        """Bytes a convolution needs beyond its inputs, an upper estimate.
+
+        Parameters
+        ----------
+        points : int
+            Per snapshot.
+        batch : int
+            Snapshots.
+        channels : int
+            The larger of C_in and C_out.
+        """
         return batch * (channels * self.channel_bytes + points * (8 * self.dim + 8 + 16 * channels))
 
 

@@ -27,20 +27,21 @@ def first_node(fraction, nodes, shift):
     return coordinate
 
 
-def tile_key(first, second, third, batch, tile, tiles):
+def tile_key(first, second, third, snapshot, snapshots, shifts, halves):
     """Sorting key of a grid node: by round (parities of the tile indices), then snapshot, then tile.
 
     Parameters
     ----------
     first, second, third : int
         Node indices.
-    batch : (int, int)
+    snapshot, snapshots : int
         Which snapshot, of how many.
-    tile, tiles : (int, int, int)
-        Nodes per tile and tiles per axis.
+    shifts : (int, int, int)
+        Nodes per tile, as powers of two.
+    halves : (int, int, int)
+        Half the tiles per axis, rounded up.
     """
-    a, b, c = first // tile[0], second // tile[1], third // tile[2]
-    parity = (a % 2) * 4 + (b % 2) * 2 + c % 2
-    rows, columns = (tiles[1] + 1) // 2, (tiles[2] + 1) // 2
-    within = ((a // 2) * rows + b // 2) * columns + c // 2
-    return (parity * batch[1] + batch[0]) * ((tiles[0] + 1) // 2) * rows * columns + within
+    a, b, c = first >> shifts[0], second >> shifts[1], third >> shifts[2]
+    parity = (a & 1) * 4 + (b & 1) * 2 + (c & 1)
+    within = ((a >> 1) * halves[1] + (b >> 1)) * halves[2] + (c >> 1)
+    return (parity * snapshots + snapshot) * halves[0] * halves[1] * halves[2] + within

@@ -82,7 +82,17 @@ def interpolate_vjp(
 
 
 def fill(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
-    """Fill the padding of (B, C, *grid.padded) grids in place, so that interpolation need not wrap."""
+    """Fill the padding of (B, C, *grid.padded) grids in place, so that interpolation need not wrap.
+
+    Parameters
+    ----------
+    values : (B, C, *grid.padded)
+        Changed.
+    grid : Grid
+        Sizes.
+    threads : int
+        At most so many.
+    """
     grids = values.reshape(-1, *values.shape[2:])
     parallel.run(loops.fill_padding, parallel.even(len(grids), threads), grids, grid.nodes)
     return values

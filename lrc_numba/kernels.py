@@ -40,15 +40,18 @@ class Yukawa(Multiplier):
             raise ValueError("Yukawa: lam must not be zero (the mode k = 0 would be infinite); use InversePower(1)")
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         beta, lam = self.columns(modes)
         return 4 * pi * beta / (modes.k2 + lam**2)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
         beta, lam = self.columns(modes)
         shape = 4 * pi / (modes.k2 + lam**2)
         return {"beta": shape, "lam": -2 * beta * lam * shape**2 / (4 * pi)}
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        """φ(r). Parameters as for ``Multiplier.kernel``."""
         from scipy.special import k0
 
         beta, lam = _outer(r, *self._parameters.values())
@@ -78,6 +81,7 @@ class ExponentialKernel(Multiplier):
             raise ValueError(f"ExponentialKernel: mu must be positive, got {mu}")
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         mu, amplitude = self.columns(modes)
         return amplitude * self._shape(mu, modes)
 
@@ -86,12 +90,14 @@ class ExponentialKernel(Multiplier):
         return (2.0, 2 * pi, 8 * pi)[modes.dim - 1] * mu * (modes.k2 + mu**2) ** (-(modes.dim + 1) / 2)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
         mu, amplitude = self.columns(modes)
         shape = self._shape(mu, modes)
         logarithmic = 1 / mu - (modes.dim + 1) * mu / (modes.k2 + mu**2)
         return {"mu": amplitude * shape * logarithmic, "amplitude": shape}
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        """φ(r). Parameters as for ``Multiplier.kernel``."""
         mu, amplitude = _outer(r, *self._parameters.values())
         return amplitude * np.exp(-mu * r)
 
@@ -120,15 +126,18 @@ class SumOfGaussians(Multiplier):
         return (2 * pi * sigma**2) ** (modes.dim / 2) * np.exp(-(sigma**2) * modes.k2 / 2)
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         return self._parameters["amplitudes"] @ self._terms(modes)
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         amplitude, sigma = self._parameters["amplitudes"], self._parameters["sigmas"]
         weighted = self._terms(modes) * cotangent.real
         slope = amplitude * (modes.dim / sigma * weighted.sum(axis=1) - sigma * (weighted @ modes.k2))
         return {"amplitudes": weighted.sum(axis=1), "sigmas": slope}
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        """φ(r). Parameters as for ``Multiplier.kernel``."""
         amplitude, sigma = _outer(r, *self._parameters.values())
         return np.sum(amplitude * np.exp(-(r**2) / (2 * sigma**2)), axis=0)
 
@@ -152,15 +161,18 @@ class Gaussian(Multiplier):
             raise ValueError(f"Gaussian: sigma must be positive, got {sigma}")
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         sigma, amplitude = self.columns(modes)
         return amplitude * np.exp(-(sigma**2) * modes.k2 / 2)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
         sigma, amplitude = self.columns(modes)
         shape = np.exp(-(sigma**2) * modes.k2 / 2)
         return {"sigma": -amplitude * sigma * modes.k2 * shape, "amplitude": shape}
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        """φ(r). Parameters as for ``Multiplier.kernel``."""
         sigma, amplitude = _outer(r, *self._parameters.values())
         return amplitude * (2 * pi * sigma**2) ** (-dim / 2) * np.exp(-(r**2) / (2 * sigma**2))
 
@@ -190,6 +202,7 @@ class InversePower(Multiplier):
         self.exponent = float(exponent)
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         from scipy.special import gammaincc
 
         sigma, amplitude = self.columns(modes)
@@ -202,6 +215,7 @@ class InversePower(Multiplier):
         return np.where(modes.k2 > 0, amplitude * shape, 0.0)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
         sigma, amplitude = self.columns(modes)
         p, d = self.exponent, modes.dim
         # dΓ(s, x)/dx = −x^{s−1} e^{−x} cancels every power of k.
@@ -211,6 +225,7 @@ class InversePower(Multiplier):
         return {"sigma": np.where(modes.k2 > 0, slope, 0.0), "amplitude": unit}
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        """φ(r). Parameters as for ``Multiplier.kernel``."""
         from scipy.special import gammainc
 
         sigma, amplitude = _outer(r, *self._parameters.values())
@@ -253,11 +268,13 @@ class RadialSpline(Multiplier):
         return BSpline.design_matrix(np.where(inside, modes.norm, 0.0), knots, 3).multiply(inside[:, None]).tocsr()
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         coefficients = self._parameters["coefficients"]
         flat = coefficients.reshape(-1, coefficients.shape[-1])
         return (self._basis(modes) @ flat.T).T.reshape((*coefficients.shape[:-1], modes.size))
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         shape = self._parameters["coefficients"].shape
         gradient = (self._basis(modes).T @ cotangent.real.reshape(-1, modes.size).T).T
         return {"coefficients": gradient.reshape(shape)}

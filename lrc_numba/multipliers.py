@@ -115,7 +115,15 @@ class Multiplier:
         return gradients
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """The real-space kernel φ(r) of one image in ``dim`` dimensions, (*shape, *r.shape), where it is known."""
+        """The real-space kernel φ(r) of one image, (*shape, *r.shape); NotImplementedError where it is not known.
+
+        Parameters
+        ----------
+        r : array
+            Distances, units of length.
+        dim : int
+            Number of dimensions.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no known real-space kernel in {dim} dimension(s)")
 
     def __add__(self, other: Multiplier) -> Sum:
@@ -148,6 +156,7 @@ class _Pair(Multiplier):
 
     @property
     def parameters(self) -> Mapping[str, np.ndarray]:
+        """The parameters of both parts by prefixed name."""
         return {f"{side}.{k}": v for side in ("left", "right") for k, v in getattr(self, side).parameters.items()}
 
     def _join(self, left: dict, right: dict) -> dict[str, np.ndarray]:
@@ -161,9 +170,11 @@ class Sum(_Pair):
     """φ̂ = φ̂_left + φ̂_right, shapes broadcast."""
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         return self.left.values(modes) + self.right.values(modes)
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         sides = []
         for side in (self.left, self.right):
             shape = side.values(modes).shape
@@ -171,6 +182,7 @@ class Sum(_Pair):
         return self._join(*sides)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        """φ(r). Parameters as for ``Multiplier.kernel``."""
         left, right = self.left.kernel(r, dim), self.right.kernel(r, dim)
         axes = max(left.ndim, right.ndim)
         lead = [
@@ -184,9 +196,11 @@ class Product(_Pair):
     """φ̂ = φ̂_left · φ̂_right mode by mode and channel by channel, shapes broadcast: a convolution of two kernels."""
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         return self.left.values(modes) * self.right.values(modes)
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         left, right = self.left.values(modes), self.right.values(modes)
         return self._join(
             self.left.vjp(modes, _sum_to(cotangent * right, left.shape)),
@@ -217,6 +231,7 @@ class ChannelMatrix(Multiplier):
 
     @property
     def parameters(self) -> Mapping[str, np.ndarray]:
+        """The parameters of both parts by prefixed name."""
         return {**self._parameters, **{f"kernel.{k}": v for k, v in self._kernel.parameters.items()}}
 
     def _scalar(self, modes: ModeSet) -> np.ndarray:
@@ -228,14 +243,17 @@ class ChannelMatrix(Multiplier):
         return values
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         return self._parameters["matrix"][..., None] * self._scalar(modes)
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         matrix = self._parameters["matrix"]
         inner = self._kernel.vjp(modes, np.einsum("oc,ocm->m", matrix, cotangent))
         return {"matrix": (cotangent @ self._scalar(modes)).real} | {f"kernel.{k}": v for k, v in inner.items()}
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
+        """φ(r). Parameters as for ``Multiplier.kernel``."""
         return np.multiply.outer(self._parameters["matrix"], self._kernel.kernel(r, dim))
 
 
@@ -264,6 +282,7 @@ class Table(Multiplier):
             self._parameters[name] = part.astype(np.float64)
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         if self._grid != modes.shape:
             raise ValueError(f"Table: expected values for modes of shape {modes.shape}, got {self._grid}")
         table = self._parameters["real"]
@@ -272,5 +291,6 @@ class Table(Multiplier):
         return table.reshape((*self._channels, modes.size))
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         gradient = _sum_to(cotangent, (*self._channels, modes.size)).reshape(self._channels + self._grid)
         return {"real": gradient.real} | ({"imag": -gradient.imag} if "imag" in self._parameters else {})

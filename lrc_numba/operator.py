@@ -47,7 +47,17 @@ class Operator:
         self._complex, self._modes = np.dtype(kind), embed(grid.mode_set.shape, 1)
 
     def sort(self, name: str, points: np.ndarray, batch: int) -> SortedPoints:
-        """Points (B·N, d) in sorted order; ``name`` says which set they replace."""
+        """Points in sorted order.
+
+        Parameters
+        ----------
+        name : str
+            Which set they replace.
+        points : (B·N, d)
+            Positions, units of length.
+        batch : int
+            B.
+        """
         shape = (batch, len(points) // batch if batch else 0)
         return sort_points(name, points, shape, self.grid, self.threads, self.space)
 

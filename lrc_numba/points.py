@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from .workspace import Workspace
 
 __all__ = ["SortedPoints", "sort_points"]
 
-LARGEST_CHUNK = 2048  # points; many enough to hide the cost of a scratch block, few enough to share out
+LARGEST_CHUNK = 2048  # points, or as many as a scratch block has nodes: what it costs to add up is hidden then
 SMALLEST_PART = 4096  # points below which a second thread costs more than it saves
 
 
@@ -52,7 +53,15 @@ class SortedPoints:
         return len(self.order)
 
     def share(self, chunks: np.ndarray, threads: int) -> list[int]:
-        """Bounds that share ``chunks`` out to ``threads``, with about the same number of points each."""
+        """Bounds that share ``chunks`` out to ``threads``, with about the same number of points each.
+
+        Parameters
+        ----------
+        chunks : (n, 4) int64
+            Consecutive rows of one of the tables.
+        threads : int
+            At most so many.
+        """
         if threads == 1 or len(chunks) < 2:
             return [0, len(chunks)]
         return parallel.weighted(chunks[:, 0], int(chunks[-1, 1]), threads, SMALLEST_PART)
@@ -94,9 +103,9 @@ def sort_points(
     space : Workspace
         Where the results live.
     """
-    total, tiles = len(points), grid.tiles
-    half = [(t + 1) // 2 for t in tiles]
-    keys_count = 8 * batch[0] * half[0] * half[1] * half[2]
+    total, halves = len(points), grid.half_tiles
+    keys_count = 8 * batch[0] * prod(halves)
+    largest = max(LARGEST_CHUNK, prod(scratch_shape(grid)))
     bounds = parallel.even(total, threads, SMALLEST_PART)
     counts = space.take("counts", (len(bounds) - 1, keys_count), np.int64)
     counts.fill(0)
@@ -105,15 +114,15 @@ def sort_points(
     order = space.take(f"{name} order", (total,), np.int32)
     coordinates = space.take(f"{name} coordinates", (total, grid.dim), np.float64)
     where = (grid.cell.inverse, grid.nodes, float(grid.shift[0]))
-    parallel.run(loops.count_tiles, bounds, points, batch, *where, grid.tile, tiles, keys, counts)
+    parallel.run(loops.count_tiles, bounds, points, batch, *where, grid.tile_shifts, halves, keys, counts)
     loops.accumulate(counts, offsets)
     parallel.run(loops.place_points, bounds, points, *where, keys, counts, coordinates, order)
-    most = min(total, keys_count) + total // LARGEST_CHUNK + 1
+    most = min(total, keys_count) + 2 * (total // largest) + 1
     chunks, light, heavy = space.take(f"{name} chunks", (3, most, 4), np.int64)
-    merges = space.take(f"{name} merges", (total // LARGEST_CHUNK + 1, 6), np.int64)
+    merges = space.take(f"{name} merges", (total // largest + 1, 6), np.int64)
     rounds = np.empty((9, 2), dtype=np.int64)
     ends = loops.make_chunks(
-        offsets, batch[0], grid.tile, tiles, scratch_shape(grid), LARGEST_CHUNK, chunks, light, heavy, merges, rounds
+        offsets, batch[0], grid.tile, halves, scratch_shape(grid), largest, chunks, light, heavy, merges, rounds
     )
     chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
     return SortedPoints(batch, coordinates, order, chunks, light, heavy, merges, rounds.tolist())

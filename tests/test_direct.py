@@ -70,8 +70,8 @@ def test_the_error_bound_is_a_bound(dim, tolerance):
     generator = np.random.default_rng(dim)
     points, values = generator.random((6, dim)), generator.standard_normal((6, 1))
     cell, kernel = Cell(1.0, dim), ExponentialKernel(6.0)
-    wanted, _ = direct.pair_sum(points, values, kernel, cell, points, False)
-    found, bound = direct.pair_sum(points, values, kernel, cell, points, False, tolerance)
+    wanted, _ = direct.pair_sum(points, values, points, kernel, cell)
+    found, bound = direct.pair_sum(points, values, points, kernel, cell, tolerance=tolerance)
     assert np.abs(found - wanted).max() <= bound + rounding(6) * np.abs(wanted).max()
     assert bound <= tolerance * float(np.exp(-3.0)) * np.abs(values).sum() * (1 + 4 * MACHINE)
 

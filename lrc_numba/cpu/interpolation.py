@@ -183,7 +183,13 @@ def interpolate_jvp(
 
 @njit(**COMPILE)
 def fill_padding(part, lo, hi, grids, nodes):
-    """Copy the nodes that the padding of ``grids[lo:hi]`` stands for into it, the first axis first."""
+    """Copy the nodes that the padding of ``grids[lo:hi]`` stands for into it, the first axis first.
+
+    Parameters
+    ----------
+    part, lo, hi, grids, nodes
+        As for ``spreading.fold_padding``.
+    """
     for g in range(lo, hi):
         grid = grids[g]
         for a in range(nodes[0], grid.shape[0]):

@@ -33,13 +33,35 @@ def available_threads() -> int:
 
 
 def even(length: int, threads: int, smallest: int = 1) -> list[int]:
-    """Bounds that cut ``length`` items into at most ``threads`` ranges of nearly one size, none below ``smallest``."""
+    """Bounds that cut ``length`` items into at most ``threads`` ranges of nearly one size, none below ``smallest``.
+
+    Parameters
+    ----------
+    length : int
+        Number of items.
+    threads : int
+        At most so many ranges.
+    smallest : int
+        Items that are worth a thread.
+    """
     parts = max(1, min(threads, length // max(smallest, 1)))
     return [length * p // parts for p in range(parts + 1)]
 
 
 def weighted(starts: np.ndarray, stop: int, threads: int, smallest: int) -> list[int]:
-    """Bounds that cut consecutive items, item i being the work ``starts[i]`` … ``starts[i + 1]``, into even work."""
+    """Bounds that cut consecutive items, item i being the work ``starts[i]`` … ``starts[i + 1]``, into even work.
+
+    Parameters
+    ----------
+    starts : (n,) int64
+        Where the work of each item begins.
+    stop : int
+        Where that of the last one ends.
+    threads : int
+        At most so many ranges.
+    smallest : int
+        Work that is worth a thread.
+    """
     if threads == 1 or len(starts) < 2 or stop - starts[0] < 2 * smallest:
         return [0, len(starts)]
     cuts = np.searchsorted(starts, np.linspace(starts[0], stop, threads + 1)[1:-1])

@@ -27,15 +27,46 @@ def _coordinate(points, i, axis, inverse, nodes, shift):
 
 
 @njit(**COMPILE)
-def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, tile, tiles, keys, counts):
-    """Write ``keys[lo:hi]`` and the histogram ``counts[part]``; points are (B·N, d), ``batch`` is (B, N)."""
+def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, halves, keys, counts):
+    """Write ``keys[lo:hi]`` and the histogram ``counts[part]``.
+
+    Parameters
+    ----------
+    part, lo, hi : int
+        Which range of points.
+    points : (B·N, d)
+        Positions, units of length.
+    batch : (int, int)
+        B and N.
+    inverse : (d, d) float64
+        Takes points to fractional coordinates.
+    nodes : (int, int, int)
+        Grid nodes per axis.
+    shift : float
+        See ``indexing.first_node``.
+    shifts, halves : (int, int, int)
+        See ``indexing.tile_key``.
+    keys : (B·N,) int32
+        Written.
+    counts : (parts, number of keys) int64
+        Added to.
+    """
     dim = points.shape[1]
     histogram = counts[part]
+    snapshot = lo // batch[1]
+    left = (snapshot + 1) * batch[1] - lo
+    second, first = 0, 0
     for i in range(lo, hi):
+        if left == 0:
+            snapshot += 1
+            left = batch[1]
+        left -= 1
         third = int(_coordinate(points, i, dim - 1, inverse, nodes, shift))
-        second = int(_coordinate(points, i, dim - 2, inverse, nodes, shift)) if dim > 1 else 0
-        first = int(_coordinate(points, i, dim - 3, inverse, nodes, shift)) if dim > 2 else 0
-        key = tile_key(first, second, third, (i // batch[1], batch[0]), tile, tiles)
+        if dim > 1:
+            second = int(_coordinate(points, i, dim - 2, inverse, nodes, shift))
+        if dim > 2:
+            first = int(_coordinate(points, i, dim - 3, inverse, nodes, shift))
+        key = tile_key(first, second, third, snapshot, batch[0], shifts, halves)
         keys[i] = key
         histogram[key] += 1
 
@@ -55,7 +86,19 @@ def accumulate(counts, offsets):
 
 @njit(**COMPILE)
 def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates, order):
-    """Scatter grid coordinates (B·N, d) and original indices (B·N,) to their sorted positions."""
+    """Scatter grid coordinates and original indices to their sorted positions.
+
+    Parameters
+    ----------
+    part, lo, hi, points, inverse, nodes, shift, keys
+        As for ``count_tiles``.
+    counts : (parts, number of keys) int64
+        From ``accumulate``: where each part writes each key next.
+    coordinates : (B·N, d) float64
+        Written.
+    order : (B·N,) int32
+        Written.
+    """
     dim = points.shape[1]
     positions = counts[part]
     for i in range(lo, hi):
@@ -67,17 +110,37 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
 
 
 @njit(**COMPILE)
-def make_chunks(offsets, batches, tile, tiles, scratch, largest, chunks, light, heavy, merges, rounds):
+def make_chunks(offsets, batches, tile, halves, scratch, largest, chunks, light, heavy, merges, rounds):
     """Cut the sorted points into chunks of at most ``largest`` points of one tile.
 
-    Rows: ``chunks`` (start, stop, snapshot, 0) for all; ``light`` the same for tiles with one chunk; ``heavy``
-    (start, stop, slot, −origin in the scratch block) and ``merges`` (first slot, slots, snapshot, first, second and
-    third node of the tile) for tiles with several. ``rounds`` (9, 2): where each round begins in ``light`` and
-    ``merges``. Returns the four lengths.
+    Parameters
+    ----------
+    offsets : (keys + 1,) int64
+        Where each key begins among the sorted points.
+    batches : int
+        Number of snapshots.
+    tile, halves : (int, int, int)
+        Nodes per tile, and half the tiles per axis, rounded up.
+    scratch : (int, int, int)
+        Nodes of a scratch block.
+    largest : int
+        Points per chunk.
+    chunks, light : (n, 4) int64
+        Written: start, stop, snapshot, 0 for all chunks, and for those that are the only one of their tile.
+    heavy : (n, 4) int64
+        Written: start, stop, slot, −origin in the scratch block for the chunks of tiles that have several.
+    merges : (n, 6) int64
+        Written: first slot, slots, snapshot, and the first, second and third node of such a tile.
+    rounds : (9, 2) int64
+        Written: where each round begins in ``light`` and in ``merges``.
+
+    Returns
+    -------
+    four ints
+        Rows written of chunks, light, heavy and merges.
     """
     n_chunks, n_light, n_heavy, n_merges = 0, 0, 0, 0
-    half = ((tiles[0] + 1) // 2, (tiles[1] + 1) // 2, (tiles[2] + 1) // 2)
-    per_batch = half[0] * half[1] * half[2]
+    per_batch = halves[0] * halves[1] * halves[2]
     per_round = per_batch * batches
     for key in range(len(offsets) - 1):
         if key % per_round == 0:
@@ -92,9 +155,9 @@ def make_chunks(offsets, batches, tile, tiles, scratch, largest, chunks, light, 
             n_light += 1
         else:
             parity, within = key // per_round, key % per_batch
-            first = (2 * (within // (half[1] * half[2])) + parity // 4) * tile[0]
-            second = (2 * (within // half[2] % half[1]) + parity // 2 % 2) * tile[1]
-            third = (2 * (within % half[2]) + parity % 2) * tile[2]
+            first = (2 * (within // (halves[1] * halves[2])) + parity // 4) * tile[0]
+            second = (2 * (within // halves[2] % halves[1]) + parity // 2 % 2) * tile[1]
+            third = (2 * (within % halves[2]) + parity % 2) * tile[2]
             merges[n_merges] = (n_heavy, slots, snapshot, first, second, third)
             n_merges += 1
             origin = (first * scratch[1] + second) * scratch[2] + third
@@ -111,10 +174,23 @@ def make_chunks(offsets, batches, tile, tiles, scratch, largest, chunks, light, 
 
 @njit(**COMPILE)
 def gather(part, lo, hi, order, values, first, out):
-    """out[i, first:] = values[order[i]]: bring values into sorted order.
+    """Bring values into sorted order: out[i, first:] = values[order[i]].
 
     A pass of its own, because here many scattered reads are under way at once; inside the spreading loop each would
     hold up a whole point.
+
+    Parameters
+    ----------
+    part, lo, hi : int
+        The range of sorted points.
+    order : (B·N,) int32
+        Index of each sorted point.
+    values : (B·N, C)
+        Read.
+    first : int
+        Where the C columns begin.
+    out : (B·N, ≥ first + C)
+        Written.
     """
     for i in range(lo, hi):
         for channel in range(values.shape[1]):

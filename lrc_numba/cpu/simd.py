@@ -106,6 +106,7 @@ class _Same(AbstractTemplate):
     """Vector ∘ Vector, and for * also scalar · Vector."""
 
     def generic(self, arguments, keywords):
+        """The signature, where there is one, for Parameters of these types."""
         if len(arguments) != 2 or keywords or not isinstance(arguments[1], Vector):
             return None
         left, right = arguments
@@ -132,16 +133,24 @@ def _scaled(context, builder, signature, arguments):
 
 @intrinsic
 def fma(typing_context, factor, vector, other):
-    """factor · vector + other; the factor is a scalar or a vector."""
+    """factor · vector + other; the factor is a scalar or a vector.
+
+    Parameters
+    ----------
+    factor : float or Vector
+        Multiplied with every lane, or lane by lane.
+    vector, other : Vector
+        Of one dtype and length.
+    """
     scalar = not isinstance(factor, Vector)
 
-    def generate(context, builder, signature, arguments):
+    def _generate(context, builder, signature, arguments):
         a, b, c = arguments
         if scalar:
             a = _splat(builder, a, b.type)
         return _build(builder, b.type, lambda *operands: _fused(builder, *operands), a, b, c)
 
-    return vector(vector.dtype if scalar else vector, vector, vector), generate
+    return vector(vector.dtype if scalar else vector, vector, vector), _generate
 
 
 # ---------------------------------------------------------------- memory
@@ -184,35 +193,63 @@ def _store_lanes(context, builder, vector, value, start, step):
 
 @intrinsic
 def load(typing_context, array, index, support):
-    """The vector that begins at ``array[index]``; ``array`` is 1-D and contiguous."""
+    """The vector that begins at ``array[index]``; ``array`` is 1-D and contiguous.
+
+    Parameters
+    ----------
+    array : 1-D contiguous array, real
+        Read.
+    index : int
+        Where the vector begins.
+    support : tuple
+        As long as the window.
+    """
     vector = _vector_of(array, support)
 
-    def generate(context, builder, signature, arguments):
+    def _generate(context, builder, signature, arguments):
         start = _element(context, builder, signature.args[0], *arguments[:2])
         return _load_lanes(context, builder, vector, start, None)
 
-    return vector(array, types.intp, support), generate
+    return vector(array, types.intp, support), _generate
 
 
 @intrinsic
 def store(typing_context, array, index, vector):
-    """Write ``vector`` to ``array[index:]``."""
+    """Write ``vector`` to ``array[index:]``.
 
-    def generate(context, builder, signature, arguments):
+    Parameters
+    ----------
+    array : 1-D contiguous array, real
+        Written.
+    index : int
+        Where the vector begins.
+    vector : Vector
+        What is written.
+    """
+
+    def _generate(context, builder, signature, arguments):
         start = _element(context, builder, signature.args[0], *arguments[:2])
         _store_lanes(context, builder, vector, arguments[2], start, None)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, vector), generate
+    return types.void(array, types.intp, vector), _generate
 
 
 @intrinsic
 def copy_transposed(typing_context, source, rows, target, columns):
-    """Read eight vectors of eight, at ``source[rows[j]]``, and write the transposed eight to ``target[columns[j]]``."""
+    """Read eight vectors of eight, at ``source[rows[j]]``, and write the transposed eight to ``target[columns[j]]``.
+
+    Parameters
+    ----------
+    source, target : 1-D contiguous arrays of one real dtype
+        Read and written.
+    rows, columns : eight ints each
+        Where vectors begin.
+    """
     vector = Vector(source.dtype, 8)
     eight = types.containers.UniTuple(types.intp, 8)
 
-    def generate(context, builder, signature, arguments):
+    def _generate(context, builder, signature, arguments):
         types_, (array, at, out, to) = signature.args, arguments
         reads = [_element(context, builder, types_[0], array, i) for i in cgutils.unpack_tuple(builder, at)]
         writes = [_element(context, builder, types_[2], out, i) for i in cgutils.unpack_tuple(builder, to)]
@@ -221,7 +258,7 @@ def copy_transposed(typing_context, source, rows, target, columns):
             _store_lanes(context, builder, vector, value, start, None)
         return context.get_dummy_value()
 
-    return types.void(source, eight, target, eight), generate
+    return types.void(source, eight, target, eight), _generate
 
 
 def _transposed(builder, rows: list) -> list:
@@ -248,10 +285,20 @@ def _transposed(builder, rows: list) -> list:
 
 @intrinsic
 def load_complex(typing_context, array, index, support):
-    """Real and imaginary parts, two vectors, of the complex numbers that begin at ``array[index]``."""
+    """Real and imaginary parts, two vectors, of the complex numbers that begin at ``array[index]``.
+
+    Parameters
+    ----------
+    array : 1-D contiguous array, complex
+        Read.
+    index : int
+        Of the first number.
+    support : tuple
+        As long as the vectors.
+    """
     vector = _vector_of(array, support)
 
-    def generate(context, builder, signature, arguments):
+    def _generate(context, builder, signature, arguments):
         start = _element(context, builder, signature.args[0], *arguments[:2])
         if not VECTORS:
             two, one = context.get_constant(types.intp, 2), context.get_constant(types.intp, 1)
@@ -262,14 +309,24 @@ def load_complex(typing_context, array, index, support):
         parts = [builder.shuffle_vector(whole, nothing, _lanes(list(range(p, 2 * vector.lanes, 2)))) for p in (0, 1)]
         return context.make_tuple(builder, signature.return_type, parts)
 
-    return types.containers.UniTuple(vector, 2)(array, types.intp, support), generate
+    return types.containers.UniTuple(vector, 2)(array, types.intp, support), _generate
 
 
 @intrinsic
 def store_complex(typing_context, array, index, real, imaginary):
-    """The inverse of ``load_complex``."""
+    """The inverse of ``load_complex``.
 
-    def generate(context, builder, signature, arguments):
+    Parameters
+    ----------
+    array : 1-D contiguous array, complex
+        Written.
+    index : int
+        Of the first number.
+    real, imaginary : Vector
+        The parts.
+    """
+
+    def _generate(context, builder, signature, arguments):
         start = _element(context, builder, signature.args[0], *arguments[:2])
         if not VECTORS:
             two, one = context.get_constant(types.intp, 2), context.get_constant(types.intp, 1)
@@ -281,12 +338,20 @@ def store_complex(typing_context, array, index, real, imaginary):
         _store_lanes(context, builder, Vector(real.dtype, 2 * real.lanes), whole, start, None)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, real, imaginary), generate
+    return types.void(array, types.intp, real, imaginary), _generate
 
 
 @intrinsic
 def zero(typing_context, array, support):
-    """A vector of zeros of the dtype of ``array``."""
+    """A vector of zeros of the dtype of ``array``.
+
+    Parameters
+    ----------
+    array : array
+        Has the dtype.
+    support : tuple
+        As long as the window.
+    """
     vector = _vector_of(array, support)
     return vector(array, support), lambda context, builder, signature, arguments: context.get_constant_null(vector)
 
@@ -295,7 +360,7 @@ def zero(typing_context, array, support):
 def total(typing_context, vector):
     """Sum of the lanes, always in the same order."""
 
-    def generate(context, builder, signature, arguments):
+    def _generate(context, builder, signature, arguments):
         (value,) = arguments
         if not VECTORS:
             result = builder.extract_value(value, 0)
@@ -308,4 +373,4 @@ def total(typing_context, vector):
         reduce = cgutils.get_or_insert_function(builder.module, reduce_type, name)
         return builder.call(reduce, [ir.Constant(kind.element, -0.0), value], fastmath=("reassoc",))
 
-    return vector.dtype(vector), generate
+    return vector.dtype(vector), _generate

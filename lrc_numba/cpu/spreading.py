@@ -103,7 +103,23 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
 
 @njit(**COMPILE)
 def merge_scratch(part, lo, hi, merges, scratch, shape, channels, strides, out):
-    """Add the scratch blocks (slots, C, *shape) of each tile of ``merges[lo:hi]`` to the grid, slot by slot."""
+    """Add the scratch blocks (slots, C, *shape) of each tile of ``merges[lo:hi]`` to the grid, slot by slot.
+
+    Parameters
+    ----------
+    part, lo, hi : int
+        The range of tiles.
+    merges : (n, 6) int64
+        See ``points.make_chunks``.
+    scratch : (slots · C · block,)
+        Read.
+    shape : (int, int, int)
+        Of a block.
+    channels : int
+        C.
+    strides, out
+        As for ``spread``.
+    """
     size = shape[0] * shape[1] * shape[2]
     for m in range(lo, hi):
         for channel in range(channels):
@@ -120,7 +136,17 @@ def merge_scratch(part, lo, hi, merges, scratch, shape, channels, strides, out):
 
 @njit(**COMPILE)
 def fold_padding(part, lo, hi, grids, nodes):
-    """Add the padding of ``grids[lo:hi]`` (…, padded) onto the nodes it stands for, the last axis first."""
+    """Add the padding of ``grids[lo:hi]`` (…, padded) onto the nodes it stands for, the last axis first.
+
+    Parameters
+    ----------
+    part, lo, hi : int
+        The range of grids.
+    grids : (B·C, *padded)
+        Changed.
+    nodes : (int, int, int)
+        Nodes that are not padding.
+    """
     for g in range(lo, hi):
         grid = grids[g]
         for a in range(grid.shape[0]):

@@ -15,7 +15,17 @@ from .parallel import COMPILE
 
 @njit(forceinline=True, **COMPILE)
 def row_weights(lanes, like, value):
-    """Room for the weights across the rows, ``value`` for axes that are not there."""
+    """Room for the weights across the rows, ``value`` for axes that are not there.
+
+    Parameters
+    ----------
+    lanes : int
+        Numbers per axis.
+    like : array
+        Has the dtype.
+    value : float
+        1 for weights, 0 for slopes.
+    """
     across = np.zeros(2 * lanes, dtype=like.dtype)
     across[0], across[lanes] = value, value
     return across
@@ -23,7 +33,19 @@ def row_weights(lanes, like, value):
 
 @njit(forceinline=True, **COMPILE)
 def window(table, lanes, offset, support):
-    """Weights of the nodes under the window, by Horner's rule in the point's offset τ ∈ [−1, 1) in its grid cell."""
+    """Weights of the nodes under the window, by Horner's rule in the point's offset τ ∈ [−1, 1) in its grid cell.
+
+    Parameters
+    ----------
+    table : (rows · lanes,)
+        Polynomials, highest power first.
+    lanes : int
+        Numbers per row.
+    offset : float
+        τ.
+    support : tuple
+        As long as the window.
+    """
     weights = simd.load(table, 0, support)
     for row in range(lanes, len(table), lanes):
         weights = simd.fma(offset, weights, simd.load(table, row, support))
@@ -39,7 +61,19 @@ def locate(coordinate, like):
 
 @njit(forceinline=True, **COMPILE)
 def weigh(i, coordinates, like, table, lanes, strides, supports, across):
-    """First node under the window of point i, and the weights along the last axis; ``across`` is filled."""
+    """First node under the window of point i, and the weights along the last axis; ``across`` is filled.
+
+    Parameters
+    ----------
+    i : int
+        Which sorted point.
+    coordinates, table, lanes, strides, supports
+        As for ``spreading.spread``.
+    like : array
+        Has the dtype.
+    across : (2 · lanes,)
+        From ``row_weights``.
+    """
     first, second, third = supports
     dim = coordinates.shape[1]
     corner, offset = locate(coordinates[i, dim - 1], like)
@@ -57,7 +91,17 @@ def weigh(i, coordinates, like, table, lanes, strides, supports, across):
 
 @njit(forceinline=True, **COMPILE)
 def weigh_slopes(i, coordinates, like, table, slopes, lanes, strides, supports, across, slope):
-    """``weigh``, and the same for the slopes of the window: node, weights and slopes along the last axis."""
+    """``weigh``, and the same for the slopes of the window: node, weights and slopes along the last axis.
+
+    Parameters
+    ----------
+    i, coordinates, like, table, lanes, strides, supports, across
+        As for ``weigh``.
+    slopes : (rows · lanes,)
+        Polynomials of dψ/dg.
+    slope : (2 · lanes,)
+        From ``row_weights``, filled.
+    """
     first, second, third = supports
     dim = coordinates.shape[1]
     corner, offset = locate(coordinates[i, dim - 1], like)
