@@ -24,31 +24,10 @@ import numpy as np
 
 from .cell import Cell
 from .conventions import ModeSet, highest_mode
+from .sizes import choose_sizes, good_size, vector_lanes
 from .windows import Window, choose_window, paper_window
 
-__all__ = ["Grid", "embed", "good_size", "vector_lanes"]
-
-OVERSAMPLING = 2.0
-
-
-def good_size(minimum: int) -> int:
-    """The smallest even number ≥ ``minimum`` with no prime factor above 5, which FFTs are fast for."""
-    best = 2 ** max(1, int(np.ceil(np.log2(max(minimum, 2)))))
-    five = 1
-    while five < best:
-        three = five
-        while three < best:
-            rest = max(1, -(-minimum // three))
-            candidate = three * 2 ** max(1, (rest - 1).bit_length())
-            best = min(best, candidate) if candidate >= minimum else best
-            three *= 3
-        five *= 5
-    return best
-
-
-def vector_lanes(width: int) -> int:
-    """Length of the vector that holds a window of ``width`` nodes: 1, 4 or a multiple of 8."""
-    return 1 if width == 1 else 4 if width <= 4 else -(-width // 8) * 8
+__all__ = ["Grid", "embed"]
 
 
 def embed(values: tuple[int, ...], fill: int) -> tuple[int, int, int]:
@@ -72,6 +51,8 @@ class Grid:
         Name of the window family.
     dtype : dtype
         float32 or float64.
+    points : int
+        Points per snapshot, which decide how large a grid is worth its transforms.
 
     Raises
     ------
@@ -84,18 +65,22 @@ class Grid:
     eps: float
     window_name: str
     dtype: np.dtype
+    points: int
     mode_set: ModeSet = field(init=False)
     window: Window = field(init=False)
     n: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.mode_set = ModeSet(self.cell, self.modes)
-        kept = [highest_mode(m) for m in self.modes]
+        kept = tuple(highest_mode(m) for m in self.modes)
         if self.window_name == "gaussian_paper":
             self.n = tuple(2 * top + 1 for top in kept)
             self.window = paper_window()
         else:
-            self.n = tuple(good_size(int(np.ceil(OVERSAMPLING * (2 * top + 1)))) for top in kept)
+            asked = (kept, self.eps, self.points, self.dtype.name)
+            # The cost model knows the Kaiser–Bessel family; Gaussians need the room of an oversampling of 2.
+            best = self.window_name == "kaiser_bessel"
+            self.n = choose_sizes(*asked) if best else tuple(good_size(2 * (2 * top + 1)) for top in kept)
             ratio = max(max(top, 0.5) / n for top, n in zip(kept, self.n, strict=True))
             self.window = choose_window(self.window_name, self.eps, round(ratio + 5e-4, 3), self.dim)
 

@@ -12,11 +12,12 @@ from .cpu import interpolation as loops
 from .cpu import parallel
 from .grid import Grid
 from .points import SortedPoints
+from .workspace import Workspace
 
 __all__ = ["interpolate", "interpolate_jvp", "interpolate_vjp"]
 
 
-def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
+def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: int, space: Workspace) -> np.ndarray:
     """Interpolate.
 
     Parameters
@@ -29,56 +30,61 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
         Sizes and window.
     threads : int
         At most so many; they do not change the result.
+    space : Workspace
+        For the results in sorted order.
 
     Returns
     -------
     (B·N, C) ndarray
         u, in the order in which the points were given.
     """
-    out = np.empty((points.count, values.shape[1]), dtype=values.dtype)
+    channels = values.shape[1]
+    out = space.take("read", (points.count, channels), values.dtype)
     rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), out)
     parallel.run(loops.interpolate, points.share(points.chunks, threads), *_places(points), *rest)
-    return out
+    return points.scatter(out, threads)
 
 
 def interpolate_jvp(
-    points: SortedPoints, values: np.ndarray, dpoints: np.ndarray, grid: Grid, threads: int
+    points: SortedPoints, values: np.ndarray, dpoints: np.ndarray, grid: Grid, threads: int, space: Workspace
 ) -> tuple[np.ndarray, np.ndarray]:
     """u and its derivative, each (B·N, C).
 
     Parameters
     ----------
-    points, grid, threads
+    points, grid, threads, space
         As for ``interpolate``.
     values : (B, 2C, *grid.padded)
         s, then ṡ, padding filled.
     dpoints : (B·N, d)
         ẋ, sorted, units of length.
     """
-    out = np.empty((points.count, values.shape[1] // 2), dtype=values.dtype)
-    dout = np.empty_like(out)
+    channels = values.shape[1] // 2
+    out = space.take("read", (points.count, channels), values.dtype)
+    dout = space.take("read more", (points.count, channels), values.dtype)
     rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), out, dout)
     parallel.run(loops.interpolate_jvp, points.share(points.chunks, threads), *_places(points), *rest)
-    return out, dout
+    return points.scatter(out, threads), points.scatter(dout, threads)
 
 
 def interpolate_vjp(
-    points: SortedPoints, values: np.ndarray, cotangent: np.ndarray, grid: Grid, threads: int
+    points: SortedPoints, values: np.ndarray, cotangent: np.ndarray, grid: Grid, threads: int, space: Workspace
 ) -> tuple[np.ndarray, np.ndarray]:
     """u (B·N, C) and Σ_c ū^c ∇u^c (B·N, d), per unit of length.
 
     Parameters
     ----------
-    points, values, grid, threads
+    points, values, grid, threads, space
         As for ``interpolate``.
     cotangent : (B·N, C)
         ū, sorted.
     """
-    out = np.empty((points.count, values.shape[1]), dtype=values.dtype)
-    out_points = np.empty((points.count, grid.dim), dtype=values.dtype)
+    channels = values.shape[1]
+    out = space.take("read", (points.count, channels), values.dtype)
+    out_points = space.take("read more", (points.count, grid.dim), values.dtype)
     rest = (values.reshape(-1), cotangent, *_tables(grid), *_sizes(values, grid), out, out_points)
     parallel.run(loops.interpolate_vjp, points.share(points.chunks, threads), *_places(points), *rest)
-    return out, out_points
+    return points.scatter(out, threads), points.scatter(out_points, threads)
 
 
 def fill(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
@@ -99,7 +105,7 @@ def fill(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
 
 
 def _places(points: SortedPoints) -> tuple:
-    return points.chunks, points.coordinates, points.order
+    return points.chunks, points.coordinates
 
 
 def _tables(grid: Grid) -> tuple:

@@ -109,7 +109,7 @@ class Operator:
         return interpolation.fill(grid, self.grid, self.threads)
 
     def _read(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
-        return interpolation.interpolate(points, self._to_grid(modes), self.grid, self.threads)
+        return interpolation.interpolate(points, self._to_grid(modes), self.grid, self.threads, self.space)
 
     def _read_slopes(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
         """∇u by way of ik, (B·N, C, d)."""
@@ -121,7 +121,9 @@ class Operator:
         channels = modes.shape[1] // 2
         if dpoints is not None and not self.spectral:
             dpoints = points.gather(dpoints, threads=self.threads, space=self.space)
-            return interpolation.interpolate_jvp(points, self._to_grid(modes), dpoints, self.grid, self.threads)
+            return interpolation.interpolate_jvp(
+                points, self._to_grid(modes), dpoints, self.grid, self.threads, self.space
+            )
         both = self._read(points, modes)
         out, dout = both[:, :channels], both[:, channels:]
         if dpoints is not None:
@@ -133,7 +135,9 @@ class Operator:
         """u from its modes, and Σ_c weights^c ∇u^c; several arrays of weights go side by side."""
         if not self.spectral:
             ordered = points.gather(*weights, threads=self.threads, space=self.space)
-            return interpolation.interpolate_vjp(points, self._to_grid(modes), ordered, self.grid, self.threads)
+            return interpolation.interpolate_vjp(
+                points, self._to_grid(modes), ordered, self.grid, self.threads, self.space
+            )
         slopes = self._read_slopes(points, modes)
         return self._read(points, modes), np.einsum("ic,ica->ia", np.concatenate(weights, axis=1), slopes)
 

@@ -122,25 +122,33 @@ class LRCPlan:
         elif not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
             raise TypeError(f"dim: expected an int or None, got {dim!r}")
         if dim is not None:
-            self._prepare(int(dim))
+            self._use(self._grid_for(int(dim), None))
 
-    def _prepare(self, dim: int) -> Grid:
-        """Build the grid, once the dimension is known."""
-        if self._grid is None:
+    def _grid_for(self, dim: int, points: int | None) -> Grid:
+        """The grid for so many points per snapshot, about as many as there are modes if that is not known."""
+        old = self._grid
+        if old is not None:
+            if old.points == points:
+                return old
+            modes, cell = old.modes, old.cell
+        else:
             if dim not in (1, 2, 3):
                 raise ValueError(f"dim: expected 1, 2 or 3 dimensions, as box and modes say, got {dim}")
-            modes = arguments.as_modes(self._modes, dim)
-            cell = Cell(self._box, dim)
-            self._check_memory(16.0 * float(np.prod([2.0 * m + 16 for m in modes])), "modes", modes)
+            modes, cell = arguments.as_modes(self._modes, dim), Cell(self._box, dim)
             floor = accuracy_floor(self.dtype, modes)
             if self.window != "gaussian_paper" and self.eps < floor:
                 raise ValueError(
                     f"eps: {self.eps:g} is out of reach in {self.dtype.name} with modes={modes}; "
                     f"expected at least {floor:.1e}"
                 )
-            self._grid = Grid(cell, modes, self.eps, self.window, self.dtype)
-            self._operator = Operator(self._grid, self.threads, self.gradient == "spectral")
-        return self._grid
+            self._check_memory(16 * prod(m + 16 for m in modes), "modes", modes)
+        grid = Grid(cell, modes, self.eps, self.window, self.dtype, prod(modes) if points is None else points)
+        return old if old is not None and old.n == grid.n else grid
+
+    def _use(self, grid: Grid) -> None:
+        if grid is not self._grid:
+            self._grid = grid
+            self._operator = Operator(grid, self.threads, self.gradient == "spectral")
 
     @staticmethod
     def _check_memory(needed: float, name: str, what) -> None:
@@ -190,17 +198,18 @@ class LRCPlan:
             Where u is wanted; at the points by default.
         """
         points = arguments.as_points("points", points, self.dtype, self._grid.dim if self._grid else None)
-        grid = self._prepare(points.shape[-1])
         if targets is not None:
-            targets = arguments.as_points("targets", targets, self.dtype, grid.dim)
+            targets = arguments.as_points("targets", targets, self.dtype, points.shape[-1])
             if targets.shape[:-2] != points.shape[:-2]:
                 raise ValueError(f"targets: expected as many snapshots as points, {points.shape}, got {targets.shape}")
         batch = 1 if points.ndim == 2 else points.shape[0]
         most = max(points.shape[-2], 0 if targets is None else targets.shape[-2])
         if batch * most >= 2**31:
             raise ValueError(f"points: expected fewer than 2^31 of them, got {batch * most}")
+        grid = self._grid_for(points.shape[-1], most)
         self._check_memory(grid.memory(most, batch, 1), "points", f"{points.shape} with modes={grid.modes}")
         self._sources = self._targets = None  # until both are ready
+        self._use(grid)
         sources = self._operator.sort("sources", points.reshape(-1, grid.dim), batch)
         if targets is not None:
             self._targets = self._operator.sort("targets", targets.reshape(-1, grid.dim), batch)

@@ -76,6 +76,12 @@ class SortedPoints:
             first += array.shape[1]
         return out
 
+    def scatter(self, values: np.ndarray, threads: int) -> np.ndarray:
+        """A new (B·N, C) array with the rows of a sorted one in the order in which the points were given."""
+        out = np.empty_like(values)
+        parallel.run(loops.scatter, parallel.even(self.count, threads, SMALLEST_PART), self.order, values, out)
+        return out
+
 
 def scratch_shape(grid: Grid) -> tuple[int, int, int]:
     """Nodes that the windows of the points of one tile can reach."""

@@ -1,7 +1,8 @@
 """Interpolation loops: grid → points.
 
-Which thread may write what: a call writes the rows ``order[i]`` of its outputs for the points i of its chunks. Rows
-belong to one point each, so nothing is shared.
+Which thread may write what: a call writes the rows of its outputs that belong to the points of its chunks, in sorted
+order. A pass of its own brings them back to the order of the user (``points.scatter``): scattered stores are cheap by
+themselves and dear between other work.
 """
 
 from __future__ import annotations
@@ -30,19 +31,17 @@ def _value(grid, corner, across, lanes, strides, supports):
 
 
 @njit(**COMPILE)
-def interpolate(part, lo, hi, chunks, coordinates, order, grid, table, lanes, strides, supports, out):
+def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out):
     """u_i = Σ_node ψ(node − x_i) grid(node), for the points of ``chunks[lo:hi]``.
 
     Parameters
     ----------
     part, lo, hi, chunks, coordinates, table, lanes, strides, supports
         As for ``spreading.spread``.
-    order : (B·N,) int32
-        Row of ``out`` for each sorted point.
     grid : 1-D array
         The padded grids, flattened.
     out : (B·N, C)
-        u_i, written.
+        u_i, sorted, written.
     """
     across = row_weights(lanes, grid, 1.0)
     for c in range(lo, hi):
@@ -51,7 +50,7 @@ def interpolate(part, lo, hi, chunks, coordinates, order, grid, table, lanes, st
             corner, along = weigh(i, coordinates, grid, table, lanes, strides, supports, across)
             for channel in range(out.shape[1]):
                 rows = _value(grid, base + corner + channel * strides[1], across, lanes, strides, supports)
-                out[order[i], channel] = simd.total(along * rows)
+                out[i, channel] = simd.total(along * rows)
 
 
 @njit(forceinline=True, **COMPILE)
@@ -88,7 +87,6 @@ def interpolate_vjp(
     hi,
     chunks,
     coordinates,
-    order,
     grid,
     cotangent,
     to_grid,
@@ -104,7 +102,7 @@ def interpolate_vjp(
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, order, grid, table, lanes, strides, supports, out
+    part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out
         As for ``interpolate``.
     cotangent : (B·N, C)
         g, sorted.
@@ -113,7 +111,7 @@ def interpolate_vjp(
     slopes : (rows · lanes,)
         Polynomials of dψ/dg.
     out_points : (B·N, d)
-        Written.
+        Sorted, written.
     """
     dim = coordinates.shape[1]
     across, slope = row_weights(lanes, grid, 1.0), row_weights(lanes, grid, 0.0)
@@ -130,7 +128,7 @@ def interpolate_vjp(
                     grid, base + corner + channel * strides[1], along, tilt, across, slope, lanes, strides, supports
                 )
                 weight = cotangent[i, channel]
-                out[order[i], channel] = value
+                out[i, channel] = value
                 total[0] += weight * one
                 total[1] += weight * two
                 total[2] += weight * three
@@ -138,23 +136,23 @@ def interpolate_vjp(
                 slope_b = 0.0
                 for a in range(dim):
                     slope_b += to_grid[b, a] * total[3 - dim + a]
-                out_points[order[i], b] = slope_b
+                out_points[i, b] = slope_b
 
 
 @njit(**COMPILE)
 def interpolate_jvp(
-    part, lo, hi, chunks, coordinates, order, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out, dout
+    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out, dout
 ):
     """u_i, and u̇_i = w_i + ẋ_i·∇u_i, from grids of u and, in C channels more, of w.
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, order, grid, to_grid, table, slopes, lanes, strides, supports, out
+    part, lo, hi, chunks, coordinates, grid, to_grid, table, slopes, lanes, strides, supports, out
         As for ``interpolate_vjp``; ``grid`` has 2C channels.
     dpoints : (B·N, d)
         ẋ_i, sorted, units of length.
     dout : (B·N, C)
-        u̇, written.
+        u̇, sorted, written.
     """
     dim = coordinates.shape[1]
     across, slope = row_weights(lanes, grid, 1.0), row_weights(lanes, grid, 0.0)
@@ -173,12 +171,12 @@ def interpolate_jvp(
                 value, one, two, three = _gradient(
                     grid, base + corner + channel * strides[1], along, tilt, across, slope, lanes, strides, supports
                 )
-                out[order[i], channel] = value
+                out[i, channel] = value
                 drift = _value(
                     grid, base + corner + (out.shape[1] + channel) * strides[1], across, lanes, strides, supports
                 )
                 change = simd.total(along * drift)
-                dout[order[i], channel] = change + step[0] * one + step[1] * two + step[2] * three
+                dout[i, channel] = change + step[0] * one + step[1] * two + step[2] * three
 
 
 @njit(**COMPILE)

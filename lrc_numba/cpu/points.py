@@ -195,3 +195,21 @@ def gather(part, lo, hi, order, values, first, out):
     for i in range(lo, hi):
         for channel in range(values.shape[1]):
             out[i, first + channel] = values[order[i], channel]
+
+
+@njit(**COMPILE)
+def scatter(part, lo, hi, order, values, out):
+    """Bring values back into the order of the user: out[order[i]] = values[i].
+
+    Parameters
+    ----------
+    part, lo, hi, order
+        As for ``gather``.
+    values : (B·N, C)
+        Sorted, read.
+    out : (B·N, C)
+        Written.
+    """
+    for i in range(lo, hi):
+        for channel in range(values.shape[1]):
+            out[order[i], channel] = values[i, channel]

@@ -1,0 +1,82 @@
+r"""How large a grid: the trade between a wide window on a small grid and a narrow one on a large grid.
+
+A grid of n nodes per axis for modes up to K has κ = K/n, and a window of the Kaiser–Bessel family then has
+
+    alias ≈ C e^{−πw√(1−2κ)}          ψ̂(κ)/ψ̂(0) ≈ e^{−πw(1 − κ − √(1−2κ))}
+
+with C ≈ 20 (``python -m validation.windows`` prints the measured ones). The first gives the width that an eps needs,
+the second how much rounding in the grid grows in the highest mode. The model adds up the time of spreading and
+interpolating N points with that width and of the transforms, in nanoseconds on one core, and the cheapest grid is
+taken: few points on many modes get a small grid and a wide window, many points a large grid and a narrow window.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil, exp, log, pi, prod, sqrt
+
+import numpy as np
+
+__all__ = ["choose_sizes", "good_size", "vector_lanes"]
+
+OVERSAMPLINGS = (1.25, 1.3, 1.4, 1.5, 1.6, 1.75, 2.0, 2.25, 2.5)
+PER_NODE = 4.5  # ns: clear, fold, transform there and back, fill
+PER_ROW = {1: 1.0, 4: 0.9, 8: 1.0, 16: 1.5, 24: 2.2, 32: 3.0}  # ns per row of a window and pass, by lanes
+PER_POINT = 40.0  # ns: sort, gather, window polynomials
+
+
+def good_size(minimum: int) -> int:
+    """The smallest even number ≥ ``minimum`` with no prime factor above 5, which the transforms are fast for."""
+    best = 2 ** max(1, ceil(log(max(minimum, 2), 2)))
+    five = 1
+    while five < best:
+        three = five
+        while three < best:
+            candidate = three * 2 ** max(1, (-(-minimum // three) - 1).bit_length())
+            best = min(best, candidate) if candidate >= minimum else best
+            three *= 3
+        five *= 5
+    return best
+
+
+def vector_lanes(width: int) -> int:
+    """Length of the vector that holds a window of ``width`` nodes: 1, 4 or a multiple of 8."""
+    return 1 if width == 1 else 4 if width <= 4 else -(-width // 8) * 8
+
+
+def _cost(n: tuple[int, ...], kept: tuple[int, ...], eps: float, points: int, machine: float) -> float:
+    """Nanoseconds of the model; infinite where the window would be too wide or rounding too large."""
+    dim, kappa = len(n), max(top / nodes for top, nodes in zip(kept, n, strict=True))
+    decay = sqrt(max(1 - 2 * kappa, 1e-3))
+    width = max(2, ceil(log(20 * 2 * dim / eps) / (pi * decay)))
+    if width > 24 or 8 * machine * exp(pi * width * (1 - kappa - decay)) > eps:
+        return float("inf")
+    rows = width ** (dim - 1)
+    return points * (PER_POINT + 2 * rows * PER_ROW[vector_lanes(width)]) + prod(n) * PER_NODE
+
+
+@lru_cache(maxsize=256)
+def choose_sizes(kept: tuple[int, ...], eps: float, points: int, dtype: str) -> tuple[int, ...]:
+    """Grid nodes per axis.
+
+    Parameters
+    ----------
+    kept : tuple of int
+        Highest mode K along each axis.
+    eps : float
+        Relative ℓ² error asked for.
+    points : int
+        Points per snapshot.
+    dtype : {"float32", "float64"}
+        Of the grid.
+
+    Returns
+    -------
+    tuple of int
+        Products of 2, 3 and 5; oversampling 2 where nothing else will do.
+    """
+    machine = float(np.finfo(dtype).eps)
+    candidates = [tuple(good_size(ceil(s * (2 * top + 1))) for top in kept) for s in OVERSAMPLINGS]
+    costs = [_cost(n, kept, eps, points, machine) for n in candidates]
+    best = min(range(len(costs)), key=costs.__getitem__)
+    return candidates[best if costs[best] < float("inf") else OVERSAMPLINGS.index(2.0)]
