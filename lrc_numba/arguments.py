@@ -80,7 +80,10 @@ def as_points(name: str, value, dtype: np.dtype, dim: int | None) -> np.ndarray:
     dim : int or None
         d.
     """
-    shape = np.shape(value)
+    try:
+        shape = np.shape(value)
+    except ValueError:
+        raise ValueError(f"{name}: expected shape (N, d) or (B, N, d), got rows of different lengths") from None
     if len(shape) not in (2, 3) or shape[-1] not in ((1, 2, 3) if dim is None else (dim,)):
         wanted = "1, 2 or 3" if dim is None else str(dim)
         raise ValueError(f"{name}: expected shape (N, d) or (B, N, d) with d = {wanted}, got {shape}")
@@ -89,7 +92,8 @@ def as_points(name: str, value, dtype: np.dtype, dim: int | None) -> np.ndarray:
 
 def as_modes(modes, dim: int) -> tuple[int, ...]:
     """One positive integer for every axis, or d of them."""
-    given = modes if isinstance(modes, (tuple, list, np.ndarray)) else (modes,) * dim
+    modes = modes.tolist() if isinstance(modes, (np.ndarray, np.integer)) else modes
+    given = modes if isinstance(modes, (tuple, list)) else (modes,) * dim
     if not all(isinstance(m, numbers.Integral) and not isinstance(m, bool) for m in given):
         raise TypeError(f"modes: expected an int or {dim} ints, got {modes!r}")
     if len(given) != dim:
@@ -113,7 +117,7 @@ def as_positive(name: str, value, below: float) -> float:
     """
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    if not 0 < float(value) < below:
+    if not 0 < value < below:
         raise ValueError(f"{name}: expected a number above 0 and below {below:g}, got {value}")
     return float(value)
 

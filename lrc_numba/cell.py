@@ -67,7 +67,7 @@ class Cell:
         if not 1e-290 < self.volume < 1e290 and np.linalg.matrix_rank(matrix) == dim:
             raise ValueError(f"box: expected lengths whose product is a number, got {box} with volume {self.volume:g}")
         # A cell whose shape loses more than half of the digits cannot keep any promise on accuracy.
-        if self.volume == 0.0 or np.linalg.cond(matrix) > 1e8:
+        if self.volume == 0.0 or np.linalg.cond(matrix / np.linalg.norm(matrix, axis=1, keepdims=True)) > 1e8:
             raise ValueError(f"box: the lattice vectors are linearly dependent (or nearly so), got {matrix.tolist()}")
         self.inverse = np.linalg.inv(matrix)
         self.reciprocal = 2.0 * np.pi * self.inverse.T

@@ -1,5 +1,9 @@
 r"""Modes × multiplier: φ̂(k) F(k) / (V ψ̂(k)²), the two window corrections and the multiplier in one pass.
 
+The mode k = 0 does not go over the grid: φ̂(0) Σ_j f_j / V is the same at every target and is added exactly
+(``MultiplierTable.mean_field``). Where charges cancel and φ̂ is largest at k = 0, as for a weakly screened kernel in a
+neutral system, what aliases into that mode would be the largest error of all.
+
 The transform of the spread values is ψ̂(k) F(k), and interpolation multiplies by ψ̂(k) once more, hence ψ̂².
 
     jvp   the same operator on the tangent modes
@@ -49,10 +53,18 @@ class MultiplierTable:
             raise ValueError(f"multiplier: {multiplier!r} is not finite on all modes")
         self.shape = values.shape[:-1]
         kind = np.complex64 if grid.dtype == np.float32 else np.complex128
-        table = values.reshape(*self._matrix_shape(), *embed(grid.mode_set.shape, 1))
-        self.table = np.ascontiguousarray(table, dtype=kind if np.iscomplexobj(values) else grid.dtype)
-        weighted = values.real @ grid.mode_set.weights
-        self.at_zero = np.asarray(weighted / grid.cell.volume, dtype=grid.dtype).reshape(self._matrix_shape())
+        volume = grid.cell.volume
+        with np.errstate(over="ignore"):
+            table = (values / volume).reshape(*self._matrix_shape(), *embed(grid.mode_set.shape, 1))
+            self.table = np.array(table, dtype=kind if np.iscomplexobj(values) else grid.dtype, order="C")
+            self.mean = np.array(table[..., 0, 0, 0].real, dtype=grid.dtype)
+            at_zero = values.real @ grid.mode_set.weights / volume
+            self.at_zero = np.asarray(at_zero, dtype=grid.dtype).reshape(self._matrix_shape())
+        if not (np.isfinite(self.table).all() and np.isfinite(self.at_zero).all()):
+            raise ValueError(
+                f"multiplier: {multiplier!r} over the volume {volume:g} is too large for {grid.dtype.name}"
+            )
+        self.table[..., 0, 0, 0] = 0.0
 
     def _matrix_shape(self) -> tuple[int, int]:
         return (1, 1) if self.shape == () else (self.shape[0], self.shape[1] if len(self.shape) == 2 else 1)
@@ -72,6 +84,11 @@ class MultiplierTable:
                 f"{self.shape}, which takes {self.table.shape[1]}"
             )
         return self.table.shape[0]
+
+    def mean_field(self, values: np.ndarray, batch: int, *, adjoint: bool = False) -> np.ndarray:
+        """The mode k = 0 of u, φ̂(0) Σ_j f_j / V in every snapshot: (B·N, C_in) to (B, 1, C_out), or back."""
+        sums = values.reshape(batch, -1, values.shape[1]).sum(axis=1, keepdims=True)
+        return sums * self.mean[0, 0] if self.per_channel else sums @ (self.mean if adjoint else self.mean.T)
 
     def self_interaction(self, values: np.ndarray) -> np.ndarray:
         """φ(0) f_i, the term of u_i that i contributes to itself: (B·N, C_in) to (B·N, C_out)."""
@@ -133,7 +150,7 @@ def multiply_vjp(
     rows = parallel.even(modes.shape[2], threads)
     rest = (grid.corrections, last, table.per_channel, channels, out)
     parallel.run(loops.correlate, rows, modes, *rest)
-    return out.reshape(*table.shape, grid.mode_set.size)
+    return (out / grid.cell.volume).reshape(*table.shape, grid.mode_set.size)
 
 
 def differentiate(modes: np.ndarray, grid: Grid, threads: int, *, transposed: bool = False) -> np.ndarray:

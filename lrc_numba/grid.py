@@ -161,12 +161,11 @@ class Grid:
 
     @cached_property
     def corrections(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Per axis 1/ψ̂² on the kept modes in stored order; the first also carries 1/V."""
+        """Per axis 1/ψ̂² on the kept modes in stored order."""
         axes = []
         for axis, n in zip(self.mode_set.axes, self.n, strict=True):
             axes.append(self.window.transform(axis / n) ** -2.0)
         axes = [np.ones(1)] * (3 - self.dim) + axes
-        axes[0] = axes[0] / self.cell.volume
         first, second, last = (np.ascontiguousarray(a.astype(self.dtype)) for a in axes)
         return first, second, last
 
@@ -187,15 +186,24 @@ class Grid:
         batch : int
             Snapshots.
         channels : int
-            The larger of C_in and C_out.
+            Channels on the grid at once.
         """
-        return batch * (channels * self.channel_bytes + points * (8 * self.dim + 8 + 16 * channels))
+        crowded = 2 * points * channels  # numbers in scratch blocks, when all points are in crowded tiles
+        sorting = points * (8 * self.dim + 8) + 16 * 8 * prod(self.half_tiles)
+        values = (crowded + points * (3 * channels + self.dim)) * self.dtype.itemsize
+        return batch * (channels * self.channel_bytes + sorting + values)
 
 
 def available_memory() -> int:
-    """Bytes of physical memory that are free now, or all of it where the system does not say."""
-    page = os.sysconf("SC_PAGE_SIZE")
+    """Bytes of memory that a process may still take, as far as the system tells."""
+    limits = []
     try:
-        return page * os.sysconf("SC_AVPHYS_PAGES")
-    except (ValueError, OSError):
-        return page * os.sysconf("SC_PHYS_PAGES")
+        with open("/proc/meminfo") as meminfo:
+            found = [line.split() for line in meminfo if line.startswith("MemAvailable")]
+        limits += [1024 * int(words[1]) for words in found]
+        with open("/sys/fs/cgroup/memory.max") as most, open("/sys/fs/cgroup/memory.current") as now:
+            limit = most.read().strip()
+            limits += [] if limit == "max" else [int(limit) - int(now.read())]
+    except (OSError, ValueError):  # not Linux, or no such limit
+        limits += []
+    return min(limits) if limits else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -18,7 +18,14 @@ def first_node(fraction, nodes, shift):
         Grid nodes along the axis.
     shift : float
         1 − w/2 for a window of w nodes.
+
+    Returns
+    -------
+    float
+        −1 where the fraction is so large (2^52) or so little of a number that its place in the cell is unknown.
     """
+    if not abs(fraction) < 4503599627370496.0:
+        return -1.0
     coordinate = (fraction - math.floor(fraction)) * nodes + shift
     if coordinate < 0.0:
         coordinate += nodes * math.ceil(-coordinate / nodes)

@@ -22,7 +22,7 @@ A kernel of one's own takes a few lines: name the parameters, give the values an
             return {"strength": 1 / down, "length": -2 * strength * length * modes.k2 / down**2}
 
 ``modes`` is a ``conventions.ModeSet``: ``modes.k2``, ``modes.norm`` (n_modes,), ``modes.k`` (n_modes, d),
-``modes.volume``-like facts under ``modes.cell``. Values have shape (*shape, n_modes), real for an even kernel,
+``modes.cell.volume``. Values have shape (*shape, n_modes), real for an even kernel,
 complex with φ̂(−k) = conj φ̂(k) otherwise.
 """
 
@@ -57,7 +57,10 @@ class Multiplier:
     def __init__(self, **parameters):
         self._parameters: dict[str, np.ndarray] = {}
         for name, value in parameters.items():
-            array = np.asarray(value)
+            try:
+                array = np.asarray(value)
+            except ValueError:
+                raise ValueError(f"{type(self).__name__}: {name} must be a number or an array, got {value!r}") from None
             if array.dtype.kind not in "iuf":
                 raise TypeError(f"{type(self).__name__}: {name} must be real numbers, got dtype {array.dtype}")
             if not np.isfinite(array).all():
@@ -78,6 +81,16 @@ class Multiplier:
     def parameters(self) -> Mapping[str, np.ndarray]:
         """The parameters by name, float64; change them in place and the next call uses the new values."""
         return self._parameters
+
+    def state(self) -> tuple:
+        """What φ̂ depends on, to tell whether a table of it is still good: parameters, and all other attributes."""
+        own = tuple(value.tobytes() for value in self._parameters.values())
+        rest = tuple(
+            value.state() if isinstance(value, Multiplier) else repr(value)
+            for name, value in vars(self).items()
+            if name != "_parameters"
+        )
+        return own + rest
 
     def columns(self, modes: ModeSet) -> list[np.ndarray]:
         """The parameters in order, each with a last axis of length 1 that broadcasts over the modes."""

@@ -16,6 +16,8 @@ Nothing is checked here; ``convolution`` does that. Arrays of values are (B·N, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from . import deconvolution, fourier, interpolation, spreading
@@ -125,7 +127,7 @@ class Operator:
                 points, self._to_grid(modes), dpoints, self.grid, self.threads, self.space
             )
         both = self._read(points, modes)
-        out, dout = both[:, :channels], both[:, channels:]
+        out, dout = np.ascontiguousarray(both[:, :channels]), np.ascontiguousarray(both[:, channels:])
         if dpoints is not None:
             slopes = self._read_slopes(points, np.ascontiguousarray(modes[:, :channels]))
             dout = dout + np.einsum("ia,ica->ic", dpoints, slopes)
@@ -140,6 +142,10 @@ class Operator:
             )
         slopes = self._read_slopes(points, modes)
         return self._read(points, modes), np.einsum("ic,ica->ia", np.concatenate(weights, axis=1), slopes)
+
+    def _read_plain(self, points: SortedPoints, modes: np.ndarray, *weights: np.ndarray) -> tuple[np.ndarray, None]:
+        """``_read_vjp`` where no gradient is wanted."""
+        return self._read(points, modes), None
 
     # ---------------------------------------------------------------- the whole chain
     def forward(
@@ -157,7 +163,8 @@ class Operator:
             Values in the order of the points as given.
         """
         ahead = (0, f.shape[1], 0, table.channels_out(f.shape[1]), False)
-        return self._read(targets, self._multiply(self._to_modes(sources, f), table, ahead))
+        out = self._read(targets, self._multiply(self._to_modes(sources, f), table, ahead))
+        return _add(out, table.mean_field(f, sources.batch[0]))
 
     def jvp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, df, dsources, dtargets
@@ -176,12 +183,14 @@ class Operator:
         c_in, c_out = f.shape[1], table.channels_out(f.shape[1])
         modes = self._to_modes_jvp(sources, f, df, dsources)
         ahead = self._multiply(modes, table, (0, c_in, 0, c_out, False), (c_in, c_in, c_out, c_out, False))
-        return self._read_jvp(targets, ahead, dtargets)
+        out, dout = self._read_jvp(targets, ahead, dtargets)
+        batch = sources.batch[0]
+        return _add(out, table.mean_field(f, batch)), _add(dout, table.mean_field(df, batch))
 
     def vjp(
-        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, want_table: bool
+        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, wrt: Collection[str]
     ) -> tuple:
-        """u, f̄, the gradients at sources and at targets, and the cotangent of φ̂ if wanted.
+        """u, f̄, the gradients at sources and at targets, and the cotangent of φ̂ (None for what is not wanted).
 
         Where targets are the points, f and g travel side by side, in one pass over the points each way, and both
         gradients are the one of the points.
@@ -192,27 +201,45 @@ class Operator:
             As for ``forward``.
         g : (B·T, C_out)
             Cotangent of u.
-        want_table : bool
-            Whether to compute the cotangent of φ̂.
+        wrt : collection of {"points", "values", "parameters"}
+            What is wanted.
         """
-        c_in, c_out = f.shape[1], g.shape[1]
-        back = (0, c_out, 0, c_in, True)
+        c_in, c_out, batch = f.shape[1], g.shape[1], sources.batch[0]
+        read = self._read_vjp if "points" in wrt else self._read_plain
+        cotangent = None
         if targets is sources:
             modes = self._to_modes(sources, f, g)
-            cotangent = self._table_vjp(modes, c_in, c_out, table) if want_table else None
+            if "parameters" in wrt:
+                cotangent = self._table_vjp(modes, f, g, batch, table)
             back = (c_in, c_out, c_out, c_in, True)
-            both, dpoints = self._read_vjp(
-                sources, self._multiply(modes, table, (0, c_in, 0, c_out, False), back), g, f
-            )
-            return both[:, :c_out], both[:, c_out:], dpoints, dpoints, cotangent
-        modes = self._to_modes(sources, f)
-        kept = modes.copy() if want_table else None  # the workspace is about to be used again
-        out, dtargets = self._read_vjp(targets, self._multiply(modes, table, (0, c_in, 0, c_out, False)), g)
-        modes, cotangent = self._to_modes(targets, g), None
-        if kept is not None:
-            cotangent = self._table_vjp(np.concatenate([kept, modes], axis=1), c_in, c_out, table)
-        df, dsources = self._read_vjp(sources, self._multiply(modes, table, back), f)
+            both, dsources = read(sources, self._multiply(modes, table, (0, c_in, 0, c_out, False), back), g, f)
+            out, df, dtargets = both[:, :c_out], both[:, c_out:], dsources
+        else:
+            modes = self._to_modes(sources, f)
+            kept = modes.copy() if "parameters" in wrt else None  # the workspace is about to be used again
+            out, dtargets = read(targets, self._multiply(modes, table, (0, c_in, 0, c_out, False)), g)
+            modes = self._to_modes(targets, g)
+            if kept is not None:
+                cotangent = self._table_vjp(np.concatenate([kept, modes], axis=1), f, g, batch, table)
+            df, dsources = read(sources, self._multiply(modes, table, (0, c_out, 0, c_in, True)), f)
+        out, df = np.ascontiguousarray(out), np.ascontiguousarray(df)
+        _add(out, table.mean_field(f, batch))
+        _add(df, table.mean_field(g, batch, adjoint=True))
         return out, df, dsources, dtargets, cotangent
 
-    def _table_vjp(self, modes: np.ndarray, c_in: int, c_out: int, table: MultiplierTable) -> np.ndarray:
-        return deconvolution.multiply_vjp(modes, table, self.grid, self.threads, (0, c_in, c_in, c_out))
+    def _table_vjp(
+        self, modes: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
+    ) -> np.ndarray:
+        """S on every mode, that of k = 0 from the sums themselves."""
+        channels = (0, f.shape[1], f.shape[1], g.shape[1])
+        cotangent = deconvolution.multiply_vjp(modes, table, self.grid, self.threads, channels)
+        sums = [array.reshape(batch, -1, array.shape[1]).sum(axis=1) for array in (g, f)]
+        own = np.einsum("bc,bc->", *sums) if table.per_channel else np.einsum("bo,bc->oc", *sums)
+        cotangent[..., 0] = np.reshape(own, table.shape) / self.grid.cell.volume
+        return cotangent
+
+
+def _add(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Add (B, 1, C) to (B·N, C) in place, and return it."""
+    values.reshape(mean.shape[0], -1, mean.shape[2])[...] += mean
+    return values

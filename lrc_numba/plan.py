@@ -9,6 +9,7 @@ flattened and given their names back.
 from __future__ import annotations
 
 from collections.abc import Collection
+from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
 
@@ -116,6 +117,7 @@ class LRCPlan:
         self._shapes: tuple[tuple[int, ...], tuple[int, ...] | None] = ((), None)
         self._operator: Operator
         self._tabulated: tuple | None = None
+        self._fixed = True
         if dim is None:
             known = [len(a) for a in (box, modes) if isinstance(a, (list, tuple, np.ndarray)) and np.ndim(a) > 0]
             dim = known[0] if known else None
@@ -123,6 +125,14 @@ class LRCPlan:
             raise TypeError(f"dim: expected an int or None, got {dim!r}")
         if dim is not None:
             self._use(self._grid_for(int(dim), None))
+
+    def __setattr__(self, name: str, value) -> None:
+        if not name.startswith("_") and getattr(self, "_fixed", False):
+            raise AttributeError(f"{name}: a plan is fixed when it is made; make another one")
+        object.__setattr__(self, name, value)
+
+    def __copy__(self) -> LRCPlan:
+        return deepcopy(self)  # two plans must not share a workspace
 
     def _grid_for(self, dim: int, points: int | None) -> Grid:
         """The grid for so many points per snapshot, about as many as there are modes if that is not known."""
@@ -135,13 +145,13 @@ class LRCPlan:
             if dim not in (1, 2, 3):
                 raise ValueError(f"dim: expected 1, 2 or 3 dimensions, as box and modes say, got {dim}")
             modes, cell = arguments.as_modes(self._modes, dim), Cell(self._box, dim)
+            self._check_memory(16 * prod(m + 16 for m in modes), "modes", modes)
             floor = accuracy_floor(self.dtype, modes)
             if self.window != "gaussian_paper" and self.eps < floor:
                 raise ValueError(
                     f"eps: {self.eps:g} is out of reach in {self.dtype.name} with modes={modes}; "
                     f"expected at least {floor:.1e}"
                 )
-            self._check_memory(16 * prod(m + 16 for m in modes), "modes", modes)
         grid = Grid(cell, modes, self.eps, self.window, self.dtype, prod(modes) if points is None else points)
         return old if old is not None and old.n == grid.n else grid
 
@@ -151,11 +161,11 @@ class LRCPlan:
             self._operator = Operator(grid, self.threads, self.gradient == "spectral")
 
     @staticmethod
-    def _check_memory(needed: float, name: str, what) -> None:
+    def _check_memory(needed: int, name: str, what) -> None:
         free = available_memory()
         if needed > free:
             raise MemoryError(
-                f"{name}: {what} needs about {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free"
+                f"{name}: {what} needs about {_gibibytes(needed)} GiB, and {_gibibytes(free)} GiB are free"
             )
 
     @property
@@ -207,10 +217,13 @@ class LRCPlan:
         if batch * most >= 2**31:
             raise ValueError(f"points: expected fewer than 2^31 of them, got {batch * most}")
         grid = self._grid_for(points.shape[-1], most)
-        self._check_memory(grid.memory(most, batch, 1), "points", f"{points.shape} with modes={grid.modes}")
+        needed = grid.memory(most, batch, 1)
+        if needed > 2**24:
+            held = self._operator.space.nbytes if self._grid is not None else 0
+            self._check_memory(needed - held, "points", f"{points.shape} with modes={grid.modes}")
         self._sources = self._targets = None  # until both are ready
         self._use(grid)
-        sources = self._operator.sort("sources", points.reshape(-1, grid.dim), batch)
+        sources = self._operator.sort("points", points.reshape(-1, grid.dim), batch)
         if targets is not None:
             self._targets = self._operator.sort("targets", targets.reshape(-1, grid.dim), batch)
         self._sources, self._targets = sources, self._targets or sources
@@ -221,7 +234,7 @@ class LRCPlan:
     def _table(self, multiplier: Multiplier, grid: Grid) -> MultiplierTable:
         if not isinstance(multiplier, Multiplier):
             raise TypeError(f"multiplier: expected a Multiplier, got {type(multiplier).__name__}")
-        state = [value.tobytes() for value in multiplier.parameters.values()]
+        state = multiplier.state()
         if self._tabulated is None or self._tabulated[0] is not multiplier or self._tabulated[1] != state:
             self._tabulated = (multiplier, state, MultiplierTable(multiplier, grid))
         return self._tabulated[2]
@@ -255,9 +268,10 @@ class LRCPlan:
         flat, has_axis = self._flat("values", values, self._shapes[0][:-1], None)
         out = table.channels_out(flat.shape[1])
         places = (self._shapes[1] or self._shapes[0])[:-1]
-        most = max(flat.shape[1], out) * (self.grid.dim if self.gradient == "spectral" else 1)
-        if most > 1 or sources.batch[0] > 1:
-            needed = self.grid.memory(sources.batch[1], sources.batch[0], most)
+        # Values and tangents, or values and cotangents, may lie on the grid together; ik makes d channels of one.
+        most = 2 * max(flat.shape[1], out) * (self.grid.dim if self.gradient == "spectral" else 1)
+        needed = self.grid.memory(max(sources.batch[1], targets.batch[1]), sources.batch[0], most)
+        if needed > 2**24:  # not worth a look below that
             self._check_memory(needed - self._operator.space.nbytes, "values", f"{flat.shape[1]} channel(s) to {out}")
         return sources, targets, table, flat, places if not has_axis and table.per_channel else (*places, out)
 
@@ -347,15 +361,15 @@ class LRCPlan:
             The gradients, and u.
         """
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
-        unknown = set(wrt) - {"points", "values", "parameters"}
-        if unknown:
-            raise ValueError(f"wrt: expected 'points', 'values' and 'parameters', got {sorted(unknown)}")
+        wanted = {wrt} if isinstance(wrt, str) else set(wrt or ())
+        if not wanted <= {"points", "values", "parameters"}:
+            raise ValueError(f"wrt: expected some of 'points', 'values' and 'parameters', got {wrt!r}")
         if np.shape(cotangent) != shape:
             raise ValueError(f"cotangent: expected the shape of the output, {shape}, got {np.shape(cotangent)}")
         g = arguments.as_array("cotangent", cotangent, self.dtype).reshape(
             targets.count, table.channels_out(flat.shape[1])
         )
-        results = self._operator.vjp(sources, targets, table, flat, g, "parameters" in wrt)
+        results = self._operator.vjp(sources, targets, table, flat, g, wanted)
         out, dvalues, dsources, dtargets, cotangent = results
         parameters = None
         if cotangent is not None:
@@ -363,14 +377,13 @@ class LRCPlan:
         if exclude_self:
             out = out - table.self_interaction(flat)
             dvalues = dvalues - (g * table.at_zero[0, 0] if table.per_channel else g @ table.at_zero)
-        wanted = "points" in wrt
         given = self._shapes[0][:-1] if values is None else np.shape(values)
         return Gradient(
             output=out.reshape(shape),
-            points=dsources.reshape(self._shapes[0]) if wanted else None,
-            values=dvalues.reshape(given) if "values" in wrt else None,
+            points=dsources.reshape(self._shapes[0]) if "points" in wanted else None,
+            values=dvalues.reshape(given) if "values" in wanted else None,
             parameters=parameters,
-            targets=dtargets.reshape(self._shapes[1]) if wanted and self._shapes[1] else None,
+            targets=dtargets.reshape(self._shapes[1]) if "points" in wanted and self._shapes[1] else None,
         )
 
     def _parameter_gradient(self, cotangent, table, multiplier, flat, g, exclude_self) -> dict[str, np.ndarray]:
@@ -381,3 +394,7 @@ class LRCPlan:
             own = np.reshape(own, table.shape)[..., None] / self.grid.cell.volume
             cotangent = cotangent - own * mode_set.weights
         return multiplier.vjp(mode_set, cotangent.astype(np.complex128))
+
+
+def _gibibytes(count: int) -> str:
+    return f"{count / 2**30:.3g}" if count < 2**90 else f"more than 2^{count.bit_length() - 31}"

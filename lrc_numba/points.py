@@ -115,12 +115,16 @@ def sort_points(
     bounds = parallel.even(total, threads, SMALLEST_PART)
     counts = space.take("counts", (len(bounds) - 1, keys_count), np.int64)
     counts.fill(0)
+    lost = np.full(len(bounds) - 1, -1)
     offsets = space.take("offsets", (keys_count + 1,), np.int64)
     keys = space.take("keys", (total,), np.int32)
     order = space.take(f"{name} order", (total,), np.int32)
     coordinates = space.take(f"{name} coordinates", (total, grid.dim), np.float64)
     where = (grid.cell.inverse, grid.nodes, float(grid.shift[0]))
-    parallel.run(loops.count_tiles, bounds, points, batch, *where, grid.tile_shifts, halves, keys, counts)
+    parallel.run(loops.count_tiles, bounds, points, batch, *where, grid.tile_shifts, halves, keys, counts, lost)
+    if lost.max(initial=-1) >= 0:
+        i = int(lost.max())
+        raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
     loops.accumulate(counts, offsets)
     parallel.run(loops.place_points, bounds, points, *where, keys, counts, coordinates, order)
     most = min(total, keys_count) + 2 * (total // largest) + 1

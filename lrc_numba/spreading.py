@@ -94,7 +94,7 @@ def _in_rounds(
                 light = points.light[start:stop]
                 parallel.run(kernel, points.share(light, threads), light, *rest)
     if len(points.heavy):
-        rest = (points.merges, flat_scratch, scratch.shape[2:], channels, strides, flat)
+        rest = (points.merges, flat_scratch, scratch.shape[2:], channels, out.shape[2:], strides, flat)
         for (_, start), (_, stop) in zip(starts, stops, strict=True):
             if stop > start:
                 bounds = [start + b for b in parallel.even(stop - start, threads)]

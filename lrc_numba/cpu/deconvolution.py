@@ -1,18 +1,16 @@
-"""Multiplying modes: two deconvolutions, 1/V and the multiplier in one pass.
+"""Multiplying modes: two deconvolutions and the multiplier in one pass.
 
 Which thread may write what: a call writes the modes with first index in [lo, hi) of every snapshot and channel.
 """
 
 from __future__ import annotations
 
-from numba import njit
-
-from .parallel import COMPILE
+from .compile import kernel
 
 
-@njit(**COMPILE)
+@kernel
 def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, channels, out):
-    """out^o = Σ_c table^{oc} modes^c / (V ψ̂²), or with the conjugate transpose of the table.
+    """out^o = Σ_c table^{oc} modes^c / ψ̂², or with the conjugate transpose of the table.
 
     Parameters
     ----------
@@ -21,9 +19,9 @@ def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, chan
     modes : (B, C_in, m, m, m) complex
         Transforms of the spread values.
     table : (T_out, T_in, m, m, m) real or complex
-        φ̂.
+        φ̂/V.
     corrections : three arrays
-        1/ψ̂² along each axis, the first with 1/V.
+        1/ψ̂² along each axis.
     per_channel : bool
         The table has one channel that serves every channel alike.
     adjoint : bool
@@ -55,9 +53,9 @@ def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, chan
                         out[snapshot, write + o, a, b, c] = total * (factor * third[c])
 
 
-@njit(**COMPILE)
+@kernel
 def correlate(part, lo, hi, modes, corrections, weights, per_channel, channels, out):
-    """S^{oc} = Σ_snapshots weight · F^c conj(G^o) / (V ψ̂²): what a change of φ̂^{oc} is multiplied with.
+    """S^{oc} = Σ_snapshots weight · F^c conj(G^o) / ψ̂²: what a change of φ̂^{oc} is multiplied with.
 
     Parameters
     ----------
@@ -89,7 +87,7 @@ def correlate(part, lo, hi, modes, corrections, weights, per_channel, channels, 
                             out[to, ti, a, b, c] += product * factor
 
 
-@njit(**COMPILE)
+@kernel
 def differentiate(part, lo, hi, modes, vectors, transposed, out):
     """Multiply by ik: out^{c,axis} = i k_axis modes^c, or Σ_axis i k_axis modes^{c,axis} if transposed.
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
 from . import simd
-from .parallel import COMPILE
+from .compile import inlined, kernel
 
 __all__ = ["LANES", "plan", "transform"]
 
@@ -45,25 +44,25 @@ def plan(length: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(radices, dtype=np.int64), np.concatenate(tables).astype(dtype)
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def _get(array, element):
     return simd.load(array, element * _WIDTH, LANES), simd.load(array, element * _WIDTH + 8, LANES)
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def _put(array, element, real, imaginary):
     simd.store(array, element * _WIDTH, real)
     simd.store(array, element * _WIDTH + 8, imaginary)
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def _put_turned(array, element, real, imaginary, twiddles, t, sign):
     """Store (real + i imaginary) · twiddle, conjugated when ``sign`` is −1."""
     c, s = twiddles[t], sign * twiddles[t + 1]
     _put(array, element, simd.fma(c, real, (-s) * imaginary), simd.fma(c, imaginary, s * real))
 
 
-@njit(**COMPILE)
+@kernel
 def _pass2(source, target, length, stride, twiddles, t, sign):
     m = length // 2
     for p in range(m):
@@ -75,7 +74,7 @@ def _pass2(source, target, length, stride, twiddles, t, sign):
             _put_turned(target, out + stride, ar - br, ai - bi, twiddles, t + 2 * p, sign)
 
 
-@njit(**COMPILE)
+@kernel
 def _pass3(source, target, length, stride, twiddles, t, sign):
     m = length // 3
     half, root = source.dtype.type(-0.5), source.dtype.type(sign * _HALF_ROOT_3)
@@ -92,7 +91,7 @@ def _pass3(source, target, length, stride, twiddles, t, sign):
             _put_turned(target, out + 2 * stride, mr - di, mi + dr, twiddles, t + 4 * p + 2, sign)
 
 
-@njit(**COMPILE)
+@kernel
 def _pass4(source, target, length, stride, twiddles, t, sign):
     m = length // 4
     turn = source.dtype.type(sign)
@@ -111,7 +110,7 @@ def _pass4(source, target, length, stride, twiddles, t, sign):
             _put_turned(target, out + 3 * stride, fr - hi, fi + hr, twiddles, t + 6 * p + 4, sign)
 
 
-@njit(**COMPILE)
+@kernel
 def _pass5(source, target, length, stride, twiddles, t, sign):
     m = length // 5
     kind = source.dtype.type
@@ -137,7 +136,7 @@ def _pass5(source, target, length, stride, twiddles, t, sign):
             _put_turned(target, out + 4 * stride, kr - ui, ki + ur, twiddles, t + 8 * p + 6, sign)
 
 
-@njit(**COMPILE)
+@kernel
 def transform(work, length, radices, twiddles, sign):
     """Transform eight signals of ``length``, Σ_q x_q e^{−sign · 2πi pq/length}.
 

@@ -13,11 +13,10 @@ Which thread may write what: a call of ``*_rows`` writes the rows, of ``*_column
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from . import simd
+from .compile import inlined, kernel
 from .fft import LANES, transform
-from .parallel import COMPILE
 
 __all__ = [
     "analyse_columns",
@@ -29,7 +28,7 @@ __all__ = [
 ]
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def _eight(begin, step):
     return (
         begin,
@@ -43,7 +42,7 @@ def _eight(begin, step):
     )
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def _places(starts, first, offset):
     """Where eight rows begin, plus an offset; beyond the last row the last one again, which does no harm."""
     last = len(starts) - 1
@@ -59,7 +58,7 @@ def _places(starts, first, offset):
     )
 
 
-@njit(**COMPILE)
+@kernel
 def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, out):
     """Rows of the grid to their lowest ``kept`` modes.
 
@@ -107,7 +106,7 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
                 simd.store_complex(out, (plane * rows + row + lane) * inner + first, real, imaginary)
 
 
-@njit(**COMPILE)
+@kernel
 def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes, grid):
     """Rows of modes to rows of the grid, the modes −k included: the transpose of ``analyse_rows`` but for a factor 2.
 
@@ -155,7 +154,7 @@ def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes
             simd.copy_transposed(result, _eight(16 * i + 8, 16), grid, _places(starts[plane], row + 8, i))
 
 
-@njit(**COMPILE)
+@kernel
 def analyse_columns(part, lo, hi, length, kept, inner, radices, twiddles, source, out):
     """Blocks [lo, hi) of eight columns of ``source`` (outer, length, inner) to ``out`` (outer, kept, inner).
 
@@ -186,7 +185,7 @@ def analyse_columns(part, lo, hi, length, kept, inner, radices, twiddles, source
             simd.store_complex(out, begin + k * inner, real, imaginary)
 
 
-@njit(**COMPILE)
+@kernel
 def synthesise_columns(part, lo, hi, length, kept, inner, radices, twiddles, source, out):
     """The transpose of ``analyse_columns``: ``source`` (outer, kept, inner) to ``out`` (outer, length, inner).
 
@@ -212,7 +211,7 @@ def synthesise_columns(part, lo, hi, length, kept, inner, radices, twiddles, sou
             simd.store_complex(out, begin + i * inner, real, imaginary)
 
 
-@njit(**COMPILE)
+@kernel
 def analyse_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, grid, out):
     """Rows, then columns of planes [lo, hi), a plane at a time, so that what is between them stays in the cache.
 
@@ -240,7 +239,7 @@ def analyse_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, g
         analyse_columns(0, 0, inner // 8, *columns, flat, out[p].reshape(-1))
 
 
-@njit(**COMPILE)
+@kernel
 def synthesise_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, modes, grid):
     """The transpose of ``analyse_planes``.
 

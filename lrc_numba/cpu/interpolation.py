@@ -8,14 +8,13 @@ themselves and dear between other work.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from . import simd
-from .parallel import COMPILE
+from .compile import inlined, kernel
 from .window import row_weights, weigh, weigh_slopes
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def _value(grid, corner, across, lanes, strides, supports):
     """One channel summed over the rows under the window, still to be weighted along them."""
     first, second, third = supports
@@ -30,7 +29,7 @@ def _value(grid, corner, across, lanes, strides, supports):
     return plane
 
 
-@njit(**COMPILE)
+@kernel
 def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out):
     """u_i = Σ_node ψ(node − x_i) grid(node), for the points of ``chunks[lo:hi]``.
 
@@ -53,7 +52,7 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
                 out[i, channel] = simd.total(along * rows)
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def _gradient(grid, corner, along, tilt, across, slope, lanes, strides, supports):
     """Value and the three grid-coordinate derivatives of one channel at one point."""
     first, second, third = supports
@@ -80,7 +79,7 @@ def _gradient(grid, corner, along, tilt, across, slope, lanes, strides, supports
     )
 
 
-@njit(**COMPILE)
+@kernel
 def interpolate_vjp(
     part,
     lo,
@@ -139,7 +138,7 @@ def interpolate_vjp(
                 out_points[i, b] = slope_b
 
 
-@njit(**COMPILE)
+@kernel
 def interpolate_jvp(
     part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out, dout
 ):
@@ -179,7 +178,7 @@ def interpolate_jvp(
                 dout[i, channel] = change + step[0] * one + step[1] * two + step[2] * three
 
 
-@njit(**COMPILE)
+@kernel
 def fill_padding(part, lo, hi, grids, nodes):
     """Copy the nodes that the padding of ``grids[lo:hi]`` stands for into it, the first axis first.
 

@@ -8,15 +8,15 @@ never changes a result, because every kernel writes what only its range owns, in
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
+from threading import Lock
 
 import numpy as np
 
-__all__ = ["COMPILE", "available_threads", "even", "run"]
+__all__ = ["available_threads", "even", "run", "weighted"]
 
-# nogil: see above. error_model: no branch for a division by zero. No fastmath: equal work must give equal bits.
-COMPILE = {"nogil": True, "cache": True, "error_model": "numpy"}
+_LOCK = Lock()
 
 
 @cache
@@ -76,11 +76,14 @@ def run(kernel, bounds: list[int], *arguments) -> None:
     if len(bounds) == 2:
         kernel(0, bounds[0], bounds[1], *arguments)
         return
+    with _LOCK:
+        pool = _pool()
     others = [
-        _pool().submit(kernel, part, bounds[part], bounds[part + 1], *arguments) for part in range(1, len(bounds) - 1)
+        pool.submit(kernel, part, bounds[part], bounds[part + 1], *arguments) for part in range(1, len(bounds) - 1)
     ]
     try:
         kernel(0, bounds[0], bounds[1], *arguments)
     finally:
-        for other in others:
-            other.result()
+        wait(others)  # nothing may still be writing when an error is raised
+    for other in others:
+        other.result()

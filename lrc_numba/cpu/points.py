@@ -8,16 +8,14 @@ threads.
 
 from __future__ import annotations
 
-from numba import njit
-
 from .. import indexing
-from .parallel import COMPILE
+from .compile import inlined, kernel
 
-first_node = njit(forceinline=True, **COMPILE)(indexing.first_node)
-tile_key = njit(forceinline=True, **COMPILE)(indexing.tile_key)
+first_node = inlined(indexing.first_node)
+tile_key = inlined(indexing.tile_key)
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def _coordinate(points, i, axis, inverse, nodes, shift):
     dim = points.shape[1]
     fraction = 0.0
@@ -26,8 +24,8 @@ def _coordinate(points, i, axis, inverse, nodes, shift):
     return first_node(fraction, nodes[3 - dim + axis], shift)
 
 
-@njit(**COMPILE)
-def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, halves, keys, counts):
+@kernel
+def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, halves, keys, counts, lost):
     """Write ``keys[lo:hi]`` and the histogram ``counts[part]``.
 
     Parameters
@@ -50,6 +48,8 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, halv
         Written.
     counts : (parts, number of keys) int64
         Added to.
+    lost : (parts,) int64
+        Set to the index of a point that is too far away to have a place in the cell.
     """
     dim = points.shape[1]
     histogram = counts[part]
@@ -66,12 +66,15 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, halv
             second = int(_coordinate(points, i, dim - 2, inverse, nodes, shift))
         if dim > 2:
             first = int(_coordinate(points, i, dim - 3, inverse, nodes, shift))
+        if min(first, second, third) < 0:
+            lost[part] = i
+            continue
         key = tile_key(first, second, third, snapshot, batch[0], shifts, halves)
         keys[i] = key
         histogram[key] += 1
 
 
-@njit(**COMPILE)
+@kernel
 def accumulate(counts, offsets):
     """Turn ``counts`` (parts, keys) into the positions where each part writes each key; ``offsets`` (keys + 1,)."""
     position = 0
@@ -84,7 +87,7 @@ def accumulate(counts, offsets):
     offsets[counts.shape[1]] = position
 
 
-@njit(**COMPILE)
+@kernel
 def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates, order):
     """Scatter grid coordinates and original indices to their sorted positions.
 
@@ -109,7 +112,7 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
             coordinates[q, axis] = _coordinate(points, i, axis, inverse, nodes, shift)
 
 
-@njit(**COMPILE)
+@kernel
 def make_chunks(offsets, batches, tile, halves, scratch, largest, chunks, light, heavy, merges, rounds):
     """Cut the sorted points into chunks of at most ``largest`` points of one tile.
 
@@ -172,7 +175,7 @@ def make_chunks(offsets, batches, tile, halves, scratch, largest, chunks, light,
     return n_chunks, n_light, n_heavy, n_merges
 
 
-@njit(**COMPILE)
+@kernel
 def gather(part, lo, hi, order, values, first, out):
     """Bring values into sorted order: out[i, first:] = values[order[i]].
 
@@ -197,7 +200,7 @@ def gather(part, lo, hi, order, values, first, out):
             out[i, first + channel] = values[order[i], channel]
 
 
-@njit(**COMPILE)
+@kernel
 def scatter(part, lo, hi, order, values, out):
     """Bring values back into the order of the user: out[order[i]] = values[i].
 

@@ -8,14 +8,13 @@ scratch each. Inside a chunk points come in sorted order. So every node receives
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from . import simd
-from .parallel import COMPILE
+from .compile import kernel
 from .window import row_weights, weigh, weigh_slopes
 
 
-@njit(**COMPILE)
+@kernel
 def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, out):
     """Add Σ_j f_j ψ(node − x_j) for the points of ``chunks[lo:hi]``.
 
@@ -53,7 +52,7 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
                         row += strides[3]
 
 
-@njit(**COMPILE)
+@kernel
 def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, out):
     """``spread``, and into C channels more its derivative along (ẋ, ḟ), Σ_j [ḟ_j ψ + f_j ẋ_j·∇ψ](node − x_j).
 
@@ -101,8 +100,8 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
                         drow += strides[3]
 
 
-@njit(**COMPILE)
-def merge_scratch(part, lo, hi, merges, scratch, shape, channels, strides, out):
+@kernel
+def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, strides, out):
     """Add the scratch blocks (slots, C, *shape) of each tile of ``merges[lo:hi]`` to the grid, slot by slot.
 
     Parameters
@@ -117,24 +116,28 @@ def merge_scratch(part, lo, hi, merges, scratch, shape, channels, strides, out):
         Of a block.
     channels : int
         C.
+    padded : (int, int, int)
+        Nodes of a grid with padding; what a block has beyond them no window reaches.
     strides, out
         As for ``spread``.
     """
     size = shape[0] * shape[1] * shape[2]
     for m in range(lo, hi):
+        planes, rows = min(shape[0], padded[0] - merges[m, 3]), min(shape[1], padded[1] - merges[m, 4])
+        columns = min(shape[2], padded[2] - merges[m, 5])
         for channel in range(channels):
             target = merges[m, 2] * strides[0] + channel * strides[1]
             target += merges[m, 3] * strides[2] + merges[m, 4] * strides[3] + merges[m, 5]
             for slot in range(merges[m, 0], merges[m, 0] + merges[m, 1]):
                 source = (slot * channels + channel) * size
-                for a in range(shape[0]):
-                    for b in range(shape[1]):
-                        for c in range(shape[2]):
-                            out[target + a * strides[2] + b * strides[3] + c] += scratch[source]
-                            source += 1
+                for a in range(planes):
+                    for b in range(rows):
+                        for c in range(columns):
+                            block = (a * shape[1] + b) * shape[2] + c
+                            out[target + a * strides[2] + b * strides[3] + c] += scratch[source + block]
 
 
-@njit(**COMPILE)
+@kernel
 def fold_padding(part, lo, hi, grids, nodes):
     """Add the padding of ``grids[lo:hi]`` (…, padded) onto the nodes it stands for, the last axis first.
 

@@ -7,13 +7,12 @@ at 0, the second at ``lanes``, to be read one by one. Axes that are not there ke
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from . import simd
-from .parallel import COMPILE
+from .compile import inlined
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def row_weights(lanes, like, value):
     """Room for the weights across the rows, ``value`` for axes that are not there.
 
@@ -31,7 +30,7 @@ def row_weights(lanes, like, value):
     return across
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def window(table, lanes, offset, support):
     """Weights of the nodes under the window, by Horner's rule in the point's offset τ ∈ [−1, 1) in its grid cell.
 
@@ -52,14 +51,14 @@ def window(table, lanes, offset, support):
     return weights
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def locate(coordinate, like):
     """First node and offset τ of a grid coordinate, τ in the dtype of ``like``."""
     node = int(coordinate)
     return node, like.dtype.type(2.0 * (coordinate - node) - 1.0)
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def weigh(i, coordinates, like, table, lanes, strides, supports, across):
     """First node under the window of point i, and the weights along the last axis; ``across`` is filled.
 
@@ -89,7 +88,7 @@ def weigh(i, coordinates, like, table, lanes, strides, supports, across):
     return corner, along
 
 
-@njit(forceinline=True, **COMPILE)
+@inlined
 def weigh_slopes(i, coordinates, like, table, slopes, lanes, strides, supports, across, slope):
     """``weigh``, and the same for the slopes of the window: node, weights and slopes along the last axis.
 

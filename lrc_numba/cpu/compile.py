@@ -1,0 +1,49 @@
+"""How loops are compiled: the decorators ``kernel`` and ``inlined``.
+
+Compiled code is kept on disk. Numba notices a change of the file a function stands in, not of the files of the
+functions it calls; here every kernel is stamped with a fingerprint of all of them, so an update of the package
+recompiles what it must. Where no place can be written to, kernels are compiled anew in every process.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from numba import njit
+
+__all__ = ["inlined", "kernel"]
+
+# nogil: threads run kernels side by side. error_model: no branch for a division by zero. No fastmath: equal work must
+# give equal bits wherever it is compiled into.
+_OPTIONS = {"nogil": True, "error_model": "numpy"}
+
+
+@cache
+def _fingerprint() -> str:
+    """Of all sources that end up in a kernel, and of the switch that changes what they mean."""
+    here = Path(__file__).parent
+    sources = [*sorted(here.glob("*.py")), here.parent / "indexing.py", here.parent / "sizes.py"]
+    digest = sha256(os.environ.get("LRC_NUMBA_VECTORS", "1").encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def kernel(function, **options):
+    """Compile a function that releases the interpreter lock, and keep the result on disk where that is possible."""
+    try:
+        compiled = njit(cache=True, **_OPTIONS, **options)(function)
+    except RuntimeError:  # no directory can be written to
+        return njit(**_OPTIONS, **options)(function)
+    index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if index is not None:  # None where compilation is switched off
+        index._source_stamp = (index._source_stamp, _fingerprint())
+    return compiled
+
+
+def inlined(function):
+    """Compile a function into the kernels that call it."""
+    return njit(forceinline=True, **_OPTIONS)(function)
