@@ -1,0 +1,153 @@
+"""No access beyond an array, no race, no stale state: what a wrong number would not show."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from measures import relative
+
+from lrc_numba import Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve
+from lrc_numba.cell import Cell
+from lrc_numba.grid import Grid
+from lrc_numba.points import scratch_shape
+from lrc_numba.sizes import vector_lanes
+from lrc_numba.windows import MAX_WIDTH, Window
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_every_window_stays_inside_the_padding(dim, dtype, monkeypatch):
+    """For every width: stores end inside the padded grid, tiles of one parity are disjoint, scratch holds a tile."""
+    for width in range(2, MAX_WIDTH + 1):
+        fake = Window("kaiser_bessel", width, (1.0, 1.0), np.zeros((4, width)))
+        monkeypatch.setattr("lrc_numba.grid.choose_window", lambda *_, window=fake: window)
+        for modes in (1, 2, 3, 5, 9, 16, 31, 63):
+            grid = Grid(Cell(1.0, dim), (modes,) * dim, 1e-6, "kaiser_bessel", np.dtype(dtype), 1000)
+            reach = [len(s) for s in grid.supports[:2]] + [vector_lanes(width)]
+            for axis in range(3):
+                assert grid.nodes[axis] - 1 + reach[axis] <= grid.padded[axis]
+                assert grid.tile[axis] + reach[axis] - 1 <= 2 * grid.tile[axis]
+                assert grid.tile[axis] + reach[axis] - 1 <= scratch_shape(grid)[axis]
+            # Rows are read and written by eights in the transforms.
+            assert -(-grid.nodes[2] // 8) * 8 <= grid.padded[2]
+
+
+CROWDED = """
+import numpy as np
+from lrc_numba import Gaussian, LRCPlan
+generator = np.random.default_rng(0)
+for dim, modes in ((1, 33), (2, 17), (3, 9)):
+    points = generator.random((2, 12000, dim)) * np.array([0.05, 1.0, 0.4])[:dim]
+    values = generator.standard_normal((2, 12000))
+    plan = LRCPlan(1.0, modes, dim=dim, threads=2).set_points(points)
+    plan.vjp(values, Gaussian(0.1), values)
+    plan.jvp(values, Gaussian(0.1), points, values)
+    print(float(plan.convolve(values, Gaussian(0.1))[0, 0]))
+"""
+
+
+def _run(code: str, tmp_path, **environment: str) -> str:
+    """Standard output of a fresh process with a cache of its own."""
+    variables = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)} | environment
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_bounds_are_checked(tmp_path):
+    """Numba's own bounds check finds nothing, with crowded tiles in every dimension."""
+    assert len(_run(CROWDED, tmp_path, NUMBA_BOUNDSCHECK="1").split()) == 3
+
+
+def test_without_vectors(tmp_path):
+    """The fallback made of scalars gives the same numbers, and does not use what was compiled with vectors."""
+    code = CROWDED.replace("((1, 33), (2, 17), (3, 9))", "((2, 17),)")
+    plain, vectors = (float(_run(code, tmp_path, LRC_NUMBA_VECTORS=flag)) for flag in "01")
+    # Lanes are added up in another order; sums of some thousand terms.
+    assert abs(plain - vectors) <= 1e-12 * abs(vectors)
+
+
+@pytest.mark.parametrize(("batch", "count", "modes"), [(8, 20000, 33), (64, 4200, 15)])
+def test_crowded_snapshots_do_not_race(batch, count, modes):
+    """Crowded tiles of many snapshots, again and again on two threads: always the bits of one thread."""
+    points = np.random.default_rng(0).random((batch, count, 1))
+    plans = [LRCPlan(1.0, modes, dim=1, threads=threads).set_points(points) for threads in (1, 2)]
+    wanted = plans[0].convolve(None, Gaussian(0.1))
+    for _ in range(60):
+        np.testing.assert_array_equal(plans[1].convolve(None, Gaussian(0.1)), wanted)
+
+
+@pytest.mark.parametrize("far", [1e17, 1e19, -1e300])
+def test_points_without_a_place_are_refused(far):
+    """A coordinate so large that its place in the cell is lost raises; the plan goes on."""
+    plan = LRCPlan(1.0, 15, dim=2).set_points(np.full((4, 2), 0.3))
+    with pytest.raises(ValueError, match="points: expected coordinates below"):
+        plan.set_points(np.array([[far, 0.3]] * 4))
+    assert plan.set_points(np.full((4, 2), 0.3)).convolve(None, Gaussian(0.1)).shape == (4,)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_neutral_charges_keep_eps(dim):
+    """Charges that cancel and a kernel that is largest at k = 0: eps still holds against the norm of u itself."""
+    modes, kernel = {1: 63, 2: 31, 3: 15}[dim], Yukawa(1.0, 0.3)
+    for seed in range(5):
+        points = np.random.default_rng(seed).random((100, dim))
+        values = np.where(np.arange(100) % 2, 1.0, -1.0)
+        wanted = direct.convolve(points, values, kernel, box=1.0, modes=modes)
+        for eps in (1e-2, 1e-5, 1e-9):
+            assert relative(lrc_convolve(points, values, kernel, box=1.0, modes=modes, eps=eps), wanted) <= eps
+
+
+def test_float32_volumes():
+    """1/V may be out of the range of float32 as long as φ̂/V is not; where it is, an error and no NaN."""
+    points, ones = np.random.default_rng(0).random((20, 3)).astype(np.float32), np.ones(20, dtype=np.float32)
+    scaled = (points * np.float32(1e15)).astype(np.float32)
+    option = {"modes": 5, "eps": 1e-4}
+    small = lrc_convolve(points, ones, Yukawa(1.0, 1.0), box=1.0, **option)
+    large = lrc_convolve(scaled, ones, Yukawa(1e15, 1e-15), box=1e15, **option)
+    # φ scales as the inverse length times β; coordinates are rounded once more by the scaling.
+    assert relative(large, small) <= 1e-3
+    with pytest.raises(ValueError, match=r"multiplier: .*too large for float32"):
+        lrc_convolve(points, ones, Yukawa(1e39, 1.0), box=1.0, **option)
+
+
+def test_a_plan_is_fixed():
+    """Its choices cannot be assigned to; copies do not share its workspace."""
+    points = np.random.default_rng(0).random((30, 2))
+    plan = LRCPlan(1.0, 15, dim=2).set_points(points)
+    wanted = plan.convolve(None, Gaussian(0.1))
+    with pytest.raises(AttributeError, match="eps: a plan is fixed"):
+        plan.eps = 1e-3
+    for other in (copy.copy(plan), copy.deepcopy(plan), pickle.loads(pickle.dumps(plan))):
+        np.testing.assert_array_equal(other.convolve(None, Gaussian(0.1)), wanted)
+        other.set_points(points[::-1] * 0.5)
+        np.testing.assert_array_equal(plan.convolve(None, Gaussian(0.1)), wanted)
+
+
+def test_a_changed_multiplier_is_noticed():
+    """Also where what changed is not a parameter."""
+    points = np.random.default_rng(0).random((30, 3))
+    plan, kernel = LRCPlan(1.0, 9, dim=3).set_points(points), InversePower(1.0, 0.1)
+    plan.convolve(None, kernel)
+    kernel.exponent = 0.5
+    found = plan.convolve(None, kernel)
+    np.testing.assert_array_equal(found, plan.convolve(None, InversePower(0.5, 0.1)))
+
+
+def test_only_what_is_wanted_is_computed():
+    """``wrt`` may be one name; the others are None, and those asked for do not change."""
+    points, kernel = np.random.default_rng(0).random((30, 2)), Gaussian(0.1)
+    plan = LRCPlan(1.0, 15, dim=2).set_points(points)
+    everything = plan.vjp(None, kernel, np.ones(30))
+    for name in ("points", "values", "parameters"):
+        one = plan.vjp(None, kernel, np.ones(30), wrt=name)
+        given = {key for key in ("points", "values", "parameters") if getattr(one, key) is not None}
+        assert given == {name}
+        if name != "parameters":
+            assert relative(getattr(one, name), getattr(everything, name)) <= 1e-14
