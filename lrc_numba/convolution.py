@@ -46,7 +46,8 @@ def lrc_convolve(
     modes : int or d ints
         Fourier modes per axis.
     eps : float
-        Relative ℓ² error allowed against the direct Fourier sum.
+        Relative ℓ² error allowed against the direct Fourier sum (relative to its terms, where those cancel); float32
+        needs 1e-5 or more.
     window : {"kaiser_bessel", "gaussian", "gaussian_paper"}
         How points are put on the grid.
     targets : (T, d) or (B, T, d) array, optional

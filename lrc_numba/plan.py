@@ -66,7 +66,8 @@ class LRCPlan:
     modes : int or d ints
         Fourier modes per axis; those with |n| ≤ (modes − 1) // 2 are kept.
     eps : float
-        Relative ℓ² error allowed against the direct Fourier sum.
+        Relative ℓ² error allowed against the direct Fourier sum (relative to its terms, where those cancel); float32
+        needs 1e-5 or more.
     window : {"kaiser_bessel", "gaussian", "gaussian_paper"}
         The last is the paper's Appendix B to the letter: no oversampling, and no promise about eps.
     gradient : {"exact", "spectral"}
