@@ -77,12 +77,19 @@ class Grid:
             self.n = tuple(2 * top + 1 for top in kept)
             self.window = paper_window()
         else:
-            asked = (kept, self.eps, self.points, self.dtype.name)
+            double = tuple(good_size(2 * (2 * top + 1)) for top in kept)
             # The cost model knows the Kaiser–Bessel family; Gaussians need the room of an oversampling of 2.
-            best = self.window_name == "kaiser_bessel"
-            self.n = choose_sizes(*asked) if best else tuple(good_size(2 * (2 * top + 1)) for top in kept)
-            ratio = max(max(top, 0.5) / n for top, n in zip(kept, self.n, strict=True))
-            self.window = choose_window(self.window_name, self.eps, round(ratio + 5e-4, 3), self.dim)
+            model = self.window_name == "kaiser_bessel"
+            self.n = choose_sizes(kept, self.eps, self.points, self.dtype.name) if model else double
+            try:
+                self.window = self._narrowest(kept)
+            except ValueError:  # the model was too hopeful about a small grid
+                self.n = double
+                self.window = self._narrowest(kept)
+
+    def _narrowest(self, kept: tuple[int, ...]) -> Window:
+        ratio = max(max(top, 0.5) / n for top, n in zip(kept, self.n, strict=True))
+        return choose_window(self.window_name, self.eps, round(ratio + 5e-4, 3), self.dim)
 
     @property
     def dim(self) -> int:

@@ -154,7 +154,10 @@ class LRCPlan:
                     f"expected at least {floor:.1e}"
                 )
         grid = Grid(cell, modes, self.eps, self.window, self.dtype, prod(modes) if points is None else points)
-        return old if old is not None and old.n == grid.n else grid
+        if old is not None and old.n == grid.n:
+            old.points = grid.points
+            return old
+        return grid
 
     def _use(self, grid: Grid) -> None:
         if grid is not self._grid:
