@@ -89,7 +89,7 @@ class Grid:
 
     def _narrowest(self, kept: tuple[int, ...]) -> Window:
         ratio = max(max(top, 0.5) / n for top, n in zip(kept, self.n, strict=True))
-        return choose_window(self.window_name, self.eps, round(ratio + 5e-4, 3), self.dim)
+        return choose_window(self.window_name, self.eps, round(ratio + 5e-4, 3))
 
     @property
     def dim(self) -> int:

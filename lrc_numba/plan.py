@@ -192,7 +192,7 @@ class LRCPlan:
             f"  modes     {g.modes}, {g.mode_set.size} stored",
             f"  grid      {g.n}, oversampling {', '.join(f'{n / m:.2f}' for n, m in zip(g.n, g.modes, strict=True))}",
             f"  window    {w.name}, width {w.width}, shape {w.shape[0]:.2f}, {w.shape[1]:g}, degree {w.degree}",
-            f"  error     asked {self.eps:g}; law 2d·alias = {2 * g.dim * alias:.1e}",
+            f"  error     asked {self.eps:g}; law 6·alias = {6 * alias:.1e}",
             f"  gradient  {self.gradient}",
             f"  memory    {g.memory(0, 1, 1) / 2**20:.1f} MiB per channel and snapshot",
         ]

@@ -48,7 +48,7 @@ def _cost(n: tuple[int, ...], kept: tuple[int, ...], eps: float, points: int, ma
     """Nanoseconds of the model; infinite where the window would be too wide or rounding too large."""
     dim, kappa = len(n), max(top / nodes for top, nodes in zip(kept, n, strict=True))
     decay = sqrt(max(1 - 2 * kappa, 1e-3))
-    width = max(2, ceil(log(20 * 2 * dim / eps) / (pi * decay)))
+    width = max(2, ceil(log(20 * 6 / eps) / (pi * decay)))
     if width > 24 or 8 * machine * exp(pi * width * (1 - kappa - decay)) > eps:
         return float("inf")
     rows = width ** (dim - 1)

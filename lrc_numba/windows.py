@@ -25,11 +25,12 @@ Width. One transform makes, in a mode of κ cycles per grid cell, a relative err
 per axis, and makes it where the points sit on a lattice that fits the grid; elsewhere phases are independent and it is
 the root of the sum of squares. Two transforms along d axes: the narrowest window with
 
-    2d · max_κ alias(κ) ≤ eps
+    6 · max_κ alias(κ) ≤ eps
 
-is taken, with the shape β, ν (or a) that minimises it. That bounds the error of every mode by eps times its largest
-aliased neighbour, for any multiplier and any points. It does not bound the error by eps times ‖u‖ where the sum over
-points cancels in the kept modes and not in what aliases into them.
+is taken, with the shape β, ν (or a) that minimises it: 2d in three dimensions, and in one and two, where it is cheap,
+the same as a margin for clusters whose charges nearly cancel. That bounds the error of every mode by eps times its
+largest aliased neighbour, for any multiplier and any points. It does not bound the error by eps times ‖u‖ where the
+sum over points cancels in the kept modes and not in what aliases into them.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from numpy.polynomial import chebyshev, polynomial
 __all__ = ["MAX_WIDTH", "WINDOWS", "Window", "accuracy_floor", "choose_window", "paper_window"]
 
 WINDOWS = ("kaiser_bessel", "gaussian", "gaussian_paper")
+TRANSFORM_ERRORS = 6  # how many times the error of one transform along one axis may enter
 MAX_WIDTH = 32  # grid points; four vectors of eight float64
 _ALIASES = np.array([-3, -2, -1, 1, 2, 3])
 _BAND = np.concatenate([[0.0, 0.3, 0.5, 0.6, 0.7], np.linspace(0.76, 1.0, 13)])  # where aliasing is looked at
@@ -195,7 +197,7 @@ def _best_shape(name: str, width: int, kappa: float) -> tuple[tuple[float, float
 
 
 @lru_cache(maxsize=512)
-def choose_window(name: str, eps: float, ratio: float, dim: int) -> Window:
+def choose_window(name: str, eps: float, ratio: float) -> Window:
     """The narrowest window that keeps ``eps``.
 
     Parameters
@@ -206,15 +208,13 @@ def choose_window(name: str, eps: float, ratio: float, dim: int) -> Window:
         Relative ℓ² error allowed for a convolution, that is for two transforms.
     ratio : float
         Highest kept mode over number of grid points, below 1/2, the worst axis.
-    dim : int
-        Number of axes, each of which adds its aliasing error.
 
     Raises
     ------
     ValueError
         When no window up to ``MAX_WIDTH`` points keeps ``eps`` at this ratio.
     """
-    target = eps / (2 * dim)
+    target = eps / TRANSFORM_ERRORS
     best = np.inf
     for width in range(2, MAX_WIDTH + 1):
         # Even the optimum gains no more than a factor 60 per grid point, so widths that cannot do are skipped unseen.
@@ -229,7 +229,7 @@ def choose_window(name: str, eps: float, ratio: float, dim: int) -> Window:
         best = min(best, alias)
     raise ValueError(
         f"eps: {eps:g} is out of reach of the {name} window with at most {MAX_WIDTH} grid points and an oversampling "
-        f"of {0.5 / ratio:.2f} (about {2 * dim * best:.0e} is reachable): ask for a larger eps"
+        f"of {0.5 / ratio:.2f} (about {TRANSFORM_ERRORS * best:.0e} is reachable): ask for a larger eps"
     )
 
 

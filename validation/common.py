@@ -31,19 +31,38 @@ RESULTS = Path(__file__).parent / "results"
 DISTRIBUTIONS = ("uniform", "clustered", "lattice")
 
 
-def arguments(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser with the options that every script has."""
-    parser = argparse.ArgumentParser(
+def arguments(name: str, description: str, *, threads: tuple[int, ...] | None = None) -> argparse.ArgumentParser:
+    """A parser with the options that every script has; --threads takes several numbers where ``threads`` says which."""
+    parser = _Parser(
         prog=f"python -m validation.{name}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="smaller problems, under a minute on two cores")
-    parser.add_argument("--threads", type=int, default=None, help="threads for lrc_numba; all processors by default")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder for the results (default: %(default)s)")
-    with contextlib.suppress(ValueError):  # another drive
-        parser.set_defaults(output=Path(os.path.relpath(RESULTS)))
+    if threads is None:
+        parser.add_argument(
+            "--threads", type=int, default=None, help="threads for lrc_numba; all processors by default"
+        )
+    else:
+        text = "numbers of threads to measure with (default: %(default)s)"
+        parser.add_argument("--threads", type=int, nargs="+", default=list(threads), metavar="N", help=text)
+    text = "folder for the results (default: validation/results, with --quick its folder quick)"
+    parser.add_argument("--output", type=Path, default=None, help=text)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Sends quick results to a folder of their own, so that they never replace measured ones."""
+
+    def parse_args(self, *given, **keywords):
+        """As always, with ``output`` filled in."""
+        found = super().parse_args(*given, **keywords)
+        if found.output is None:
+            found.output = RESULTS / "quick" if getattr(found, "quick", False) else RESULTS
+            with contextlib.suppress(ValueError):  # another drive
+                found.output = Path(os.path.relpath(found.output))
+        found.output.mkdir(parents=True, exist_ok=True)
+        return found
 
 
 # ---------------------------------------------------------------------- numbers

@@ -1,7 +1,7 @@
 """What it costs in width that a window and its slope vanish at the edge.
 
 For three oversampling ratios and eps from 1e-1 to 1e-12: the width, in grid points, that keeps eps by the rule of
-lrc_numba.windows, 2d * alias <= eps, for
+lrc_numba.windows, 6 * alias <= eps, for
 
   cut off   the Kaiser-Bessel window I0(beta s), which ends at its edge value: energies jump when a node enters it
   shifted   the same minus its edge value: energies are continuous, forces jump
@@ -24,13 +24,12 @@ from numpy.polynomial import polynomial
 from scipy.special import i0, i0e
 from tqdm import tqdm
 
-from lrc_numba.windows import MAX_WIDTH, Window, choose_window
+from lrc_numba.windows import MAX_WIDTH, TRANSFORM_ERRORS, Window, choose_window
 
 from .common import arguments, environment, print_table, save_json
 
 RATIOS = (2.0, 1.5, 1.25)
 EPS = [10.0**-p for p in range(1, 13)]
-DIM = 3
 ALIASES = np.array([m for m in range(-12, 13) if m])
 BAND = np.linspace(0.0, 1.0, 41)
 SCALES = np.linspace(0.8, 1.15, 29)
@@ -96,7 +95,7 @@ def narrowest(family: str, eps: float, ratio: float) -> tuple[int, float, float]
     """Width, β and alias of the narrowest window that keeps eps; None when none up to MAX_WIDTH does."""
     for width in range(2, MAX_WIDTH + 1):
         beta, alias = best(family, width, ratio)
-        if 2 * DIM * alias <= eps:
+        if TRANSFORM_ERRORS * alias <= eps:
             return width, beta, alias
     return None
 
@@ -123,7 +122,7 @@ def measure(ratio: float, eps: float) -> dict:
                 energy_jump(found[1]) if family == "cut off" else force_jump(found[1], found[0])
             )
     try:
-        window = choose_window("kaiser_bessel", eps, 0.5 / ratio, DIM)
+        window = choose_window("kaiser_bessel", eps, 0.5 / ratio)
     except ValueError:
         row["C1"] = None
         return row
@@ -143,14 +142,14 @@ def table(rows: list[dict]) -> None:
     for r in rows:
         widths = [r[name]["width"] if r[name] else None for name in ("cut off", "shifted", "C1")]
         price = f"{widths[2] - widths[0]:+d}" if widths[0] and widths[2] else None
-        error = 2 * DIM * r["C1"]["alias"] if r["C1"] else None
+        error = TRANSFORM_ERRORS * r["C1"]["alias"] if r["C1"] else None
         edge = r["C1"]["edge value"] if r["C1"] else None
         shown = [None if w is None else str(w) for w in widths]
         jumps = [r.get("energy jump"), r.get("force jump"), edge]
         lines.append([f"{r['oversampling']:.2f}", r["eps"], *shown, price, error, *jumps])
-    header = ["oversampling", "eps", "cut off", "shifted", "C1", "C1 - cut off", "C1: 2d alias"]
+    header = ["oversampling", "eps", "cut off", "shifted", "C1", "C1 - cut off", "C1: 6 alias"]
     header += ["energy jump, cut off", "force jump, shifted", "edge value, C1"]
-    print_table(f"Width in grid points that keeps eps in {DIM}-D; jumps relative to the window's peak", header, lines)
+    print_table("Width in grid points that keeps eps; jumps relative to the window's peak", header, lines)
 
 
 def draw(rows: list[dict], path: Path) -> None:
@@ -189,7 +188,7 @@ def main() -> None:
     cases = [(ratio, e) for ratio in RATIOS for e in eps]
     rows = [measure(*case) for case in tqdm(cases, desc="windows", file=sys.stderr, leave=False)]
     table(rows)
-    record = {"environment": environment(args.threads), "dim": DIM, "quick": args.quick, "rows": rows}
+    record = {"environment": environment(args.threads), "quick": args.quick, "rows": rows}
     save_json(args.output / "windows.json", record)
     draw(rows, args.output / "windows.png")
 

@@ -1,0 +1,287 @@
+"""How long a convolution takes by lrc_numba, FINUFFT and ducc0, at equal measured error.
+
+All in one process, warm, taking turns; medians of at least five. For every library its own eps is loosened or tightened
+over a geometric ladder, three rungs per decade, to the loosest at which the measured relative l2 error against ducc0 at
+its tightest eps (about 1e-13) is within the target; of a gradient, the larger of the errors of u and of the gradient
+counts. That eps, and the error of the results that were timed, are printed beside the times.
+
+"new" includes set-up: every call has new points, as in dynamics and training. "kept" does not: points are reused. What
+each operation asks of the libraries, and what the peers are given for free, is said in validation/libraries.py;
+"packed" is the gradient again, with the peers' transforms cleverly halved in number, and not part of the default run.
+
+  python -m validation.benchmark --quick
+  python -m validation.benchmark --resume
+  python -m validation.benchmark --operation convolution --dims 3 --threads 1 --max-points 100000
+
+Every finished cell is appended to the file --cells at once; --resume takes what is there and does the rest. The tables
+show the selected cells, and --report only shows those that are there. Where the time goes is validation.stages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .benchmark_report import draw, print_cells, print_summary, summary
+from .common import RESULTS, arguments, environment, save_json
+from .libraries import LIBRARIES, OPERATIONS, VARIANTS, Problem, error, open_library, reference
+
+SHAPES = {
+    1: ((10_000, 501), (1_000_000, 501)),
+    2: tuple((n, m) for m in (63, 255) for n in (10_000, 1_000_000)),
+    3: tuple((n, m) for m in (31, 63, 127) for n in (10_000, 100_000, 1_000_000)),
+}
+QUICK_SHAPES = {1: ((10_000, 501),), 2: ((10_000, 63),), 3: ((10_000, 31), (100_000, 63))}
+TARGETS, QUICK_TARGETS = (1e-3, 1e-6, 1e-10), (1e-3, 1e-6)
+DISTRIBUTIONS = ("uniform", "clustered")
+PER_DECADE, TIGHTEST = 3, 1e-14
+SETTLE = 0.003  # seconds: OpenMP's threads spin for a while after their work, which must not be another's time
+SHORT = 0.01  # seconds: a call shorter than this is warmed up in every turn
+
+
+# ---------------------------------------------------------------------- clocks
+def _turn(call: Callable[[], object]) -> list[float]:
+    """Seconds of one call, or of several where they are short, begun when the threads of another have gone to sleep.
+
+    A short call follows one that is not counted, which brings its data back into the caches that another has used.
+    """
+    end = time.perf_counter() + SETTLE
+    while time.perf_counter() < end:
+        pass
+    taken: list[float] = []
+    while not taken or (sum(taken) < SHORT and len(taken) < 10):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return taken[1:] or taken
+
+
+def medians(calls: dict, least: int, most: int, budget: float) -> dict:
+    """Median seconds of calls that take turns: ``least`` rounds, and up to ``most`` within ``budget`` seconds."""
+    times: dict = {name: [] for name in calls}
+    begin = time.perf_counter()
+    for done in range(most):
+        if done >= least and time.perf_counter() - begin > budget:
+            break
+        for name, call in calls.items():
+            times[name] += _turn(call)
+    return {name: float(np.median(taken)) for name, taken in times.items()}
+
+
+# ---------------------------------------------------------------------- equal error
+class Ladder:
+    """The measured errors of the libraries on one problem, measured where they are asked for.
+
+    The peers choose their oversampling by the number of threads, and so their error depends on it.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is computed.
+    threads : int
+        For the reference.
+    step : int
+        Rungs to skip: 1 for all of them, 3 for one per decade.
+    """
+
+    def __init__(self, problem: Problem, threads: int, step: int):
+        self.problem, self.step = problem, step
+        self.truth = reference(problem, threads)
+        self._errors: dict[tuple, float] = {}
+        self._found: dict[tuple[str, float], int] = {}
+
+    def error(self, library: str, variant: str, threads: int, rung: int) -> float:
+        """The error with eps = 10^(−rung/3); infinite where the library refuses or fails."""
+        key = (library, variant, 1 if library == "lrc_numba" else threads, rung)  # ours: bit for bit the same
+        if key not in self._errors:
+            try:
+                opened = open_library(library, self.problem, 10.0 ** (-rung / PER_DECADE), threads, variant)
+                opened.set_points()
+                found = error(opened.apply(), self.truth)
+            except (ValueError, RuntimeError):
+                found = np.inf
+            self._errors[key] = found if np.isfinite(found) else np.inf
+        return self._errors[key]
+
+    def loosest(self, library: str, variant: str, threads: int, target: float) -> tuple[float, float] | None:
+        """The loosest eps that keeps the target, and its error; None where there is none."""
+        rung = self._found.get((library, target), round(-PER_DECADE * np.log10(target)))
+        last = round(-PER_DECADE * np.log10(TIGHTEST))
+        while self.error(library, variant, threads, rung) > target:
+            rung += self.step
+            if rung > last:
+                return None
+        while rung > self.step and self.error(library, variant, threads, rung - self.step) <= target:
+            rung -= self.step
+        self._found[library, target] = rung  # where the next search begins
+        return float(10.0 ** (-rung / PER_DECADE)), self.error(library, variant, threads, rung)
+
+
+# ---------------------------------------------------------------------- one cell
+def _call_new(opened) -> Callable[[], object]:
+    def call() -> object:
+        opened.set_points()
+        return opened.apply()
+
+    return call
+
+
+def _best_variants(ladder: Ladder, library: str, target: float, threads: int) -> dict[str, tuple]:
+    """For "new" and for "kept" points, the call of the fastest way to use a library that keeps the target.
+
+    Returns {mode: (call, {"variant", "eps", "error"})}, empty where no way keeps it.
+    """
+    best: dict[str, tuple] = {}
+    for variant in VARIANTS[library]:
+        found = ladder.loosest(library, variant, threads, target)
+        if found is None:
+            continue
+        opened = open_library(library, ladder.problem, found[0], threads, variant)
+        calls = {"new": _call_new(opened), "kept": opened.apply}
+        calls["new"]()
+        for mode, call in calls.items():
+            taken = float(np.median(_turn(call))) if len(VARIANTS[library]) > 1 else 0.0
+            if mode not in best or taken < best[mode][0]:
+                best[mode] = (taken, call, {"variant": variant, "eps": found[0], "error": found[1]})
+    return {mode: (call, how) for mode, (_, call, how) in best.items()}
+
+
+def measure(ladder: Ladder, target: float, threads: int, quick: bool) -> dict:
+    """One cell: per library eps and error (the worse of those with new and with kept points), the medians, and how."""
+    calls, cell = {}, {}
+    for library in LIBRARIES:
+        chosen = _best_variants(ladder, library, target, threads)
+        how = {mode: way for mode, (_, way) in chosen.items()}
+        cell[library] = {
+            "eps": min((way["eps"] for way in how.values()), default=None),
+            "error": max((way["error"] for way in how.values()), default=None),
+            "new": None,
+            "kept": None,
+            "how": how,
+        }
+        calls |= {(library, mode): call for mode, (call, _) in chosen.items()}
+    for (library, mode), taken in medians(calls, 5, 5 if quick else 31, 0.5 if quick else 1.5).items():
+        cell[library][mode] = taken
+    return cell
+
+
+# ---------------------------------------------------------------------- the matrix
+def problems(args: argparse.Namespace) -> Iterator[Problem]:
+    """The selected problems, small ones first."""
+    shapes = QUICK_SHAPES if args.quick else SHAPES
+    for operation in args.operation:
+        for dim in args.dims:
+            for count, modes in shapes[dim]:
+                if count > args.max_points or (args.modes and modes not in args.modes):
+                    continue
+                for distribution in DISTRIBUTIONS[: 1 if args.quick and (dim, count) != (3, 10_000) else 2]:
+                    yield Problem(operation, dim, count, modes, distribution)
+
+
+def _name(problem: Problem, target: float, threads: int) -> dict:
+    """What identifies a cell."""
+    names = ("operation", "dim", "count", "modes", "distribution")
+    return {name: getattr(problem, name) for name in names} | {"target": target, "threads": threads}
+
+
+def _key(cell: dict) -> str:
+    return json.dumps([cell[k] for k in ("operation", "dim", "count", "modes", "distribution", "target", "threads")])
+
+
+def _read_cells(path: Path) -> dict[str, dict]:
+    """What a run left behind; a line cut off by its end is left out."""
+    cells = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            cell = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        cells[_key(cell)] = cell
+    return cells
+
+
+def run(args: argparse.Namespace) -> list[dict]:
+    """All selected cells, those of the file first read, the others measured."""
+    if not (args.resume or args.report):
+        args.cells.unlink(missing_ok=True)
+    known, rows = _read_cells(args.cells), []
+    targets = QUICK_TARGETS if args.quick else TARGETS
+    work = [
+        (p, [_name(p, t, n) | {"quick": args.quick} for t in targets for n in args.threads]) for p in problems(args)
+    ]
+    total = sum(len(cells) for _, cells in work)
+    if args.report:
+        return [known[_key(cell)] for _, cells in work for cell in cells if _key(cell) in known]
+    args.cells.parent.mkdir(parents=True, exist_ok=True)
+    with tqdm(total=total, file=sys.stderr, leave=False) as bar, args.cells.open("a", encoding="utf-8") as log:
+        if log.tell():
+            log.write("\n")  # the last line may be half of one
+        for p, cells in work:
+            ladder = None
+            for cell in cells:
+                at = f"{p.operation} {p.dim}-D N={p.count:.0e} {p.modes}^{p.dim} {p.distribution}"
+                bar.set_description(f"{at} {cell['target']:.0e} {cell['threads']} thread(s)")
+                if _key(cell) not in known:
+                    if ladder is None:
+                        ladder = Ladder(p, max(args.threads), PER_DECADE if args.quick else 1)
+                    done = cell | measure(ladder, cell["target"], cell["threads"], args.quick)
+                    known[_key(cell)] = done
+                    log.write(json.dumps(done) + "\n")
+                    log.flush()
+                rows.append(known[_key(cell)])
+                bar.update()
+                gc.collect()
+    return rows
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = arguments("benchmark", __doc__ or "", threads=(1, 2))
+    chosen = [name for name in OPERATIONS if name != "packed"]
+    parser.add_argument("--operation", nargs="+", choices=OPERATIONS, default=chosen, help="default: all but packed")
+    parser.add_argument("--dims", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3], help="default: 1 2 3")
+    parser.add_argument("--modes", type=int, nargs="+", metavar="M", help="modes per axis; all by default")
+    parser.add_argument("--max-points", type=float, default=1e6, help="leave out larger problems")
+    cells = Path(os.path.relpath(RESULTS)) / "benchmark.cells.jsonl"
+    parser.add_argument("--cells", type=Path, default=cells, help="finished cells (default: %(default)s)")
+    parser.add_argument("--resume", action="store_true", help="keep the cells that are there, do the others")
+    parser.add_argument("--report", action="store_true", help="measure nothing, show the cells that are there")
+    args = parser.parse_args()
+    if min(args.threads) < 1:
+        parser.error(f"--threads: expected at least 1, got {min(args.threads)}")
+    return args
+
+
+def main() -> None:
+    args = parse()
+    try:
+        import ducc0
+        import finufft
+    except ImportError as missing:
+        print(f"SKIPPED: the peers are not installed ({missing}): pip install finufft ducc0")
+        return
+    rows = run(args)
+    if not rows:
+        print("SKIPPED: no cell is selected" if not args.report else f"SKIPPED: none of the cells is in {args.cells}")
+        return
+    for operation in args.operation:
+        print_cells(operation, [row for row in rows if row["operation"] == operation])
+    overall = summary(rows)
+    print_summary(overall)
+    about = environment(max(args.threads)) | {"finufft": finufft.__version__, "ducc0": ducc0.__version__}
+    record = {"environment": about, "quick": args.quick, "summary": overall, "cells": rows}
+    save_json(args.output / "benchmark.json", record)
+    draw(record, args.output / "benchmark.png")
+
+
+if __name__ == "__main__":
+    main()

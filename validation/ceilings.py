@@ -1,0 +1,95 @@
+"""What the machine can do: ceilings to hold the stages of a convolution against. Used by ``stages``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+
+from lrc_numba.cpu import parallel, simd
+
+__all__ = ["ceilings"]
+
+EIGHT = (0,) * 8  # lanes of a vector
+_COMPILE = {"nogil": True, "error_model": "numpy", "cache": True}
+
+
+@njit(**_COMPILE)
+def _copy(part, lo, hi, source, target):
+    for i in range(lo, hi):
+        target[i] = source[i]
+
+
+@njit(**_COMPILE)
+def _update(part, lo, hi, arrays, repeats):
+    """array += 1e-9 · array, vector by vector, on a small array of each thread's own."""
+    array = arrays[part]
+    for _ in range(repeats):
+        for i in range(0, len(array), 8):
+            vector = simd.load(array, i, EIGHT)
+            simd.store(array, i, simd.fma(1e-9, vector, vector))
+
+
+@njit(**_COMPILE)
+def _multiply_add(part, lo, hi, arrays, repeats):
+    """Ten independent chains of vectors, enough to hide the latency of two units."""
+    array = arrays[part]
+    x = simd.load(array, 0, EIGHT)
+    a, b, c, d, e = x, x, x, x, x
+    f, g, h, i, j = x, x, x, x, x
+    for _ in range(repeats):
+        a, b, c, d, e = (
+            simd.fma(x, a, x),
+            simd.fma(x, b, x),
+            simd.fma(x, c, x),
+            simd.fma(x, d, x),
+            simd.fma(x, e, x),
+        )
+        f, g, h, i, j = (
+            simd.fma(x, f, x),
+            simd.fma(x, g, x),
+            simd.fma(x, h, x),
+            simd.fma(x, i, x),
+            simd.fma(x, j, x),
+        )
+    simd.store(array, 0, a + b + c + d + e + f + g + h + i + j)
+
+
+def _best(call: Callable[[], object], repeats: int = 7) -> float:
+    """The shortest time of several: a ceiling is what the machine can do."""
+    call()
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def ceilings(threads: int) -> dict[str, float]:
+    """What the machine was seen to do.
+
+    Parameters
+    ----------
+    threads : int
+        At the same time.
+
+    Returns
+    -------
+    dict
+        "memory" and "cache", bytes per second of a large copy and of a cached update, reads and writes together;
+        "operations", floating-point operations per second in registers.
+    """
+    source, target = np.ones(1 << 25), np.zeros(1 << 25)
+    copy = _best(lambda: parallel.run(_copy, parallel.even(source.size, threads), source, target))
+    small, repeats = np.full((threads, 2048), 0.5), 20_000  # 16 KiB each
+    update = _best(lambda: parallel.run(_update, parallel.even(threads, threads), small, repeats))
+    register, steps = np.full((threads, 64), 1e-3), 4_000_000
+    add = _best(lambda: parallel.run(_multiply_add, parallel.even(threads, threads), register, steps))
+    return {
+        "memory": 2 * source.nbytes / copy,
+        "cache": 2 * small.nbytes * repeats / update,
+        "operations": threads * steps * 10 * 8 * 2 / add,
+    }
