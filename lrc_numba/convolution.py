@@ -65,12 +65,11 @@ def lrc_convolve(
 
     Raises
     ------
-    ValueError, TypeError, MemoryError
-        Naming the argument, what came and what was expected.
+    ValueError, TypeError, MemoryError : naming the argument, what came and what was expected.
 
     Notes
     -----
-    Cost: O(N w^d + M^d log M). For repeated calls with one box use ``LRCPlan``, which also has the derivatives.
+    Cost: O(N w^d + M^d log M). For repeated calls, and for derivatives, use ``LRCPlan``.
     """
     dtype = arguments.common_dtype(points=points, values=values, targets=targets)
     points = arguments.as_points("points", points, dtype, None)

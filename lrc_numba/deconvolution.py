@@ -86,7 +86,17 @@ class MultiplierTable:
         return self.table.shape[0]
 
     def mean_field(self, values: np.ndarray, batch: int, *, adjoint: bool = False) -> np.ndarray:
-        """The mode k = 0 of u, φ̂(0) Σ_j f_j / V in every snapshot: (B·N, C_in) to (B, 1, C_out), or back."""
+        """The mode k = 0 of u, φ̂(0) Σ_j f_j / V in every snapshot: (B, 1, C_out).
+
+        Parameters
+        ----------
+        values : (B·N, C_in)
+            f.
+        batch : int
+            B.
+        adjoint : bool
+            From C_out to C_in instead.
+        """
         sums = values.reshape(batch, -1, values.shape[1]).sum(axis=1, keepdims=True)
         return sums * self.mean[0, 0] if self.per_channel else sums @ (self.mean if adjoint else self.mean.T)
 

@@ -15,7 +15,6 @@ inside which tiles may be spread at the same time.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -199,18 +198,3 @@ class Grid:
         sorting = points * (8 * self.dim + 8) + 16 * 8 * prod(self.half_tiles)
         values = (crowded + points * (3 * channels + self.dim)) * self.dtype.itemsize
         return batch * (channels * self.channel_bytes + sorting + values)
-
-
-def available_memory() -> int:
-    """Bytes of memory that a process may still take, as far as the system tells."""
-    limits = []
-    try:
-        with open("/proc/meminfo") as meminfo:
-            found = [line.split() for line in meminfo if line.startswith("MemAvailable")]
-        limits += [1024 * int(words[1]) for words in found]
-        with open("/sys/fs/cgroup/memory.max") as most, open("/sys/fs/cgroup/memory.current") as now:
-            limit = most.read().strip()
-            limits += [] if limit == "max" else [int(limit) - int(now.read())]
-    except (OSError, ValueError):  # not Linux, or no such limit
-        limits += []
-    return min(limits) if limits else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -19,7 +19,8 @@ from . import arguments
 from .cell import Cell
 from .cpu.parallel import available_threads
 from .deconvolution import MultiplierTable
-from .grid import Grid, available_memory
+from .grid import Grid
+from .memory import check_memory
 from .multipliers import Multiplier
 from .operator import Operator
 from .points import SortedPoints
@@ -146,7 +147,7 @@ class LRCPlan:
             if dim not in (1, 2, 3):
                 raise ValueError(f"dim: expected 1, 2 or 3 dimensions, as box and modes say, got {dim}")
             modes, cell = arguments.as_modes(self._modes, dim), Cell(self._box, dim)
-            self._check_memory(16 * prod(m + 16 for m in modes), "modes", modes)
+            check_memory("modes", modes, 16 * prod(m + 16 for m in modes))
             floor = accuracy_floor(self.dtype, modes)
             if self.window != "gaussian_paper" and self.eps < floor:
                 raise ValueError(
@@ -163,14 +164,6 @@ class LRCPlan:
         if grid is not self._grid:
             self._grid = grid
             self._operator = Operator(grid, self.threads, self.gradient == "spectral")
-
-    @staticmethod
-    def _check_memory(needed: int, name: str, what) -> None:
-        free = available_memory()
-        if needed > free:
-            raise MemoryError(
-                f"{name}: {what} needs about {_gibibytes(needed)} GiB, and {_gibibytes(free)} GiB are free"
-            )
 
     @property
     def grid(self) -> Grid:
@@ -221,10 +214,8 @@ class LRCPlan:
         if batch * most >= 2**31:
             raise ValueError(f"points: expected fewer than 2^31 of them, got {batch * most}")
         grid = self._grid_for(points.shape[-1], most)
-        needed = grid.memory(most, batch, 1)
-        if needed > 2**24:
-            held = self._operator.space.nbytes if self._grid is not None else 0
-            self._check_memory(needed - held, "points", f"{points.shape} with modes={grid.modes}")
+        held = self._operator.space.nbytes if self._grid is not None else 0
+        check_memory("points", f"{points.shape} with modes={grid.modes}", grid.memory(most, batch, 1) - held)
         self._sources = self._targets = None  # until both are ready
         self._use(grid)
         sources = self._operator.sort("points", points.reshape(-1, grid.dim), batch)
@@ -275,8 +266,7 @@ class LRCPlan:
         # Values and tangents, or values and cotangents, may lie on the grid together; ik makes d channels of one.
         most = 2 * max(flat.shape[1], out) * (self.grid.dim if self.gradient == "spectral" else 1)
         needed = self.grid.memory(max(sources.batch[1], targets.batch[1]), sources.batch[0], most)
-        if needed > 2**24:  # not worth a look below that
-            self._check_memory(needed - self._operator.space.nbytes, "values", f"{flat.shape[1]} channel(s) to {out}")
+        check_memory("values", f"{flat.shape[1]} channel(s) to {out}", needed - self._operator.space.nbytes)
         return sources, targets, table, flat, places if not has_axis and table.per_channel else (*places, out)
 
     def _displacement(self, name: str, value, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -398,7 +388,3 @@ class LRCPlan:
             own = np.reshape(own, table.shape)[..., None] / self.grid.cell.volume
             cotangent = cotangent - own * mode_set.weights
         return multiplier.vjp(mode_set, cotangent.astype(np.complex128))
-
-
-def _gibibytes(count: int) -> str:
-    return f"{count / 2**30:.3g}" if count < 2**90 else f"more than 2^{count.bit_length() - 31}"

@@ -77,7 +77,15 @@ class SortedPoints:
         return out
 
     def scatter(self, values: np.ndarray, threads: int) -> np.ndarray:
-        """A new (B·N, C) array with the rows of a sorted one in the order in which the points were given."""
+        """A new (B·N, C) array with the rows of a sorted one in the order in which the points were given.
+
+        Parameters
+        ----------
+        values : (B·N, C)
+            Sorted.
+        threads : int
+            At most so many.
+        """
         out = np.empty_like(values)
         parallel.run(loops.scatter, parallel.even(self.count, threads, SMALLEST_PART), self.order, values, out)
         return out

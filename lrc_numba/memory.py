@@ -1,0 +1,44 @@
+"""How much memory there is, and an error before too much of it is asked for."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["available_memory", "check_memory"]
+
+WORTH_A_LOOK = 2**24  # bytes; asking the system takes longer than handing these out
+
+
+def check_memory(name: str, what: object, needed: int) -> None:
+    """Raise MemoryError where ``needed`` bytes are more than there are.
+
+    Parameters
+    ----------
+    name : str
+        The argument that asks for them.
+    what : object
+        What it was.
+    needed : int
+        Bytes.
+    """
+    if needed > WORTH_A_LOOK and needed > (free := available_memory()):
+        raise MemoryError(f"{name}: {what} needs about {_gibibytes(needed)} GiB, and {_gibibytes(free)} GiB are free")
+
+
+def _gibibytes(count: int) -> str:
+    return f"{count / 2**30:.3g}" if count < 2**90 else f"more than 2^{count.bit_length() - 31}"
+
+
+def available_memory() -> int:
+    """Bytes of memory that a process may still take, as far as the system tells."""
+    limits = []
+    try:
+        with open("/proc/meminfo") as meminfo:
+            found = [line.split() for line in meminfo if line.startswith("MemAvailable")]
+        limits += [1024 * int(words[1]) for words in found]
+        with open("/sys/fs/cgroup/memory.max") as most, open("/sys/fs/cgroup/memory.current") as now:
+            limit = most.read().strip()
+            limits += [] if limit == "max" else [int(limit) - int(now.read())]
+    except (OSError, ValueError):  # not Linux, or no such limit
+        limits += []
+    return min(limits) if limits else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
