@@ -100,7 +100,9 @@ def _in_rounds(
                 bounds = [start + b for b in parallel.even(stop - start, threads)]
                 parallel.run(loops.merge_scratch, bounds, *rest)
     grids = out.reshape(-1, *out.shape[2:])
-    parallel.run(loops.fold_padding, parallel.even(len(grids), threads), grids, grid.nodes)
+    if grids.shape[1] > grid.nodes[0]:
+        parallel.run(loops.fold_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), grids, grid.nodes)
+    parallel.run(loops.fold_padding, parallel.even(len(grids) * grid.nodes[0], threads), grids, grid.nodes)
     return out
 
 

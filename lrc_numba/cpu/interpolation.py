@@ -180,20 +180,37 @@ def interpolate_jvp(
 
 @kernel
 def fill_padding(part, lo, hi, grids, nodes):
-    """Copy the nodes that the padding of ``grids[lo:hi]`` stands for into it, the first axis first.
+    """Copy nodes into the padding of the last two axes, in the planes [lo, hi) of all grids.
 
     Parameters
     ----------
     part, lo, hi, grids, nodes
         As for ``spreading.fold_padding``.
     """
-    for g in range(lo, hi):
-        grid = grids[g]
+    for q in range(lo, hi):
+        plane = grids[q // nodes[0], q % nodes[0]]
+        for b in range(nodes[1]):
+            for c in range(nodes[2], plane.shape[1]):
+                plane[b, c] = plane[b, c % nodes[2]]
+        for b in range(nodes[1], plane.shape[0]):
+            target, source = plane[b], plane[b % nodes[1]]
+            for c in range(len(source)):
+                target[c] = source[c]
+
+
+@kernel
+def fill_planes(part, lo, hi, grids, nodes):
+    """Copy planes into the padding of the first axis, in the rows [lo, hi) of all grids.
+
+    Parameters
+    ----------
+    part, lo, hi, grids, nodes
+        As for ``spreading.fold_planes``.
+    """
+    rows = grids.shape[2]
+    for q in range(lo, hi):
+        grid, b = grids[q // rows], q % rows
         for a in range(nodes[0], grid.shape[0]):
-            grid[a, : nodes[1], : nodes[2]] = grid[a % nodes[0], : nodes[1], : nodes[2]]
-        for a in range(grid.shape[0]):
-            for b in range(nodes[1], grid.shape[1]):
-                grid[a, b, : nodes[2]] = grid[a, b % nodes[1], : nodes[2]]
-            for b in range(grid.shape[1]):
-                for c in range(nodes[2], grid.shape[2]):
-                    grid[a, b, c] = grid[a, b, c % nodes[2]]
+            target, source = grid[a, b], grid[a % nodes[0], b]
+            for c in range(len(source)):
+                target[c] = source[c]

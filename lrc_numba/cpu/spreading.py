@@ -138,25 +138,44 @@ def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, stride
 
 
 @kernel
-def fold_padding(part, lo, hi, grids, nodes):
-    """Add the padding of ``grids[lo:hi]`` (…, padded) onto the nodes it stands for, the last axis first.
+def fold_planes(part, lo, hi, grids, nodes):
+    """Add the padding of the first axis onto the planes it stands for, in the rows [lo, hi) of all grids.
 
     Parameters
     ----------
     part, lo, hi : int
-        The range of grids.
+        The range of rows: those of the first grid, padding included, of the next, …
     grids : (B·C, *padded)
         Changed.
     nodes : (int, int, int)
         Nodes that are not padding.
     """
-    for g in range(lo, hi):
-        grid = grids[g]
-        for a in range(grid.shape[0]):
-            for b in range(grid.shape[1]):
-                for c in range(nodes[2], grid.shape[2]):
-                    grid[a, b, c % nodes[2]] += grid[a, b, c]
-            for b in range(nodes[1], grid.shape[1]):
-                grid[a, b % nodes[1], : nodes[2]] += grid[a, b, : nodes[2]]
+    rows = grids.shape[2]
+    for q in range(lo, hi):
+        grid, b = grids[q // rows], q % rows
         for a in range(nodes[0], grid.shape[0]):
-            grid[a % nodes[0], : nodes[1], : nodes[2]] += grid[a, : nodes[1], : nodes[2]]
+            target, source = grid[a % nodes[0], b], grid[a, b]
+            for c in range(len(source)):
+                target[c] += source[c]
+
+
+@kernel
+def fold_padding(part, lo, hi, grids, nodes):
+    """Add the padding of the other two axes onto the nodes it stands for, in the planes [lo, hi) of all grids.
+
+    Parameters
+    ----------
+    part, lo, hi : int
+        The range of planes without padding: those of the first grid, of the next, …
+    grids, nodes
+        As for ``fold_planes``.
+    """
+    for q in range(lo, hi):
+        plane = grids[q // nodes[0], q % nodes[0]]
+        for b in range(nodes[1], plane.shape[0]):
+            target, source = plane[b % nodes[1]], plane[b]
+            for c in range(len(source)):
+                target[c] += source[c]
+        for b in range(nodes[1]):
+            for c in range(nodes[2], plane.shape[1]):
+                plane[b, c % nodes[2]] += plane[b, c]
