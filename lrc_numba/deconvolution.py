@@ -134,7 +134,7 @@ def multiply(
     adjoint : bool
         Multiply by the conjugate transpose of φ̂ instead.
     """
-    rows = parallel.even(modes.shape[2], threads)
+    rows = _rows(modes, threads)
     rest = (grid.corrections, table.per_channel, adjoint, channels, out)
     parallel.run(loops.multiply, rows, modes, table.table, *rest)
 
@@ -157,7 +157,7 @@ def multiply_vjp(
     """
     out = np.zeros(table.table.shape, dtype=modes.dtype)
     last = grid.mode_set.weights[: grid.mode_set.shape[-1]].astype(grid.dtype)
-    rows = parallel.even(modes.shape[2], threads)
+    rows = _rows(modes, threads)
     rest = (grid.corrections, last, table.per_channel, channels, out)
     parallel.run(loops.correlate, rows, modes, *rest)
     return (out / grid.cell.volume).reshape(*table.shape, grid.mode_set.size)
@@ -178,5 +178,11 @@ def differentiate(modes: np.ndarray, grid: Grid, threads: int, *, transposed: bo
     channels = modes.shape[1] // grid.dim if transposed else modes.shape[1] * grid.dim
     out = np.empty((modes.shape[0], channels, *modes.shape[2:]), dtype=modes.dtype)
     vectors = grid.mode_set.k.reshape(*modes.shape[2:], grid.dim).astype(grid.dtype)
-    parallel.run(loops.differentiate, parallel.even(modes.shape[2], threads), modes, vectors, transposed, out)
+    parallel.run(loops.differentiate, _rows(modes, threads), modes, vectors, transposed, out)
     return out
+
+
+def _rows(modes: np.ndarray, threads: int) -> list[int]:
+    """Ranges of the first mode axis."""
+    per_row = modes.size // max(modes.shape[2], 1)
+    return parallel.even(modes.shape[2], threads, 1 + parallel.WORTH_A_THREAD // max(per_row, 1))

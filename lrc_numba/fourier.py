@@ -50,7 +50,8 @@ class _Sizes:
         """Transform the last axis; ``arrays`` in the order of the loop."""
         sizes = (self.starts, self.nodes[2], self.kept[2], *self.plans[2])
         groups = self.planes * -(-self.nodes[1] // 16)
-        parallel.run(loop, parallel.even(groups, self.threads), *sizes, *arrays)
+        fewest = 1 + parallel.WORTH_A_THREAD // (16 * self.nodes[2])
+        parallel.run(loop, parallel.even(groups, self.threads, fewest), *sizes, *arrays)
 
     def columns(self, axis: int, loop, source: np.ndarray, out: np.ndarray) -> None:
         """Transform axis 1 of every plane, or axis 0 of every grid.
@@ -66,13 +67,14 @@ class _Sizes:
         """
         outer, inner = (self.planes, self.inner) if axis == 1 else (self.grids, self.kept[1] * self.inner)
         sizes = (self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
-        blocks = parallel.even(outer * inner // 8, self.threads)
+        blocks = parallel.even(outer * inner // 8, self.threads, 1 + parallel.WORTH_A_THREAD // (8 * self.nodes[axis]))
         parallel.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
 
     def by_planes(self, loop, *arrays) -> None:
         """Transform the last two axes, a plane at a time."""
         sizes = (self.starts, self.nodes[1:], self.kept[1:], self.plans[2], self.plans[1])
-        parallel.run(loop, parallel.even(self.planes, self.threads), *sizes, *arrays)
+        fewest = 1 + parallel.WORTH_A_THREAD // (self.nodes[1] * self.nodes[2])
+        parallel.run(loop, parallel.even(self.planes, self.threads, fewest), *sizes, *arrays)
 
 
 def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace) -> np.ndarray:

@@ -100,7 +100,8 @@ def fill(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
         At most so many.
     """
     grids = values.reshape(-1, *values.shape[2:])
-    parallel.run(loops.fill_padding, parallel.even(len(grids) * grid.nodes[0], threads), grids, grid.nodes)
+    fewest = 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
+    parallel.run(loops.fill_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), grids, grid.nodes)
     if grids.shape[1] > grid.nodes[0]:
         parallel.run(loops.fill_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), grids, grid.nodes)
     return values

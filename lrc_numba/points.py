@@ -15,7 +15,8 @@ from .workspace import Workspace
 __all__ = ["SortedPoints", "sort_points"]
 
 LARGEST_CHUNK = 2048  # points, or as many as a scratch block has nodes: what it costs to add up is hidden then
-SMALLEST_PART = 4096  # points below which a second thread costs more than it saves
+SMALLEST_PART = 8192  # points to sort or to move that are worth a thread
+SMALLEST_SHARE = 2048  # points to spread or to interpolate that are worth a thread
 
 
 @dataclass
@@ -64,7 +65,7 @@ class SortedPoints:
         """
         if threads == 1 or len(chunks) < 2:
             return [0, len(chunks)]
-        return parallel.weighted(chunks[:, 0], int(chunks[-1, 1]), threads, SMALLEST_PART)
+        return parallel.weighted(chunks[:, 0], int(chunks[-1, 1]), threads, SMALLEST_SHARE)
 
     def gather(self, *arrays: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
         """(B·N, C) arrays in sorted order, side by side in one array."""

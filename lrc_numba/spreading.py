@@ -20,7 +20,7 @@ from .workspace import Workspace
 
 __all__ = ["spread", "spread_jvp", "spread_vjp"]
 
-SMALLEST_PART = 512  # points, as in ``points``
+ROWS_PER_ROUND = 100_000  # rows of windows that make a round worth its threads
 
 
 def spread(
@@ -86,7 +86,8 @@ def _in_rounds(
         rest = (*inputs, lanes, _strides(scratch.shape), grid.supports, flat_scratch)
         parallel.run(kernel, points.share(points.heavy, threads), points.heavy, *rest)
     rest = (*inputs, lanes, strides, grid.supports, flat)
-    if threads == 1 or points.count < SMALLEST_PART:
+    rows = len(grid.supports[0]) * len(grid.supports[1]) * channels + 16  # 16: what the window itself costs
+    if threads == 1 or points.count * rows < ROWS_PER_ROUND * 2**grid.dim:
         kernel(0, 0, len(points.light), points.light, *rest)  # in the order of the rounds, as below
     else:
         for (start, _), (stop, _) in zip(starts, stops, strict=True):
@@ -102,7 +103,8 @@ def _in_rounds(
     grids = out.reshape(-1, *out.shape[2:])
     if grids.shape[1] > grid.nodes[0]:
         parallel.run(loops.fold_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), grids, grid.nodes)
-    parallel.run(loops.fold_padding, parallel.even(len(grids) * grid.nodes[0], threads), grids, grid.nodes)
+    fewest = 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
+    parallel.run(loops.fold_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), grids, grid.nodes)
     return out
 
 

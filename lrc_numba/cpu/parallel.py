@@ -14,8 +14,10 @@ from threading import Lock
 
 import numpy as np
 
-__all__ = ["available_threads", "even", "run", "weighted"]
+__all__ = ["WORTH_A_THREAD", "available_threads", "even", "run", "weighted"]
 
+# Numbers that a thread must at least have to work on: waking it takes as long as some ten thousand of them.
+WORTH_A_THREAD = 1 << 15
 _LOCK = Lock()
 
 
