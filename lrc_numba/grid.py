@@ -110,6 +110,10 @@ class Grid:
         """Per axis a tuple of zeros as long as the window: its *length* is what the compiler is told."""
         return tuple((0,) * w for w in embed((self.window.width,) * self.dim, 1))
 
+    def rows(self, channels: int) -> int:
+        """Rows under the window of a point, all channels together, and the sixteen that the window itself costs."""
+        return len(self.supports[0]) * len(self.supports[1]) * channels + 16
+
     @cached_property
     def padded(self) -> tuple[int, int, int]:
         """Nodes per axis with padding; rows are kept off multiples of 512 bytes, which would share cache sets."""

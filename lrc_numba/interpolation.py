@@ -41,7 +41,9 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
     channels = values.shape[1]
     out = space.take("read", (points.count, channels), values.dtype)
     rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), out)
-    parallel.run(loops.interpolate, points.share(points.chunks, threads), *_places(points), *rest)
+    parallel.run(
+        loops.interpolate, points.share(points.chunks, threads, grid.rows(values.shape[1])), *_places(points), *rest
+    )
     return points.scatter(out, threads)
 
 
@@ -63,7 +65,9 @@ def interpolate_jvp(
     out = space.take("read", (points.count, channels), values.dtype)
     dout = space.take("read more", (points.count, channels), values.dtype)
     rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), out, dout)
-    parallel.run(loops.interpolate_jvp, points.share(points.chunks, threads), *_places(points), *rest)
+    parallel.run(
+        loops.interpolate_jvp, points.share(points.chunks, threads, grid.rows(values.shape[1])), *_places(points), *rest
+    )
     return points.scatter(out, threads), points.scatter(dout, threads)
 
 
@@ -83,7 +87,9 @@ def interpolate_vjp(
     out = space.take("read", (points.count, channels), values.dtype)
     out_points = space.take("read more", (points.count, grid.dim), values.dtype)
     rest = (values.reshape(-1), cotangent, *_tables(grid), *_sizes(values, grid), out, out_points)
-    parallel.run(loops.interpolate_vjp, points.share(points.chunks, threads), *_places(points), *rest)
+    parallel.run(
+        loops.interpolate_vjp, points.share(points.chunks, threads, grid.rows(values.shape[1])), *_places(points), *rest
+    )
     return points.scatter(out, threads), points.scatter(out_points, threads)
 
 

@@ -16,7 +16,7 @@ __all__ = ["SortedPoints", "sort_points"]
 
 LARGEST_CHUNK = 2048  # points, or as many as a scratch block has nodes: what it costs to add up is hidden then
 SMALLEST_PART = 8192  # points to sort or to move that are worth a thread
-SMALLEST_SHARE = 2048  # points to spread or to interpolate that are worth a thread
+SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
 
 
 @dataclass
@@ -53,7 +53,7 @@ class SortedPoints:
         """Number of points, all snapshots together."""
         return len(self.order)
 
-    def share(self, chunks: np.ndarray, threads: int) -> list[int]:
+    def share(self, chunks: np.ndarray, threads: int, rows: int) -> list[int]:
         """Bounds that share ``chunks`` out to ``threads``, with about the same number of points each.
 
         Parameters
@@ -62,10 +62,12 @@ class SortedPoints:
             Consecutive rows of one of the tables.
         threads : int
             At most so many.
+        rows : int
+            Rows under the window of a point, all channels together.
         """
         if threads == 1 or len(chunks) < 2:
             return [0, len(chunks)]
-        return parallel.weighted(chunks[:, 0], int(chunks[-1, 1]), threads, SMALLEST_SHARE)
+        return parallel.weighted(chunks[:, 0], int(chunks[-1, 1]), threads, 1 + SMALLEST_SHARE // rows)
 
     def gather(self, *arrays: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
         """(B·N, C) arrays in sorted order, side by side in one array."""

@@ -78,22 +78,22 @@ def _in_rounds(
     channels, lanes = out.shape[1], grid.polynomials.shape[1]
     flat, strides = out.reshape(-1), _strides(out.shape)
     parallel.run(_clear, parallel.even(flat.size, threads, 1 << 16), flat)
+    rows = grid.rows(channels)
     starts, stops = points.rounds[:-1], points.rounds[1:]
     if len(points.heavy):
         scratch = space.take("scratch", (len(points.heavy), channels, *scratch_shape(grid)), out.dtype)
         flat_scratch = scratch.reshape(-1)
         parallel.run(_clear, parallel.even(scratch.size, threads, 1 << 16), flat_scratch)
         rest = (*inputs, lanes, _strides(scratch.shape), grid.supports, flat_scratch)
-        parallel.run(kernel, points.share(points.heavy, threads), points.heavy, *rest)
+        parallel.run(kernel, points.share(points.heavy, threads, rows), points.heavy, *rest)
     rest = (*inputs, lanes, strides, grid.supports, flat)
-    rows = len(grid.supports[0]) * len(grid.supports[1]) * channels + 16  # 16: what the window itself costs
     if threads == 1 or points.count * rows < ROWS_PER_ROUND * 2**grid.dim:
         kernel(0, 0, len(points.light), points.light, *rest)  # in the order of the rounds, as below
     else:
         for (start, _), (stop, _) in zip(starts, stops, strict=True):
             if stop > start:
                 light = points.light[start:stop]
-                parallel.run(kernel, points.share(light, threads), light, *rest)
+                parallel.run(kernel, points.share(light, threads, rows), light, *rest)
     if len(points.heavy):
         rest = (points.merges, flat_scratch, scratch.shape[2:], channels, out.shape[2:], strides, flat)
         for (_, start), (_, stop) in zip(starts, stops, strict=True):
