@@ -31,14 +31,15 @@ def _gibibytes(count: int) -> str:
 
 def available_memory() -> int:
     """Bytes of memory that a process may still take, as far as the system tells."""
-    limits = []
+    limits: list[int] = []
     try:
         with open("/proc/meminfo") as meminfo:
             found = [line.split() for line in meminfo if line.startswith("MemAvailable")]
-        limits += [1024 * int(words[1]) for words in found]
+        limits.extend(1024 * int(words[1]) for words in found)
         with open("/sys/fs/cgroup/memory.max") as most, open("/sys/fs/cgroup/memory.current") as now:
             limit = most.read().strip()
-            limits += [] if limit == "max" else [int(limit) - int(now.read())]
-    except (OSError, ValueError):  # not Linux, or no such limit
-        limits += []
-    return min(limits) if limits else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+            if limit != "max":
+                limits.append(int(limit) - int(now.read()))
+    except (OSError, ValueError):  # not Linux, or no such limit: the whole machine is one
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(limits)

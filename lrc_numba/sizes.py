@@ -4,8 +4,8 @@ A grid of n nodes per axis for modes up to K has κ = K/n, and a window of the K
 
     alias ≈ C e^{−πw√(1−2κ)}          ψ̂(κ)/ψ̂(0) ≈ e^{−πw(1 − κ − √(1−2κ))}
 
-with C ≈ 20 (``python -m validation.windows`` prints the measured ones). The first gives the width that an eps needs,
-the second how much rounding in the grid grows in the highest mode. The model adds up the time of spreading and
+with C ≈ 20, read off the aliases that ``python -m validation.windows`` prints. The first gives the width that an eps
+needs, the second how much rounding in the grid grows in the highest mode. The model adds up the time of spreading and
 interpolating N points with that width and of the transforms, in nanoseconds on one core, and the cheapest grid is
 taken: few points on many modes get a small grid and a wide window, many points a large grid and a narrow window.
 """
@@ -20,6 +20,8 @@ import numpy as np
 __all__ = ["choose_sizes", "good_size", "vector_lanes"]
 
 OVERSAMPLINGS = (1.25, 1.3, 1.4, 1.5, 1.6, 1.75, 2.0, 2.25, 2.5)
+# Orders of magnitude seen on one AVX-512 core, which decide between grids and promise nothing; what a machine really
+# takes is printed by ``python -m validation.stages``.
 PER_NODE = 4.5  # ns: clear, fold, transform there and back, fill
 PER_ROW = {1: 1.0, 4: 0.9, 8: 1.0, 16: 1.5, 24: 2.2, 32: 3.0}  # ns per row of a window and pass, by lanes
 PER_POINT = 40.0  # ns: sort, gather, window polynomials

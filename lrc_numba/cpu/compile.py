@@ -32,12 +32,12 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def kernel(function, **options):
+def kernel(function):
     """Compile a function that releases the interpreter lock, and keep the result on disk where that is possible."""
     try:
-        compiled = njit(cache=True, **_OPTIONS, **options)(function)
+        compiled = njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # no directory can be written to
-        return njit(**_OPTIONS, **options)(function)
+        return njit(**_OPTIONS)(function)
     index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if index is not None:  # None where compilation is switched off
         index._source_stamp = (index._source_stamp, _fingerprint())
