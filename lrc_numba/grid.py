@@ -8,9 +8,10 @@ Padding. A point at grid coordinate g touches the nodes start … start + w − 
 stored), so the inner loops never wrap. Spreading ends by adding the padding onto the nodes it stands for,
 interpolation begins by filling it.
 
-Tiles. Points are sorted by tile, a block of grid nodes that contains their ``start``. A tile is at least as long as the
-window less one, so that tiles of one parity along every axis write disjoint nodes: the 2^d parities are the rounds
-inside which tiles may be spread at the same time.
+Tiles. Points are sorted by tile, a block of grid nodes that contains their ``start``: what the points of a tile touch
+stays in a cache. A grid that fits there as a whole is one tile, and its points are not sorted at all. The tiles with
+one index along the first axis that is there are a slab. A slab is at least as thick as a window less one, so it shares
+nodes with the two beside it only, and even slabs can be spread at the same time, and then odd ones.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from .sizes import choose_sizes, good_size, vector_lanes
 from .windows import Window, choose_window, paper_window
 
 __all__ = ["Grid", "embed"]
+
+ONE_TILE = 1 << 18  # bytes of a grid that the cache next to a core holds beside other things
 
 
 def embed(values: tuple[int, ...], fill: int) -> tuple[int, int, int]:
@@ -127,8 +130,10 @@ class Grid:
     @cached_property
     def tile_shifts(self) -> tuple[int, int, int]:
         """Nodes per tile and axis as powers of two: room for a window, and for a vector along the last axis."""
+        if prod(self.padded) * self.dtype.itemsize <= ONE_TILE:
+            return embed(tuple((n - 1).bit_length() for n in self.n), 0)
         across, along = max(self.window.width - 1, 8), max(vector_lanes(self.window.width), 16)
-        sizes = {1: (512,), 2: (max(across, 16), max(along, 32)), 3: (across, across, along)}[self.dim]
+        sizes = {1: (4096,), 2: (max(across, 16), max(along, 32)), 3: (across, across, along)}[self.dim]
         return embed(tuple((size - 1).bit_length() for size in sizes), 0)
 
     @cached_property
@@ -138,9 +143,22 @@ class Grid:
         return first, second, third
 
     @cached_property
-    def half_tiles(self) -> tuple[int, int, int]:
-        """Half the tiles per axis, rounded up."""
-        first, second, third = (-(-n // (2 * t)) for n, t in zip(self.nodes, self.tile, strict=True))
+    def tiles(self) -> tuple[int, int, int]:
+        """Tiles per axis."""
+        first, second, third = (-(-n // t) for n, t in zip(self.nodes, self.tile, strict=True))
+        return first, second, third
+
+    @property
+    def slabs(self) -> int:
+        """Slabs per snapshot."""
+        return self.tiles[3 - self.dim]
+
+    @cached_property
+    def block(self) -> tuple[int, int, int]:
+        """Nodes that the windows of the points of one tile can reach."""
+        within = (min(t, n) for t, n in zip(self.tile, self.nodes, strict=True))
+        reach = (len(self.supports[0]), len(self.supports[1]), self.polynomials.shape[1])
+        first, second, third = (t + r - 1 for t, r in zip(within, reach, strict=True))
         return first, second, third
 
     @cached_property
@@ -199,6 +217,6 @@ class Grid:
             Channels on the grid at once.
         """
         crowded = 2 * points * channels  # numbers in scratch blocks, when all points are in crowded tiles
-        sorting = points * (8 * self.dim + 8) + 16 * 8 * prod(self.half_tiles)
+        sorting = points * (8 * self.dim + 8) + 16 * prod(self.tiles)
         values = (crowded + points * (3 * channels + self.dim)) * self.dtype.itemsize
         return batch * (channels * self.channel_bytes + sorting + values)

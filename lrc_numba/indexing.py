@@ -34,21 +34,36 @@ def first_node(fraction, nodes, shift):
     return coordinate
 
 
-def tile_key(first, second, third, snapshot, snapshots, shifts, halves):
-    """Sorting key of a grid node: by round (parities of the tile indices), then snapshot, then tile.
+def tile_key(first, second, third, snapshot, shifts, tiles):
+    """Sorting key of a grid node: its snapshot, then its tile, in the order of memory.
 
     Parameters
     ----------
     first, second, third : int
         Node indices.
-    snapshot, snapshots : int
-        Which snapshot, of how many.
+    snapshot : int
+        Which snapshot.
     shifts : (int, int, int)
         Nodes per tile, as powers of two.
-    halves : (int, int, int)
-        Half the tiles per axis, rounded up.
+    tiles : (int, int, int)
+        Tiles per axis.
     """
     a, b, c = first >> shifts[0], second >> shifts[1], third >> shifts[2]
-    parity = (a & 1) * 4 + (b & 1) * 2 + (c & 1)
-    within = ((a >> 1) * halves[1] + (b >> 1)) * halves[2] + (c >> 1)
-    return (parity * snapshots + snapshot) * halves[0] * halves[1] * halves[2] + within
+    return ((snapshot * tiles[0] + a) * tiles[1] + b) * tiles[2] + c
+
+
+def slab_at(position, slabs):
+    """Which slab is spread at a position, 0, 2, 1, 4, 3, …: an odd one after the even ones on both its sides.
+
+    And right after the second of them, while that is still in the cache.
+
+    Parameters
+    ----------
+    position : int
+        Place in the order.
+    slabs : int
+        How many there are.
+    """
+    if position == 0 or position % 2 == 0:
+        return max(position - 1, 0)
+    return position + 1 if position + 1 < slabs else position

@@ -72,7 +72,13 @@ def interpolate_jvp(
 
 
 def interpolate_vjp(
-    points: SortedPoints, values: np.ndarray, cotangent: np.ndarray, grid: Grid, threads: int, space: Workspace
+    points: SortedPoints,
+    values: np.ndarray,
+    cotangent: np.ndarray,
+    turn: int,
+    grid: Grid,
+    threads: int,
+    space: Workspace,
 ) -> tuple[np.ndarray, np.ndarray]:
     """u (B·N, C) and Σ_c ū^c ∇u^c (B·N, d), per unit of length.
 
@@ -82,11 +88,13 @@ def interpolate_vjp(
         As for ``interpolate``.
     cotangent : (B·N, C)
         ū, sorted.
+    turn : int
+        Channel c of ū is in column c + turn, counted round.
     """
     channels = values.shape[1]
     out = space.take("read", (points.count, channels), values.dtype)
     out_points = space.take("read more", (points.count, grid.dim), values.dtype)
-    rest = (values.reshape(-1), cotangent, *_tables(grid), *_sizes(values, grid), out, out_points)
+    rest = (values.reshape(-1), cotangent, turn, *_tables(grid), *_sizes(values, grid), out, out_points)
     parallel.run(
         loops.interpolate_vjp, points.share(points.chunks, threads, grid.rows(values.shape[1])), *_places(points), *rest
     )

@@ -74,7 +74,10 @@ class Operator:
 
     def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
         """The transforms of spread values, ψ̂(k) F(k); several arrays of values go side by side."""
-        ordered = points.gather(*values, threads=self.threads, space=self.space)
+        return self._spread(points, points.gather(*values, threads=self.threads, space=self.space))
+
+    def _spread(self, points: SortedPoints, ordered: np.ndarray) -> np.ndarray:
+        """The same from sorted values."""
         grid = self._grid(points.batch[0], ordered.shape[1])
         return self._analyse(spreading.spread(points, ordered, self.grid, grid, self.threads, self.space))
 
@@ -133,19 +136,22 @@ class Operator:
             dout = dout + np.einsum("ia,ica->ic", dpoints, slopes)
         return out, dout
 
-    def _read_vjp(self, points: SortedPoints, modes: np.ndarray, *weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """u from its modes, and Σ_c weights^c ∇u^c; several arrays of weights go side by side."""
-        if not self.spectral:
-            ordered = points.gather(*weights, threads=self.threads, space=self.space)
-            return interpolation.interpolate_vjp(
-                points, self._to_grid(modes), ordered, self.grid, self.threads, self.space
-            )
-        slopes = self._read_slopes(points, modes)
-        return self._read(points, modes), np.einsum("ic,ica->ia", np.concatenate(weights, axis=1), slopes)
+    def _read_vjp(
+        self, points: SortedPoints, modes: np.ndarray, ordered: np.ndarray, turn: int, gradient: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """u from its modes, and Σ_c weights^c ∇u^c if ``gradient``.
 
-    def _read_plain(self, points: SortedPoints, modes: np.ndarray, *weights: np.ndarray) -> tuple[np.ndarray, None]:
-        """``_read_vjp`` where no gradient is wanted."""
-        return self._read(points, modes), None
+        The weights come sorted; that of channel c is in column c + turn, counted round.
+        """
+        if not gradient:
+            return self._read(points, modes), None
+        if not self.spectral:
+            return interpolation.interpolate_vjp(
+                points, self._to_grid(modes), ordered, turn, self.grid, self.threads, self.space
+            )
+        weights = np.roll(points.scatter(ordered, self.threads), -turn, axis=1)
+        slopes = self._read_slopes(points, modes)
+        return self._read(points, modes), np.einsum("ic,ica->ia", weights, slopes)
 
     # ---------------------------------------------------------------- the whole chain
     def forward(
@@ -205,23 +211,29 @@ class Operator:
             What is wanted.
         """
         c_in, c_out, batch = f.shape[1], g.shape[1], sources.batch[0]
-        read = self._read_vjp if "points" in wrt else self._read_plain
-        cotangent = None
+        gradient, cotangent = "points" in wrt, None
         if targets is sources:
-            modes = self._to_modes(sources, f, g)
+            ordered = sources.gather(f, g, threads=self.threads, space=self.space)
+            modes = self._spread(sources, ordered)
             if "parameters" in wrt:
                 cotangent = self._table_vjp(modes, f, g, batch, table)
             back = (c_in, c_out, c_out, c_in, True)
-            both, dsources = read(sources, self._multiply(modes, table, (0, c_in, 0, c_out, False), back), g, f)
+            modes = self._multiply(modes, table, (0, c_in, 0, c_out, False), back)
+            both, dsources = self._read_vjp(sources, modes, ordered, c_in, gradient)
             out, df, dtargets = both[:, :c_out], both[:, c_out:], dsources
         else:
             modes = self._to_modes(sources, f)
             kept = modes.copy() if "parameters" in wrt else None  # the workspace is about to be used again
-            out, dtargets = read(targets, self._multiply(modes, table, (0, c_in, 0, c_out, False)), g)
-            modes = self._to_modes(targets, g)
+            modes = self._multiply(modes, table, (0, c_in, 0, c_out, False))
+            ordered = targets.gather(g, threads=self.threads, space=self.space)
+            out, dtargets = self._read_vjp(targets, modes, ordered, 0, gradient)
+            modes = self._spread(targets, ordered)
             if kept is not None:
                 cotangent = self._table_vjp(np.concatenate([kept, modes], axis=1), f, g, batch, table)
-            df, dsources = read(sources, self._multiply(modes, table, (0, c_out, 0, c_in, True)), f)
+            ordered = sources.gather(f, threads=self.threads, space=self.space)
+            df, dsources = self._read_vjp(
+                sources, self._multiply(modes, table, (0, c_out, 0, c_in, True)), ordered, 0, gradient
+            )
         out, df = np.ascontiguousarray(out), np.ascontiguousarray(df)
         _add(out, table.mean_field(f, batch))
         _add(df, table.mean_field(g, batch, adjoint=True))

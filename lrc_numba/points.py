@@ -14,9 +14,10 @@ from .workspace import Workspace
 
 __all__ = ["SortedPoints", "sort_points"]
 
-LARGEST_CHUNK = 2048  # points, or as many as a scratch block has nodes: what it costs to add up is hidden then
+LARGEST_CHUNK = 2048  # points, or a quarter of a scratch block's nodes: what it costs to add that up is hidden then
 SMALLEST_PART = 8192  # points to sort or to move that are worth a thread
 SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
+LIGHT_ROWS, MERGE_ROWS, LIGHT_POINTS, HEAVY_ROWS = range(4)  # columns of ``SortedPoints.units``
 
 
 @dataclass
@@ -29,29 +30,32 @@ class SortedPoints:
         Snapshots B and points per snapshot N.
     coordinates : (B·N, d) float64
         Grid coordinates, sorted; the floor is the first node under the window.
-    order : (B·N,) int32
-        Index of each sorted point among the points as given.
+    order : (B·N,) int32 or None
+        Index of each sorted point among the points as given; None where they are as given.
     chunks, light, heavy : (n, 4) int64
         See ``cpu.points.make_chunks``.
     merges : (n, 6) int64
         Tiles whose points come in several chunks.
-    rounds : list of (int, int)
-        Where each of the eight rounds begins in ``light`` and ``merges``, and their ends.
+    units : (B · slabs + 1, 4) int64
+        What comes before each slab, in the order in which slabs are spread.
+    slabs : int
+        Slabs per snapshot.
     """
 
     batch: tuple[int, int]
     coordinates: np.ndarray
-    order: np.ndarray
+    order: np.ndarray | None
     chunks: np.ndarray
     light: np.ndarray
     heavy: np.ndarray
     merges: np.ndarray
-    rounds: list[list[int]]
+    units: np.ndarray
+    slabs: int
 
     @property
     def count(self) -> int:
         """Number of points, all snapshots together."""
-        return len(self.order)
+        return len(self.coordinates)
 
     def share(self, chunks: np.ndarray, threads: int, rows: int) -> list[int]:
         """Bounds that share ``chunks`` out to ``threads``, with about the same number of points each.
@@ -59,7 +63,7 @@ class SortedPoints:
         Parameters
         ----------
         chunks : (n, 4) int64
-            Consecutive rows of one of the tables.
+            Consecutive rows of ``chunks``.
         threads : int
             At most so many.
         rows : int
@@ -69,14 +73,52 @@ class SortedPoints:
             return [0, len(chunks)]
         return parallel.weighted(chunks[:, 0], int(chunks[-1, 1]), threads, 1 + SMALLEST_SHARE // rows)
 
+    def phases(self, rows: int, weights: int, threads: int, smallest: int) -> list[list[list[list[int]]]]:
+        """Slabs shared out to threads: for one phase after the other, for each thread, ranges of rows of a table.
+
+        A thread gets slabs that lie side by side. The first but one of them waits for the second phase, because it
+        comes after an even slab of the thread before it; every node is so added to in one order.
+
+        Parameters
+        ----------
+        rows : int
+            Column of ``units`` that counts the rows of the table.
+        weights : int
+            Column of ``units`` that counts the work.
+        threads : int
+            At most so many.
+        smallest : int
+            Work that is worth a thread.
+        """
+        before, work = self.units[:, rows].tolist(), self.units[:, weights]
+        last = len(work) - 1
+        parts = min(threads, int(work[-1]) // max(smallest, 1)) if last > 1 else 1
+        if parts < 2:
+            return [[[[0, before[-1]]]]]
+        position = np.arange(1, last) % self.slabs
+        cuts = 1 + np.flatnonzero((position == 0) | ((position % 2 == 1) & (position + 1 < self.slabs)))
+        wanted = np.arange(1, parts) * (work[-1] / parts)
+        chosen = sorted({int(cuts[np.abs(work[cuts] - w).argmin()]) for w in wanted}) if len(cuts) else []
+        phases: list[list[list[list[int]]]] = [[], []]
+        for lo, hi in zip([0, *chosen], [*chosen, last], strict=True):
+            if lo % self.slabs == 0:
+                phases[0].append([[before[lo], before[hi]]])
+                continue
+            phases[0].append([[before[lo], before[lo + 1]], [before[lo + 2], before[hi]]])
+            phases[1].append([[before[lo + 1], before[lo + 2]]])
+        return [phase for phase in phases if phase]
+
     def gather(self, *arrays: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
         """(B·N, C) arrays in sorted order, side by side in one array."""
+        if self.order is None and len(arrays) == 1:
+            return arrays[0]
         channels = sum(array.shape[1] for array in arrays)
-        out, first = space.take("ordered", (self.count, channels), arrays[0].dtype), 0
-        bounds = parallel.even(self.count, threads, SMALLEST_PART)
-        for array in arrays:
-            parallel.run(loops.gather, bounds, self.order, array, first, out)
-            first += array.shape[1]
+        out = space.take("ordered", (self.count, channels), arrays[0].dtype)
+        if self.order is None:
+            return np.concatenate(arrays, axis=1, out=out)
+        # Side by side first: then what belongs to a point is fetched from far away once, not array by array.
+        array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
+        parallel.run(loops.gather, parallel.even(self.count, threads, SMALLEST_PART), self.order, array, out)
         return out
 
     def scatter(self, values: np.ndarray, threads: int) -> np.ndarray:
@@ -89,15 +131,11 @@ class SortedPoints:
         threads : int
             At most so many.
         """
+        if self.order is None:
+            return values.copy()
         out = np.empty_like(values)
         parallel.run(loops.scatter, parallel.even(self.count, threads, SMALLEST_PART), self.order, values, out)
         return out
-
-
-def scratch_shape(grid: Grid) -> tuple[int, int, int]:
-    """Nodes that the windows of the points of one tile can reach."""
-    first, second, _ = (t + len(s) - 1 for t, s in zip(grid.tile, grid.supports, strict=True))
-    return first, second, grid.tile[2] + grid.polynomials.shape[1] - 1
 
 
 def sort_points(
@@ -119,31 +157,51 @@ def sort_points(
         At most so many.
     space : Workspace
         Where the results live.
+
+    Raises
+    ------
+    ValueError
+        Where a coordinate is too large to have a place in the cell.
     """
-    total, halves = len(points), grid.half_tiles
-    keys_count = 8 * batch[0] * prod(halves)
-    largest = max(LARGEST_CHUNK, prod(scratch_shape(grid)))
+    total, keys_count = len(points), batch[0] * prod(grid.tiles)
     bounds = parallel.even(total, threads, SMALLEST_PART)
-    counts = space.take("counts", (len(bounds) - 1, keys_count), np.int64)
-    counts.fill(0)
     lost = np.full(len(bounds) - 1, -1)
-    offsets = space.take("offsets", (keys_count + 1,), np.int64)
-    keys = space.take("keys", (total,), np.int32)
-    order = space.take(f"{name} order", (total,), np.int32)
     coordinates = space.take(f"{name} coordinates", (total, grid.dim), np.float64)
-    where = (grid.cell.inverse, grid.nodes, float(grid.shift[0]))
-    parallel.run(loops.count_tiles, bounds, points, batch, *where, grid.tile_shifts, halves, keys, counts, lost)
-    if lost.max(initial=-1) >= 0:
-        i = int(lost.max())
+    where = (grid.cell.inverse, grid.n, float(grid.shift[0]))
+    if keys_count == batch[0]:
+        parallel.run(loops.fold_points, bounds, points, *where, coordinates, lost)
+        _check(name, points, lost)
+        order, offsets = None, np.arange(batch[0] + 1) * batch[1]
+    else:
+        counts = space.take("counts", (len(bounds) - 1, keys_count), np.int64)
+        counts.fill(0)
+        keys = space.take("keys", (total,), np.int32)
+        parallel.run(loops.count_tiles, bounds, points, batch, *where, grid.tile_shifts, grid.tiles, keys, counts, lost)
+        _check(name, points, lost)
+        offsets = space.take("offsets", (keys_count + 1,), np.int64)
+        loops.accumulate(counts, offsets)
+        order = space.take(f"{name} order", (total,), np.int32)
+        parallel.run(loops.place_points, bounds, points, *where, keys, counts, coordinates, order)
+    return _cut(name, batch, coordinates, order, offsets, grid, space)
+
+
+def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
+    """A ValueError where a point has no place in the cell."""
+    i = int(lost.max(initial=-1))
+    if i >= 0:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
-    loops.accumulate(counts, offsets)
-    parallel.run(loops.place_points, bounds, points, *where, keys, counts, coordinates, order)
-    most = min(total, keys_count) + 2 * (total // largest) + 1
+
+
+def _cut(name, batch, coordinates, order, offsets, grid: Grid, space: Workspace) -> SortedPoints:
+    """Sorted points with their chunks."""
+    total = len(coordinates)
+    largest = max(LARGEST_CHUNK, prod(grid.block) // 4)
+    most = min(total, len(offsets) - 1) + 2 * (total // largest) + 1
     chunks, light, heavy = space.take(f"{name} chunks", (3, most, 4), np.int64)
     merges = space.take(f"{name} merges", (total // largest + 1, 6), np.int64)
-    rounds = np.empty((9, 2), dtype=np.int64)
+    units = space.take(f"{name} units", (batch[0] * grid.slabs + 1, 4), np.int64)
     ends = loops.make_chunks(
-        offsets, batch[0], grid.tile, halves, scratch_shape(grid), largest, chunks, light, heavy, merges, rounds
+        offsets, grid.slabs, grid.tile, grid.tiles, grid.block, largest, chunks, light, heavy, merges, units
     )
     chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
-    return SortedPoints(batch, coordinates, order, chunks, light, heavy, merges, rounds.tolist())
+    return SortedPoints(batch, coordinates, order, chunks, light, heavy, merges, units, grid.slabs)

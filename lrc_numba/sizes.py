@@ -22,8 +22,8 @@ __all__ = ["choose_sizes", "good_size", "vector_lanes"]
 OVERSAMPLINGS = (1.25, 1.3, 1.4, 1.5, 1.6, 1.75, 2.0, 2.25, 2.5)
 # Orders of magnitude seen on one AVX-512 core, which decide between grids and promise nothing; what a machine really
 # takes is printed by ``python -m validation.stages``.
-PER_NODE = 4.5  # ns: clear, fold, transform there and back, fill
-PER_ROW = {1: 1.0, 4: 0.9, 8: 1.0, 16: 1.5, 24: 2.2, 32: 3.0}  # ns per row of a window and pass, by lanes
+PER_NODE = 6.0  # ns: clear, fold, transform there and back, fill
+PER_ROW = {1: 0.7, 4: 0.65, 8: 0.7, 16: 1.15, 24: 1.7, 32: 2.3}  # ns per row of a window and pass, by lanes
 PER_POINT = 40.0  # ns: sort, gather, window polynomials
 
 

@@ -9,18 +9,21 @@ Linear in f, and differentiable in x because ψ is:
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from .cpu import parallel
 from .cpu import spreading as loops
 from .grid import Grid
 from .interpolation import interpolate_vjp as spread_vjp
-from .points import SortedPoints, scratch_shape
+from .points import HEAVY_ROWS, LIGHT_POINTS, LIGHT_ROWS, MERGE_ROWS, SMALLEST_SHARE, SortedPoints
 from .workspace import Workspace
 
 __all__ = ["spread", "spread_jvp", "spread_vjp"]
 
-ROWS_PER_ROUND = 100_000  # rows of windows that make a round worth its threads
+SMALLEST_CLEAR = 1 << 19  # numbers to set to zero that are worth a thread
+SMALLEST_MERGE = 200_000  # nodes of scratch blocks to add up that are worth a thread
 
 
 def spread(
@@ -49,7 +52,7 @@ def spread(
         ``out``.
     """
     inputs = (points.coordinates, values, grid.polynomials.ravel())
-    return _in_rounds(loops.spread, points, inputs, grid, out, threads, space)
+    return _in_phases(loops.spread, points, inputs, grid, out, threads, space)
 
 
 def spread_jvp(
@@ -65,41 +68,34 @@ def spread_jvp(
         f, ḟ and ẋ (units of length) side by side, sorted.
     """
     inputs = (points.coordinates, values, grid.to_grid, grid.polynomials.ravel(), grid.slopes.ravel())
-    return _in_rounds(loops.spread_jvp, points, inputs, grid, out, threads, space)
+    return _in_phases(loops.spread_jvp, points, inputs, grid, out, threads, space)
 
 
-def _in_rounds(
+def _in_phases(
     kernel, points: SortedPoints, inputs: tuple, grid: Grid, out: np.ndarray, threads: int, space: Workspace
 ):
     """Run a spreading loop over all chunks: crowded tiles to scratch, the others to the grid, then scratch to the grid.
 
-    Tiles of one round, and all of one round before the next, so that threads never meet.
+    Slabs that share nodes never at the same time, so that threads never meet.
     """
     channels, lanes = out.shape[1], grid.polynomials.shape[1]
     flat, strides = out.reshape(-1), _strides(out.shape)
-    parallel.run(_clear, parallel.even(flat.size, threads, 1 << 16), flat)
+    parallel.run(_clear, parallel.even(flat.size, threads, SMALLEST_CLEAR), flat)
     rows = grid.rows(channels)
-    starts, stops = points.rounds[:-1], points.rounds[1:]
+    if len(points.light):
+        rest = (points.light, *inputs, lanes, strides, grid.supports, flat)
+        for parts in points.phases(LIGHT_ROWS, LIGHT_POINTS, threads, 1 + SMALLEST_SHARE // rows):
+            parallel.run_ranges(kernel, parts, *rest)
     if len(points.heavy):
-        scratch = space.take("scratch", (len(points.heavy), channels, *scratch_shape(grid)), out.dtype)
+        scratch = space.take("scratch", (len(points.heavy), channels, *grid.block), out.dtype)
         flat_scratch = scratch.reshape(-1)
-        parallel.run(_clear, parallel.even(scratch.size, threads, 1 << 16), flat_scratch)
-        rest = (*inputs, lanes, _strides(scratch.shape), grid.supports, flat_scratch)
-        parallel.run(kernel, points.share(points.heavy, threads, rows), points.heavy, *rest)
-    rest = (*inputs, lanes, strides, grid.supports, flat)
-    if threads == 1 or points.count * rows < ROWS_PER_ROUND * 2**grid.dim:
-        kernel(0, 0, len(points.light), points.light, *rest)  # in the order of the rounds, as below
-    else:
-        for (start, _), (stop, _) in zip(starts, stops, strict=True):
-            if stop > start:
-                light = points.light[start:stop]
-                parallel.run(kernel, points.share(light, threads, rows), light, *rest)
-    if len(points.heavy):
-        rest = (points.merges, flat_scratch, scratch.shape[2:], channels, out.shape[2:], strides, flat)
-        for (_, start), (_, stop) in zip(starts, stops, strict=True):
-            if stop > start:
-                bounds = [start + b for b in parallel.even(stop - start, threads)]
-                parallel.run(loops.merge_scratch, bounds, *rest)
+        parallel.run(_clear, parallel.even(scratch.size, threads, SMALLEST_CLEAR), flat_scratch)
+        rest = (points.heavy, *inputs, lanes, _strides(scratch.shape), grid.supports, flat_scratch)
+        parallel.run(kernel, points.share(points.heavy, threads, rows), *rest)
+        rest = (points.merges, flat_scratch, grid.block, channels, out.shape[2:], strides, flat)
+        smallest = 1 + SMALLEST_MERGE // (channels * prod(grid.block))
+        for parts in points.phases(MERGE_ROWS, HEAVY_ROWS, threads, smallest):
+            parallel.run_ranges(loops.merge_scratch, parts, *rest)
     grids = out.reshape(-1, *out.shape[2:])
     if grids.shape[1] > grid.nodes[0]:
         parallel.run(loops.fold_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), grids, grid.nodes)

@@ -25,13 +25,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from .benchmark_report import draw, print_cells, print_summary, summary
+from .benchmark_report import TIMES, draw, print_cells, print_summary, summary
 from .common import RESULTS, arguments, environment, save_json
 from .libraries import LIBRARIES, OPERATIONS, VARIANTS, Problem, error, open_library, reference
 
@@ -49,32 +49,39 @@ SHORT = 0.01  # seconds: a call shorter than this is warmed up in every turn
 
 
 # ---------------------------------------------------------------------- clocks
-def _turn(call: Callable[[], object]) -> list[float]:
-    """Seconds of one call, or of several where they are short, begun when the threads of another have gone to sleep.
+def _turn(opened, least: int = 1) -> list[tuple[float, float]]:
+    """Seconds of setting points and of applying, begun when the threads of another library have gone to sleep.
 
-    A short call follows one that is not counted, which brings its data back into the caches that another has used.
+    A short call is repeated, and follows one that is not counted, which brings its data back into the caches.
     """
     end = time.perf_counter() + SETTLE
     while time.perf_counter() < end:
         pass
-    taken: list[float] = []
-    while not taken or (sum(taken) < SHORT and len(taken) < 10):
+    taken: list[tuple[float, float]] = []
+    while len(taken) < least or (sum(map(sum, taken)) < SHORT and len(taken) < 10):
         start = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - start)
-    return taken[1:] or taken
+        opened.set_points()
+        middle = time.perf_counter()
+        opened.apply()
+        taken.append((middle - start, time.perf_counter() - middle))
+    return taken[1:] if len(taken) > least else taken
 
 
-def medians(calls: dict, least: int, most: int, budget: float) -> dict:
-    """Median seconds of calls that take turns: ``least`` rounds, and up to ``most`` within ``budget`` seconds."""
-    times: dict = {name: [] for name in calls}
+def _medians(turns: list[tuple[float, float]]) -> dict[str, float]:
+    """With new points and with those of the call before."""
+    return {"new": float(np.median([sum(t) for t in turns])), "kept": float(np.median([t[1] for t in turns]))}
+
+
+def take_turns(opened: dict, least: int, most: int, budget: float) -> dict:
+    """Median seconds of libraries that take turns: ``least`` rounds, and up to ``most`` within ``budget`` seconds."""
+    turns: dict = {name: [] for name in opened}
     begin = time.perf_counter()
     for done in range(most):
         if done >= least and time.perf_counter() - begin > budget:
             break
-        for name, call in calls.items():
-            times[name] += _turn(call)
-    return {name: float(np.median(taken)) for name, taken in times.items()}
+        for name, library in opened.items():
+            turns[name] += _turn(library)
+    return {name: _medians(taken) for name, taken in turns.items()}
 
 
 # ---------------------------------------------------------------------- equal error
@@ -99,12 +106,12 @@ class Ladder:
         self._errors: dict[tuple, float] = {}
         self._found: dict[tuple[str, float], int] = {}
 
-    def error(self, library: str, variant: str, threads: int, rung: int) -> float:
+    def error(self, library: str, threads: int, rung: int) -> float:
         """The error with eps = 10^(−rung/3); infinite where the library refuses or fails."""
-        key = (library, variant, 1 if library == "lrc_numba" else threads, rung)  # ours: bit for bit the same
+        key = (library, 1 if library == "lrc_numba" else threads, rung)  # ours: bit for bit the same
         if key not in self._errors:
             try:
-                opened = open_library(library, self.problem, 10.0 ** (-rung / PER_DECADE), threads, variant)
+                opened = open_library(library, self.problem, 10.0 ** (-rung / PER_DECADE), threads)
                 opened.set_points()
                 found = error(opened.apply(), self.truth)
             except (ValueError, RuntimeError):
@@ -112,65 +119,48 @@ class Ladder:
             self._errors[key] = found if np.isfinite(found) else np.inf
         return self._errors[key]
 
-    def loosest(self, library: str, variant: str, threads: int, target: float) -> tuple[float, float] | None:
-        """The loosest eps that keeps the target, and its error; None where there is none."""
+    def loosest(self, library: str, threads: int, target: float) -> float | None:
+        """The loosest eps that keeps the target; None where there is none."""
         rung = self._found.get((library, target), round(-PER_DECADE * np.log10(target)))
         last = round(-PER_DECADE * np.log10(TIGHTEST))
-        while self.error(library, variant, threads, rung) > target:
+        while self.error(library, threads, rung) > target:
             rung += self.step
             if rung > last:
                 return None
-        while rung > self.step and self.error(library, variant, threads, rung - self.step) <= target:
+        while rung > self.step and self.error(library, threads, rung - self.step) <= target:
             rung -= self.step
         self._found[library, target] = rung  # where the next search begins
-        return float(10.0 ** (-rung / PER_DECADE)), self.error(library, variant, threads, rung)
+        return float(10.0 ** (-rung / PER_DECADE))
 
 
 # ---------------------------------------------------------------------- one cell
-def _call_new(opened) -> Callable[[], object]:
-    def call() -> object:
-        opened.set_points()
-        return opened.apply()
-
-    return call
-
-
-def _best_variants(ladder: Ladder, library: str, target: float, threads: int) -> dict[str, tuple]:
-    """For "new" and for "kept" points, the call of the fastest way to use a library that keeps the target.
-
-    Returns {mode: (call, {"variant", "eps", "error"})}, empty where no way keeps it.
-    """
-    best: dict[str, tuple] = {}
-    for variant in VARIANTS[library]:
-        found = ladder.loosest(library, variant, threads, target)
-        if found is None:
-            continue
-        opened = open_library(library, ladder.problem, found[0], threads, variant)
-        calls = {"new": _call_new(opened), "kept": opened.apply}
-        calls["new"]()
-        for mode, call in calls.items():
-            taken = float(np.median(_turn(call))) if len(VARIANTS[library]) > 1 else 0.0
-            if mode not in best or taken < best[mode][0]:
-                best[mode] = (taken, call, {"variant": variant, "eps": found[0], "error": found[1]})
-    return {mode: (call, how) for mode, (_, call, how) in best.items()}
+def _fastest(ladder: Ladder, library: str, eps: float, threads: int) -> dict[str, tuple]:
+    """For "new" and for "kept" points the fastest way to use a library: {mode: (variant, opened)}."""
+    opened = {v: open_library(library, ladder.problem, eps, threads, v) for v in VARIANTS[library]}
+    if len(opened) == 1:
+        only = next(iter(opened.items()))
+        return {mode: only for mode in TIMES}
+    taken = {variant: _medians(_turn(one)) for variant, one in opened.items()}
+    fastest = {mode: min(taken, key=lambda variant, mode=mode: taken[variant][mode]) for mode in TIMES}
+    return {mode: (variant, opened[variant]) for mode, variant in fastest.items()}
 
 
 def measure(ladder: Ladder, target: float, threads: int, quick: bool) -> dict:
-    """One cell: per library eps and error (the worse of those with new and with kept points), the medians, and how."""
+    """One cell: per library eps, the error of what was timed, the medians with new and with kept points, and how."""
     calls, cell = {}, {}
     for library in LIBRARIES:
-        chosen = _best_variants(ladder, library, target, threads)
-        how = {mode: way for mode, (_, way) in chosen.items()}
-        cell[library] = {
-            "eps": min((way["eps"] for way in how.values()), default=None),
-            "error": max((way["error"] for way in how.values()), default=None),
-            "new": None,
-            "kept": None,
-            "how": how,
-        }
-        calls |= {(library, mode): call for mode, (call, _) in chosen.items()}
-    for (library, mode), taken in medians(calls, 5, 5 if quick else 31, 0.5 if quick else 1.5).items():
-        cell[library][mode] = taken
+        eps = ladder.loosest(library, threads, target)
+        cell[library] = {"eps": eps, "error": None, "new": None, "kept": None, "how": {}}
+        for mode, (variant, opened) in (_fastest(ladder, library, eps, threads) if eps else {}).items():
+            calls[library, variant] = opened
+            cell[library]["how"][mode] = variant
+    times = take_turns(calls, 5, 5 if quick else 31, 0.5 if quick else 1.5)
+    for (library, variant), medians in times.items():
+        found = error(calls[library, variant].apply(), ladder.truth)
+        cell[library]["error"] = max(found, cell[library]["error"] or 0.0)
+        for mode in TIMES:
+            if cell[library]["how"][mode] == variant:
+                cell[library][mode] = medians[mode]
     return cell
 
 

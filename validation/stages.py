@@ -28,7 +28,9 @@ import numpy as np
 from tqdm import tqdm
 
 from lrc_numba import LRCPlan, Yukawa, deconvolution, fourier, interpolation, operator, points, spreading
-from lrc_numba.grid import Grid, available_memory, embed, vector_lanes
+from lrc_numba.grid import Grid, embed
+from lrc_numba.memory import available_memory
+from lrc_numba.sizes import vector_lanes
 
 from .ceilings import ceilings
 from .common import arguments, environment, print_table, save_json, seconds

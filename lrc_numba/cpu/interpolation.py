@@ -71,12 +71,12 @@ def _gradient(grid, corner, along, tilt, across, slope, lanes, strides, supports
         plane = simd.fma(across[a], line, plane)
         plane_first = simd.fma(slope[a], line, plane_first)
         plane_second = simd.fma(across[a], line_second, plane_second)
-    return (
-        simd.total(along * plane),
-        simd.total(along * plane_first),
-        simd.total(along * plane_second),
-        simd.total(tilt * plane),
-    )
+    one, two = grid.dtype.type(0), grid.dtype.type(0)
+    if len(first) > 1:
+        one = simd.total(along * plane_first)
+    if len(second) > 1:
+        two = simd.total(along * plane_second)
+    return simd.total(along * plane), one, two, simd.total(tilt * plane)
 
 
 @kernel
@@ -88,6 +88,7 @@ def interpolate_vjp(
     coordinates,
     grid,
     cotangent,
+    turn,
     to_grid,
     table,
     slopes,
@@ -105,6 +106,8 @@ def interpolate_vjp(
         As for ``interpolate``.
     cotangent : (B·N, C)
         g, sorted.
+    turn : int
+        Channel c of g is in column c + turn, counted round.
     to_grid : (d, d)
         Takes displacements to grid cells; its transpose takes the gradient back.
     slopes : (rows · lanes,)
@@ -126,7 +129,8 @@ def interpolate_vjp(
                 value, one, two, three = _gradient(
                     grid, base + corner + channel * strides[1], along, tilt, across, slope, lanes, strides, supports
                 )
-                weight = cotangent[i, channel]
+                column = channel + turn
+                weight = cotangent[i, column if column < out.shape[1] else column - out.shape[1]]
                 out[i, channel] = value
                 total[0] += weight * one
                 total[1] += weight * two
@@ -191,7 +195,7 @@ def fill_padding(part, lo, hi, grids, nodes):
         plane = grids[q // nodes[0], q % nodes[0]]
         for b in range(nodes[1]):
             for c in range(nodes[2], plane.shape[1]):
-                plane[b, c] = plane[b, c % nodes[2]]
+                plane[b, c] = plane[b, c - nodes[2]]
         for b in range(nodes[1], plane.shape[0]):
             target, source = plane[b], plane[b % nodes[1]]
             for c in range(len(source)):

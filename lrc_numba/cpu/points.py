@@ -1,4 +1,4 @@
-"""Fold points into the cell and sort them by tile: a stable counting sort in two passes.
+"""Fold points into the cell and sort them by tile: a stable counting sort in two passes, or none for a single tile.
 
 Both passes compute the grid coordinates from the points (a few multiplications), which is cheaper than writing them out
 unsorted and reading them back. Thread p counts and places the p-th range of points; the positions it writes to are its
@@ -12,20 +12,38 @@ from .. import indexing
 from .compile import inlined, kernel
 
 first_node = inlined(indexing.first_node)
+slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
 
 
 @inlined
 def _coordinate(points, i, axis, inverse, nodes, shift):
-    dim = points.shape[1]
     fraction = 0.0
-    for b in range(dim):
+    for b in range(len(nodes)):
         fraction += points[i, b] * inverse[b, axis]
-    return first_node(fraction, nodes[3 - dim + axis], shift)
+    return first_node(fraction, nodes[axis], shift)
 
 
 @kernel
-def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, halves, keys, counts, lost):
+def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
+    """Grid coordinates of the points [lo, hi) in the order in which they came.
+
+    Parameters
+    ----------
+    part, lo, hi, points, inverse, nodes, shift, lost
+        As for ``count_tiles``.
+    coordinates : (B·N, d) float64
+        Written.
+    """
+    for i in range(lo, hi):
+        for axis in range(len(nodes)):
+            coordinates[i, axis] = _coordinate(points, i, axis, inverse, nodes, shift)
+            if coordinates[i, axis] < 0.0:
+                lost[part] = i
+
+
+@kernel
+def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, keys, counts, lost):
     """Write ``keys[lo:hi]`` and the histogram ``counts[part]``.
 
     Parameters
@@ -38,11 +56,11 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, halv
         B and N.
     inverse : (d, d) float64
         Takes points to fractional coordinates.
-    nodes : (int, int, int)
-        Grid nodes per axis.
+    nodes : d ints
+        Grid nodes per axis; their number is known to the compiler.
     shift : float
         See ``indexing.first_node``.
-    shifts, halves : (int, int, int)
+    shifts, tiles : (int, int, int)
         See ``indexing.tile_key``.
     keys : (B·N,) int32
         Written.
@@ -51,7 +69,7 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, halv
     lost : (parts,) int64
         Set to the index of a point that is too far away to have a place in the cell.
     """
-    dim = points.shape[1]
+    dim = len(nodes)
     histogram = counts[part]
     snapshot = lo // batch[1]
     left = (snapshot + 1) * batch[1] - lo
@@ -69,7 +87,7 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, halv
         if min(first, second, third) < 0:
             lost[part] = i
             continue
-        key = tile_key(first, second, third, snapshot, batch[0], shifts, halves)
+        key = tile_key(first, second, third, snapshot, shifts, tiles)
         keys[i] = key
         histogram[key] += 1
 
@@ -102,82 +120,86 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
     order : (B·N,) int32
         Written.
     """
-    dim = points.shape[1]
     positions = counts[part]
     for i in range(lo, hi):
         q = positions[keys[i]]
         positions[keys[i]] = q + 1
         order[q] = i
-        for axis in range(dim):
+        for axis in range(len(nodes)):
             coordinates[q, axis] = _coordinate(points, i, axis, inverse, nodes, shift)
 
 
 @kernel
-def make_chunks(offsets, batches, tile, halves, scratch, largest, chunks, light, heavy, merges, rounds):
-    """Cut the sorted points into chunks of at most ``largest`` points of one tile.
+def make_chunks(offsets, slabs, tile, tiles, block, largest, chunks, light, heavy, merges, units):
+    """Cut the points of every tile into chunks of at most ``largest``.
 
     Parameters
     ----------
     offsets : (keys + 1,) int64
         Where each key begins among the sorted points.
-    batches : int
-        Number of snapshots.
-    tile, halves : (int, int, int)
-        Nodes per tile, and half the tiles per axis, rounded up.
-    scratch : (int, int, int)
-        Nodes of a scratch block.
+    slabs : int
+        Slabs per snapshot.
+    tile, tiles, block : (int, int, int)
+        Nodes per tile, tiles per axis, nodes of a scratch block.
     largest : int
         Points per chunk.
-    chunks, light : (n, 4) int64
-        Written: start, stop, snapshot, 0 for all chunks, and for those that are the only one of their tile.
+    chunks : (n, 4) int64
+        Written, in the order of the points: start, stop, snapshot, 0.
+    light : (n, 4) int64
+        Written: the same for those that are the only one of their tile, in the order in which slabs are spread.
     heavy : (n, 4) int64
         Written: start, stop, slot, −origin in the scratch block for the chunks of tiles that have several.
     merges : (n, 6) int64
         Written: first slot, slots, snapshot, and the first, second and third node of such a tile.
-    rounds : (9, 2) int64
-        Written: where each round begins in ``light`` and in ``merges``.
+    units : (B · slabs + 1, 4) int64
+        Written: rows of light and of merges, points of light and rows of heavy before each slab, in that order.
 
     Returns
     -------
     four ints
         Rows written of chunks, light, heavy and merges.
     """
-    n_chunks, n_light, n_heavy, n_merges = 0, 0, 0, 0
-    per_batch = halves[0] * halves[1] * halves[2]
-    per_round = per_batch * batches
+    n_chunks, n_light, n_heavy, n_merges, points = 0, 0, 0, 0, 0
+    per_snapshot = tiles[0] * tiles[1] * tiles[2]
+    per_slab = per_snapshot // slabs
     for key in range(len(offsets) - 1):
-        if key % per_round == 0:
-            rounds[key // per_round, 0], rounds[key // per_round, 1] = n_light, n_merges
         start, stop = offsets[key], offsets[key + 1]
-        if start == stop:
-            continue
-        snapshot = key % per_round // per_batch
         slots = (stop - start + largest - 1) // largest
-        if slots == 1:
-            light[n_light] = (start, stop, snapshot, 0)
-            n_light += 1
-        else:
-            parity, within = key // per_round, key % per_batch
-            first = (2 * (within // (halves[1] * halves[2])) + parity // 4) * tile[0]
-            second = (2 * (within // halves[2] % halves[1]) + parity // 2 % 2) * tile[1]
-            third = (2 * (within % halves[2]) + parity % 2) * tile[2]
-            merges[n_merges] = (n_heavy, slots, snapshot, first, second, third)
-            n_merges += 1
-            origin = (first * scratch[1] + second) * scratch[2] + third
         for s in range(slots):
             lo, hi = start + (stop - start) * s // slots, start + (stop - start) * (s + 1) // slots
-            chunks[n_chunks] = (lo, hi, snapshot, 0)
+            chunks[n_chunks] = (lo, hi, key // per_snapshot, 0)
             n_chunks += 1
-            if slots > 1:
+    for unit in range(len(units) - 1):
+        units[unit] = (n_light, n_merges, points, n_heavy)
+        snapshot = unit // slabs
+        begin = snapshot * per_snapshot + slab_at(unit % slabs, slabs) * per_slab
+        for key in range(begin, begin + per_slab):
+            start, stop = offsets[key], offsets[key + 1]
+            slots = (stop - start + largest - 1) // largest
+            if slots == 1:
+                light[n_light] = (start, stop, snapshot, 0)
+                n_light += 1
+                points += stop - start
+            if slots < 2:
+                continue
+            within = key % per_snapshot
+            first = within // (tiles[1] * tiles[2]) * tile[0]
+            second = within // tiles[2] % tiles[1] * tile[1]
+            third = within % tiles[2] * tile[2]
+            merges[n_merges] = (n_heavy, slots, snapshot, first, second, third)
+            n_merges += 1
+            origin = (first * block[1] + second) * block[2] + third
+            for s in range(slots):
+                lo, hi = start + (stop - start) * s // slots, start + (stop - start) * (s + 1) // slots
                 heavy[n_heavy] = (lo, hi, n_heavy, -origin)
                 n_heavy += 1
-    rounds[8] = (n_light, n_merges)
+    units[len(units) - 1] = (n_light, n_merges, points, n_heavy)
     return n_chunks, n_light, n_heavy, n_merges
 
 
 @kernel
-def gather(part, lo, hi, order, values, first, out):
-    """Bring values into sorted order: out[i, first:] = values[order[i]].
+def gather(part, lo, hi, order, values, out):
+    """Bring values into sorted order: out[i] = values[order[i]].
 
     A pass of its own, because here many scattered reads are under way at once; inside the spreading loop each would
     hold up a whole point.
@@ -190,14 +212,12 @@ def gather(part, lo, hi, order, values, first, out):
         Index of each sorted point.
     values : (B·N, C)
         Read.
-    first : int
-        Where the C columns begin.
-    out : (B·N, ≥ first + C)
+    out : (B·N, C)
         Written.
     """
     for i in range(lo, hi):
         for channel in range(values.shape[1]):
-            out[i, first + channel] = values[order[i], channel]
+            out[i, channel] = values[order[i], channel]
 
 
 @kernel

@@ -1,8 +1,9 @@
 """Spreading loops: points → grid.
 
 Which thread may write what: a call writes the nodes under the windows of the points of its chunks, in ``out``. Chunks
-given to different calls at the same time belong to tiles of one round, whose windows do not meet, or have a slot of
-scratch each. Inside a chunk points come in sorted order. So every node receives its terms in one fixed order.
+given to different calls at the same time belong to slabs whose windows do not meet, or have a slot of scratch each.
+Inside a chunk points come in sorted order, inside a slab tiles do, and odd slabs come after the even ones beside them.
+So every node receives its terms in one fixed order.
 """
 
 from __future__ import annotations
@@ -177,5 +178,6 @@ def fold_padding(part, lo, hi, grids, nodes):
             for c in range(len(source)):
                 target[c] += source[c]
         for b in range(nodes[1]):
-            for c in range(nodes[2], plane.shape[1]):
-                plane[b, c % nodes[2]] += plane[b, c]
+            for start in range(nodes[2], plane.shape[1], nodes[2]):  # once, unless the window is longer than the grid
+                for c in range(start, min(start + nodes[2], plane.shape[1])):
+                    plane[b, c - start] += plane[b, c]
