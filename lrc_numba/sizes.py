@@ -19,12 +19,13 @@ import numpy as np
 
 __all__ = ["choose_sizes", "good_size", "vector_lanes"]
 
-OVERSAMPLINGS = (1.25, 1.3, 1.4, 1.5, 1.6, 1.75, 2.0, 2.25, 2.5)
+OVERSAMPLINGS = (1.25, 1.3, 1.4, 1.5, 1.6, 1.75, 2.0, 2.25, 2.5, 3.0, 4.0)
 # Orders of magnitude seen on one AVX-512 core, which decide between grids and promise nothing; what a machine really
 # takes is printed by ``python -m validation.stages``.
 PER_NODE = 6.0  # ns: clear, fold, transform there and back, fill
-PER_ROW = {1: 0.7, 4: 0.65, 8: 0.7, 16: 1.15, 24: 1.7, 32: 2.3}  # ns per row of a window and pass, by lanes
-PER_POINT = 40.0  # ns: sort, gather, window polynomials
+PER_ROW = {1: 0.7, 4: 0.65, 8: 0.7, 16: 1.15, 24: 2.4, 32: 3.2}  # ns per row of a window and pass, by lanes
+PER_LANE = 0.5  # ns per axis, pass and lane: window polynomials
+PER_POINT = 10.0  # ns: gather, scatter; what does not depend on the grid is left out
 
 
 def good_size(minimum: int) -> int:
@@ -53,8 +54,8 @@ def _cost(n: tuple[int, ...], kept: tuple[int, ...], eps: float, points: int, ma
     width = max(2, ceil(log(20 * 6 / eps) / (pi * decay)))
     if width > 24 or 8 * machine * exp(pi * width * (1 - kappa - decay)) > eps:
         return float("inf")
-    rows = width ** (dim - 1)
-    return points * (PER_POINT + 2 * rows * PER_ROW[vector_lanes(width)]) + prod(n) * PER_NODE
+    lanes, rows = vector_lanes(width), width ** (dim - 1)
+    return points * (PER_POINT + 2 * (dim * lanes * PER_LANE + rows * PER_ROW[lanes])) + prod(n) * PER_NODE
 
 
 @lru_cache(maxsize=256)
