@@ -9,9 +9,8 @@ stored), so the inner loops never wrap. Spreading ends by adding the padding ont
 interpolation begins by filling it.
 
 Tiles. Points are sorted by tile, a block of grid nodes that contains their ``start``: what the points of a tile touch
-stays in a cache. A grid that fits there as a whole is one tile, and its points are not sorted at all. The tiles with
-one index along the first axis that is there are a slab. A slab is at least as thick as a window less one, so it shares
-nodes with the two beside it only, and even slabs can be spread at the same time, and then odd ones.
+stays in a cache. A grid that fits there as a whole is one tile, and its points are not sorted at all. A tile is at
+least as long as a window less one, so it shares nodes with the tiles next to it only; ``schedule`` lives on that.
 """
 
 from __future__ import annotations
@@ -148,10 +147,11 @@ class Grid:
         first, second, third = (-(-n // t) for n, t in zip(self.nodes, self.tile, strict=True))
         return first, second, third
 
-    @property
-    def slabs(self) -> int:
-        """Slabs per snapshot."""
-        return self.tiles[3 - self.dim]
+    @cached_property
+    def pencils(self) -> tuple[int, int]:
+        """Slabs per snapshot and pencils per slab, see ``schedule``."""
+        there = self.tiles[3 - self.dim :]
+        return there[0], there[1] if self.dim > 1 else 1
 
     @cached_property
     def block(self) -> tuple[int, int, int]:

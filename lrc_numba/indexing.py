@@ -53,9 +53,7 @@ def tile_key(first, second, third, snapshot, shifts, tiles):
 
 
 def slab_at(position, slabs):
-    """Which slab is spread at a position, 0, 2, 1, 4, 3, …: an odd one after the even ones on both its sides.
-
-    And right after the second of them, while that is still in the cache.
+    """Which slab or pencil is spread at a position, 0, 2, 1, 4, 3, …: an odd one after the even ones beside it.
 
     Parameters
     ----------

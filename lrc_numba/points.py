@@ -10,6 +10,7 @@ import numpy as np
 from .cpu import parallel
 from .cpu import points as loops
 from .grid import Grid
+from .schedule import Phase, phases
 from .workspace import Workspace
 
 __all__ = ["SortedPoints", "sort_points"]
@@ -36,10 +37,10 @@ class SortedPoints:
         See ``cpu.points.make_chunks``.
     merges : (n, 6) int64
         Tiles whose points come in several chunks.
-    units : (B · slabs + 1, 4) int64
-        What comes before each slab, in the order in which slabs are spread.
-    slabs : int
-        Slabs per snapshot.
+    units : (B · slabs · pencils + 1, 4) int64
+        What comes before each pencil, in the order in which one thread spreads them.
+    shape : (int, int)
+        Slabs per snapshot and pencils per slab.
     """
 
     batch: tuple[int, int]
@@ -50,7 +51,7 @@ class SortedPoints:
     heavy: np.ndarray
     merges: np.ndarray
     units: np.ndarray
-    slabs: int
+    shape: tuple[int, int]
 
     @property
     def count(self) -> int:
@@ -73,40 +74,19 @@ class SortedPoints:
             return [0, len(chunks)]
         return parallel.weighted(chunks[:, 0], int(chunks[-1, 1]), threads, 1 + SMALLEST_SHARE // rows)
 
-    def phases(self, rows: int, weights: int, threads: int, smallest: int) -> list[list[list[list[int]]]]:
-        """Slabs shared out to threads: for one phase after the other, for each thread, ranges of rows of a table.
-
-        A thread gets slabs that lie side by side. The first but one of them waits for the second phase, because it
-        comes after an even slab of the thread before it; every node is so added to in one order.
+    def phases(self, rows: int, weights: int, threads: int, smallest: float) -> list[Phase]:
+        """Rows of a table shared out to threads, see ``schedule.phases``.
 
         Parameters
         ----------
-        rows : int
-            Column of ``units`` that counts the rows of the table.
-        weights : int
-            Column of ``units`` that counts the work.
+        rows, weights : int
+            Columns of ``units`` that count the rows of the table, and the work.
         threads : int
             At most so many.
-        smallest : int
+        smallest : float
             Work that is worth a thread.
         """
-        before, work = self.units[:, rows].tolist(), self.units[:, weights]
-        last = len(work) - 1
-        parts = min(threads, int(work[-1]) // max(smallest, 1)) if last > 1 else 1
-        if parts < 2:
-            return [[[[0, before[-1]]]]]
-        position = np.arange(1, last) % self.slabs
-        cuts = 1 + np.flatnonzero((position == 0) | ((position % 2 == 1) & (position + 1 < self.slabs)))
-        wanted = np.arange(1, parts) * (work[-1] / parts)
-        chosen = sorted({int(cuts[np.abs(work[cuts] - w).argmin()]) for w in wanted}) if len(cuts) else []
-        phases: list[list[list[list[int]]]] = [[], []]
-        for lo, hi in zip([0, *chosen], [*chosen, last], strict=True):
-            if lo % self.slabs == 0:
-                phases[0].append([[before[lo], before[hi]]])
-                continue
-            phases[0].append([[before[lo], before[lo + 1]], [before[lo + 2], before[hi]]])
-            phases[1].append([[before[lo + 1], before[lo + 2]]])
-        return [phase for phase in phases if phase]
+        return phases(self.units[:, rows], self.units[:, weights], self.shape, threads, smallest)
 
     def gather(self, *arrays: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
         """(B·N, C) arrays in sorted order, side by side in one array."""
@@ -199,9 +179,9 @@ def _cut(name, batch, coordinates, order, offsets, grid: Grid, space: Workspace)
     most = min(total, len(offsets) - 1) + 2 * (total // largest) + 1
     chunks, light, heavy = space.take(f"{name} chunks", (3, most, 4), np.int64)
     merges = space.take(f"{name} merges", (total // largest + 1, 6), np.int64)
-    units = space.take(f"{name} units", (batch[0] * grid.slabs + 1, 4), np.int64)
+    units = space.take(f"{name} units", (batch[0] * prod(grid.pencils) + 1, 4), np.int64)
     ends = loops.make_chunks(
-        offsets, grid.slabs, grid.tile, grid.tiles, grid.block, largest, chunks, light, heavy, merges, units
+        offsets, grid.pencils, grid.tile, grid.tiles, grid.block, largest, chunks, light, heavy, merges, units
     )
     chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
-    return SortedPoints(batch, coordinates, order, chunks, light, heavy, merges, units, grid.slabs)
+    return SortedPoints(batch, coordinates, order, chunks, light, heavy, merges, units, grid.pencils)

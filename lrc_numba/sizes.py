@@ -23,7 +23,17 @@ OVERSAMPLINGS = (1.25, 1.3, 1.4, 1.5, 1.6, 1.75, 2.0, 2.25, 2.5, 3.0, 4.0)
 # Orders of magnitude seen on one AVX-512 core, which decide between grids and promise nothing; what a machine really
 # takes is printed by ``python -m validation.stages``.
 PER_NODE = 6.0  # ns: clear, fold, transform there and back, fill
-PER_ROW = {1: 0.7, 4: 0.65, 8: 0.7, 16: 1.15, 24: 2.4, 32: 3.2}  # ns per row of a window and pass, by lanes
+PER_ROW = {
+    1: 0.6,
+    4: 0.6,
+    8: 0.6,
+    12: 0.95,
+    16: 1.35,
+    20: 1.8,
+    24: 2.1,
+    28: 2.5,
+    32: 2.9,
+}  # ns per row of a window and pass, by lanes
 PER_LANE = 0.5  # ns per axis, pass and lane: window polynomials
 PER_POINT = 10.0  # ns: gather, scatter; what does not depend on the grid is left out
 
@@ -43,8 +53,8 @@ def good_size(minimum: int) -> int:
 
 
 def vector_lanes(width: int) -> int:
-    """Length of the vector that holds a window of ``width`` nodes: 1, 4 or a multiple of 8."""
-    return 1 if width == 1 else 4 if width <= 4 else -(-width // 8) * 8
+    """Length of the vector that holds a window of ``width`` nodes: 1 or a multiple of 4."""
+    return 1 if width == 1 else -(-width // 4) * 4
 
 
 def _cost(n: tuple[int, ...], kept: tuple[int, ...], eps: float, points: int, machine: float) -> float:

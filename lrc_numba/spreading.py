@@ -83,19 +83,19 @@ def _in_phases(
     parallel.run(_clear, parallel.even(flat.size, threads, SMALLEST_CLEAR), flat)
     rows = grid.rows(channels)
     if len(points.light):
-        rest = (points.light, *inputs, lanes, strides, grid.supports, flat)
-        for parts in points.phases(LIGHT_ROWS, LIGHT_POINTS, threads, 1 + SMALLEST_SHARE // rows):
-            parallel.run_ranges(kernel, parts, *rest)
+        rest = (*inputs, lanes, strides, grid.supports, flat)
+        for chosen, bounds in points.phases(LIGHT_ROWS, LIGHT_POINTS, threads, 1 + SMALLEST_SHARE // rows):
+            parallel.run(kernel, bounds, points.light[chosen], *rest)
     if len(points.heavy):
         scratch = space.take("scratch", (len(points.heavy), channels, *grid.block), out.dtype)
         flat_scratch = scratch.reshape(-1)
         parallel.run(_clear, parallel.even(scratch.size, threads, SMALLEST_CLEAR), flat_scratch)
         rest = (points.heavy, *inputs, lanes, _strides(scratch.shape), grid.supports, flat_scratch)
         parallel.run(kernel, points.share(points.heavy, threads, rows), *rest)
-        rest = (points.merges, flat_scratch, grid.block, channels, out.shape[2:], strides, flat)
+        rest = (flat_scratch, grid.block, channels, out.shape[2:], strides, flat)
         smallest = 1 + SMALLEST_MERGE // (channels * prod(grid.block))
-        for parts in points.phases(MERGE_ROWS, HEAVY_ROWS, threads, smallest):
-            parallel.run_ranges(loops.merge_scratch, parts, *rest)
+        for chosen, bounds in points.phases(MERGE_ROWS, HEAVY_ROWS, threads, smallest):
+            parallel.run(loops.merge_scratch, bounds, points.merges[chosen], *rest)
     grids = out.reshape(-1, *out.shape[2:])
     if grids.shape[1] > grid.nodes[0]:
         parallel.run(loops.fold_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), grids, grid.nodes)

@@ -8,14 +8,13 @@ never changes a result, because every kernel writes what only its range owns, in
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from threading import Lock
 
 import numpy as np
 
-__all__ = ["WORTH_A_THREAD", "available_threads", "even", "run", "run_ranges", "weighted"]
+__all__ = ["WORTH_A_THREAD", "available_threads", "even", "run", "weighted"]
 
 # Numbers that a thread must at least have to work on: waking it takes as long as some ten thousand of them.
 WORTH_A_THREAD = 1 << 15
@@ -72,31 +71,20 @@ def weighted(starts: np.ndarray, stop: int, threads: int, smallest: int) -> list
 
 
 def run(kernel, bounds: list[int], *arguments) -> None:
-    """Call ``kernel(part, bounds[part], bounds[part + 1], *arguments)`` for every part, and wait for all."""
+    """Call ``kernel(part, bounds[part], bounds[part + 1], *arguments)`` for every part, and wait for all.
+
+    The calling thread takes the first part itself.
+    """
     if len(bounds) == 2:
         kernel(0, bounds[0], bounds[1], *arguments)
         return
-    run_ranges(kernel, [[bounds[part : part + 2]] for part in range(len(bounds) - 1)], *arguments)
-
-
-def run_ranges(kernel, parts: Sequence[Sequence[Sequence[int]]], *arguments) -> None:
-    """Call ``kernel(part, lo, hi, *arguments)`` for every range (lo, hi) of every part, and wait for all.
-
-    The ranges of a part are done in their order by one thread; the calling thread takes the first part itself.
-    """
-
-    def work(part: int) -> None:
-        for lo, hi in parts[part]:
-            kernel(part, lo, hi, *arguments)
-
-    if len(parts) == 1:
-        work(0)
-        return
     with _LOCK:
         pool = _pool()
-    others = [pool.submit(work, part) for part in range(1, len(parts))]
+    others = [
+        pool.submit(kernel, part, bounds[part], bounds[part + 1], *arguments) for part in range(1, len(bounds) - 1)
+    ]
     try:
-        work(0)
+        kernel(0, bounds[0], bounds[1], *arguments)
     finally:
         wait(others)  # nothing may still be writing when an error is raised
     for other in others:

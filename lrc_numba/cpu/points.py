@@ -130,15 +130,15 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
 
 
 @kernel
-def make_chunks(offsets, slabs, tile, tiles, block, largest, chunks, light, heavy, merges, units):
+def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heavy, merges, units):
     """Cut the points of every tile into chunks of at most ``largest``.
 
     Parameters
     ----------
     offsets : (keys + 1,) int64
         Where each key begins among the sorted points.
-    slabs : int
-        Slabs per snapshot.
+    shape : (int, int)
+        Slabs per snapshot and pencils per slab.
     tile, tiles, block : (int, int, int)
         Nodes per tile, tiles per axis, nodes of a scratch block.
     largest : int
@@ -146,13 +146,13 @@ def make_chunks(offsets, slabs, tile, tiles, block, largest, chunks, light, heav
     chunks : (n, 4) int64
         Written, in the order of the points: start, stop, snapshot, 0.
     light : (n, 4) int64
-        Written: the same for those that are the only one of their tile, in the order in which slabs are spread.
+        Written: the same for those that are the only one of their tile, in the order of ``schedule``.
     heavy : (n, 4) int64
         Written: start, stop, slot, −origin in the scratch block for the chunks of tiles that have several.
     merges : (n, 6) int64
         Written: first slot, slots, snapshot, and the first, second and third node of such a tile.
-    units : (B · slabs + 1, 4) int64
-        Written: rows of light and of merges, points of light and rows of heavy before each slab, in that order.
+    units : (B · slabs · pencils + 1, 4) int64
+        Written: rows of light and of merges, points of light and rows of heavy before each pencil, in that order.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def make_chunks(offsets, slabs, tile, tiles, block, largest, chunks, light, heav
     """
     n_chunks, n_light, n_heavy, n_merges, points = 0, 0, 0, 0, 0
     per_snapshot = tiles[0] * tiles[1] * tiles[2]
-    per_slab = per_snapshot // slabs
+    per_slab, per_pencil = per_snapshot // shape[0], per_snapshot // (shape[0] * shape[1])
     for key in range(len(offsets) - 1):
         start, stop = offsets[key], offsets[key + 1]
         slots = (stop - start + largest - 1) // largest
@@ -171,9 +171,10 @@ def make_chunks(offsets, slabs, tile, tiles, block, largest, chunks, light, heav
             n_chunks += 1
     for unit in range(len(units) - 1):
         units[unit] = (n_light, n_merges, points, n_heavy)
-        snapshot = unit // slabs
-        begin = snapshot * per_snapshot + slab_at(unit % slabs, slabs) * per_slab
-        for key in range(begin, begin + per_slab):
+        snapshot, position = unit // (shape[0] * shape[1]), unit % (shape[0] * shape[1])
+        begin = snapshot * per_snapshot + slab_at(position // shape[1], shape[0]) * per_slab
+        begin += slab_at(position % shape[1], shape[1]) * per_pencil
+        for key in range(begin, begin + per_pencil):
             start, stop = offsets[key], offsets[key + 1]
             slots = (stop - start + largest - 1) // largest
             if slots == 1:

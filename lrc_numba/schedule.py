@@ -1,0 +1,104 @@
+"""Who spreads what, and when: tiles that share nodes never at the same time, and every node's terms in one order.
+
+Tiles with one index along the first axis that is there are a slab, those with one more index along the second a pencil.
+A slab shares nodes with the two beside it only, and so does a pencil inside its slab. The order of adding up is: even
+slabs before the odd ones beside them, inside a slab even pencils before the odd ones beside them, inside a pencil tile
+by tile. Three ways to go through them keep that order, so they give the same bits:
+
+* one thread goes from slab to slab, 0, 2, 1, 4, 3, …, an odd one while both beside it are still in a cache;
+* each thread does that with slabs that lie side by side, and the one between it and the thread before it waits for a
+  second phase;
+* where slabs are few and points many, all pencils of one parity along both axes are shared out, in four phases.
+
+Tried and lost: rounds of one parity along all axes, eight of them in 3-D. They read and write the whole grid eight
+times, which took a third longer wherever it is larger than the caches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["Phase", "phases"]
+
+Phase = tuple[np.ndarray | slice, list[int]]  # rows of a table, and the bounds that share them out to threads
+MANY_SLABS = 12  # per thread: what is lost at the seams is little then
+MANY_SHARES = 8  # units of work worth a thread: waking threads four times is little then
+
+
+def phases(before: np.ndarray, work: np.ndarray, shape: tuple[int, int], threads: int, smallest: float) -> list[Phase]:
+    """Rows of a table for one phase after the other, shared out to threads.
+
+    Parameters
+    ----------
+    before : (B · slabs · pencils + 1,) int64
+        Rows before each pencil, in the order of one thread.
+    work : (B · slabs · pencils + 1,) int64
+        Work before each pencil.
+    shape : (int, int)
+        Slabs per snapshot, and pencils per slab.
+    threads : int
+        At most so many.
+    smallest : float
+        Work that is worth a thread.
+    """
+    slabs, pencils = shape
+    shares = int(work[-1] / smallest)
+    parts = min(threads, shares)
+    if parts < 2 or len(before) < 3:
+        return [(slice(None), [0, int(before[-1])])]
+    if slabs >= MANY_SLABS * parts or pencils == 1 or shares < MANY_SHARES:
+        ranges = _side_by_side(before[::pencils].tolist(), work[::pencils], slabs, parts)
+    else:
+        ranges = _by_parity(before, work, shape, parts)
+    return [_phase(threads) for threads in ranges]
+
+
+def _phase(parts: list[list[list[int]]]) -> Phase:
+    """Ranges of rows for each thread, put side by side."""
+    rows = [[np.arange(lo, hi) for lo, hi in ranges] for ranges in parts]
+    bounds = np.cumsum([0, *(sum(map(len, some)) for some in rows)]).tolist()
+    return np.concatenate([r for some in rows for r in some]), bounds
+
+
+def _side_by_side(before: list[int], work: np.ndarray, slabs: int, parts: int) -> list[list[list[list[int]]]]:
+    """Neighbouring slabs to each thread; those at the seams in a second phase."""
+    last = len(work) - 1
+    position = np.arange(1, last) % slabs
+    # A thread may begin with a snapshot, or with an even slab: the odd one that follows in the order then waits.
+    cuts = 1 + np.flatnonzero((position == 0) | ((position % 2 == 1) & (position + 1 < slabs)))
+    wanted = np.arange(1, parts) * (work[-1] / parts)
+    chosen = sorted({int(cuts[np.abs(work[cuts] - w).argmin()]) for w in wanted}) if len(cuts) else []
+    first, second = [], []
+    for lo, hi in zip([0, *chosen], [*chosen, last], strict=True):
+        if lo % slabs == 0:
+            first.append([[before[lo], before[hi]]])
+            continue
+        first.append([[before[lo], before[lo + 1]], [before[lo + 2], before[hi]]])
+        second.append([[before[lo + 1], before[lo + 2]]])
+    return [first, second] if second else [first]
+
+
+def _by_parity(before: np.ndarray, work: np.ndarray, shape: tuple[int, int], parts: int) -> list[list[list[list[int]]]]:
+    """Pencils of one parity along both axes, in four phases."""
+    slab, pencil = (_odd(n) for n in shape)
+    colour = np.tile((2 * slab[:, None] + pencil).ravel(), (len(before) - 1) // (shape[0] * shape[1]))
+    result = []
+    for c in range(4):
+        chosen = np.flatnonzero(colour == c)
+        if not len(chosen):
+            continue
+        ends = np.cumsum(work[chosen + 1] - work[chosen])
+        cuts = np.searchsorted(ends, np.arange(1, parts) * (ends[-1] / parts)).tolist()
+        rows = np.stack([before[chosen], before[chosen + 1]], axis=1).tolist()
+        shares = [rows[lo:hi] for lo, hi in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
+        result.append([share for share in shares if share])
+    return result
+
+
+def _odd(count: int) -> np.ndarray:
+    """For each position in the order 0, 2, 1, 4, 3, …, whether an odd one stands there (``indexing.slab_at``)."""
+    position = np.arange(count)
+    odd = (position % 2 == 0) & (position > 0)
+    if count % 2 == 0:
+        odd[-1] = True
+    return odd.astype(int)
