@@ -45,6 +45,7 @@ TARGETS, QUICK_TARGETS = (1e-3, 1e-6, 1e-10), (1e-3, 1e-6)
 DISTRIBUTIONS = ("uniform", "clustered")
 PER_DECADE, TIGHTEST = 3, 1e-14
 SETTLE = 0.003  # seconds: OpenMP's threads spin for a while after their work, which must not be another's time
+LONG = 1.0  # seconds: of a call that takes longer the fastest variant is tried once, not for every target
 SHORT = 0.01  # seconds: a call shorter than this is warmed up in every turn
 
 
@@ -104,7 +105,8 @@ class Ladder:
         self.problem, self.step = problem, step
         self.truth = reference(problem, threads)
         self._errors: dict[tuple, float] = {}
-        self._found: dict[tuple[str, float], int] = {}
+        self._looser: dict[str, int] = {}  # rungs from eps = target to what was found last: where a search begins
+        self.fastest: dict[tuple, str] = {}  # variant per library, threads and mode, where trying them takes long
 
     def error(self, library: str, threads: int, rung: int) -> float:
         """The error with eps = 10^(−rung/3); infinite where the library refuses or fails."""
@@ -121,7 +123,8 @@ class Ladder:
 
     def loosest(self, library: str, threads: int, target: float) -> float | None:
         """The loosest eps that keeps the target; None where there is none."""
-        rung = self._found.get((library, target), round(-PER_DECADE * np.log10(target)))
+        nominal = round(-PER_DECADE * np.log10(target))
+        rung = max(self.step, nominal + self._looser.get(library, 0))
         last = round(-PER_DECADE * np.log10(TIGHTEST))
         while self.error(library, threads, rung) > target:
             rung += self.step
@@ -129,19 +132,22 @@ class Ladder:
                 return None
         while rung > self.step and self.error(library, threads, rung - self.step) <= target:
             rung -= self.step
-        self._found[library, target] = rung  # where the next search begins
+        self._looser[library] = rung - nominal
         return float(10.0 ** (-rung / PER_DECADE))
 
 
 # ---------------------------------------------------------------------- one cell
 def _fastest(ladder: Ladder, library: str, eps: float, threads: int) -> dict[str, tuple]:
     """For "new" and for "kept" points the fastest way to use a library: {mode: (variant, opened)}."""
-    opened = {v: open_library(library, ladder.problem, eps, threads, v) for v in VARIANTS[library]}
+    known = {ladder.fastest[key] for mode in TIMES if (key := (library, threads, mode)) in ladder.fastest}
+    opened = {v: open_library(library, ladder.problem, eps, threads, v) for v in known or VARIANTS[library]}
     if len(opened) == 1:
         only = next(iter(opened.items()))
         return {mode: only for mode in TIMES}
     taken = {variant: _medians(_turn(one)) for variant, one in opened.items()}
     fastest = {mode: min(taken, key=lambda variant, mode=mode: taken[variant][mode]) for mode in TIMES}
+    if min(times["new"] for times in taken.values()) > LONG:
+        ladder.fastest |= {(library, threads, mode): variant for mode, variant in fastest.items()}
     return {mode: (variant, opened[variant]) for mode, variant in fastest.items()}
 
 
