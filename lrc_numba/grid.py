@@ -48,8 +48,8 @@ class Grid:
         Modes along each of the d axes.
     eps : float
         Relative ℓ² error asked for.
-    window : str
-        Name of the window family.
+    window_name : str
+        The window family.
     dtype : dtype
         float32 or float64.
     points : int
@@ -216,7 +216,8 @@ class Grid:
         channels : int
             Channels on the grid at once.
         """
-        crowded = 2 * points * channels  # numbers in scratch blocks, when all points are in crowded tiles
-        sorting = points * (8 * self.dim + 8) + 16 * prod(self.tiles)
-        values = (crowded + points * (3 * channels + self.dim)) * self.dtype.itemsize
+        crowded = 8 * points * channels  # numbers in scratch blocks, when all points are in crowded tiles
+        tables = 96 * min(points, prod(self.tiles)) + 32 * prod(self.tiles)
+        sorting = 2 * (points * (8 * self.dim + 8) + tables)  # of sources and of targets
+        values = (crowded + points * (4 * channels + self.dim)) * self.dtype.itemsize
         return batch * (channels * self.channel_bytes + sorting + values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["first_node", "tile_key"]
+__all__ = ["first_node", "slab_at", "tile_key"]
 
 
 def first_node(fraction, nodes, shift):
@@ -62,6 +62,6 @@ def slab_at(position, slabs):
     slabs : int
         How many there are.
     """
-    if position == 0 or position % 2 == 0:
+    if position % 2 == 0:
         return max(position - 1, 0)
     return position + 1 if position + 1 < slabs else position

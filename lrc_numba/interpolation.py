@@ -14,7 +14,7 @@ from .grid import Grid
 from .points import SortedPoints
 from .workspace import Workspace
 
-__all__ = ["interpolate", "interpolate_jvp", "interpolate_vjp"]
+__all__ = ["fill", "interpolate", "interpolate_jvp", "interpolate_vjp", "strides"]
 
 
 def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: int, space: Workspace) -> np.ndarray:
@@ -130,7 +130,12 @@ def _tables(grid: Grid) -> tuple:
 
 
 def _sizes(values: np.ndarray, grid: Grid) -> tuple:
-    row = values.shape[4]
-    plane = row * values.shape[3]
-    size = plane * values.shape[2]
-    return grid.polynomials.shape[1], (size * values.shape[1], size, plane, row), grid.supports
+    return grid.polynomials.shape[1], strides(values.shape), grid.supports
+
+
+def strides(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Elements from one snapshot, channel, plane and row of (B, C, ·, ·, ·) to the next."""
+    row = shape[4]
+    plane = row * shape[3]
+    grid = plane * shape[2]
+    return grid * shape[1], grid, plane, row

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import deepcopy
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -19,6 +18,7 @@ from . import arguments
 from .cell import Cell
 from .cpu.parallel import available_threads
 from .deconvolution import MultiplierTable
+from .gradient import Gradient
 from .grid import Grid
 from .memory import check_memory
 from .multipliers import Multiplier
@@ -30,31 +30,6 @@ __all__ = ["Gradient", "LRCPlan"]
 
 BACKENDS = ("cpu",)
 GRADIENTS = ("exact", "spectral")
-
-
-@dataclass(frozen=True)
-class Gradient:
-    """What ``LRCPlan.vjp`` returns; a part that was not asked for is None.
-
-    Attributes
-    ----------
-    output : ndarray
-        u itself, which the gradient had to compute anyway.
-    points : ndarray
-        Σ g·∂u/∂x, the shape of the points. With targets: with respect to the sources alone.
-    values : ndarray
-        Σ g·∂u/∂f, the shape of the values.
-    parameters : dict of str to ndarray
-        Σ g·∂u/∂θ for every parameter of the multiplier.
-    targets : ndarray or None
-        With respect to the targets, where there are any.
-    """
-
-    output: np.ndarray
-    points: np.ndarray | None
-    values: np.ndarray | None
-    parameters: dict[str, np.ndarray] | None
-    targets: np.ndarray | None = None
 
 
 class LRCPlan:
@@ -89,6 +64,8 @@ class LRCPlan:
 
     Notes
     -----
+    Which stage bounds which regime (``python -m validation.stages`` measures it): BOUNDS
+
     A plan keeps its workspace between calls, so one plan serves one thread of the user's at a time. The tabulated
     multiplier is kept too, for as long as the same multiplier comes with the same ``parameters``.
     """

@@ -64,7 +64,7 @@ class SortedPoints:
         Parameters
         ----------
         chunks : (n, 4) int64
-            Consecutive rows of ``chunks``.
+            Rows of ``chunks`` or of ``heavy``.
         threads : int
             At most so many.
         rows : int
@@ -72,7 +72,9 @@ class SortedPoints:
         """
         if threads == 1 or len(chunks) < 2:
             return [0, len(chunks)]
-        return parallel.weighted(chunks[:, 0], int(chunks[-1, 1]), threads, 1 + SMALLEST_SHARE // rows)
+        sizes = chunks[:, 1] - chunks[:, 0]
+        ends = np.cumsum(sizes)
+        return parallel.weighted(ends - sizes, int(ends[-1]), threads, 1 + SMALLEST_SHARE // rows)
 
     def phases(self, rows: int, weights: int, threads: int, smallest: float) -> list[Phase]:
         """Rows of a table shared out to threads, see ``schedule.phases``.
@@ -96,8 +98,10 @@ class SortedPoints:
         out = space.take("ordered", (self.count, channels), arrays[0].dtype)
         if self.order is None:
             return np.concatenate(arrays, axis=1, out=out)
-        # Side by side first: then what belongs to a point is fetched from far away once, not array by array.
-        array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
+        array = arrays[0]
+        if len(arrays) > 1:  # side by side first: what belongs to a point is fetched from far away once
+            shape = (self.count, channels)
+            array = np.concatenate(arrays, axis=1, out=space.take("side by side", shape, arrays[0].dtype))
         parallel.run(loops.gather, parallel.even(self.count, threads, SMALLEST_PART), self.order, array, out)
         return out
 

@@ -11,7 +11,7 @@ by tile. Three ways to go through them keep that order, so they give the same bi
 * where slabs are few and points many, all pencils of one parity along both axes are shared out, in four phases.
 
 Tried and lost: rounds of one parity along all axes, eight of them in 3-D. They read and write the whole grid eight
-times, which took a third longer wherever it is larger than the caches.
+times, which took up to a third longer where it is larger than the caches.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def phases(before: np.ndarray, work: np.ndarray, shape: tuple[int, int], threads
     parts = min(threads, shares)
     if parts < 2 or len(before) < 3:
         return [(slice(None), [0, int(before[-1])])]
-    if slabs >= MANY_SLABS * parts or pencils == 1 or shares < MANY_SHARES:
+    if (len(before) - 1) // pencils >= MANY_SLABS * parts or pencils == 1 or shares < MANY_SHARES:
         ranges = _side_by_side(before[::pencils].tolist(), work[::pencils], slabs, parts)
     else:
         ranges = _by_parity(before, work, shape, parts)

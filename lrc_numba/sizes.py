@@ -23,17 +23,11 @@ OVERSAMPLINGS = (1.25, 1.3, 1.4, 1.5, 1.6, 1.75, 2.0, 2.25, 2.5, 3.0, 4.0)
 # Orders of magnitude seen on one AVX-512 core, which decide between grids and promise nothing; what a machine really
 # takes is printed by ``python -m validation.stages``.
 PER_NODE = 6.0  # ns: clear, fold, transform there and back, fill
-PER_ROW = {
-    1: 0.6,
-    4: 0.6,
-    8: 0.6,
-    12: 0.95,
-    16: 1.35,
-    20: 1.8,
-    24: 2.1,
-    28: 2.5,
-    32: 2.9,
-}  # ns per row of a window and pass, by lanes
+# ns per row of a window and pass, by lanes
+PER_ROW = {4: 0.6, 8: 0.6, 12: 0.95, 16: 1.35, 20: 1.8, 24: 2.1}
+WIDEST = 24  # nodes; beyond that a larger grid always pays
+TRANSFORM_ERRORS = 6  # how many times the error of one transform along one axis may enter
+ROUNDINGS = 8  # units of rounding in a mode of the grid, before the window's correction makes them grow
 PER_LANE = 0.5  # ns per axis, pass and lane: window polynomials
 PER_POINT = 10.0  # ns: gather, scatter; what does not depend on the grid is left out
 
@@ -61,8 +55,8 @@ def _cost(n: tuple[int, ...], kept: tuple[int, ...], eps: float, points: int, ma
     """Nanoseconds of the model; infinite where the window would be too wide or rounding too large."""
     dim, kappa = len(n), max(top / nodes for top, nodes in zip(kept, n, strict=True))
     decay = sqrt(max(1 - 2 * kappa, 1e-3))
-    width = max(2, ceil(log(20 * 6 / eps) / (pi * decay)))
-    if width > 24 or 8 * machine * exp(pi * width * (1 - kappa - decay)) > eps:
+    width = max(2, ceil(log(20 * TRANSFORM_ERRORS / eps) / (pi * decay)))
+    if width > WIDEST or ROUNDINGS * machine * exp(pi * width * (1 - kappa - decay)) > eps:
         return float("inf")
     lanes, rows = vector_lanes(width), width ** (dim - 1)
     return points * (PER_POINT + 2 * (dim * lanes * PER_LANE + rows * PER_ROW[lanes])) + prod(n) * PER_NODE

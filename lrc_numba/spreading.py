@@ -17,6 +17,7 @@ from .cpu import parallel
 from .cpu import spreading as loops
 from .grid import Grid
 from .interpolation import interpolate_vjp as spread_vjp
+from .interpolation import strides
 from .points import HEAVY_ROWS, LIGHT_POINTS, LIGHT_ROWS, MERGE_ROWS, SMALLEST_SHARE, SortedPoints
 from .workspace import Workspace
 
@@ -76,23 +77,23 @@ def _in_phases(
 ):
     """Run a spreading loop over all chunks: crowded tiles to scratch, the others to the grid, then scratch to the grid.
 
-    Slabs that share nodes never at the same time, so that threads never meet.
+    Tiles that share nodes never at the same time (``schedule``), so that threads never meet.
     """
     channels, lanes = out.shape[1], grid.polynomials.shape[1]
-    flat, strides = out.reshape(-1), _strides(out.shape)
+    flat, steps = out.reshape(-1), strides(out.shape)
     parallel.run(_clear, parallel.even(flat.size, threads, SMALLEST_CLEAR), flat)
     rows = grid.rows(channels)
     if len(points.light):
-        rest = (*inputs, lanes, strides, grid.supports, flat)
+        rest = (*inputs, lanes, steps, grid.supports, flat)
         for chosen, bounds in points.phases(LIGHT_ROWS, LIGHT_POINTS, threads, 1 + SMALLEST_SHARE // rows):
             parallel.run(kernel, bounds, points.light[chosen], *rest)
     if len(points.heavy):
         scratch = space.take("scratch", (len(points.heavy), channels, *grid.block), out.dtype)
         flat_scratch = scratch.reshape(-1)
         parallel.run(_clear, parallel.even(scratch.size, threads, SMALLEST_CLEAR), flat_scratch)
-        rest = (points.heavy, *inputs, lanes, _strides(scratch.shape), grid.supports, flat_scratch)
+        rest = (points.heavy, *inputs, lanes, strides(scratch.shape), grid.supports, flat_scratch)
         parallel.run(kernel, points.share(points.heavy, threads, rows), *rest)
-        rest = (flat_scratch, grid.block, channels, out.shape[2:], strides, flat)
+        rest = (flat_scratch, grid.block, channels, out.shape[2:], steps, flat)
         smallest = 1 + SMALLEST_MERGE // (channels * prod(grid.block))
         for chosen, bounds in points.phases(MERGE_ROWS, HEAVY_ROWS, threads, smallest):
             parallel.run(loops.merge_scratch, bounds, points.merges[chosen], *rest)
@@ -106,11 +107,3 @@ def _in_phases(
 
 def _clear(part: int, lo: int, hi: int, array: np.ndarray) -> None:
     array[lo:hi] = 0.0
-
-
-def _strides(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Elements from one snapshot, channel, plane and row of (B, C, ·, ·, ·) to the next."""
-    row = shape[4]
-    plane = row * shape[3]
-    grid = plane * shape[2]
-    return grid * shape[1], grid, plane, row

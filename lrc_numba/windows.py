@@ -41,10 +41,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.polynomial import chebyshev, polynomial
 
+from .sizes import TRANSFORM_ERRORS
+
 __all__ = ["MAX_WIDTH", "WINDOWS", "Window", "accuracy_floor", "choose_window", "paper_window"]
 
 WINDOWS = ("kaiser_bessel", "gaussian", "gaussian_paper")
-TRANSFORM_ERRORS = 6  # how many times the error of one transform along one axis may enter
 MAX_WIDTH = 32  # grid points; four vectors of eight float64
 _ALIASES = np.array([-3, -2, -1, 1, 2, 3])
 _BAND = np.concatenate([[0.0, 0.3, 0.5, 0.6, 0.7], np.linspace(0.76, 1.0, 13)])  # where aliasing is looked at

@@ -7,12 +7,15 @@ import os
 import pickle
 import subprocess
 import sys
+from itertools import pairwise
+from math import prod
 
 import numpy as np
 import pytest
 from measures import relative
 
-from lrc_numba import Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve
+from lrc_numba import Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve, schedule
+from lrc_numba import grid as grids
 from lrc_numba.cell import Cell
 from lrc_numba.grid import Grid
 from lrc_numba.sizes import vector_lanes
@@ -61,16 +64,53 @@ def _run(code: str, tmp_path, **environment: str) -> str:
 
 
 def test_bounds_are_checked(tmp_path):
-    """Numba's own bounds check finds nothing, with crowded tiles in every dimension."""
+    """Numba's own bounds check finds nothing, with crowded tiles in every dimension; vectors it does not see."""
     assert len(_run(CROWDED, tmp_path, NUMBA_BOUNDSCHECK="1").split()) == 3
 
 
 def test_without_vectors(tmp_path):
     """The fallback made of scalars gives the same numbers, and does not use what was compiled with vectors."""
-    code = CROWDED.replace("((1, 33), (2, 17), (3, 9))", "((2, 17),)")
+    code = CROWDED.replace("((1, 33), (2, 17), (3, 9))", "((2, 17),)").replace("dim=dim", "dim=dim, eps=1e-8")
     plain, vectors = (float(_run(code, tmp_path, LRC_NUMBA_VECTORS=flag)) for flag in "01")
     # Lanes are added up in another order; sums of some thousand terms.
     assert abs(plain - vectors) <= 1e-12 * abs(vectors)
+
+
+MIXED = {"seams": (schedule, "MANY_SLABS", 0), "parities": (schedule, "MANY_SHARES", 0)}
+
+
+@pytest.mark.parametrize("way", MIXED)
+@pytest.mark.parametrize(("dim", "modes"), [(1, 15001), (2, 161), (3, 41)])
+def test_threads_change_nothing_on_many_tiles(dim, modes, way, monkeypatch):
+    """Crowded tiles beside others, several snapshots, tiles in every dimension, both ways to share slabs out."""
+    monkeypatch.setattr(grids, "ONE_TILE", 0)
+    monkeypatch.setattr(*MIXED[way])
+    monkeypatch.setattr("lrc_numba.spreading.SMALLEST_SHARE", 10)
+    monkeypatch.setattr("lrc_numba.points.SMALLEST_SHARE", 10)
+    generator = np.random.default_rng(dim)
+    points = generator.random((2, 9000, dim))
+    points[:, :4000] = 0.45 + 0.02 * generator.standard_normal((2, 4000, dim))
+    values = generator.standard_normal((2, 9000))
+    results = []
+    for threads in (1, 2, 3, 7):
+        plan = LRCPlan(1.0, modes, dim=dim, eps=1e-4, threads=threads).set_points(points)
+        assert prod(plan.grid.tiles) > 1
+        results.append((plan.convolve(values, Gaussian(0.05)), plan.vjp(values, Gaussian(0.05), values).points))
+    for found in results[1:]:
+        for one, other in zip(found, results[0], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_crowded_tiles_are_shared_out():
+    """A cluster across several slabs: each thread gets about half of the points."""
+    generator = np.random.default_rng(0)
+    points = 0.5 + 0.1 * generator.standard_normal((200_000, 3))
+    plan = LRCPlan(1.0, 41, eps=1e-3, dim=3, threads=2).set_points(points)
+    heavy = plan._sources.heavy
+    bounds = plan._sources.share(heavy, 2, 100)
+    sizes = [int((heavy[lo:hi, 1] - heavy[lo:hi, 0]).sum()) for lo, hi in pairwise(bounds)]
+    assert len(sizes) == 2
+    assert max(sizes) <= 0.55 * sum(sizes)
 
 
 @pytest.mark.parametrize(("batch", "count", "modes"), [(8, 20000, 33), (64, 4200, 15)])

@@ -13,8 +13,9 @@ each operation asks of the libraries, and what the peers are given for free, is 
   python -m validation.benchmark --resume
   python -m validation.benchmark --operation convolution --dims 3 --threads 1 --max-points 100000
 
-Every finished cell is appended to the file --cells at once; --resume takes what is there and does the rest. The tables
-show the selected cells, and --report only shows those that are there. Where the time goes is validation.stages.
+Every finished cell is appended to the file --cells at once, with the versions of the libraries; --resume takes what is
+there of these versions and does the rest. The tables show the selected cells, and --report only shows those that are
+there. Where the time goes is validation.stages.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+import lrc_numba
+
 from .benchmark_report import TIMES, draw, print_cells, print_summary, summary
-from .common import RESULTS, arguments, environment, save_json
+from .common import arguments, environment, save_json
 from .libraries import LIBRARIES, OPERATIONS, VARIANTS, Problem, error, open_library, reference
 
 SHAPES = {
@@ -144,6 +148,8 @@ def _fastest(ladder: Ladder, library: str, eps: float, threads: int) -> dict[str
     if len(opened) == 1:
         only = next(iter(opened.items()))
         return {mode: only for mode in TIMES}
+    for one in opened.values():
+        _turn(one)  # the first call of a variant touches its memory for the first time
     taken = {variant: _medians(_turn(one)) for variant, one in opened.items()}
     fastest = {mode: min(taken, key=lambda variant, mode=mode: taken[variant][mode]) for mode in TIMES}
     if min(times["new"] for times in taken.values()) > LONG:
@@ -190,7 +196,19 @@ def _name(problem: Problem, target: float, threads: int) -> dict:
 
 
 def _key(cell: dict) -> str:
-    return json.dumps([cell[k] for k in ("operation", "dim", "count", "modes", "distribution", "target", "threads")])
+    names = ("operation", "dim", "count", "modes", "distribution", "target", "threads", "quick", "versions")
+    return json.dumps([cell.get(name) for name in names])
+
+
+def _versions() -> dict[str, str]:
+    """Of the libraries; ours is told by its sources."""
+    import ducc0
+    import finufft
+
+    digest = sha256()
+    for source in sorted(Path(lrc_numba.__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return {"lrc_numba": digest.hexdigest()[:12], "finufft": finufft.__version__, "ducc0": ducc0.__version__}
 
 
 def _read_cells(path: Path) -> dict[str, dict]:
@@ -207,13 +225,11 @@ def _read_cells(path: Path) -> dict[str, dict]:
 
 def run(args: argparse.Namespace) -> list[dict]:
     """All selected cells, those of the file first read, the others measured."""
-    if not (args.resume or args.report):
-        args.cells.unlink(missing_ok=True)
-    known, rows = _read_cells(args.cells), []
+    known, rows, about = {}, [], {"quick": args.quick, "versions": _versions()}
+    if args.resume or args.report:
+        known = _read_cells(args.cells)
     targets = QUICK_TARGETS if args.quick else TARGETS
-    work = [
-        (p, [_name(p, t, n) | {"quick": args.quick} for t in targets for n in args.threads]) for p in problems(args)
-    ]
+    work = [(p, [_name(p, t, n) | about for t in targets for n in args.threads]) for p in problems(args)]
     total = sum(len(cells) for _, cells in work)
     if args.report:
         return [known[_key(cell)] for _, cells in work for cell in cells if _key(cell) in known]
@@ -247,11 +263,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dims", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3], help="default: 1 2 3")
     parser.add_argument("--modes", type=int, nargs="+", metavar="M", help="modes per axis; all by default")
     parser.add_argument("--max-points", type=float, default=1e6, help="leave out larger problems")
-    cells = Path(os.path.relpath(RESULTS)) / "benchmark.cells.jsonl"
-    parser.add_argument("--cells", type=Path, default=cells, help="finished cells (default: %(default)s)")
+    parser.add_argument("--cells", type=Path, help="finished cells (default: beside the results)")
     parser.add_argument("--resume", action="store_true", help="keep the cells that are there, do the others")
     parser.add_argument("--report", action="store_true", help="measure nothing, show the cells that are there")
     args = parser.parse_args()
+    args.cells = args.cells or Path(os.path.relpath(args.output)) / "benchmark.cells.jsonl"
     if min(args.threads) < 1:
         parser.error(f"--threads: expected at least 1, got {min(args.threads)}")
     return args

@@ -139,7 +139,7 @@ def print_summary(rows: list[dict]) -> None:
     header = ["operation", "thr", "cells"]
     for peer in PEERS:
         header += [f"{NAMES[peer]}/ours: new", "kept", "both", "goal"]
-    header += ["worst", "worst cell, against the faster peer", ">10% slower", "target missed"]
+    header += ["worst", "worst cell, against the faster peer", ">10% slower (of twice as many)", "target missed"]
     print_table("Geometric means of how many times as fast ours is", header, lines)
     if ups:
         header = ["operation", "points", "mean", "worst", "worst cell"]

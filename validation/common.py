@@ -38,7 +38,7 @@ def arguments(name: str, description: str, *, threads: tuple[int, ...] | None = 
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="smaller problems, under a minute on two cores")
+    parser.add_argument("--quick", action="store_true", help="smaller problems, a minute or two on two cores")
     if threads is None:
         parser.add_argument(
             "--threads", type=int, default=None, help="threads for lrc_numba; all processors by default"

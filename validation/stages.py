@@ -101,10 +101,11 @@ def fill_work(grid: Grid, count: int) -> tuple[float, float, float]:
 
 
 def interpolate_work(grid: Grid, count: int) -> tuple[float, float, float]:
-    """Coordinates (8d), the order (4) and the grid are read, u (8) written. In the cache every row of the window and
-    every coefficient is read. A row and a plane are one multiply-add per lane, the end a product and a sum."""
+    """Coordinates (8d), the order (4) and the grid are read, u (8) written in sorted order, read and written in that of
+    the user. In the cache every row of the window and every coefficient is read. A row and a plane are one multiply-add
+    per lane, the end a product and a sum."""
     planes, rows, lanes = _rows(grid)
-    memory = count * (8 * grid.dim + 12) + 8 * prod(grid.padded)
+    memory = count * (8 * grid.dim + 28) + 8 * prod(grid.padded)
     cache = count * 8 * (rows * lanes + grid.dim * grid.polynomials.size)
     return memory, cache, count * (_window_operations(grid) + 2 * (rows + planes + 1) * lanes)
 

@@ -3,6 +3,9 @@
 Which thread may write what: a call writes the rows of its outputs that belong to the points of its chunks, in sorted
 order. A pass of its own brings them back to the order of the user (``points.scatter``): scattered stores are cheap by
 themselves and dear between other work.
+
+Chunks come in the order of memory, not in that of spreading: no two calls write the same place, and neighbours share
+what a cache holds.
 """
 
 from __future__ import annotations

@@ -159,16 +159,10 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
     four ints
         Rows written of chunks, light, heavy and merges.
     """
-    n_chunks, n_light, n_heavy, n_merges, points = 0, 0, 0, 0, 0
+    n_chunks = _all_chunks(offsets, tiles[0] * tiles[1] * tiles[2], largest, chunks)
+    n_light, n_heavy, n_merges, points = 0, 0, 0, 0
     per_snapshot = tiles[0] * tiles[1] * tiles[2]
     per_slab, per_pencil = per_snapshot // shape[0], per_snapshot // (shape[0] * shape[1])
-    for key in range(len(offsets) - 1):
-        start, stop = offsets[key], offsets[key + 1]
-        slots = (stop - start + largest - 1) // largest
-        for s in range(slots):
-            lo, hi = start + (stop - start) * s // slots, start + (stop - start) * (s + 1) // slots
-            chunks[n_chunks] = (lo, hi, key // per_snapshot, 0)
-            n_chunks += 1
     for unit in range(len(units) - 1):
         units[unit] = (n_light, n_merges, points, n_heavy)
         snapshot, position = unit // (shape[0] * shape[1]), unit % (shape[0] * shape[1])
@@ -191,11 +185,29 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
             n_merges += 1
             origin = (first * block[1] + second) * block[2] + third
             for s in range(slots):
-                lo, hi = start + (stop - start) * s // slots, start + (stop - start) * (s + 1) // slots
-                heavy[n_heavy] = (lo, hi, n_heavy, -origin)
+                heavy[n_heavy] = (_cut(start, stop, s, slots), _cut(start, stop, s + 1, slots), n_heavy, -origin)
                 n_heavy += 1
     units[len(units) - 1] = (n_light, n_merges, points, n_heavy)
     return n_chunks, n_light, n_heavy, n_merges
+
+
+@inlined
+def _cut(start, stop, number, parts):
+    """Where part ``number`` of the even parts of a range begins."""
+    return start + (stop - start) * number // parts
+
+
+@inlined
+def _all_chunks(offsets, per_snapshot, largest, chunks):
+    """Write the chunks of all tiles in the order of the points; how many there are."""
+    found = 0
+    for key in range(len(offsets) - 1):
+        start, stop = offsets[key], offsets[key + 1]
+        slots = (stop - start + largest - 1) // largest
+        for s in range(slots):
+            chunks[found] = (_cut(start, stop, s, slots), _cut(start, stop, s + 1, slots), key // per_snapshot, 0)
+            found += 1
+    return found
 
 
 @kernel

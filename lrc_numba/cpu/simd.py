@@ -3,13 +3,13 @@
 LLVM does not vectorise the inner loops of spreading and interpolation well: it must assume that the row written and the
 weights read overlap, and checks it again at every row. Here a row is one value of type ``Vector``, loaded, added to and
 stored as a whole, and a window lives in registers from its first coefficient to its last use. Vectors know +, − and *
-(with each other, and with a scalar on the left), and ``fma``. Nothing is fused that does not say so: left to itself the
-compiler fuses one product in one place and another elsewhere, and equal work would no longer give equal bits.
+(with each other, and with a scalar on the left), and ``fma``. Nothing is fused that does not say so: tried and lost,
+because the compiler fuses one product in one place and another elsewhere, and equal work gave other bits.
 
 The length is that of the tuple ``support`` (the length of a tuple is a type, so known to the compiler), rounded up to
 ``vector_lanes``. The vectors are LLVM's own, not a machine's: LLVM splits them for narrower units. But it handles
-lengths that are no power of two badly, so those are held as eights and a four: convolutions with 12 lanes take a fifth
-less time than with 16 in that way, while one vector of 12 doubled the time of a gradient. With
+lengths that are no power of two badly (as one vector of 12 they doubled the time of a gradient), so those are held as
+eights and a four. With
 ``LRC_NUMBA_VECTORS=0`` in the environment the same functions are made of scalars, for a target on which LLVM's vectors
 misbehave; the tests run both.
 """
@@ -29,6 +29,8 @@ from ..sizes import vector_lanes
 
 __all__ = [
     "VECTORS",
+    "copy_transposed",
+    "fma",
     "load",
     "load_complex",
     "store",
@@ -185,46 +187,26 @@ def _element(context, builder, array_type, array, index):
     return address
 
 
-def _places(builder, kind, start) -> list:
-    """LLVM type and address of each piece of a vector that begins at ``start``."""
+def _places(builder, kind, start, step: int) -> list:
+    """LLVM type and address of each piece of a vector whose lanes lie ``step`` apart from ``start`` on."""
     places, lane = [], 0
     for piece in [kind] if isinstance(kind, ir.VectorType) else kind.elements:
-        places.append((piece, builder.gep(start, [ir.Constant(ir.IntType(64), lane)])))
-        lane += piece.count
+        address = builder.gep(start, [ir.Constant(ir.IntType(64), lane * step)])
+        places.append((piece, builder.bitcast(address, piece.as_pointer())))
+        lane += getattr(piece, "count", 1)
     return places
 
 
-def _load_lanes(context, builder, vector, start, step):
-    """A vector of the numbers at start, start + step, …; a step of 1 (None) is one instruction."""
-    kind = context.get_value_type(vector)
-    if step is None and VECTORS:
-        pieces = []
-        for piece, place in _places(builder, kind, start):
-            pieces.append(builder.load(builder.bitcast(place, piece.as_pointer()), align=vector.dtype.bitwidth // 8))
-        return _join(builder, pieces, kind)
-    result = ir.Constant(kind, ir.Undefined)
-    for lane in range(vector.lanes):
-        at = context.get_constant(types.intp, lane)
-        number = builder.load(builder.gep(start, [at if step is None else builder.mul(at, step)]))
-        if VECTORS:
-            result = builder.insert_element(result, number, ir.Constant(_INDEX, lane))
-        else:
-            result = builder.insert_value(result, number, lane)
-    return result
+def _load_lanes(context, builder, vector, start, step: int = 1):
+    """A vector of the numbers at start, start + step, …; vectors proper have a step of 1."""
+    kind, align = context.get_value_type(vector), vector.dtype.bitwidth // 8
+    pieces = [builder.load(place, align=align) for _, place in _places(builder, kind, start, step)]
+    return _join(builder, pieces, kind)
 
 
-def _store_lanes(context, builder, vector, value, start, step):
-    if step is None and VECTORS:
-        for piece, (kind, place) in zip(_elements(builder, value), _places(builder, value.type, start), strict=True):
-            builder.store(piece, builder.bitcast(place, kind.as_pointer()), align=vector.dtype.bitwidth // 8)
-        return
-    for lane in range(vector.lanes):
-        at = context.get_constant(types.intp, lane)
-        place = builder.gep(start, [at if step is None else builder.mul(at, step)])
-        if VECTORS:
-            builder.store(builder.extract_element(value, ir.Constant(_INDEX, lane)), place)
-        else:
-            builder.store(builder.extract_value(value, lane), place)
+def _store_lanes(builder, vector, value, start, step: int = 1):
+    for piece, (_, place) in zip(_elements(builder, value), _places(builder, value.type, start, step), strict=True):
+        builder.store(piece, place, align=vector.dtype.bitwidth // 8)
 
 
 @intrinsic
@@ -244,7 +226,7 @@ def load(typing_context, array, index, support):
 
     def _generate(context, builder, signature, arguments):
         start = _element(context, builder, signature.args[0], *arguments[:2])
-        return _load_lanes(context, builder, vector, start, None)
+        return _load_lanes(context, builder, vector, start)
 
     return vector(array, types.intp, support), _generate
 
@@ -265,7 +247,7 @@ def store(typing_context, array, index, vector):
 
     def _generate(context, builder, signature, arguments):
         start = _element(context, builder, signature.args[0], *arguments[:2])
-        _store_lanes(context, builder, vector, arguments[2], start, None)
+        _store_lanes(builder, vector, arguments[2], start)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), _generate
@@ -289,9 +271,9 @@ def copy_transposed(typing_context, source, rows, target, columns):
         types_, (array, at, out, to) = signature.args, arguments
         reads = [_element(context, builder, types_[0], array, i) for i in cgutils.unpack_tuple(builder, at)]
         writes = [_element(context, builder, types_[2], out, i) for i in cgutils.unpack_tuple(builder, to)]
-        values = [_load_lanes(context, builder, vector, start, None) for start in reads]
+        values = [_load_lanes(context, builder, vector, start) for start in reads]
         for value, start in zip(_transposed(builder, values), writes, strict=True):
-            _store_lanes(context, builder, vector, value, start, None)
+            _store_lanes(builder, vector, value, start)
         return context.get_dummy_value()
 
     return types.void(source, eight, target, eight), _generate
@@ -337,10 +319,10 @@ def load_complex(typing_context, array, index, support):
     def _generate(context, builder, signature, arguments):
         start = _element(context, builder, signature.args[0], *arguments[:2])
         if not VECTORS:
-            two, one = context.get_constant(types.intp, 2), context.get_constant(types.intp, 1)
-            parts = [_load_lanes(context, builder, vector, s, two) for s in (start, builder.gep(start, [one]))]
+            starts = (start, builder.gep(start, [context.get_constant(types.intp, 1)]))
+            parts = [_load_lanes(context, builder, vector, begin, 2) for begin in starts]
             return context.make_tuple(builder, signature.return_type, parts)
-        whole = _load_lanes(context, builder, Vector(vector.dtype, 2 * vector.lanes), start, None)
+        whole = _load_lanes(context, builder, Vector(vector.dtype, 2 * vector.lanes), start)
         nothing = ir.Constant(whole.type, ir.Undefined)
         parts = [builder.shuffle_vector(whole, nothing, _lanes(list(range(p, 2 * vector.lanes, 2)))) for p in (0, 1)]
         return context.make_tuple(builder, signature.return_type, parts)
@@ -365,13 +347,13 @@ def store_complex(typing_context, array, index, real, imaginary):
     def _generate(context, builder, signature, arguments):
         start = _element(context, builder, signature.args[0], *arguments[:2])
         if not VECTORS:
-            two, one = context.get_constant(types.intp, 2), context.get_constant(types.intp, 1)
-            for part, place in zip(arguments[2:], (start, builder.gep(start, [one])), strict=True):
-                _store_lanes(context, builder, real, part, place, two)
+            starts = (start, builder.gep(start, [context.get_constant(types.intp, 1)]))
+            for part, begin in zip(arguments[2:], starts, strict=True):
+                _store_lanes(builder, real, part, begin, 2)
             return context.get_dummy_value()
         order = [lane + part * real.lanes for lane in range(real.lanes) for part in (0, 1)]
         whole = builder.shuffle_vector(arguments[2], arguments[3], _lanes(order))
-        _store_lanes(context, builder, Vector(real.dtype, 2 * real.lanes), whole, start, None)
+        _store_lanes(builder, Vector(real.dtype, 2 * real.lanes), whole, start)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, real, imaginary), _generate
@@ -397,19 +379,17 @@ def total(typing_context, vector):
     """Sum of the lanes, always in the same order."""
 
     def _generate(context, builder, signature, arguments):
-        (value,) = arguments
-        if not VECTORS:
-            result = builder.extract_value(value, 0)
-            for i in range(1, vector.lanes):
-                result = builder.fadd(result, builder.extract_value(value, i))
-            return result
         result = None
-        for piece in _elements(builder, value):
-            kind = piece.type
-            name = f"llvm.vector.reduce.fadd.v{kind.count}f{vector.dtype.bitwidth}"
-            reduce_type = ir.FunctionType(kind.element, [kind.element, kind])
-            reduce = cgutils.get_or_insert_function(builder.module, reduce_type, name)
-            start = ir.Constant(kind.element, -0.0) if result is None else result
+        for piece in _elements(builder, arguments[0]):
+            if not isinstance(piece.type, ir.VectorType):
+                result = piece if result is None else builder.fadd(result, piece)
+                continue
+            element = piece.type.element
+            name = f"llvm.vector.reduce.fadd.v{piece.type.count}f{vector.dtype.bitwidth}"
+            reduce = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(element, [element, piece.type]), name
+            )
+            start = ir.Constant(element, -0.0) if result is None else result
             result = builder.call(reduce, [start, piece], fastmath=("reassoc",))
         return result
 

@@ -1,9 +1,12 @@
 """Spreading loops: points → grid.
 
 Which thread may write what: a call writes the nodes under the windows of the points of its chunks, in ``out``. Chunks
-given to different calls at the same time belong to slabs whose windows do not meet, or have a slot of scratch each.
-Inside a chunk points come in sorted order, inside a slab tiles do, and odd slabs come after the even ones beside them.
-So every node receives its terms in one fixed order.
+given to different calls at the same time belong to tiles whose windows do not meet, or have a slot of scratch each.
+Inside a chunk points come in sorted order, and tiles in that of ``schedule``. So every node receives its terms in one
+fixed order.
+
+Tried and lost: rows widened to whole cache lines, so that no store crosses two (a fifth slower, there are twice as many
+stores); bringing the values of a point from the user's order inside the loop, where every miss holds up a point.
 """
 
 from __future__ import annotations
