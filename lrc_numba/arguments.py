@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import numbers
 from math import isfinite
+from types import ModuleType
 
 import numpy as np
 
-__all__ = ["as_array", "as_choice", "as_dtype", "as_modes", "as_points", "as_positive", "as_threads", "common_dtype"]
+from .cpu import arrays as host
+
+__all__ = [
+    "as_array",
+    "as_choice",
+    "as_dtype",
+    "as_modes",
+    "as_points",
+    "as_positive",
+    "as_threads",
+    "common_dtype",
+    "points_shape",
+]
 
 REAL = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def as_array(name: str, value, dtype: np.dtype) -> np.ndarray:
+def as_array(name: str, value, dtype: np.dtype, arrays: ModuleType = host) -> np.ndarray:
     """``value`` as a C-contiguous, native, finite array of ``dtype``, copied only where it must be.
 
     Integers and Python lists are converted. An array of another floating-point type is refused: silently losing or
@@ -26,22 +39,24 @@ def as_array(name: str, value, dtype: np.dtype) -> np.ndarray:
         What came.
     dtype : dtype
         float32 or float64.
+    arrays : module
+        Of the back end that works on it.
 
     Raises
     ------
     TypeError, ValueError
         For another kind of numbers; for NaN and infinity.
     """
-    given = np.asarray(value)
+    given = arrays.take(name, value)
     kind, plain = given.dtype.kind, given.dtype.newbyteorder("=")
     if kind not in "iuf" or (kind == "f" and plain != dtype and hasattr(value, "dtype")):
         raise TypeError(f"{name}: expected {dtype.name} (the dtype of the plan) or integers, got {given.dtype}")
-    array = np.require(given, dtype, ["C", "A", "W"])
+    array = arrays.require(given, dtype)
     # A sum is finite unless a term is not; only an overflow of the sum itself needs the slow look.
     with np.errstate(over="ignore", invalid="ignore"):
-        fine = isfinite(np.add.reduce(array, axis=None))
-    if not fine and not (finite := np.isfinite(array)).all():
-        first = tuple(int(i) for i in np.argwhere(~finite)[0])
+        fine = isfinite(array.sum())
+    if not fine and not (finite := arrays.xp.isfinite(array)).all():
+        first = tuple(int(i) for i in arrays.xp.argwhere(~finite)[0])
         raise ValueError(f"{name}: expected finite numbers, got {array[first]} at index {first}")
     return array
 
@@ -66,7 +81,7 @@ def as_dtype(dtype) -> np.dtype:
     return found
 
 
-def as_points(name: str, value, dtype: np.dtype, dim: int | None) -> np.ndarray:
+def as_points(name: str, value, dtype: np.dtype, dim: int | None, arrays: ModuleType = host) -> np.ndarray:
     """(N, d) or (B, N, d) with d = ``dim``, or any d in 1, 2, 3 when that is None.
 
     Parameters
@@ -79,15 +94,29 @@ def as_points(name: str, value, dtype: np.dtype, dim: int | None) -> np.ndarray:
         float32 or float64.
     dim : int or None
         d.
+    arrays : module
+        Of the back end that works on them.
+    """
+    points_shape(name, value, dim, arrays)
+    return as_array(name, value, dtype, arrays)
+
+
+def points_shape(name: str, value, dim: int | None, arrays: ModuleType = host) -> tuple[int, ...]:
+    """The shape of ``value``, where it is one that points can have.
+
+    Parameters
+    ----------
+    name, value, dim, arrays
+        As for ``as_points``.
     """
     try:
-        shape = np.shape(value)
+        shape = arrays.shape(value)
     except ValueError:
         raise ValueError(f"{name}: expected shape (N, d) or (B, N, d), got rows of different lengths") from None
     if len(shape) not in (2, 3) or shape[-1] not in ((1, 2, 3) if dim is None else (dim,)):
         wanted = "1, 2 or 3" if dim is None else str(dim)
         raise ValueError(f"{name}: expected shape (N, d) or (B, N, d) with d = {wanted}, got {shape}")
-    return as_array(name, value, dtype)
+    return shape
 
 
 def as_modes(modes, dim: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import arguments
+from . import arguments, backends
 from .multipliers import Multiplier
 from .plan import LRCPlan
 
@@ -56,8 +56,8 @@ def lrc_convolve(
         Leave out the image of i itself.
     threads : int, optional
         At most so many; all processors by default.
-    backend : {"cpu"}
-        Where to compute.
+    backend : {"cpu", "cuda"}
+        Where to compute, see ``LRCPlan``.
 
     Returns
     -------
@@ -72,8 +72,7 @@ def lrc_convolve(
     Cost: O(N w^d + M^d log M). For repeated calls, and for derivatives, use ``LRCPlan``.
     """
     dtype = arguments.common_dtype(points=points, values=values, targets=targets)
-    points = arguments.as_points("points", points, dtype, None)
-    plan = LRCPlan(
-        box, modes, eps=eps, window=window, dtype=dtype, threads=threads, backend=backend, dim=points.shape[-1]
-    )
+    arrays = backends.load(arguments.as_choice("backend", backend, backends.BACKENDS)).arrays
+    dim = arguments.points_shape("points", points, None, arrays)[-1]
+    plan = LRCPlan(box, modes, eps=eps, window=window, dtype=dtype, threads=threads, backend=backend, dim=dim)
     return plan.set_points(points, targets).convolve(values, multiplier, exclude_self=exclude_self)

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cpu import deconvolution as loops
-from .cpu import parallel
 from .grid import Grid, embed
 from .multipliers import Multiplier
 
@@ -65,6 +63,8 @@ class MultiplierTable:
                 f"multiplier: {multiplier!r} over the volume {volume:g} is too large for {grid.dtype.name}"
             )
         self.table[..., 0, 0, 0] = 0.0
+        arrays = (self.table, self.mean, self.at_zero)
+        self.table, self.mean, self.at_zero = (grid.backend.arrays.asarray(array) for array in arrays)
 
     def _matrix_shape(self) -> tuple[int, int]:
         return (1, 1) if self.shape == () else (self.shape[0], self.shape[1] if len(self.shape) == 2 else 1)
@@ -134,9 +134,10 @@ def multiply(
     adjoint : bool
         Multiply by the conjugate transpose of φ̂ instead.
     """
-    rows = _rows(modes, threads)
     rest = (grid.corrections, table.per_channel, adjoint, channels, out)
-    parallel.run(loops.multiply, rows, modes, table.table, *rest)
+    grid.backend.parallel.run(
+        grid.backend.deconvolution.multiply, _rows(modes, grid, threads), modes, table.table, *rest
+    )
 
 
 def multiply_vjp(
@@ -155,11 +156,11 @@ def multiply_vjp(
     channels : (int, int, int, int)
         First channel and number of channels of the values, and of the cotangents.
     """
-    out = np.zeros(table.table.shape, dtype=modes.dtype)
-    last = grid.mode_set.weights[: grid.mode_set.shape[-1]].astype(grid.dtype)
-    rows = _rows(modes, threads)
+    arrays = grid.backend.arrays
+    out = arrays.xp.zeros(table.table.shape, dtype=modes.dtype)
+    last = arrays.asarray(grid.mode_set.weights[: grid.mode_set.shape[-1]].astype(grid.dtype))
     rest = (grid.corrections, last, table.per_channel, channels, out)
-    parallel.run(loops.correlate, rows, modes, *rest)
+    grid.backend.parallel.run(grid.backend.deconvolution.correlate, _rows(modes, grid, threads), modes, *rest)
     return (out / grid.cell.volume).reshape(*table.shape, grid.mode_set.size)
 
 
@@ -176,13 +177,16 @@ def differentiate(modes: np.ndarray, grid: Grid, threads: int, *, transposed: bo
         Contract instead of expand.
     """
     channels = modes.shape[1] // grid.dim if transposed else modes.shape[1] * grid.dim
-    out = np.empty((modes.shape[0], channels, *modes.shape[2:]), dtype=modes.dtype)
-    vectors = grid.mode_set.k.reshape(*modes.shape[2:], grid.dim).astype(grid.dtype)
-    parallel.run(loops.differentiate, _rows(modes, threads), modes, vectors, transposed, out)
+    arrays = grid.backend.arrays
+    out = arrays.xp.empty((modes.shape[0], channels, *modes.shape[2:]), dtype=modes.dtype)
+    vectors = arrays.asarray(grid.mode_set.k.reshape(*modes.shape[2:], grid.dim).astype(grid.dtype))
+    rows = _rows(modes, grid, threads)
+    grid.backend.parallel.run(grid.backend.deconvolution.differentiate, rows, modes, vectors, transposed, out)
     return out
 
 
-def _rows(modes: np.ndarray, threads: int) -> list[int]:
+def _rows(modes: np.ndarray, grid: Grid, threads: int) -> list[int]:
     """Ranges of the first mode axis."""
+    parallel = grid.backend.parallel
     per_row = modes.size // max(modes.shape[2], 1)
     return parallel.even(modes.shape[2], threads, 1 + parallel.WORTH_A_THREAD // max(per_row, 1))

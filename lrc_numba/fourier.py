@@ -7,7 +7,7 @@ transpose is the same chain backwards with the conjugate transpose of the multip
 In two and three dimensions, for lengths that are products of 2, 3 and 5, the transforms are our own
 (``cpu.fourier``): pruned, on padded rows, eight at a time. In one dimension there may be nothing to do eight of at
 a time, and the paper's window has grids of any length: those go to SciPy. The choice does not depend on the number
-of snapshots or channels, so neither does the result.
+of snapshots or channels, so neither does the result. On a device all go to a library.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space
     space : Workspace
         For what lies between two axes.
     """
-    if grid.dim == 1 or not grid.smooth:
-        return _scipy_analyse(values, grid, out, threads)
+    if grid.dim == 1 or not grid.smooth or not grid.backend.fourier.LOOPS:
+        return _library_analyse(values, grid, out, threads)
     sizes, flat = _Sizes(values.shape, grid, threads, space, out.dtype), values.reshape(-1)
     kept, inner = sizes.kept, sizes.inner
     if sizes.by_plane:
@@ -129,8 +129,8 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     space : Workspace
         For what lies between two axes.
     """
-    if grid.dim == 1 or not grid.smooth:
-        return _scipy_synthesise(modes, grid, out, threads)
+    if grid.dim == 1 or not grid.smooth or not grid.backend.fourier.LOOPS:
+        return _library_synthesise(modes, grid, out, threads)
     sizes, flat = _Sizes(out.shape, grid, threads, space, modes.dtype), out.reshape(-1)
     kept, inner = sizes.kept, sizes.inner
     if inner != kept[2]:
@@ -149,34 +149,29 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     return out
 
 
-def _scipy_analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
-    """``analyse`` by SciPy."""
-    from scipy import fft as scipy_fft
-
+def _library_analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
+    """``analyse`` by a library: all modes, of which the kept ones are taken."""
     first, second, last = grid.nodes
-    modes = scipy_fft.rfft(values[..., :first, :second, :last], axis=-1, workers=threads)[..., : out.shape[-1]]
-    for axis in (-2, -3):
-        if modes.shape[axis] > 1:
-            modes = scipy_fft.fft(modes, axis=axis, workers=threads)
-            modes = np.take(modes, _kept_indices(out.shape[axis], modes.shape[axis]), axis=axis)
-    out[...] = modes
+    axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
+    modes = arrays.rfftn(values[..., :first, :second, :last], axes, threads)
+    out[...] = modes[_kept(out.shape, modes.shape, arrays.asarray)]
     return out
 
 
-def _scipy_synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
-    """``synthesise`` by SciPy."""
-    from scipy import fft as scipy_fft
-
+def _library_synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
+    """``synthesise`` by a library: zeros for the modes that are not kept."""
     first, second, last = grid.nodes
-    for axis, nodes in ((-3, first), (-2, second)):
-        if nodes > 1:
-            shape = list(modes.shape)
-            shape[axis] = nodes
-            wide = np.zeros(shape, dtype=modes.dtype)
-            np.moveaxis(wide, axis, 0)[_kept_indices(modes.shape[axis], nodes)] = np.moveaxis(modes, axis, 0)
-            modes = scipy_fft.ifft(wide, axis=axis, workers=threads, norm="forward")
-    out[..., :first, :second, :last] = scipy_fft.irfft(modes, n=last, axis=-1, workers=threads, norm="forward")
+    axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
+    wide = arrays.xp.zeros((*modes.shape[:2], first, second, last // 2 + 1), dtype=modes.dtype)
+    wide[_kept(modes.shape, wide.shape, arrays.asarray)] = modes
+    out[..., :first, :second, :last] = arrays.irfftn(wide, grid.n, axes, threads)
     return out
+
+
+def _kept(kept: tuple[int, ...], nodes: tuple[int, ...], asarray) -> tuple:
+    """Where the kept modes stand among all of (B, C, ·, ·, ·)."""
+    first, second = (asarray(_kept_indices(k, n)) for k, n in zip(kept[2:4], nodes[2:4], strict=True))
+    return slice(None), slice(None), first[:, None], second, slice(kept[4])
 
 
 def _kept_indices(kept: int, nodes: int) -> np.ndarray:

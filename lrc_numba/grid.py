@@ -21,14 +21,13 @@ from math import prod
 
 import numpy as np
 
+from .backends import Backend, load
 from .cell import Cell
 from .conventions import ModeSet, highest_mode
 from .sizes import choose_sizes, good_size, vector_lanes
 from .windows import Window, choose_window, paper_window
 
 __all__ = ["Grid", "embed"]
-
-ONE_TILE = 1 << 18  # bytes of a grid that the cache next to a core holds beside other things
 
 
 def embed(values: tuple[int, ...], fill: int) -> tuple[int, int, int]:
@@ -54,6 +53,8 @@ class Grid:
         float32 or float64.
     points : int
         Points per snapshot, which decide how large a grid is worth its transforms.
+    backend : Backend
+        Where tables and arrays live, and whose loops work on them.
 
     Raises
     ------
@@ -67,6 +68,7 @@ class Grid:
     window_name: str
     dtype: np.dtype
     points: int
+    backend: Backend = field(default_factory=lambda: load("cpu"))
     mode_set: ModeSet = field(init=False)
     window: Window = field(init=False)
     n: tuple[int, ...] = field(init=False)
@@ -129,10 +131,10 @@ class Grid:
     @cached_property
     def tile_shifts(self) -> tuple[int, int, int]:
         """Nodes per tile and axis as powers of two: room for a window, and for a vector along the last axis."""
-        if prod(self.padded) * self.dtype.itemsize <= ONE_TILE:
+        if prod(self.padded) * self.dtype.itemsize <= self.backend.points.ONE_TILE:
             return embed(tuple((n - 1).bit_length() for n in self.n), 0)
         across, along = max(self.window.width - 1, 8), max(vector_lanes(self.window.width), 16)
-        sizes = {1: (4096,), 2: (max(across, 16), max(along, 32)), 3: (across, across, along)}[self.dim]
+        sizes = {1: (2048,), 2: (max(across, 16), max(along, 32)), 3: (across, across, along)}[self.dim]
         return embed(tuple((size - 1).bit_length() for size in sizes), 0)
 
     @cached_property
@@ -164,7 +166,12 @@ class Grid:
     @cached_property
     def to_grid(self) -> np.ndarray:
         """(d, d) matrix J: a displacement dx is dx @ J grid cells."""
-        return np.ascontiguousarray(self.cell.inverse * np.array(self.n))
+        return self.backend.arrays.asarray(np.ascontiguousarray(self.cell.inverse * np.array(self.n)))
+
+    @cached_property
+    def inverse(self) -> np.ndarray:
+        """(d, d): points @ inverse are fractional coordinates."""
+        return self.backend.arrays.asarray(self.cell.inverse)
 
     @cached_property
     def shift(self) -> np.ndarray:
@@ -174,7 +181,7 @@ class Grid:
     def _lanes(self, table: np.ndarray) -> np.ndarray:
         out = np.zeros((len(table), vector_lanes(self.window.width)), dtype=self.dtype)
         out[:, : self.window.width] = table
-        return out
+        return self.backend.arrays.asarray(out)
 
     @cached_property
     def polynomials(self) -> np.ndarray:
@@ -194,7 +201,7 @@ class Grid:
         for axis, n in zip(self.mode_set.axes, self.n, strict=True):
             axes.append(self.window.transform(axis / n) ** -2.0)
         axes = [np.ones(1)] * (3 - self.dim) + axes
-        first, second, last = (np.ascontiguousarray(a.astype(self.dtype)) for a in axes)
+        first, second, last = (self.backend.arrays.asarray(np.ascontiguousarray(a.astype(self.dtype))) for a in axes)
         return first, second, last
 
     @cached_property

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cpu import interpolation as loops
-from .cpu import parallel
 from .grid import Grid
 from .points import SortedPoints
 from .workspace import Workspace
@@ -41,8 +39,11 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
     channels = values.shape[1]
     out = space.take("read", (points.count, channels), values.dtype)
     rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), out)
-    parallel.run(
-        loops.interpolate, points.share(points.chunks, threads, grid.rows(values.shape[1])), *_places(points), *rest
+    grid.backend.parallel.run(
+        grid.backend.interpolation.interpolate,
+        points.share(points.chunks, threads, grid.rows(values.shape[1])),
+        *_places(points),
+        *rest,
     )
     return points.scatter(out, threads)
 
@@ -65,8 +66,11 @@ def interpolate_jvp(
     out = space.take("read", (points.count, channels), values.dtype)
     dout = space.take("read more", (points.count, channels), values.dtype)
     rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), out, dout)
-    parallel.run(
-        loops.interpolate_jvp, points.share(points.chunks, threads, grid.rows(values.shape[1])), *_places(points), *rest
+    grid.backend.parallel.run(
+        grid.backend.interpolation.interpolate_jvp,
+        points.share(points.chunks, threads, grid.rows(values.shape[1])),
+        *_places(points),
+        *rest,
     )
     return points.scatter(out, threads), points.scatter(dout, threads)
 
@@ -95,8 +99,11 @@ def interpolate_vjp(
     out = space.take("read", (points.count, channels), values.dtype)
     out_points = space.take("read more", (points.count, grid.dim), values.dtype)
     rest = (values.reshape(-1), cotangent, turn, *_tables(grid), *_sizes(values, grid), out, out_points)
-    parallel.run(
-        loops.interpolate_vjp, points.share(points.chunks, threads, grid.rows(values.shape[1])), *_places(points), *rest
+    grid.backend.parallel.run(
+        grid.backend.interpolation.interpolate_vjp,
+        points.share(points.chunks, threads, grid.rows(values.shape[1])),
+        *_places(points),
+        *rest,
     )
     return points.scatter(out, threads), points.scatter(out_points, threads)
 
@@ -113,6 +120,7 @@ def fill(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
     threads : int
         At most so many.
     """
+    parallel, loops = grid.backend.parallel, grid.backend.interpolation
     grids = values.reshape(-1, *values.shape[2:])
     fewest = 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
     parallel.run(loops.fill_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), grids, grid.nodes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 __all__ = ["available_memory", "check_memory"]
 
 WORTH_A_LOOK = 2**24  # bytes; asking the system takes longer than handing these out
 
 
-def check_memory(name: str, what: object, needed: int) -> None:
+def check_memory(name: str, what: object, needed: int, available: Callable[[], int]) -> None:
     """Raise MemoryError where ``needed`` bytes are more than there are.
 
     Parameters
@@ -20,8 +21,10 @@ def check_memory(name: str, what: object, needed: int) -> None:
         What it was.
     needed : int
         Bytes.
+    available : function
+        Tells how many there are.
     """
-    if needed > WORTH_A_LOOK and needed > (free := available_memory()):
+    if needed > WORTH_A_LOOK and needed > (free := available()):
         raise MemoryError(f"{name}: {what} needs about {_gibibytes(needed)} GiB, and {_gibibytes(free)} GiB are free")
 
 

@@ -44,9 +44,14 @@ class Operator:
 
     def __init__(self, grid: Grid, threads: int, spectral: bool):
         self.grid, self.threads, self.spectral = grid, threads, spectral
-        self.space = Workspace()
+        self.space = Workspace(grid.backend)
         kind = np.complex64 if grid.dtype == np.float32 else np.complex128
         self._complex, self._modes = np.dtype(kind), embed(grid.mode_set.shape, 1)
+
+    @property
+    def xp(self):
+        """The namespace of array functions of the back end."""
+        return self.grid.backend.arrays.xp
 
     def sort(self, name: str, points: np.ndarray, batch: int) -> SortedPoints:
         """Points in sorted order.
@@ -130,10 +135,10 @@ class Operator:
                 points, self._to_grid(modes), dpoints, self.grid, self.threads, self.space
             )
         both = self._read(points, modes)
-        out, dout = np.ascontiguousarray(both[:, :channels]), np.ascontiguousarray(both[:, channels:])
+        out, dout = self.xp.ascontiguousarray(both[:, :channels]), self.xp.ascontiguousarray(both[:, channels:])
         if dpoints is not None:
-            slopes = self._read_slopes(points, np.ascontiguousarray(modes[:, :channels]))
-            dout = dout + np.einsum("ia,ica->ic", dpoints, slopes)
+            slopes = self._read_slopes(points, self.xp.ascontiguousarray(modes[:, :channels]))
+            dout = dout + self.xp.einsum("ia,ica->ic", dpoints, slopes)
         return out, dout
 
     def _read_vjp(
@@ -149,9 +154,9 @@ class Operator:
             return interpolation.interpolate_vjp(
                 points, self._to_grid(modes), ordered, turn, self.grid, self.threads, self.space
             )
-        weights = np.roll(points.scatter(ordered, self.threads), -turn, axis=1)
+        weights = self.xp.roll(points.scatter(ordered, self.threads), -turn, axis=1)
         slopes = self._read_slopes(points, modes)
-        return self._read(points, modes), np.einsum("ic,ica->ia", weights, slopes)
+        return self._read(points, modes), self.xp.einsum("ic,ica->ia", weights, slopes)
 
     # ---------------------------------------------------------------- the whole chain
     def forward(
@@ -229,12 +234,12 @@ class Operator:
             out, dtargets = self._read_vjp(targets, modes, ordered, 0, gradient)
             modes = self._spread(targets, ordered)
             if kept is not None:
-                cotangent = self._table_vjp(np.concatenate([kept, modes], axis=1), f, g, batch, table)
+                cotangent = self._table_vjp(self.xp.concatenate([kept, modes], axis=1), f, g, batch, table)
             ordered = sources.gather(f, threads=self.threads, space=self.space)
             df, dsources = self._read_vjp(
                 sources, self._multiply(modes, table, (0, c_out, 0, c_in, True)), ordered, 0, gradient
             )
-        out, df = np.ascontiguousarray(out), np.ascontiguousarray(df)
+        out, df = self.xp.ascontiguousarray(out), self.xp.ascontiguousarray(df)
         _add(out, table.mean_field(f, batch))
         _add(df, table.mean_field(g, batch, adjoint=True))
         return out, df, dsources, dtargets, cotangent
@@ -242,13 +247,45 @@ class Operator:
     def _table_vjp(
         self, modes: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
     ) -> np.ndarray:
-        """S on every mode, that of k = 0 from the sums themselves."""
+        """S on every mode, from the modes of f and g side by side."""
         channels = (0, f.shape[1], f.shape[1], g.shape[1])
         cotangent = deconvolution.multiply_vjp(modes, table, self.grid, self.threads, channels)
+        return self._exact_mean(cotangent, f, g, batch, table)
+
+    def _exact_mean(
+        self, cotangent: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
+    ) -> np.ndarray:
+        """S with k = 0 from the sums themselves, in place."""
         sums = [array.reshape(batch, -1, array.shape[1]).sum(axis=1) for array in (g, f)]
-        own = np.einsum("bc,bc->", *sums) if table.per_channel else np.einsum("bo,bc->oc", *sums)
-        cotangent[..., 0] = np.reshape(own, table.shape) / self.grid.cell.volume
+        own = self.xp.einsum("bc,bc->", *sums) if table.per_channel else self.xp.einsum("bo,bc->oc", *sums)
+        cotangent[..., 0] = self.xp.reshape(own, table.shape) / self.grid.cell.volume
         return cotangent
+
+    def table_jvp(
+        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, df, g, dg, dsources, dtargets
+    ) -> np.ndarray:
+        """Ṡ, how the cotangent of φ̂ moves: the modes of one of the pair with the tangent modes of the other.
+
+        Parameters
+        ----------
+        sources, targets, table, f, df, dsources, dtargets
+            As for ``jvp``.
+        g, dg : (B·T, C_out)
+            Cotangent of u, and its tangent.
+        """
+        c_in, c_out, batch = f.shape[1], g.shape[1], sources.batch[0]
+        if targets is sources:
+            both, moved = (self.xp.concatenate(pair, axis=1) for pair in ((f, g), (df, dg)))
+            modes = self._to_modes_jvp(sources, both, moved, dsources)
+            tangents = c_in + c_out  # channels F, G, Ḟ, Ġ
+            pairs = [(0, c_in, tangents + c_in, c_out), (tangents, c_in, c_in, c_out)]
+        else:
+            one = self._to_modes_jvp(sources, f, df, dsources).copy()
+            modes = self.xp.concatenate([one, self._to_modes_jvp(targets, g, dg, dtargets)], axis=1)
+            pairs = [(0, c_in, 2 * c_in + c_out, c_out), (c_in, c_in, 2 * c_in, c_out)]
+        parts = [deconvolution.multiply_vjp(modes, table, self.grid, self.threads, pair) for pair in pairs]
+        results = [self._exact_mean(parts[0], f, dg, batch, table), self._exact_mean(parts[1], df, g, batch, table)]
+        return results[0] + results[1]
 
 
 def _add(values: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -7,10 +7,8 @@ from math import prod
 
 import numpy as np
 
-from .cpu import parallel
-from .cpu import points as loops
+from .backends import Backend
 from .grid import Grid
-from .schedule import Phase, phases
 from .workspace import Workspace
 
 __all__ = ["SortedPoints", "sort_points"]
@@ -33,7 +31,7 @@ class SortedPoints:
         Grid coordinates, sorted; the floor is the first node under the window.
     order : (B·N,) int32 or None
         Index of each sorted point among the points as given; None where they are as given.
-    chunks, light, heavy : (n, 4) int64
+    chunks, light, heavy : (n, 7) int64
         See ``cpu.points.make_chunks``.
     merges : (n, 6) int64
         Tiles whose points come in several chunks.
@@ -41,6 +39,8 @@ class SortedPoints:
         What comes before each pencil, in the order in which one thread spreads them.
     shape : (int, int)
         Slabs per snapshot and pencils per slab.
+    backend : Backend
+        Where all this lives.
     """
 
     batch: tuple[int, int]
@@ -52,6 +52,7 @@ class SortedPoints:
     merges: np.ndarray
     units: np.ndarray
     shape: tuple[int, int]
+    backend: Backend
 
     @property
     def count(self) -> int:
@@ -63,7 +64,7 @@ class SortedPoints:
 
         Parameters
         ----------
-        chunks : (n, 4) int64
+        chunks : (n, 7) int64
             Rows of ``chunks`` or of ``heavy``.
         threads : int
             At most so many.
@@ -74,10 +75,10 @@ class SortedPoints:
             return [0, len(chunks)]
         sizes = chunks[:, 1] - chunks[:, 0]
         ends = np.cumsum(sizes)
-        return parallel.weighted(ends - sizes, int(ends[-1]), threads, 1 + SMALLEST_SHARE // rows)
+        return self.backend.parallel.weighted(ends - sizes, int(ends[-1]), threads, 1 + SMALLEST_SHARE // rows)
 
-    def phases(self, rows: int, weights: int, threads: int, smallest: float) -> list[Phase]:
-        """Rows of a table shared out to threads, see ``schedule.phases``.
+    def phases(self, rows: int, weights: int, threads: int, smallest: float) -> list:
+        """Rows of a table shared out to threads, see ``cpu.schedule.phases``.
 
         Parameters
         ----------
@@ -88,7 +89,7 @@ class SortedPoints:
         smallest : float
             Work that is worth a thread.
         """
-        return phases(self.units[:, rows], self.units[:, weights], self.shape, threads, smallest)
+        return self.backend.schedule.phases(self.units[:, rows], self.units[:, weights], self.shape, threads, smallest)
 
     def gather(self, *arrays: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
         """(B·N, C) arrays in sorted order, side by side in one array."""
@@ -96,13 +97,15 @@ class SortedPoints:
             return arrays[0]
         channels = sum(array.shape[1] for array in arrays)
         out = space.take("ordered", (self.count, channels), arrays[0].dtype)
+        xp, parallel = self.backend.arrays.xp, self.backend.parallel
         if self.order is None:
-            return np.concatenate(arrays, axis=1, out=out)
+            return xp.concatenate(arrays, axis=1, out=out)
         array = arrays[0]
         if len(arrays) > 1:  # side by side first: what belongs to a point is fetched from far away once
             shape = (self.count, channels)
-            array = np.concatenate(arrays, axis=1, out=space.take("side by side", shape, arrays[0].dtype))
-        parallel.run(loops.gather, parallel.even(self.count, threads, SMALLEST_PART), self.order, array, out)
+            array = xp.concatenate(arrays, axis=1, out=space.take("side by side", shape, arrays[0].dtype))
+        bounds = parallel.even(self.count, threads, SMALLEST_PART)
+        parallel.run(self.backend.points.gather, bounds, self.order, array, out)
         return out
 
     def scatter(self, values: np.ndarray, threads: int) -> np.ndarray:
@@ -117,8 +120,10 @@ class SortedPoints:
         """
         if self.order is None:
             return values.copy()
-        out = np.empty_like(values)
-        parallel.run(loops.scatter, parallel.even(self.count, threads, SMALLEST_PART), self.order, values, out)
+        out, parallel = self.backend.arrays.xp.empty_like(values), self.backend.parallel
+        parallel.run(
+            self.backend.points.scatter, parallel.even(self.count, threads, SMALLEST_PART), self.order, values, out
+        )
         return out
 
 
@@ -147,11 +152,12 @@ def sort_points(
     ValueError
         Where a coordinate is too large to have a place in the cell.
     """
+    loops, parallel, xp = grid.backend.points, grid.backend.parallel, grid.backend.arrays.xp
     total, keys_count = len(points), batch[0] * prod(grid.tiles)
     bounds = parallel.even(total, threads, SMALLEST_PART)
-    lost = np.full(len(bounds) - 1, -1)
+    lost = xp.full(len(bounds) - 1, -1)
     coordinates = space.take(f"{name} coordinates", (total, grid.dim), np.float64)
-    where = (grid.cell.inverse, grid.n, float(grid.shift[0]))
+    where = (grid.inverse, grid.n, float(grid.shift[0]))
     if keys_count == batch[0]:
         parallel.run(loops.fold_points, bounds, points, *where, coordinates, lost)
         _check(name, points, lost)
@@ -171,7 +177,7 @@ def sort_points(
 
 def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
     """A ValueError where a point has no place in the cell."""
-    i = int(lost.max(initial=-1))
+    i = int(lost.max())
     if i >= 0:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
 
@@ -181,11 +187,11 @@ def _cut(name, batch, coordinates, order, offsets, grid: Grid, space: Workspace)
     total = len(coordinates)
     largest = max(LARGEST_CHUNK, prod(grid.block) // 4)
     most = min(total, len(offsets) - 1) + 2 * (total // largest) + 1
-    chunks, light, heavy = space.take(f"{name} chunks", (3, most, 4), np.int64)
+    chunks, light, heavy = space.take(f"{name} chunks", (3, most, 7), np.int64)
     merges = space.take(f"{name} merges", (total // largest + 1, 6), np.int64)
-    units = space.take(f"{name} units", (batch[0] * prod(grid.pencils) + 1, 4), np.int64)
-    ends = loops.make_chunks(
+    units = np.zeros((grid.backend.schedule.units(batch[0], grid.pencils) + 1, 4), dtype=np.int64)
+    ends = grid.backend.points.make_chunks(
         offsets, grid.pencils, grid.tile, grid.tiles, grid.block, largest, chunks, light, heavy, merges, units
     )
     chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
-    return SortedPoints(batch, coordinates, order, chunks, light, heavy, merges, units, grid.pencils)
+    return SortedPoints(batch, coordinates, order, chunks, light, heavy, merges, units, grid.pencils, grid.backend)

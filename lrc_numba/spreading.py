@@ -13,8 +13,6 @@ from math import prod
 
 import numpy as np
 
-from .cpu import parallel
-from .cpu import spreading as loops
 from .grid import Grid
 from .interpolation import interpolate_vjp as spread_vjp
 from .interpolation import strides
@@ -53,7 +51,7 @@ def spread(
         ``out``.
     """
     inputs = (points.coordinates, values, grid.polynomials.ravel())
-    return _in_phases(loops.spread, points, inputs, grid, out, threads, space)
+    return _in_phases(grid.backend.spreading.spread, points, inputs, grid, out, threads, space)
 
 
 def spread_jvp(
@@ -69,7 +67,7 @@ def spread_jvp(
         f, ḟ and ẋ (units of length) side by side, sorted.
     """
     inputs = (points.coordinates, values, grid.to_grid, grid.polynomials.ravel(), grid.slopes.ravel())
-    return _in_phases(loops.spread_jvp, points, inputs, grid, out, threads, space)
+    return _in_phases(grid.backend.spreading.spread_jvp, points, inputs, grid, out, threads, space)
 
 
 def _in_phases(
@@ -79,19 +77,20 @@ def _in_phases(
 
     Tiles that share nodes never at the same time (``schedule``), so that threads never meet.
     """
+    parallel, loops = grid.backend.parallel, grid.backend.spreading
     channels, lanes = out.shape[1], grid.polynomials.shape[1]
     flat, steps = out.reshape(-1), strides(out.shape)
     parallel.run(_clear, parallel.even(flat.size, threads, SMALLEST_CLEAR), flat)
     rows = grid.rows(channels)
     if len(points.light):
-        rest = (*inputs, lanes, steps, grid.supports, flat)
+        rest = (*inputs, lanes, steps, grid.supports, grid.block, flat)
         for chosen, bounds in points.phases(LIGHT_ROWS, LIGHT_POINTS, threads, 1 + SMALLEST_SHARE // rows):
             parallel.run(kernel, bounds, points.light[chosen], *rest)
     if len(points.heavy):
         scratch = space.take("scratch", (len(points.heavy), channels, *grid.block), out.dtype)
         flat_scratch = scratch.reshape(-1)
         parallel.run(_clear, parallel.even(scratch.size, threads, SMALLEST_CLEAR), flat_scratch)
-        rest = (points.heavy, *inputs, lanes, strides(scratch.shape), grid.supports, flat_scratch)
+        rest = (points.heavy, *inputs, lanes, strides(scratch.shape), grid.supports, grid.block, flat_scratch)
         parallel.run(kernel, points.share(points.heavy, threads, rows), *rest)
         rest = (flat_scratch, grid.block, channels, out.shape[2:], steps, flat)
         smallest = 1 + SMALLEST_MERGE // (channels * prod(grid.block))

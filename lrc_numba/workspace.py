@@ -6,13 +6,22 @@ from math import prod
 
 import numpy as np
 
+from .backends import Backend, load
+
 __all__ = ["Workspace"]
 
 
 class Workspace:
-    """Named arrays that are handed out again, grown where they are too small. What they hold is not kept."""
+    """Named arrays that are handed out again, grown where they are too small. What they hold is not kept.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    backend : Backend, optional
+        Where they live; in the memory of the process by default.
+    """
+
+    def __init__(self, backend: Backend | None = None) -> None:
+        self._backend = backend or load("cpu")
         self._arrays: dict[str, np.ndarray] = {}
 
     def take(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
@@ -30,7 +39,7 @@ class Workspace:
         size, held = prod(shape), self._arrays.get(name)
         if held is None or held.size < size or held.dtype != dtype:
             self._arrays.pop(name, None)  # freed before its successor is made
-            held = self._arrays[name] = np.empty(size, dtype=dtype)
+            held = self._arrays[name] = self._backend.arrays.empty(size, dtype)
         return held[:size].reshape(shape)
 
     @property

@@ -210,6 +210,7 @@ def test_use_before_points(backend):
         _ = LRCPlan(1.0, 7, backend=backend).grid
 
 
+@pytest.mark.long
 @given(problem=problems())
 def test_inputs_are_not_changed(problem, backend):
     """Points, values, targets, cotangents and parameters are what they were, bit for bit; read-only arrays will do."""

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from measures import relative
 
-from lrc_numba import Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve, schedule
-from lrc_numba import grid as grids
+from lrc_numba import Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve
 from lrc_numba.cell import Cell
+from lrc_numba.cpu import points as tiles
+from lrc_numba.cpu import schedule
 from lrc_numba.grid import Grid
 from lrc_numba.sizes import vector_lanes
 from lrc_numba.windows import MAX_WIDTH, Window
@@ -83,7 +84,7 @@ MIXED = {"seams": (schedule, "MANY_SLABS", 0), "parities": (schedule, "MANY_SHAR
 @pytest.mark.parametrize(("dim", "modes"), [(1, 15001), (2, 161), (3, 41)])
 def test_threads_change_nothing_on_many_tiles(dim, modes, way, monkeypatch):
     """Crowded tiles beside others, several snapshots, tiles in every dimension, both ways to share slabs out."""
-    monkeypatch.setattr(grids, "ONE_TILE", 0)
+    monkeypatch.setattr(tiles, "ONE_TILE", 0)
     monkeypatch.setattr(*MIXED[way])
     monkeypatch.setattr("lrc_numba.spreading.SMALLEST_SHARE", 10)
     monkeypatch.setattr("lrc_numba.points.SMALLEST_SHARE", 10)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrc_numba import schedule
+from lrc_numba.cpu import schedule
 from lrc_numba.indexing import slab_at
 
 

@@ -35,6 +35,7 @@ from tqdm import tqdm
 
 import lrc_numba
 
+from . import benchmark_cuda
 from .benchmark_report import TIMES, draw, print_cells, print_summary, summary
 from .common import arguments, environment, save_json
 from .libraries import LIBRARIES, OPERATIONS, VARIANTS, Problem, error, open_library, reference
@@ -261,6 +262,7 @@ def parse() -> argparse.Namespace:
     chosen = [name for name in OPERATIONS if name != "packed"]
     parser.add_argument("--operation", nargs="+", choices=OPERATIONS, default=chosen, help="default: all but packed")
     parser.add_argument("--dims", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3], help="default: 1 2 3")
+    parser.add_argument("--backend", choices=("cpu", "cuda"), default="cpu", help="cuda: on a GPU, see benchmark_cuda")
     parser.add_argument("--modes", type=int, nargs="+", metavar="M", help="modes per axis; all by default")
     parser.add_argument("--max-points", type=float, default=1e6, help="leave out larger problems")
     parser.add_argument("--cells", type=Path, help="finished cells (default: beside the results)")
@@ -275,6 +277,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
+    if args.backend == "cuda":
+        chosen = [p for p in problems(args) if p.operation == "convolution"]
+        benchmark_cuda.main(args, chosen, QUICK_TARGETS if args.quick else TARGETS)
+        return
     try:
         import ducc0
         import finufft

@@ -1,1 +1,1 @@
-"""Loops on the CPU, compiled by Numba. ``cuda`` has the same modules and names."""
+"""Loops for processors: compiled by Numba, on threads of Python. ``lrc_numba.cuda`` has the same for GPUs."""

@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 
+LOOPS = True  # transforms of our own
+
+
 @inlined
 def _eight(begin, step):
     return (

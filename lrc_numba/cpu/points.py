@@ -12,6 +12,7 @@ from .. import indexing
 from .compile import inlined, kernel
 
 first_node = inlined(indexing.first_node)
+ONE_TILE = 1 << 18  # bytes of a grid that the cache next to a core holds beside other things
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
 
@@ -129,6 +130,13 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
             coordinates[q, axis] = _coordinate(points, i, axis, inverse, nodes, shift)
 
 
+@inlined
+def _first_nodes(within, tile, tiles):
+    """First node of a tile along each axis."""
+    first, second, third = within // (tiles[1] * tiles[2]), within // tiles[2] % tiles[1], within % tiles[2]
+    return first * tile[0], second * tile[1], third * tile[2]
+
+
 @kernel
 def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heavy, merges, units):
     """Cut the points of every tile into chunks of at most ``largest``.
@@ -143,12 +151,12 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
         Nodes per tile, tiles per axis, nodes of a scratch block.
     largest : int
         Points per chunk.
-    chunks : (n, 4) int64
-        Written, in the order of the points: start, stop, snapshot, 0.
-    light : (n, 4) int64
+    chunks : (n, 7) int64
+        Written, in the order of the points: start, stop, snapshot, 0, and the first node of the tile along each axis.
+    light : (n, 7) int64
         Written: the same for those that are the only one of their tile, in the order of ``schedule``.
-    heavy : (n, 4) int64
-        Written: start, stop, slot, −origin in the scratch block for the chunks of tiles that have several.
+    heavy : (n, 7) int64
+        Written: start, stop, slot, −origin in the scratch block, first nodes for the chunks of tiles that have several.
     merges : (n, 6) int64
         Written: first slot, slots, snapshot, and the first, second and third node of such a tile.
     units : (B · slabs · pencils + 1, 4) int64
@@ -159,7 +167,7 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
     four ints
         Rows written of chunks, light, heavy and merges.
     """
-    n_chunks = _all_chunks(offsets, tiles[0] * tiles[1] * tiles[2], largest, chunks)
+    n_chunks = _all_chunks(offsets, tile, tiles, largest, chunks)
     n_light, n_heavy, n_merges, points = 0, 0, 0, 0
     per_snapshot = tiles[0] * tiles[1] * tiles[2]
     per_slab, per_pencil = per_snapshot // shape[0], per_snapshot // (shape[0] * shape[1])
@@ -171,21 +179,19 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
         for key in range(begin, begin + per_pencil):
             start, stop = offsets[key], offsets[key + 1]
             slots = (stop - start + largest - 1) // largest
+            first, second, third = _first_nodes(key % per_snapshot, tile, tiles)
             if slots == 1:
-                light[n_light] = (start, stop, snapshot, 0)
+                light[n_light] = (start, stop, snapshot, 0, first, second, third)
                 n_light += 1
                 points += stop - start
             if slots < 2:
                 continue
-            within = key % per_snapshot
-            first = within // (tiles[1] * tiles[2]) * tile[0]
-            second = within // tiles[2] % tiles[1] * tile[1]
-            third = within % tiles[2] * tile[2]
             merges[n_merges] = (n_heavy, slots, snapshot, first, second, third)
             n_merges += 1
             origin = (first * block[1] + second) * block[2] + third
             for s in range(slots):
-                heavy[n_heavy] = (_cut(start, stop, s, slots), _cut(start, stop, s + 1, slots), n_heavy, -origin)
+                bounds = _cut(start, stop, s, slots), _cut(start, stop, s + 1, slots)
+                heavy[n_heavy] = (bounds[0], bounds[1], n_heavy, -origin, first, second, third)
                 n_heavy += 1
     units[len(units) - 1] = (n_light, n_merges, points, n_heavy)
     return n_chunks, n_light, n_heavy, n_merges
@@ -198,14 +204,16 @@ def _cut(start, stop, number, parts):
 
 
 @inlined
-def _all_chunks(offsets, per_snapshot, largest, chunks):
+def _all_chunks(offsets, tile, tiles, largest, chunks):
     """Write the chunks of all tiles in the order of the points; how many there are."""
-    found = 0
+    found, per_snapshot = 0, tiles[0] * tiles[1] * tiles[2]
     for key in range(len(offsets) - 1):
         start, stop = offsets[key], offsets[key + 1]
         slots = (stop - start + largest - 1) // largest
+        first, second, third = _first_nodes(key % per_snapshot, tile, tiles)
         for s in range(slots):
-            chunks[found] = (_cut(start, stop, s, slots), _cut(start, stop, s + 1, slots), key // per_snapshot, 0)
+            bounds = _cut(start, stop, s, slots), _cut(start, stop, s + 1, slots)
+            chunks[found] = (bounds[0], bounds[1], key // per_snapshot, 0, first, second, third)
             found += 1
     return found
 

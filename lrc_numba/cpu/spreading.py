@@ -19,15 +19,15 @@ from .window import row_weights, weigh, weigh_slopes
 
 
 @kernel
-def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, out):
+def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, block, out):
     """Add Σ_j f_j ψ(node − x_j) for the points of ``chunks[lo:hi]``.
 
     Parameters
     ----------
     part, lo, hi : int
         The range of chunks; ``part`` is not used.
-    chunks : (n, 4) int64
-        start, stop, snapshot or slot, offset into ``out``.
+    chunks : (n, 7) int64
+        start, stop, snapshot or slot, offset into ``out``; more that only the device needs.
     coordinates : (B·N, d) float64
         Sorted grid coordinates.
     values : (B·N, C)
@@ -38,6 +38,8 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
         Of a snapshot or slot, a channel, the first axis, the second axis of ``out``.
     supports : three tuples
         As long as the window along each axis.
+    block : (int, int, int)
+        Nodes that the windows of a chunk reach; only the device needs it.
     out : 1-D array
         Grid or scratch, flattened.
     """
@@ -57,12 +59,12 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
 
 
 @kernel
-def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, out):
+def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, block, out):
     """``spread``, and into C channels more its derivative along (ẋ, ḟ), Σ_j [ḟ_j ψ + f_j ẋ_j·∇ψ](node − x_j).
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, table, lanes, strides, supports, out
+    part, lo, hi, chunks, coordinates, table, lanes, strides, supports, block, out
         As for ``spread``; ``out`` has 2C channels.
     values : (B·N, 2C + d)
         f_j, ḟ_j and ẋ_j (units of length) side by side, sorted.

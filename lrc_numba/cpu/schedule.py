@@ -18,11 +18,16 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Phase", "phases"]
+__all__ = ["Phase", "phases", "units"]
 
 Phase = tuple[np.ndarray | slice, list[int]]  # rows of a table, and the bounds that share them out to threads
 MANY_SLABS = 12  # per thread: what is lost at the seams is little then
 MANY_SHARES = 8  # units of work worth a thread: waking threads four times is little then
+
+
+def units(batch: int, shape: tuple[int, int]) -> int:
+    """How many pencils there are in all snapshots."""
+    return batch * shape[0] * shape[1]
 
 
 def phases(before: np.ndarray, work: np.ndarray, shape: tuple[int, int], threads: int, smallest: float) -> list[Phase]:

@@ -1,0 +1,68 @@
+"""Where arrays live: in the memory of the process."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy as xp
+from scipy import fft
+
+from ..memory import available_memory as host_memory
+
+__all__ = ["asarray", "available_memory", "empty", "irfftn", "require", "rfftn", "shape", "take", "to_host", "xp"]
+
+
+def asarray(array: np.ndarray) -> np.ndarray:
+    """A host array as one of the back end."""
+    return array
+
+
+def to_host(array: np.ndarray) -> np.ndarray:
+    """An array of the back end as one of the host."""
+    return array
+
+
+def empty(size: int, dtype) -> np.ndarray:
+    """So many numbers, whatever they are."""
+    return np.empty(size, dtype=dtype)
+
+
+def shape(value) -> tuple[int, ...]:
+    """The shape of whatever a user passed."""
+    if not hasattr(value, "shape") and hasattr(value, "__cuda_array_interface__"):
+        return tuple(value.__cuda_array_interface__["shape"])
+    return np.shape(value)
+
+
+def take(name: str, value) -> np.ndarray:
+    """Whatever a user passed as an array; one on a device is refused, because copying it in silence is no service.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : array_like
+        What came.
+    """
+    if hasattr(value, "__cuda_array_interface__") and not hasattr(value, "__array__"):
+        raise TypeError(f"{name}: expected an array in the memory of the host for backend='cpu', got one on a device")
+    return np.asarray(value)
+
+
+def require(value, dtype: np.dtype) -> np.ndarray:
+    """``value`` as a C-contiguous, native array of ``dtype`` that may be written to."""
+    return np.require(value, dtype, ["C", "A", "W"])
+
+
+def available_memory() -> int:
+    """Bytes that are free."""
+    return host_memory()
+
+
+def rfftn(values: np.ndarray, axes: tuple[int, ...], threads: int) -> np.ndarray:
+    """Real to complex with the sign −, half of the last axis."""
+    return fft.rfftn(values, axes=axes, workers=threads)
+
+
+def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], threads: int) -> np.ndarray:
+    """Complex to real with the sign + and no factor."""
+    return fft.irfftn(modes, s=shape, axes=axes, workers=threads, norm="forward")

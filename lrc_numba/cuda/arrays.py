@@ -1,0 +1,106 @@
+"""Where arrays live: in the memory of the device, or, in the simulator, in that of the process."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft as host_fft
+
+from ..memory import available_memory as host_memory
+from .compile import SIMULATED, xp
+
+__all__ = ["asarray", "available_memory", "empty", "irfftn", "require", "rfftn", "shape", "take", "to_host", "xp"]
+
+
+def asarray(array: np.ndarray) -> np.ndarray:
+    """A host array as one of the back end."""
+    return xp.asarray(array)
+
+
+def to_host(array: np.ndarray) -> np.ndarray:
+    """An array of the back end as one of the host."""
+    return array if SIMULATED or isinstance(array, np.ndarray) else xp.asnumpy(array)
+
+
+def empty(size: int, dtype) -> np.ndarray:
+    """So many numbers, whatever they are."""
+    return xp.empty(size, dtype=dtype)
+
+
+def shape(value) -> tuple[int, ...]:
+    """The shape of whatever a user passed."""
+    interface = getattr(value, "__cuda_array_interface__", None)
+    return tuple(interface["shape"]) if interface else np.shape(value)
+
+
+def take(name: str, value) -> np.ndarray:
+    """Whatever a user passed: what is on the device as it is, all else as a host array.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : array_like
+        What came.
+    """
+    if not hasattr(value, "__cuda_array_interface__"):
+        return np.asarray(value)
+    if not SIMULATED:
+        return xp.asarray(value)
+    return np.asarray(_Simulated(value))
+
+
+class _Simulated:
+    """The device memory that a simulator's array speaks of is memory of the host."""
+
+    def __init__(self, value) -> None:
+        self.owner = value
+        interface = dict(value.__cuda_array_interface__)
+        self.__array_interface__ = {k: interface.get(k) for k in ("shape", "typestr", "data", "strides")} | {
+            "version": 3
+        }
+
+
+def require(value, dtype: np.dtype) -> np.ndarray:
+    """``value`` as a C-contiguous, native array of ``dtype`` that may be written to, on the device."""
+    if SIMULATED:
+        return np.require(value, dtype, ["C", "A", "W"])
+    if isinstance(value, np.ndarray):
+        value = np.require(value, dtype, ["C", "A", "W"])
+    return xp.ascontiguousarray(xp.asarray(value, dtype=dtype))
+
+
+def available_memory() -> int:
+    """Bytes that are free on the device."""
+    return (
+        host_memory() if SIMULATED else int(xp.cuda.runtime.memGetInfo()[0]) + xp.get_default_memory_pool().free_bytes()
+    )
+
+
+@lru_cache(maxsize=16)
+def _plan(lengths: tuple[int, ...], dtype: str, shape: tuple[int, ...] | None, axes: tuple[int, ...], kind: str):
+    """A plan of cuFFT, kept."""
+    from cupyx.scipy.fft import get_fft_plan
+
+    return get_fft_plan(xp.empty(lengths, dtype=dtype), shape=shape, axes=axes, value_type=kind)
+
+
+def rfftn(values: np.ndarray, axes: tuple[int, ...], threads: int) -> np.ndarray:
+    """Real to complex with the sign −, half of the last axis."""
+    if SIMULATED:
+        return host_fft.rfftn(values, axes=axes)
+    from cupyx.scipy import fft
+
+    values = xp.ascontiguousarray(values)
+    return fft.rfftn(values, axes=axes, plan=_plan(values.shape, values.dtype.name, None, axes, "R2C"))
+
+
+def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], threads: int) -> np.ndarray:
+    """Complex to real with the sign + and no factor."""
+    if SIMULATED:
+        return host_fft.irfftn(modes, s=shape, axes=axes, norm="forward")
+    from cupyx.scipy import fft
+
+    plan = _plan(modes.shape, modes.dtype.name, shape, axes, "C2R")
+    return fft.irfftn(modes, s=shape, axes=axes, norm="forward", plan=plan)

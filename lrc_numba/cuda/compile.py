@@ -1,0 +1,73 @@
+"""How loops are compiled for a device, and the one place where CUDA is imported.
+
+``kernel`` gives every item of [lo, hi) to a thread, ``block_kernel`` to a block of threads. Both are called as the
+CPU's kernels are, ``loop(part, lo, hi, *arguments)``. With ``NUMBA_ENABLE_CUDASIM=1`` in the environment before Numba
+is imported the same code runs, slowly, in Numba's simulator, on NumPy arrays.
+"""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+
+import numpy as np
+
+try:
+    from numba import cuda
+    from numba.core import config
+except ImportError as missing:  # a Numba without it
+    raise ImportError("backend: 'cuda' needs numba-cuda and CuPy: pip install 'lrc_numba[cuda]'") from missing
+
+__all__ = ["SIMULATED", "THREADS", "block_kernel", "cuda", "inlined", "kernel", "xp"]
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+THREADS = 4 if SIMULATED else 128  # per block; the simulator makes a thread of Python for each
+MOST_BLOCKS = 1 << 16
+
+
+def _arrays():
+    """NumPy in the simulator, CuPy on a device; an error that says what is missing."""
+    if SIMULATED:
+        return np
+    try:
+        import cupy
+    except ImportError as missing:
+        raise ImportError("backend: 'cuda' needs CuPy: pip install 'lrc_numba[cuda]'") from missing
+    if not cuda.is_available():
+        raise RuntimeError(
+            "backend: 'cuda' found no NVIDIA GPU that it can use; NUMBA_ENABLE_CUDASIM=1 in the environment runs it, "
+            "slowly, in a simulator"
+        )
+    return cupy
+
+
+xp = _arrays()
+
+
+class _Loop:
+    """A compiled function that is launched like one of the CPU's kernels."""
+
+    def __init__(self, function, whole_block: bool):
+        update_wrapper(self, function)
+        self.compiled = cuda.jit(**({} if SIMULATED else {"cache": True}))(function)
+        self.whole_block = whole_block
+
+    def __call__(self, part: int, lo: int, hi: int, *arguments) -> None:
+        if hi <= lo:
+            return
+        items = hi - lo if self.whole_block else -(-(hi - lo) // THREADS)
+        self.compiled[min(items, MOST_BLOCKS), THREADS](part, lo, hi, *arguments)
+
+
+def kernel(function):
+    """Compile a function whose threads take an item each."""
+    return _Loop(function, whole_block=False)
+
+
+def block_kernel(function):
+    """Compile a function whose blocks take an item each."""
+    return _Loop(function, whole_block=True)
+
+
+def inlined(function):
+    """Compile a function into the kernels that call it."""
+    return cuda.jit(device=True)(function)

@@ -1,0 +1,155 @@
+"""Interpolation loops: grid → points.
+
+Which thread may write what: a block takes a chunk of points, a thread every so-manieth of them, and writes the rows of
+its outputs that belong to them, in sorted order.
+"""
+
+from __future__ import annotations
+
+from .compile import block_kernel, cuda, inlined
+from .window import AXES, MOST, weigh
+
+
+@inlined
+def _value(grid, corner, weights, strides, supports):
+    """One channel at one point."""
+    total = grid[0] * 0
+    for a in range(len(supports[0])):
+        plane = grid[0] * 0
+        for b in range(len(supports[1])):
+            row, line = corner + a * strides[2] + b * strides[3], grid[0] * 0
+            for c in range(len(supports[2])):
+                line += weights[2 * MOST + c] * grid[row + c]
+            plane += weights[MOST + b] * line
+        total += weights[a] * plane
+    return total
+
+
+@inlined
+def _gradient(grid, corner, weights, slopes, strides, supports):
+    """Value and the three grid-coordinate derivatives of one channel at one point."""
+    value, one, two, three = grid[0] * 0, grid[0] * 0, grid[0] * 0, grid[0] * 0
+    for a in range(len(supports[0])):
+        plane, plane_two, plane_three = grid[0] * 0, grid[0] * 0, grid[0] * 0
+        for b in range(len(supports[1])):
+            row, line, tilt = corner + a * strides[2] + b * strides[3], grid[0] * 0, grid[0] * 0
+            for c in range(len(supports[2])):
+                line += weights[2 * MOST + c] * grid[row + c]
+                tilt += slopes[2 * MOST + c] * grid[row + c]
+            plane += weights[MOST + b] * line
+            plane_two += slopes[MOST + b] * line
+            plane_three += weights[MOST + b] * tilt
+        value += weights[a] * plane
+        one += slopes[a] * plane
+        two += weights[a] * plane_two
+        three += weights[a] * plane_three
+    return value, one, two, three
+
+
+@block_kernel
+def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out):
+    """See ``cpu.interpolation``."""
+    weights = cuda.local.array(AXES, grid.dtype)
+    for chunk in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
+        base = chunks[chunk, 2] * strides[0]
+        for i in range(chunks[chunk, 0] + cuda.threadIdx.x, chunks[chunk, 1], cuda.blockDim.x):
+            corner = base + weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
+            for channel in range(out.shape[1]):
+                out[i, channel] = _value(grid, corner + channel * strides[1], weights, strides, supports)
+
+
+@block_kernel
+def interpolate_vjp(
+    part,
+    lo,
+    hi,
+    chunks,
+    coordinates,
+    grid,
+    cotangent,
+    turn,
+    to_grid,
+    table,
+    slopes,
+    lanes,
+    strides,
+    supports,
+    out,
+    out_points,
+):
+    """See ``cpu.interpolation``."""
+    weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
+    total = cuda.local.array(3, grid.dtype)
+    dim = coordinates.shape[1]
+    for chunk in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
+        base = chunks[chunk, 2] * strides[0]
+        for i in range(chunks[chunk, 0] + cuda.threadIdx.x, chunks[chunk, 1], cuda.blockDim.x):
+            corner = base + weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
+            weigh(i, coordinates, slopes, lanes, strides, supports, 0.0, tilts)
+            for a in range(3):
+                total[a] = 0.0
+            for channel in range(out.shape[1]):
+                value, one, two, three = _gradient(
+                    grid, corner + channel * strides[1], weights, tilts, strides, supports
+                )
+                weight = cotangent[i, (channel + turn) % out.shape[1]]
+                out[i, channel] = value
+                total[0] += weight * one
+                total[1] += weight * two
+                total[2] += weight * three
+            for b in range(dim):
+                slope = 0.0
+                for a in range(dim):
+                    slope += to_grid[b, a] * total[3 - dim + a]
+                out_points[i, b] = slope
+
+
+@block_kernel
+def interpolate_jvp(
+    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out, dout
+):
+    """See ``cpu.interpolation``."""
+    weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
+    step = cuda.local.array(3, grid.dtype)
+    dim = coordinates.shape[1]
+    for chunk in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
+        base = chunks[chunk, 2] * strides[0]
+        for i in range(chunks[chunk, 0] + cuda.threadIdx.x, chunks[chunk, 1], cuda.blockDim.x):
+            corner = base + weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
+            weigh(i, coordinates, slopes, lanes, strides, supports, 0.0, tilts)
+            for a in range(3):
+                step[a] = 0.0
+            for a in range(dim):
+                for b in range(dim):
+                    step[3 - dim + a] += dpoints[i, b] * to_grid[b, a]
+            for channel in range(out.shape[1]):
+                value, one, two, three = _gradient(
+                    grid, corner + channel * strides[1], weights, tilts, strides, supports
+                )
+                out[i, channel] = value
+                drift = _value(grid, corner + (out.shape[1] + channel) * strides[1], weights, strides, supports)
+                dout[i, channel] = drift + step[0] * one + step[1] * two + step[2] * three
+
+
+@block_kernel
+def fill_padding(part, lo, hi, grids, nodes):
+    """See ``cpu.interpolation``."""
+    for q in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
+        g, a = q // nodes[0], q % nodes[0]
+        for b in range(cuda.threadIdx.x, nodes[1], cuda.blockDim.x):
+            for c in range(nodes[2], grids.shape[3]):
+                grids[g, a, b, c] = grids[g, a, b, c - nodes[2]]
+        cuda.syncthreads()
+        for c in range(cuda.threadIdx.x, grids.shape[3], cuda.blockDim.x):
+            for b in range(nodes[1], grids.shape[2]):
+                grids[g, a, b, c] = grids[g, a, b % nodes[1], c]
+
+
+@block_kernel
+def fill_planes(part, lo, hi, grids, nodes):
+    """See ``cpu.interpolation``."""
+    rows = grids.shape[2]
+    for q in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
+        for c in range(cuda.threadIdx.x, grids.shape[3], cuda.blockDim.x):
+            for a in range(nodes[0], grids.shape[1]):
+                grids[q // rows, a, q % rows, c] = grids[q // rows, a % nodes[0], q % rows, c]

@@ -1,0 +1,27 @@
+"""Running a kernel on the device: one part, spread over all of it by the launch."""
+
+from __future__ import annotations
+
+__all__ = ["WORTH_A_THREAD", "available_threads", "even", "run", "weighted"]
+
+WORTH_A_THREAD = 1  # work is not shared out by these functions
+
+
+def available_threads() -> int:
+    """Parts that work is cut into: one, for the device."""
+    return 1
+
+
+def even(length: int, threads: int, smallest: int = 1) -> list[int]:
+    """Bounds of the one part."""
+    return [0, length]
+
+
+def weighted(starts, stop: int, threads: int, smallest: int) -> list[int]:
+    """Bounds of the one part."""
+    return [0, len(starts)]
+
+
+def run(kernel, bounds: list[int], *arguments) -> None:
+    """Call ``kernel(0, lo, hi, *arguments)`` for the whole range; what follows on the device waits for it."""
+    kernel(0, bounds[0], bounds[-1], *arguments)

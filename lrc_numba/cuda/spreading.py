@@ -1,0 +1,275 @@
+"""Spreading loops: points → grid.
+
+A block of threads takes a chunk of points, all of one tile, and adds them up in the memory that the block shares: point
+after point, every thread some of the nodes under its window. Then the block adds what it has to the grid. Where a tile
+with its rim does not fit, it is done in layers of planes.
+
+Which thread may write what: tiles that share nodes are never given to the same launch (``schedule``), or have a slot of
+scratch each, so no two blocks write the same node, and inside a block points come one after the other. There are no
+atomics, and every node receives its terms in one fixed order.
+"""
+
+from __future__ import annotations
+
+from .compile import block_kernel, cuda, inlined
+from .window import AXES, MOST, first_node, weigh_axis
+
+BATCH = 8  # points whose windows are made at once
+WEIGHTS, BUFFER = BATCH * AXES, 5200  # numbers in shared memory: together below the 48 KiB that every device has
+WEIGHTS_AND_SLOPES, BUFFER_JVP = 2 * BATCH * AXES, 4400
+
+
+@inlined
+def _weigh_batch(begin, count, chunk, coordinates, table, slopes, lanes, supports, tangent, weights, corners):
+    """Windows of ``count`` points from ``begin`` on, and their first nodes relative to the tile."""
+    for q in range(cuda.threadIdx.x, count * AXES, cuda.blockDim.x):
+        point, axis, node = q // AXES, q % AXES // MOST, q % MOST
+        width = len(supports[0])
+        if axis == 1:
+            width = len(supports[1])
+        elif axis == 2:
+            width = len(supports[2])
+        if node < width:
+            weights[q] = weigh_axis(begin + point, axis, node, coordinates, table, lanes, 1.0)
+            if tangent:
+                slope = weigh_axis(begin + point, axis, node, coordinates, slopes, lanes, 0.0)
+                weights[BATCH * AXES + q] = slope
+        if node == 0:
+            corners[3 * point + axis] = first_node(begin + point, axis, coordinates) - chunk[4 + axis]
+
+
+@inlined
+def _term(value, change, step, at, a, b, c, tangent, weights):
+    """What a point adds to one node under its window: f ψ, or ḟ ψ + f ẋ·∇ψ."""
+    first, second, third = weights[at + a], weights[at + MOST + b], weights[at + 2 * MOST + c]
+    if not tangent:
+        return value * first * second * third
+    more = at + BATCH * AXES
+    along = step[0] * weights[more + a] * second * third
+    along += step[1] * first * weights[more + MOST + b] * third
+    along += step[2] * first * second * weights[more + 2 * MOST + c]
+    return change * first * second * third + value * along
+
+
+@inlined
+def _step(values, i, to_grid, dim, step):
+    """ẋ of a point in grid cells, along three axes."""
+    columns = values.shape[1] - dim
+    for a in range(3):
+        step[a] = 0.0
+    for a in range(dim):
+        for b in range(dim):
+            step[3 - dim + a] += values[i, columns + b] * to_grid[b, a]
+
+
+@inlined
+def _spread_layer(
+    chunk,
+    coordinates,
+    values,
+    to_grid,
+    table,
+    slopes,
+    lanes,
+    supports,
+    block,
+    channel,
+    tangent,
+    bottom,
+    planes,
+    weights,
+    corners,
+    buffer,
+    step,
+):
+    """Add up the points of a chunk in the planes [bottom, bottom + planes) of its block of nodes."""
+    second, third = len(supports[1]), len(supports[2])
+    size, plane_size = len(supports[0]) * second * third, block[1] * block[2]
+    dim = coordinates.shape[1]
+    half = (values.shape[1] - dim) // 2 if tangent else 0
+    moves = tangent and channel >= half
+    for q in range(cuda.threadIdx.x, planes * plane_size, cuda.blockDim.x):
+        buffer[q] = 0.0
+    for begin in range(chunk[0], chunk[1], BATCH):
+        count = min(BATCH, chunk[1] - begin)
+        cuda.syncthreads()
+        _weigh_batch(begin, count, chunk, coordinates, table, slopes, lanes, supports, moves, weights, corners)
+        cuda.syncthreads()
+        for point in range(count):
+            value = values[begin + point, channel - half if moves else channel]
+            change = values[begin + point, channel]
+            if moves:
+                _step(values, begin + point, to_grid, dim, step)
+            for q in range(cuda.threadIdx.x, size, cuda.blockDim.x):
+                a, b, c = q // (second * third), q // third % second, q % third
+                plane = corners[3 * point] + a - bottom
+                if 0 <= plane < planes:
+                    row = plane * plane_size + (corners[3 * point + 1] + b) * block[2]
+                    term = _term(value, change, step, point * AXES, a, b, c, moves, weights)
+                    buffer[row + corners[3 * point + 2] + c] += term
+            cuda.syncthreads()
+
+
+@inlined
+def _add_layer(chunk, strides, block, channel, bottom, planes, buffer, out):
+    """Add the planes of a block to the grid; where nothing was added there may be no node."""
+    begin = chunk[2] * strides[0] + channel * strides[1] + chunk[3]
+    begin += (chunk[4] + bottom) * strides[2] + chunk[5] * strides[3] + chunk[6]
+    plane_size = block[1] * block[2]
+    cuda.syncthreads()
+    for q in range(cuda.threadIdx.x, planes * plane_size, cuda.blockDim.x):
+        if buffer[q] != 0.0:
+            node = begin + q // plane_size * strides[2] + q % plane_size // block[2] * strides[3] + q % block[2]
+            out[node] += buffer[q]
+    cuda.syncthreads()
+
+
+@inlined
+def _spread_chunks(
+    lo,
+    hi,
+    chunks,
+    coordinates,
+    values,
+    to_grid,
+    table,
+    slopes,
+    lanes,
+    strides,
+    supports,
+    block,
+    channels,
+    tangent,
+    weights,
+    corners,
+    buffer,
+    step,
+    out,
+):
+    most = min(block[0], len(buffer) // (block[1] * block[2]))
+    for c in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
+        chunk = chunks[c]
+        for channel in range(channels):
+            for bottom in range(0, block[0], most):
+                planes = min(most, block[0] - bottom)
+                _spread_layer(
+                    chunk,
+                    coordinates,
+                    values,
+                    to_grid,
+                    table,
+                    slopes,
+                    lanes,
+                    supports,
+                    block,
+                    channel,
+                    tangent,
+                    bottom,
+                    planes,
+                    weights,
+                    corners,
+                    buffer,
+                    step,
+                )
+                _add_layer(chunk, strides, block, channel, bottom, planes, buffer, out)
+
+
+@block_kernel
+def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, block, out):
+    """See ``cpu.spreading``."""
+    weights = cuda.shared.array(WEIGHTS, out.dtype)
+    buffer = cuda.shared.array(BUFFER, out.dtype)
+    corners = cuda.shared.array(3 * BATCH, "int64")
+    step = cuda.local.array(3, out.dtype)
+    _spread_chunks(
+        lo,
+        hi,
+        chunks,
+        coordinates,
+        values,
+        coordinates,
+        table,
+        table,
+        lanes,
+        strides,
+        supports,
+        block,
+        values.shape[1],
+        False,
+        weights,
+        corners,
+        buffer,
+        step,
+        out,
+    )
+
+
+@block_kernel
+def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, block, out):
+    """See ``cpu.spreading``."""
+    weights = cuda.shared.array(WEIGHTS_AND_SLOPES, out.dtype)
+    buffer = cuda.shared.array(BUFFER_JVP, out.dtype)
+    corners = cuda.shared.array(3 * BATCH, "int64")
+    step = cuda.local.array(3, out.dtype)
+    _spread_chunks(
+        lo,
+        hi,
+        chunks,
+        coordinates,
+        values,
+        to_grid,
+        table,
+        slopes,
+        lanes,
+        strides,
+        supports,
+        block,
+        values.shape[1] - coordinates.shape[1],
+        True,
+        weights,
+        corners,
+        buffer,
+        step,
+        out,
+    )
+
+
+@block_kernel
+def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, strides, out):
+    """See ``cpu.spreading``."""
+    size = shape[0] * shape[1] * shape[2]
+    for m in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
+        planes, rows = min(shape[0], padded[0] - merges[m, 3]), min(shape[1], padded[1] - merges[m, 4])
+        columns = min(shape[2], padded[2] - merges[m, 5])
+        for channel in range(channels):
+            target = merges[m, 2] * strides[0] + channel * strides[1]
+            target += merges[m, 3] * strides[2] + merges[m, 4] * strides[3] + merges[m, 5]
+            for q in range(cuda.threadIdx.x, planes * rows * columns, cuda.blockDim.x):
+                a, b, c = q // (rows * columns), q // columns % rows, q % columns
+                node = target + a * strides[2] + b * strides[3] + c
+                for slot in range(merges[m, 0], merges[m, 0] + merges[m, 1]):
+                    out[node] += scratch[(slot * channels + channel) * size + (a * shape[1] + b) * shape[2] + c]
+
+
+@block_kernel
+def fold_planes(part, lo, hi, grids, nodes):
+    """See ``cpu.spreading``."""
+    rows = grids.shape[2]
+    for q in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
+        for c in range(cuda.threadIdx.x, grids.shape[3], cuda.blockDim.x):
+            for a in range(nodes[0], grids.shape[1]):
+                grids[q // rows, a % nodes[0], q % rows, c] += grids[q // rows, a, q % rows, c]
+
+
+@block_kernel
+def fold_padding(part, lo, hi, grids, nodes):
+    """See ``cpu.spreading``."""
+    for q in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
+        g, a = q // nodes[0], q % nodes[0]
+        for c in range(cuda.threadIdx.x, grids.shape[3], cuda.blockDim.x):
+            for b in range(nodes[1], grids.shape[2]):
+                grids[g, a, b % nodes[1], c] += grids[g, a, b, c]
+        cuda.syncthreads()
+        for b in range(cuda.threadIdx.x, nodes[1], cuda.blockDim.x):
+            for c in range(nodes[2], grids.shape[3]):
+                grids[g, a, b, c % nodes[2]] += grids[g, a, b, c]

@@ -1,0 +1,69 @@
+"""The window and its slope at a point, for one axis after the other, shared by spreading and interpolation.
+
+Weights of three axes lie side by side, ``MOST`` apart; an axis that is not there has one node of weight 1 and slope 0.
+"""
+
+from __future__ import annotations
+
+from .compile import inlined
+
+MOST = 32  # nodes under a window, see windows.MAX_WIDTH
+AXES = 3 * MOST
+
+
+@inlined
+def polynomial(table, lanes, node, offset):
+    """One weight by Horner's rule, see ``cpu.window.window``."""
+    value = table[node]
+    for row in range(lanes + node, len(table), lanes):
+        value = value * offset + table[row]
+    return value
+
+
+@inlined
+def locate(coordinate):
+    """First node and offset τ of a grid coordinate."""
+    node = int(coordinate)
+    return node, 2.0 * (coordinate - node) - 1.0
+
+
+@inlined
+def weigh_axis(i, axis, node, coordinates, table, lanes, absent):
+    """The weight of one node along one of the three axes; ``absent`` where that axis is not there."""
+    missing = 3 - coordinates.shape[1]
+    if axis < missing:
+        return absent
+    _, offset = locate(coordinates[i, axis - missing])
+    return polynomial(table, lanes, node, offset)
+
+
+@inlined
+def first_node(i, axis, coordinates):
+    """The first node under the window along one of the three axes."""
+    missing = 3 - coordinates.shape[1]
+    return 0 if axis < missing else int(coordinates[i, axis - missing])
+
+
+@inlined
+def weigh(i, coordinates, table, lanes, strides, supports, absent, weights):
+    """Fill the weights of a point along all axes; where its window begins in the flattened grid.
+
+    Parameters
+    ----------
+    i : int
+        Which sorted point.
+    coordinates, table, lanes, strides, supports
+        As for ``cpu.spreading.spread``.
+    absent : float
+        For axes that are not there.
+    weights : (AXES,)
+        Written.
+    """
+    for node in range(len(supports[0])):
+        weights[node] = weigh_axis(i, 0, node, coordinates, table, lanes, absent)
+    for node in range(len(supports[1])):
+        weights[MOST + node] = weigh_axis(i, 1, node, coordinates, table, lanes, absent)
+    for node in range(len(supports[2])):
+        weights[2 * MOST + node] = weigh_axis(i, 2, node, coordinates, table, lanes, absent)
+    corner = first_node(i, 0, coordinates) * strides[2] + first_node(i, 1, coordinates) * strides[3]
+    return corner + first_node(i, 2, coordinates)

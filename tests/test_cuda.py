@@ -1,0 +1,167 @@
+"""What only the GPU back end promises: it mirrors the CPU's, gives its numbers, copies nothing, says no."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import HARDWARE
+from measures import relative
+
+from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Yukawa, backends, lrc_convolve
+from lrc_numba import points as sorting
+
+MIRRORED = ("arrays", "deconvolution", "interpolation", "parallel", "points", "schedule", "spreading")
+
+
+def _functions(backend: str, module: str) -> dict[str, list[str]]:
+    """Public functions of a module of a back end, and the names of their parameters."""
+    name = f"lrc_numba.{backend}.{module}"
+    inner = {key: getattr(value, "py_func", value) for key, value in vars(import_module(name)).items()}
+    inner = {key: inspect.unwrap(value) for key, value in inner.items() if callable(value) and key[0] != "_"}
+    ours = {key: value for key, value in inner.items() if getattr(value, "__module__", "") == name}
+    return {key: list(inspect.signature(value).parameters) for key, value in ours.items()}
+
+
+@pytest.mark.parametrize("module", MIRRORED)
+def test_modules_mirror_each_other(module):
+    """Every public function of a module has a namesake with the same parameters in the other back end."""
+    backends.load("cuda")
+    assert _functions("cuda", module) == _functions("cpu", module)
+    assert _functions("cpu", module)
+
+
+def test_every_file_has_a_counterpart():
+    """But for vectors, which the hardware makes, and for transforms of our own."""
+    here = Path(backends.__file__).parent
+    cpu, cuda = ({path.name for path in (here / name).glob("*.py")} for name in backends.BACKENDS)
+    assert cpu - cuda == {"simd.py", "fft.py"}
+    assert cuda <= cpu
+
+
+CASES = [
+    # dim, modes, dtype, window, eps, channels of the kernel, snapshots, targets
+    (1, 9, np.float64, "kaiser_bessel", 1e-9, None, None, False),
+    (1, 9, np.float32, "gaussian", 1e-4, (2, 3), 2, True),
+    (1, 15, np.float64, "gaussian_paper", 1e-3, None, None, False),
+    (2, (5, 7), np.float64, "gaussian", 1e-4, (2, 2), None, True),
+    (2, (5, 7), np.float32, "kaiser_bessel", 1e-4, None, 2, False),
+    (3, (3, 5, 4), np.float64, "kaiser_bessel", 1e-3, None, None, True),
+    (3, (3, 5, 4), np.float32, "kaiser_bessel", 1e-2, (3, 2), None, False),
+]
+
+
+def _problem(case):
+    """A plan for each back end, and everything it is asked with."""
+    dim, modes, dtype, window, eps, channels, batch, has_targets = case
+    generator = np.random.default_rng(dim)
+    front = () if batch is None else (batch,)
+    points = generator.uniform(-1.0, 2.0, (*front, 7, dim)).astype(dtype)
+    targets = generator.random((*front, 4, dim)).astype(dtype) if has_targets else None
+    values = generator.standard_normal((*front, 7) + (() if channels is None else (channels[-1],))).astype(dtype)
+    kernel = Yukawa(1.0, 2.0)
+    if channels is not None:
+        kernel = ChannelMatrix(generator.standard_normal(channels), kernel)
+    box = np.eye(dim) + 0.2 * generator.standard_normal((dim, dim)) if dim > 1 else 1.5
+    options = {"eps": eps, "window": window, "dtype": dtype, "dim": dim}
+    plans = [LRCPlan(box, modes, backend=b, **options).set_points(points, targets) for b in backends.BACKENDS]
+    return plans, points, targets, values, kernel
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_same_numbers(case):
+    """u, u̇ and every gradient, to rounding: sums of some thousand terms in another order."""
+    plans, points, targets, values, kernel = _problem(case)
+    found = []
+    for plan in plans:
+        u = plan.convolve(values, kernel)
+        cotangent = np.cos(np.arange(u.size, dtype=u.dtype)).reshape(u.shape)
+        moves = {"dpoints": np.sin(points), "dvalues": values[::-1].copy()}
+        if targets is not None:
+            moves["dtargets"] = np.cos(targets)
+        gradient = plan.vjp(values, kernel, cotangent)
+        parts = [u, plan.jvp(values, kernel, **moves), gradient.points, gradient.values, gradient.targets]
+        found.append([part for part in [*parts, *gradient.parameters.values()] if part is not None])
+    bound = 300 * np.finfo(values.dtype).eps
+    for one, other in zip(*found, strict=True):
+        assert isinstance(other, (np.ndarray, np.generic))
+        assert other.dtype == one.dtype
+        assert relative(other, one) <= bound
+
+
+def test_crowded_tiles(monkeypatch):
+    """Tiles in several chunks go by way of scratch and give the numbers of the CPU, the same bits every time."""
+    monkeypatch.setattr(sorting, "LARGEST_CHUNK", 3)
+    generator = np.random.default_rng(0)
+    points, values = generator.random((2, 24, 1)) * 0.3, generator.standard_normal((2, 24))
+    wanted, *found = (
+        LRCPlan(1.0, 5, eps=1e-3, dim=1, backend=b).set_points(points).convolve(values, Gaussian(0.1))
+        for b in ("cpu", "cuda", "cuda")
+    )
+    assert relative(found[0], wanted) <= 1e-13
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+class OnDevice:
+    """An array that only tells ``__cuda_array_interface__``; in the simulator the device is the host."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = backends.load("cuda").arrays.asarray(array)
+        own = getattr(self.array, "__cuda_array_interface__", None) or self.array.__array_interface__
+        self.__cuda_array_interface__ = {k: own[k] for k in ("shape", "typestr", "data", "strides")} | {"version": 3}
+
+
+def test_arrays_stay_on_the_device():
+    """What comes from the device is not copied, and results are the back end's own arrays there."""
+    arrays = backends.load("cuda").arrays
+    generator = np.random.default_rng(0)
+    points, values = generator.random((6, 1)), generator.standard_normal(6)
+    kernel, options = Gaussian(0.1), {"eps": 1e-3, "dim": 1, "backend": "cuda"}
+    wanted = LRCPlan(1.0, 5, **options).set_points(points).vjp(values, kernel, values)
+    on_device = [OnDevice(points), OnDevice(values)]
+    taken = arrays.take("values", on_device[1])
+    own = taken.__cuda_array_interface__ if HARDWARE else taken.__array_interface__
+    assert own["data"][0] == on_device[1].__cuda_array_interface__["data"][0]
+    found = LRCPlan(1.0, 5, **options).set_points(on_device[0]).vjp(on_device[1], kernel, on_device[1])
+    for name in ("output", "points", "values"):
+        assert isinstance(getattr(found, name), arrays.xp.ndarray)
+        np.testing.assert_array_equal(arrays.to_host(getattr(found, name)), getattr(wanted, name))
+    with pytest.raises(TypeError, match="points: expected an array in the memory of the host"):
+        lrc_convolve(on_device[0], values, kernel, box=1.0, modes=5)
+
+
+def _python(code: str, **environment: str) -> subprocess.CompletedProcess:
+    variables = os.environ | environment
+    return subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=False)
+
+
+def test_nothing_is_looked_for_at_import():
+    """Neither the back end nor CuPy is imported before a plan asks for it."""
+    code = "import sys, lrc_numba; print([m for m in sys.modules if m.startswith(('lrc_numba.cuda', 'cupy'))])"
+    assert _python(code).stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(HARDWARE, reason="there is a GPU")
+def test_without_a_gpu_it_says_what_to_do():
+    """No simulator and no GPU: an error that names the remedy, and no silent fall-back."""
+    code = "from lrc_numba import LRCPlan; LRCPlan(1.0, 5, dim=1, backend='cuda')"
+    done = _python(code, NUMBA_ENABLE_CUDASIM="0")
+    assert done.returncode != 0
+    assert "pip install 'lrc_numba[cuda]'" in done.stderr or "found no NVIDIA GPU" in done.stderr
+
+
+@pytest.mark.skipif(not HARDWARE, reason="no NVIDIA GPU: run in the simulator, not on hardware")
+def test_large_problem_on_hardware():
+    """A million points on a real device, against the CPU."""
+    generator = np.random.default_rng(0)
+    points, values = generator.random((1_000_000, 3)), generator.standard_normal(1_000_000)
+    found, wanted = (
+        lrc_convolve(points, values, Yukawa(1.0, 2.0), box=1.0, modes=63, backend=b) for b in ("cuda", "cpu")
+    )
+    assert relative(found, wanted) <= 1e-12
