@@ -1,0 +1,1 @@
+"""The paper's tables and figures; each module computes into ``results/`` and plots from there."""

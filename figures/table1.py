@@ -1,0 +1,205 @@
+"""Table 1 of the LRC paper: force errors of the short- and the full-range network against the range of the potential.
+
+Screened Coulomb in one dimension, α₂ = 0, box L = 5, N = 20 points (two in each of ten cells, no two closer than 0.05),
+cutoff R = 1.5, 501 modes; μ₁ = 0.5, 1, 2, 5, 10. Both networks are trained on forces by the paper's protocol and tested
+on 100 fresh snapshots: ‖F − F*‖ / ‖F*‖. λ starts blind, at 2/L and 20/L, unless ``--init truth`` starts it at μ₁.
+
+    python -m figures.table1 --preset quick
+    python -m figures.table1 --preset paper --resume
+
+Every training runs in a process of its own, ``--jobs`` at a time on one thread each; an interrupted one goes on with
+--resume. ``--plot`` only prints and plots the results that are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+MU = (0.5, 1.0, 2.0, 5.0, 10.0)
+KINDS = ("short-range", "full-range")
+PAPER_ROW = {"full-range": (0.00828, 0.00602, 0.00336, 0.00077, 0.00054)}
+BOX, CELLS, PER_CELL, CUTOFF, DELTA, MODES = 5.0, 10, 2, 1.5, 0.05, 501
+SAMPLES = {"quick": 256, "paper": 1000}
+TESTS = 100
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network for one potential.
+
+    Attributes
+    ----------
+    preset, kind, init, cutoff_kind : str
+        "quick" or "paper"; which network; start of λ; which cutoff.
+    mu : float
+        μ₁.
+    seed : int
+        Of data, weights and batches.
+    """
+
+    preset: str
+    kind: str
+    init: str
+    cutoff_kind: str
+    mu: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For files."""
+        return f"{self.preset}-{self.kind}-mu{self.mu:g}-{self.init}-{self.cutoff_kind}-{self.seed}"
+
+
+def _network(job: Job, points: np.ndarray):
+    """The network of a job, normalised by the first 100 snapshots."""
+    from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
+
+    options = {"dim": 1, "cutoff_kind": job.cutoff_kind, "seed": job.seed, "threads": 1}
+    if job.kind == "short-range":
+        network = ShortRangeNetwork(BOX, CUTOFF, **options)
+    else:
+        lam = (job.mu, 10.0 * job.mu) if job.init == "truth" else None
+        network = FullRangeNetwork(BOX, CUTOFF, MODES, lam=lam, **options)
+    network.set_scales(points[:100])
+    return network
+
+
+def train(job: Job, folder: Path, resume: bool) -> dict:
+    """Train one network, and its errors."""
+    from lrc_numba.nbody import PairPotential, Snapshots
+    from lrc_numba.training import PAPER, QUICK, Trainer, force_error
+
+    potential = PairPotential("screened_coulomb", (BOX,), (job.mu,), (1.0,))
+    data = Snapshots.make(potential, SAMPLES[job.preset], (CELLS,), PER_CELL, DELTA, seed=job.seed)
+    test = Snapshots.make(potential, TESTS, (CELLS,), PER_CELL, DELTA, seed=job.seed + 1000)
+    network = _network(job, data.points)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint, log = folder / f"{job.name}.npz", folder / f"{job.name}.jsonl"
+    trainer = Trainer(
+        network,
+        data.points,
+        data.forces,
+        PAPER if job.preset == "paper" else QUICK,
+        seed=job.seed,
+        checkpoint=checkpoint,
+        log=log,
+    )
+    if not (resume and trainer.resume()):
+        log.unlink(missing_ok=True)
+    begin, done = time.perf_counter(), trainer.step
+    trainer.run(progress=False)
+    taken = time.perf_counter() - begin
+    curve = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    result = {"job": vars(job), "errors": force_error(network.energy_forces(test.points)[1], test.forces)}
+    result |= {"steps": trainer.step, "seconds": taken, "steps_timed": trainer.step - done}
+    if job.kind == "full-range":
+        result |= {name: network.parameters[name].tolist() for name in ("beta", "lam")}
+    thin = max(1, len(curve) // 150)
+    return result | {"curve": [[row["step"], row["loss"]] for row in [*curve[::thin], curve[-1]]]}
+
+
+def run(args: argparse.Namespace, results: dict) -> None:
+    """All jobs that have no result yet; each is written as soon as it is there."""
+    from tqdm import tqdm
+
+    jobs = [Job(args.preset, kind, args.init, args.cutoff, mu, args.seed) for mu in args.mu for kind in KINDS]
+    todo = [job for job in jobs if not (args.resume and job.name in results["jobs"])]
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool, tqdm(total=len(todo)) as bar:
+        futures = {pool.submit(train, job, args.folder, args.resume): job for job in todo}
+        for future in as_completed(futures):
+            job = futures[future]
+            results["jobs"][job.name] = future.result()
+            _write(args.output, results)
+            bar.set_postfix_str(f"{job.name}: {results['jobs'][job.name]['errors']['true']:.2e}")
+            bar.update()
+
+
+def _write(path: Path, results: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def show(results: dict, path: Path) -> None:
+    """Print the table and plot errors and losses."""
+    found = {(r["job"]["kind"], r["job"]["mu"]): r for r in results["jobs"].values()}
+    for metric, title in (("true", "‖F − F*‖/‖F*‖"), ("predicted", "‖F − F*‖/‖F‖, as in the authors' code")):
+        print(f"\n{title}\n{'mu':14}" + "".join(f"{mu:>12g}" for mu in MU))
+        for kind in KINDS:
+            errors = [found[kind, mu]["errors"][metric] if (kind, mu) in found else None for mu in MU]
+            print(f"{kind:14}" + "".join("           -" if e is None else f"{e:12.5f}" for e in errors))
+        for kind, row in PAPER_ROW.items() if metric == "true" else ():
+            print(f"{'paper, ' + kind[:4]:14}" + "".join(f"{e:12.5f}" for e in row))
+    if found:
+        _draw(found, path)
+
+
+def _draw(found: dict, path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
+    for number, kind in enumerate(KINDS):
+        rows = [(mu, found[kind, mu]) for mu in MU if (kind, mu) in found]
+        left.loglog(
+            [mu for mu, _ in rows], [r["errors"]["true"] for _, r in rows], "o-", color=f"C{number}", label=kind
+        )
+        for place, (mu, r) in enumerate(rows):
+            steps, losses = np.array(r["curve"]).T
+            label = f"{kind}, μ = {mu:g}"
+            right.loglog(
+                steps, losses, color=f"C{number}", alpha=0.3 + 0.7 * (place + 1) / len(rows), lw=1, label=label
+            )
+    for kind, row in PAPER_ROW.items():
+        left.loglog(MU, row, "k--", lw=1, label=f"paper, {kind}")
+    left.set(xlabel="μ₁", ylabel="relative force error")
+    right.set(xlabel="step", ylabel="loss")
+    left.legend(fontsize=8)
+    right.legend(fontsize=6)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    print(f"written: {path}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m figures.table1", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", choices=("quick", "paper"), default="quick")
+    parser.add_argument("--resume", action="store_true", help="keep results and checkpoints that are there")
+    parser.add_argument("--plot", action="store_true", help="train nothing")
+    parser.add_argument("--init", choices=("blind", "truth"), default="blind", help="start values of λ")
+    parser.add_argument("--cutoff", choices=("smooth", "paper"), default="smooth")
+    parser.add_argument("--mu", type=float, nargs="+", default=MU, metavar="MU")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at a time")
+    parser.add_argument("--folder", type=Path, default=HERE / "checkpoints", help="of checkpoints and logs")
+    parser.add_argument("--output", type=Path, help="results (default: figures/results/table1_PRESET.json)")
+    args = parser.parse_args()
+    args.output = args.output or HERE / "results" / f"table1_{args.preset}.json"
+    results: dict = {"jobs": {}}
+    if (args.resume or args.plot) and args.output.exists():
+        results = json.loads(args.output.read_text(encoding="utf-8"))
+    results["versions"] = {"python": platform.python_version(), "numpy": np.__version__}
+    if not args.plot:
+        run(args, results)
+    show(results, args.output.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

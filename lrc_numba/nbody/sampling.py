@@ -1,0 +1,146 @@
+"""Snapshots of points: uniform in each of the unit cells, no two too close; with energies and forces, saved and loaded.
+
+(LRC paper, section 5.) All cells of a configuration are drawn at once, and it is drawn again as a whole until the
+smallest periodic distance is large enough.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from tqdm import tqdm
+
+from .potentials import PairPotential
+
+__all__ = ["Snapshots", "sample_points"]
+
+VERSION = 1
+AT_ONCE = 200_000  # coordinates drawn together
+PATIENCE = 5_000_000  # configurations
+
+
+def sample_points(
+    count: int, cells: tuple[int, ...], per_cell: int, cell: float, delta: float, generator: np.random.Generator
+) -> np.ndarray:
+    """(count, N, d) points in a box of ``cells`` unit cells, N = per_cell × cells.
+
+    Parameters
+    ----------
+    count : int
+        Snapshots.
+    cells : d ints
+        Unit cells along each axis.
+    per_cell : int
+        Points in each.
+    cell : float
+        Its length.
+    delta : float
+        Smallest distance allowed.
+    generator : Generator
+        Source of randomness.
+
+    Raises
+    ------
+    ValueError
+        When configurations without too close points are too rare to be found.
+    """
+    dim, total = len(cells), int(np.prod(cells)) * per_cell
+    corners = np.stack(np.meshgrid(*[np.arange(n) for n in cells], indexing="ij"), axis=-1).reshape(-1, dim) * cell
+    corners, box = np.repeat(corners, per_cell, axis=0), np.array(cells) * cell
+    step = max(1, AT_ONCE // (total * dim))
+    found: list[np.ndarray] = []
+    tried = kept = 0
+    while kept < count:
+        points = corners + cell * generator.random((step, total, dim))
+        good = points[_smallest(points, box) >= delta]
+        found.append(good)
+        tried, kept = tried + step, kept + len(good)
+        if tried > PATIENCE and kept < count:
+            raise ValueError(f"delta: {delta} leaves {kept} of {tried} configurations; expected a smaller distance")
+    return np.concatenate(found)[:count]
+
+
+def _smallest(points: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The smallest periodic distance of each configuration."""
+    if points.shape[1] < 2:
+        return np.full(len(points), np.inf)
+    if points.shape[2] == 1:  # neighbours in order
+        ordered = np.sort(points[..., 0], axis=1)
+        return np.minimum(np.diff(ordered, axis=1).min(axis=1), ordered[:, 0] + box[0] - ordered[:, -1])
+    smallest = np.full(len(points), np.inf)
+    for i in range(points.shape[1] - 1):
+        apart = points[:, i, None] - points[:, i + 1 :]
+        apart -= box * np.round(apart / box)
+        smallest = np.minimum(smallest, (apart**2).sum(axis=-1).min(axis=1))
+    return np.sqrt(smallest)
+
+
+@dataclass
+class Snapshots:
+    """Configurations with their energies and forces, and how they were made.
+
+    Attributes
+    ----------
+    points, forces : (B, N, d) float64
+        Positions and forces.
+    energies : (B,) float64
+        U.
+    recipe : dict
+        Everything that makes them again: potential, cells, seed, …
+    """
+
+    points: np.ndarray
+    forces: np.ndarray
+    energies: np.ndarray
+    recipe: dict
+
+    @staticmethod
+    def make(
+        potential: PairPotential, count: int, cells: tuple[int, ...], per_cell: int, delta: float, seed: int
+    ) -> Snapshots:
+        """Sample, and compute energies and forces.
+
+        Parameters
+        ----------
+        potential : PairPotential
+            ψ and the box, which the cells divide evenly.
+        count, cells, per_cell, delta
+            As for ``sample_points``.
+        seed : int
+            Of the sampling.
+        """
+        sides = np.array(potential.box) / np.array(cells)
+        if len(cells) != potential.dim or not np.allclose(sides, sides[0]):
+            raise ValueError(
+                f"cells: expected {potential.dim} counts of one cell length in {potential.box}, got {cells}"
+            )
+        points = sample_points(count, cells, per_cell, float(sides[0]), delta, np.random.default_rng(seed))
+        parts = [potential.energy_forces(points[lo : lo + 16]) for lo in tqdm(range(0, count, 16), leave=False)]
+        energies, forces = (np.concatenate(part) for part in zip(*parts, strict=True))
+        recipe = {"potential": asdict(potential), "count": count, "cells": list(cells), "per_cell": per_cell}
+        return Snapshots(points, forces, energies, recipe | {"delta": delta, "seed": seed, "version": VERSION})
+
+    def save(self, path: str | Path) -> None:
+        """Write an ``.npz``, whole or not at all."""
+        path, recipe = Path(path), np.array(json.dumps(self.recipe))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(path.name + ".part")
+        with unfinished.open("wb") as file:
+            np.savez(file, points=self.points, forces=self.forces, energies=self.energies, recipe=recipe)
+        os.replace(unfinished, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Snapshots:
+        """Read what ``save`` wrote; a ValueError that names the file where it is something else."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return Snapshots(file["points"], file["forces"], file["energies"], json.loads(str(file["recipe"])))
+        except FileNotFoundError:
+            raise
+        except (KeyError, OSError, ValueError, BadZipFile) as wrong:
+            raise ValueError(f"path: expected snapshots as Snapshots.save writes them, got {path} ({wrong})") from wrong

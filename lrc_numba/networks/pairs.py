@@ -1,0 +1,166 @@
+"""Neighbours: every pair of points closer than a cutoff, once, by a cell list; and sums over pairs.
+
+Cost is linear in the number of points at fixed density. Where the box holds fewer than three cells along an axis, that
+axis has one cell, and nothing is looked for twice. Pairs come sorted by their first point, so sums over them have one
+order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..cpu.compile import inlined, kernel
+
+__all__ = ["Pairs", "gather_add", "gather_dot", "neighbours", "scatter_add"]
+
+
+class Pairs:
+    """Pairs i, j with i < j, and x_i − x_j by the minimum image.
+
+    Attributes
+    ----------
+    first, second : (P,) int64
+        Indices among all points of all snapshots.
+    displacement : (P, d)
+        x_i − x_j, units of length.
+    distance : (P,)
+        Its norm.
+    """
+
+    def __init__(self, first: np.ndarray, second: np.ndarray, displacement: np.ndarray):
+        self.first, self.second, self.displacement = first, second, displacement
+        self.distance = np.sqrt(np.einsum("pa,pa->p", displacement, displacement))
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def neighbours(points: np.ndarray, box: np.ndarray, cutoff: float) -> Pairs:
+    """All pairs of points of a snapshot closer than ``cutoff``.
+
+    Parameters
+    ----------
+    points : (B, N, d) float32 or float64
+        Anywhere in space; pairs of different snapshots do not see each other.
+    box : (d,) float64
+        Box lengths.
+    cutoff : float
+        At most half the shortest box length.
+    """
+    batch, count, dim = points.shape
+    flat = np.ascontiguousarray(points.reshape(-1, dim), dtype=np.float64)
+    cells = np.array([max(1, int(length // cutoff)) for length in box], dtype=np.int64)
+    most = max(1, round(count ** (1 / dim)))  # more cells than points only cost memory
+    cells = np.array([1 if (n := min(int(c), 2 * most)) < 3 else n for c in cells], dtype=np.int64)
+    starts, order, places = _bin(flat, batch, box, cells)
+    number = _find(flat, batch, box, cells, starts, order, places, cutoff, _EMPTY, _EMPTY, _NOWHERE)
+    first, second = np.empty(number, dtype=np.int64), np.empty(number, dtype=np.int64)
+    displacement = np.empty((number, dim))
+    _find(flat, batch, box, cells, starts, order, places, cutoff, first, second, displacement)
+    return Pairs(first, second, displacement.astype(points.dtype, copy=False))
+
+
+_EMPTY, _NOWHERE = np.empty(0, dtype=np.int64), np.empty((0, 1))
+
+
+@kernel
+def _bin(points, batch, box, cells):
+    """Counting sort of the points into the cells of their snapshots: starts, order, and the cell of each point."""
+    dim, count = points.shape[1], len(points) // max(batch, 1)
+    per_snapshot = 1
+    for a in range(dim):
+        per_snapshot *= cells[a]
+    places = np.empty(len(points), dtype=np.int64)
+    starts = np.zeros(batch * per_snapshot + 1, dtype=np.int64)
+    for i in range(len(points)):
+        place = i // count
+        for a in range(dim):
+            fraction = points[i, a] / box[a]
+            place = place * cells[a] + min(int((fraction - np.floor(fraction)) * cells[a]), cells[a] - 1)
+        places[i] = place
+        starts[place + 1] += 1
+    for cell in range(batch * per_snapshot):
+        starts[cell + 1] += starts[cell]
+    order, fill = np.empty(len(points), dtype=np.int64), starts.copy()
+    for i in range(len(points)):
+        order[fill[places[i]]] = i
+        fill[places[i]] += 1
+    return starts, order, places
+
+
+@inlined
+def _neighbour_cell(place, cells, shift, dim):
+    """The cell that lies ``shift`` (in base 3) away from a cell, periodically; −1 where that is the cell of another."""
+    result, scale = 0, 1
+    for back in range(dim):
+        a = dim - 1 - back
+        step = shift % 3 - 1
+        shift //= 3
+        if cells[a] == 1 and step != 0:
+            return -1
+        index = place % cells[a]
+        place //= cells[a]
+        result += (index + step + cells[a]) % cells[a] * scale
+        scale *= cells[a]
+    return result + place * scale
+
+
+@kernel
+def _find(points, batch, box, cells, starts, order, places, cutoff, first, second, displacement):
+    """Write the pairs, or, where there is no room, only count them."""
+    dim, found, writes = points.shape[1], 0, len(first) > 0
+    apart = np.empty(dim)
+    around = 3**dim
+    for i in range(len(points)):
+        for shift in range(around):
+            cell = _neighbour_cell(places[i], cells, shift, dim)
+            if cell < 0:
+                continue
+            for at in range(starts[cell], starts[cell + 1]):
+                j = order[at]
+                if j <= i:
+                    continue
+                square = 0.0
+                for a in range(dim):
+                    apart[a] = points[i, a] - points[j, a]
+                    apart[a] -= box[a] * np.round(apart[a] / box[a])
+                    square += apart[a] * apart[a]
+                if square < cutoff * cutoff:
+                    if writes:
+                        first[found], second[found] = i, j
+                        for a in range(dim):
+                            displacement[found, a] = apart[a]
+                    found += 1
+    return found
+
+
+@kernel
+def scatter_add(first, second, weights, values, other, out):
+    """out_i += w_p values_p, out_j += w_p other_p for every pair p = (i, j)."""
+    for p in range(len(first)):
+        i, j = first[p], second[p]
+        for k in range(values.shape[1]):
+            out[i, k] += weights[p] * values[p, k]
+            out[j, k] += weights[p] * other[p, k]
+
+
+@kernel
+def gather_add(first, second, weights, rows, same, out, other):
+    """out_p = w_p rows_i and other_p = w_p rows_j; with ``same`` both in out."""
+    for p in range(len(first)):
+        i, j = first[p], second[p]
+        for k in range(rows.shape[1]):
+            if same:
+                out[p, k] = weights[p] * (rows[i, k] + rows[j, k])
+            else:
+                out[p, k] = weights[p] * rows[i, k]
+                other[p, k] = weights[p] * rows[j, k]
+
+
+@kernel
+def gather_dot(first, second, rows, values, other, out):
+    """out_p += values_p · rows_i + other_p · rows_j: the cotangent of a weight."""
+    for p in range(len(first)):
+        i, j = first[p], second[p]
+        for k in range(rows.shape[1]):
+            out[p] += values[p, k] * rows[i, k] + other[p, k] * rows[j, k]

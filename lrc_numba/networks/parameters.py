@@ -1,0 +1,50 @@
+"""All parameters of a network in one flat vector, with named views of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import prod
+
+import numpy as np
+
+__all__ = ["Parameters"]
+
+
+class Parameters(Mapping):
+    """A mapping from names to views of one flat vector; writing to a view writes to the vector.
+
+    Parameters
+    ----------
+    shapes : dict of str to tuple of int
+        What there is, in order.
+    dtype : dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    flat : (n,) ndarray
+        All of them.
+    shapes : dict
+        As given.
+    """
+
+    def __init__(self, shapes: dict[str, tuple[int, ...]], dtype):
+        self.shapes = dict(shapes)
+        self.flat = np.zeros(sum(prod(shape) for shape in self.shapes.values()), dtype=dtype)
+        self._views, at = {}, 0
+        for name, shape in self.shapes.items():
+            self._views[name] = self.flat[at : at + prod(shape)].reshape(shape)
+            at += prod(shape)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._views[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __repr__(self) -> str:
+        rows = [f"  {name:14} {shape}" for name, shape in self.shapes.items()]
+        return "\n".join([f"Parameters: {self.flat.size} numbers, {self.flat.dtype}", *rows])

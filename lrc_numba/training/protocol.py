@@ -1,0 +1,78 @@
+"""The training protocol of the LRC paper: stages of growing batches, Adam, and a learning rate that decays in steps.
+
+The rate is 1e-3 × 0.95 per 10 epochs, read in two ways: "epochs" counts those of the stage being trained; "steps", the
+authors' code, counts 10 ⌊samples/8⌋ optimiser steps, which are 10 epochs of the first stage and more of the later ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import ceil
+
+__all__ = ["PAPER", "QUICK", "Protocol", "Stage"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """So many epochs with one batch size."""
+
+    batch: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Stages and learning rate.
+
+    Parameters
+    ----------
+    stages : tuple of Stage
+        One after the other.
+    rate, decay : float
+        First learning rate, and what it is multiplied with.
+    every : int
+        Epochs between two decays.
+    counting : {"steps", "epochs"}
+        How these epochs are counted, see the module.
+    """
+
+    stages: tuple[Stage, ...]
+    rate: float = 1e-3
+    decay: float = 0.95
+    every: int = 10
+    counting: str = "steps"
+
+    def __post_init__(self) -> None:
+        if self.counting not in ("steps", "epochs"):
+            raise ValueError(f"counting: expected 'steps' or 'epochs', got {self.counting!r}")
+        if not self.stages or min(min(s.batch, s.epochs) for s in self.stages) < 1:
+            raise ValueError(f"stages: expected batches and epochs of at least one, got {self.stages}")
+
+    def steps_per_epoch(self, stage: int, samples: int) -> int:
+        """Batches in one pass through the samples."""
+        return ceil(samples / self.stages[stage].batch)
+
+    def total_steps(self, samples: int) -> int:
+        """Optimiser steps of all stages."""
+        return sum(s.epochs * self.steps_per_epoch(i, samples) for i, s in enumerate(self.stages))
+
+    def rate_at(self, step: int, epochs: int, samples: int) -> float:
+        """The learning rate.
+
+        Parameters
+        ----------
+        step, epochs : int
+            Optimiser steps and epochs done, in all stages.
+        samples : int
+            How many snapshots there are.
+        """
+        period = max(1, samples // 8) * self.every
+        return self.rate * self.decay ** (step // period if self.counting == "steps" else epochs // self.every)
+
+    def record(self) -> dict:
+        """For a file."""
+        return asdict(self)
+
+
+PAPER = Protocol(tuple(Stage(batch, epochs) for batch, epochs in ((8, 200), (16, 400), (32, 800), (64, 1600))))
+QUICK = Protocol(tuple(Stage(batch, epochs) for batch, epochs in ((8, 12), (16, 16))), every=1)

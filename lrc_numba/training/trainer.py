@@ -1,0 +1,217 @@
+"""Force matching: the loop, with checkpoints from which it goes on with the same numbers.
+
+Which snapshots make a batch is drawn from (seed, stage, epoch) alone, so a checkpoint needs no state of a generator; it
+holds the parameters, Adam's moments, and where in which epoch they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ..networks import Adam, ShortRangeNetwork
+from .protocol import Protocol
+
+__all__ = ["Trainer", "TrainingError", "force_error"]
+
+VERSION = 1
+
+
+class TrainingError(RuntimeError):
+    """The loss is no number any more."""
+
+
+def force_error(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+    """Relative ℓ² error of forces: over the true ones (the paper), and over the predicted ones (the authors' code)."""
+    distance = float(np.linalg.norm(found - wanted))
+    return {"true": distance / float(np.linalg.norm(wanted)), "predicted": distance / float(np.linalg.norm(found))}
+
+
+@dataclass
+class Trainer:
+    """A network, its data and how far it has come.
+
+    Parameters
+    ----------
+    network : ShortRangeNetwork
+        Trained in place.
+    points, forces : (B, N, d)
+        Snapshots.
+    protocol : Protocol
+        Stages and learning rate.
+    seed : int
+        Of the order of the snapshots.
+    checkpoint : Path, optional
+        Where to keep the state.
+    log : Path, optional
+        Where to write the losses, a JSON line for each epoch.
+    save_every : float
+        Seconds between two checkpoints.
+
+    Attributes
+    ----------
+    step, stage, epoch, batch : int
+        Optimiser steps done; and where the next one is.
+    epochs : int
+        Epochs done in all stages.
+    total : float
+        Sum of the losses of this epoch.
+    """
+
+    network: ShortRangeNetwork
+    points: np.ndarray
+    forces: np.ndarray
+    protocol: Protocol
+    seed: int = 0
+    checkpoint: Path | None = None
+    log: Path | None = None
+    save_every: float = 120.0
+    step: int = 0
+    stage: int = 0
+    epoch: int = 0
+    batch: int = 0
+    epochs: int = 0
+    total: float = 0.0
+    adam: Adam = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.points.shape != self.forces.shape or self.points.ndim != 3:
+            raise ValueError(
+                f"forces: expected the shape (B, N, d) of the points, got {self.forces.shape} for {self.points.shape}"
+            )
+        if not np.isfinite(self.forces).all():
+            first = tuple(int(i) for i in np.argwhere(~np.isfinite(self.forces))[0])
+            raise ValueError(f"forces: expected finite numbers, got {self.forces[first]} at index {first}")
+        self.adam = Adam(self.network.parameters.flat.size)
+
+    # ------------------------------------------------------------------ the loop
+    @property
+    def finished(self) -> bool:
+        """Whether all stages are done."""
+        return self.stage >= len(self.protocol.stages)
+
+    def run(self, steps: int | None = None, progress: bool = True) -> None:
+        """Train to the end, or for so many steps; a checkpoint is left whatever ends it.
+
+        Parameters
+        ----------
+        steps : int, optional
+            At most so many.
+        progress : bool
+            Show a bar.
+        """
+        samples = len(self.points)
+        total = self.protocol.total_steps(samples)
+        end = total if steps is None else min(total, self.step + steps)
+        saved = time.monotonic()
+        with tqdm(total=total, initial=self.step, file=sys.stderr, leave=False, disable=not progress) as bar:
+            try:
+                while self.step < end:
+                    loss = self._one_step(samples)
+                    bar.update()
+                    if self.step % 20 == 0:
+                        bar.set_postfix(stage=self.stage + 1, loss=f"{loss:.3e}")
+                    if time.monotonic() - saved > self.save_every:
+                        self.save()
+                        saved = time.monotonic()
+            finally:
+                self.save()
+
+    def _one_step(self, samples: int) -> float:
+        stage = self.protocol.stages[self.stage]
+        order = np.random.default_rng([self.seed, self.stage, self.epoch]).permutation(samples)
+        chosen = order[self.batch * stage.batch : (self.batch + 1) * stage.batch]
+        loss, gradient = self.network.loss_gradient(self.points[chosen], self.forces[chosen])
+        if not (np.isfinite(loss) and np.isfinite(gradient).all()):
+            raise TrainingError(
+                f"the loss is {loss} at step {self.step}, stage {self.stage + 1}, epoch {self.epoch}, "
+                f"batch {self.batch} (snapshots {chosen.tolist()}); the parameters are those before this step"
+            )
+        rate = self.protocol.rate_at(self.step, self.epochs, samples)
+        self.adam.step(self.network.parameters.flat, gradient, rate)
+        self.step, self.batch, self.total = self.step + 1, self.batch + 1, self.total + loss * len(chosen)
+        if self.batch == self.protocol.steps_per_epoch(self.stage, samples):
+            self._end_epoch(samples, rate)
+        return loss
+
+    def _end_epoch(self, samples: int, rate: float) -> None:
+        row = {"step": self.step, "stage": self.stage + 1, "epoch": self.epoch, "loss": self.total / samples}
+        if self.log is not None:
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row | {"rate": rate}) + "\n")
+        self.total, self.batch, self.epoch, self.epochs = 0.0, 0, self.epoch + 1, self.epochs + 1
+        if self.epoch == self.protocol.stages[self.stage].epochs:
+            self.stage, self.epoch = self.stage + 1, 0
+
+    # ------------------------------------------------------------------ checkpoints
+    def _identity(self) -> str:
+        """What a checkpoint must agree with."""
+        settings = dict(self.network._settings())
+        about = {"version": VERSION, "network": settings, "protocol": self.protocol.record(), "seed": self.seed}
+        return json.dumps(about | {"samples": list(self.points.shape)}, sort_keys=True, default=str)
+
+    def save(self) -> None:
+        """Write the state, whole or not at all."""
+        if self.checkpoint is None:
+            return
+        numbers = np.array([self.step, self.stage, self.epoch, self.batch, self.epochs, self.adam.steps])
+        unfinished = self.checkpoint.with_name(self.checkpoint.name + ".part")
+        with unfinished.open("wb") as file:
+            np.savez(
+                file,
+                identity=np.array(self._identity()),
+                numbers=numbers,
+                total=np.array(self.total),
+                parameters=self.network.parameters.flat,
+                mean=self.adam.mean,
+                square=self.adam.square,
+            )
+        os.replace(unfinished, self.checkpoint)
+
+    def resume(self) -> bool:
+        """Go on from the checkpoint; False where there is none.
+
+        Raises
+        ------
+        ValueError
+            Where it is damaged, or of another network, protocol or data.
+        """
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return False
+        try:
+            with np.load(self.checkpoint, allow_pickle=False) as file:
+                state = {name: file[name] for name in file.files}
+            identity, numbers = str(state["identity"]), state["numbers"].tolist()
+            self.step, self.stage, self.epoch, self.batch, self.epochs, self.adam.steps = numbers
+        except Exception as wrong:
+            raise ValueError(f"checkpoint: {self.checkpoint} is damaged ({wrong}); nothing was changed") from wrong
+        if identity != self._identity():
+            raise ValueError(
+                f"checkpoint: {self.checkpoint} is of another network, protocol or data; nothing was changed"
+            )
+        self.total = float(state["total"])
+        self.network.parameters.flat[...] = state["parameters"]
+        self.adam.mean[...], self.adam.square[...] = state["mean"], state["square"]
+        self._cut_log()
+        return True
+
+    def _cut_log(self) -> None:
+        """Forget what was logged after the checkpoint."""
+        if self.log is None or not self.log.exists():
+            return
+        kept = []
+        for line in self.log.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if row["step"] <= self.step:
+                kept.append(line)
+        self.log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")

@@ -1,0 +1,105 @@
+"""The potentials against sums written out, forces against differences, sampling, files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lrc_numba.nbody import PairPotential, Snapshots, sample_points
+
+BOX = {1: (5.0,), 2: (3.0, 4.0), 3: (2.0, 2.5, 2.0)}
+
+
+def potential(dim: int, kind: str = "screened_coulomb", **options) -> PairPotential:
+    """Two terms of different range."""
+    return PairPotential(kind, BOX[dim], (1.5, 4.0), (1.0, -0.5), **options)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_split_sum_is_the_image_sum(dim):
+    """The splitting in time against image after image, to rounding."""
+    apart = np.random.default_rng(dim).uniform(-0.5, 0.5, (20, dim)) * np.array(BOX[dim])
+    whole = PairPotential("screened_coulomb", BOX[dim], (1.5,), (1.0,))
+    found, wanted = whole.pair(apart), whole._image_sum(apart, 1.5)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_one_dimension_in_closed_form():
+    """(2π/μ) cosh(μ(L/2 − |x|))/sinh(μL/2)."""
+    for mu in (0.5, 2.0, 10.0):
+        x = np.linspace(0.05, 2.5, 30)[:, None]
+        found, _ = PairPotential("screened_coulomb", (5.0,), (mu,), (1.0,)).pair(x)
+        wanted = 2 * np.pi / mu * np.cosh(mu * (2.5 - x[:, 0])) / np.sinh(2.5 * mu)
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_smoothing_in_fourier_space(dim):
+    """With τ: the Fourier series of ψ̂ χ."""
+    smooth = PairPotential("screened_coulomb", BOX[dim], (1.5,), (1.0,), tau=0.3)
+    apart = np.random.default_rng(dim).uniform(-0.5, 0.5, (5, dim)) * np.array(BOX[dim])
+    top = 14 if dim == 3 else 40
+    n = np.stack(np.meshgrid(*[np.arange(-top, top + 1)] * dim, indexing="ij"), axis=-1).reshape(-1, dim)
+    k = 2 * np.pi * n / np.array(BOX[dim])
+    k2 = (k**2).sum(axis=1)
+    weight = 4 * np.pi / (k2 + 1.5**2) * np.exp(-k2 * 0.3**2 / 2) / np.prod(BOX[dim])
+    np.testing.assert_allclose(smooth.pair(apart)[0], np.cos(apart @ k.T) @ weight, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("kind", "images"), [("exponential", False), ("exponential", True), ("screened_coulomb", True)]
+)
+def test_forces_are_the_gradient(dim, kind, images):
+    """Against central differences; their sum vanishes."""
+    function = potential(dim, kind, images=images)
+    points = sample_points(1, (2,) * dim, 1, min(BOX[dim]) / 2, 0.1, np.random.default_rng(0))[0]
+    energy, forces = function.energy_forces(points)
+    assert energy == pytest.approx(function.potential(points).sum())
+    step, h = np.random.default_rng(1).standard_normal(points.shape), 1e-5
+    wanted = (function.energy_forces(points + h * step)[0] - function.energy_forces(points - h * step)[0]) / (2 * h)
+    assert abs(wanted + (forces * step).sum()) <= 1e-8 * np.linalg.norm(forces)
+    np.testing.assert_allclose(forces.sum(axis=0), 0.0, atol=1e-12 * np.abs(forces).max())
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_sampling(dim):
+    """So many points in each cell, none too close, the same for the same seed."""
+    cells, delta = (4,) * dim, 0.1
+    found = [sample_points(5, cells, 2 if dim == 1 else 1, 0.5, delta, np.random.default_rng(7)) for _ in range(2)]
+    np.testing.assert_array_equal(*found)
+    points = found[0]
+    for snapshot in points:
+        _, counts = np.unique((snapshot / 0.5).astype(int), axis=0, return_counts=True)
+        assert (counts == (2 if dim == 1 else 1)).all()
+        apart = snapshot[:, None] - snapshot
+        apart -= 2.0 * np.round(apart / 2.0)
+        assert (np.linalg.norm(apart, axis=-1) + np.eye(len(snapshot))).min() >= delta
+
+
+def test_files(tmp_path):
+    """What is saved is loaded, with the recipe that makes it again; anything else is refused."""
+    made = Snapshots.make(potential(1), 3, (10,), 2, 0.02, seed=3)
+    made.save(tmp_path / "a.npz")
+    loaded = Snapshots.load(tmp_path / "a.npz")
+    np.testing.assert_array_equal(loaded.forces, made.forces)
+    recipe = loaded.recipe
+    again = Snapshots.make(
+        PairPotential(**{k: tuple(v) if isinstance(v, list) else v for k, v in recipe["potential"].items()}),
+        recipe["count"],
+        tuple(recipe["cells"]),
+        recipe["per_cell"],
+        recipe["delta"],
+        recipe["seed"],
+    )
+    np.testing.assert_array_equal(again.points, made.points)
+    (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"path: expected snapshots.*b\.npz"):
+        Snapshots.load(tmp_path / "b.npz")
+
+
+def test_too_dense():
+    """A distance that cannot be kept is an error, not an endless loop."""
+    with pytest.raises(ValueError, match="delta: "):
+        sample_points(1, (10,), 2, 0.5, 0.24, np.random.default_rng(0))

@@ -1,0 +1,201 @@
+"""Networks: parameter counts, forces, loss gradients, invariances, smoothness, and what they refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lrc_numba.networks import Adam, FullRangeNetwork, ShortRangeNetwork
+from lrc_numba.networks.pairs import neighbours
+
+BOX, CUTOFF, MODES = {1: 5.0, 2: 4.0, 3: 4.0}, 1.5, {1: 31, 2: (9, 9), 3: (7, 7, 7)}
+COUNTS = {"short": {1: 8881, 2: 8883, 3: 8885}, "full": {1: 10655, 2: 10657, 3: 10659}}
+PER_CELL = {1: 14, 2: 12, 3: 10}
+
+
+def points_of(dim: int, batch: int = 2, seed: int = 0) -> np.ndarray:
+    """Snapshots whose points keep a distance of 0.1: 1/s is no worse than that."""
+    generator, count = np.random.default_rng(seed), PER_CELL[dim]
+    found = []
+    while len(found) < batch:
+        points = generator.random((count, dim)) * BOX[dim]
+        apart = points[:, None] - points
+        apart -= BOX[dim] * np.round(apart / BOX[dim])
+        if (np.linalg.norm(apart, axis=-1) + np.eye(count)).min() > 0.1:
+            found.append(points)
+    return np.array(found)
+
+
+def network_of(kind: str, dim: int, cutoff_kind: str = "smooth", dtype=np.float64):
+    """A network off its start values, so that biases and both channels count."""
+    options = {"dim": dim, "cutoff_kind": cutoff_kind, "dtype": dtype}
+    if kind == "short":
+        network = ShortRangeNetwork(BOX[dim], CUTOFF, **options)
+    else:
+        network = FullRangeNetwork(BOX[dim], CUTOFF, MODES[dim], lam=(1.3, 4.0), **options)
+    network.set_scales(points_of(dim, 4, seed=9).astype(dtype))
+    flat = network.parameters.flat
+    flat += 0.05 * np.random.default_rng(1).standard_normal(flat.size).astype(dtype)
+    return network
+
+
+KINDS = pytest.mark.parametrize("kind", ["short", "full"])
+DIMS = pytest.mark.parametrize("dim", [1, 2, 3])
+
+
+@KINDS
+@DIMS
+def test_parameter_counts(kind, dim):
+    """Those of the authors' networks."""
+    assert network_of(kind, dim).parameters.flat.size == COUNTS[kind][dim]
+
+
+@KINDS
+@DIMS
+@pytest.mark.parametrize("cutoff_kind", ["smooth", "paper"])
+def test_forces_are_the_gradient(kind, dim, cutoff_kind):
+    """F = −∂U/∂x against a fourth-order central difference: its rounding is 1e-16 U/h, 1e-11 of a force here."""
+    network, points = network_of(kind, dim, cutoff_kind), points_of(dim)
+    _, forces = network.energy_forces(points)
+    generator, h = np.random.default_rng(2), 1e-4
+    for _ in range(4):
+        step = generator.standard_normal(points.shape)
+        u = [network.energy(points + n * h * step) for n in (-2, -1, 1, 2)]
+        wanted = -(u[0] - 8 * u[1] + 8 * u[2] - u[3]) / (12 * h)
+        found = np.einsum("bia,bia->b", forces, step)
+        assert np.abs(found - wanted).max() <= 1e-9 * np.linalg.norm(forces) * np.linalg.norm(step)
+
+
+@KINDS
+@DIMS
+def test_loss_gradient_of_every_parameter(kind, dim):
+    """∂L/∂θ against central differences, in blocks of random signs and, for the largest, one by one."""
+    network, points = network_of(kind, dim), points_of(dim)
+    forces = np.random.default_rng(3).standard_normal(points.shape)
+    loss, gradient = network.loss_gradient(points, forces)
+    assert loss == pytest.approx(((network.energy_forces(points)[1] - forces) ** 2).sum() / len(points), rel=1e-12)
+    flat = network.parameters.flat
+    start, scale = flat.copy(), np.linalg.norm(gradient)
+
+    def difference(direction: np.ndarray, h: float = 1e-5) -> float:
+        losses = []
+        for sign in (1, -1):
+            flat[...] = start + sign * h * direction
+            losses.append(network.loss_gradient(points, forces)[0])
+        flat[...] = start
+        return (losses[0] - losses[1]) / (2 * h)
+
+    at = 0
+    generator = np.random.default_rng(4)
+    for shape in network.parameters.shapes.values():
+        size = int(np.prod(shape))
+        direction = np.zeros_like(flat)
+        direction[at : at + size] = generator.choice([-1.0, 1.0], size)
+        assert abs(difference(direction) - direction @ gradient) <= 1e-6 * scale
+        at += size
+    for one in [*np.argsort(-np.abs(gradient))[:10], *range(flat.size - 4, flat.size)]:
+        direction = np.zeros_like(flat)
+        direction[one] = 1.0
+        assert abs(difference(direction) - gradient[one]) <= 1e-6 * scale
+
+
+@KINDS
+@DIMS
+def test_invariances(kind, dim):
+    """Translations, permutations and lattice shifts leave U, and turn F as they turn the points."""
+    network, points = network_of(kind, dim), points_of(dim)
+    energy, forces = network.energy_forces(points)
+    order = np.random.default_rng(5).permutation(points.shape[1])
+    shift = np.zeros(points.shape)
+    shift[:, ::2] = 3 * BOX[dim]
+    for moved, wanted in ((points + 0.37, forces), (points + shift, forces), (points[:, order], forces[:, order])):
+        found, turned = network.energy_forces(moved)
+        # A translation moves the points on the grid, where u is right to eps = 1e-6.
+        bound = 1e-5 if kind == "full" and moved is not points else 1e-11
+        np.testing.assert_allclose(found, energy, rtol=bound, atol=bound)
+        np.testing.assert_allclose(turned, wanted, rtol=0, atol=10 * bound * np.abs(forces).max())
+
+
+@DIMS
+def test_without_the_long_range_part(dim):
+    """A full-range network whose 𝒩 does not read g is the short-range one."""
+    full, short = network_of("full", dim), network_of("short", dim)
+    full.descriptor.scales = short.descriptor.scales
+    for name, view in short.parameters.items():
+        if name == "fit.weight0":
+            full.parameters[name][...] = 0.0
+            full.parameters[name][: len(view)] = view
+        else:
+            full.parameters[name][...] = view
+    points = points_of(dim)
+    for one, other in zip(full.energy_forces(points), short.energy_forces(points), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_smooth_and_paper_cutoff():
+    """A pair crossing R: energy and force are continuous, and so is the slope of the force; as in the paper U jumps."""
+    around = CUTOFF + np.linspace(-1e-4, 1e-4, 41)
+    jumps = {}
+    for cutoff_kind in ("smooth", "paper"):
+        network = network_of("short", 1, cutoff_kind)
+        found = [network.energy_forces(np.array([[1.0], [1.0 + s]])) for s in around]
+        energies, forces = np.array([f[0] for f in found]), np.array([f[1][0, 0] for f in found])
+        jumps[cutoff_kind] = [np.abs(np.diff(values, n=n)).max() for values, n in ((energies, 1), (forces, 2))]
+    assert jumps["smooth"][0] <= 1e-9
+    assert jumps["smooth"][1] <= 1e-7
+    assert jumps["paper"][0] > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("dim", "count", "cutoff"), [(1, 40, 0.3), (2, 60, 0.25), (3, 80, 0.3), (3, 5, 0.5), (2, 1, 0.2)]
+)
+def test_neighbours(dim, count, cutoff):
+    """The cell list finds what looking at all pairs finds, each once, sorted by the first point."""
+    points = np.random.default_rng(dim).uniform(-1.0, 2.0, (2, count, dim))
+    box = np.array([1.0, 1.3, 0.9])[:dim]
+    pairs = neighbours(points, box, min(cutoff, 0.45))
+    wanted = set()
+    for snapshot in range(2):
+        for i in range(count):
+            for j in range(i + 1, count):
+                apart = points[snapshot, i] - points[snapshot, j]
+                apart -= box * np.round(apart / box)
+                if np.linalg.norm(apart) < min(cutoff, 0.45):
+                    wanted.add((snapshot * count + i, snapshot * count + j))
+    assert set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == wanted
+    assert len(pairs) == len(wanted)
+    assert (np.diff(pairs.first) >= 0).all()
+
+
+def test_adam_against_the_formula():
+    """Three steps on a quadratic, against the paper's algorithm written out."""
+    theta, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
+    adam, found = Adam(2), np.array([1.0, -2.0])
+    for t in range(1, 4):
+        gradient = 2 * theta
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        theta = theta - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        adam.step(found, 2 * found, 0.1)
+        np.testing.assert_allclose(found, theta, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ShortRangeNetwork(5.0, 2.6, dim=1), "cutoff: expected at most half"),
+        (lambda: ShortRangeNetwork(-5.0, 1.0, dim=1), "box: expected positive lengths"),
+        (lambda: ShortRangeNetwork(5.0, 1.0, dim=4), "box: expected a length"),
+        (lambda: ShortRangeNetwork(5.0, 1.0, dim=1, cutoff_kind="hard"), "cutoff_kind: expected one of"),
+        (lambda: network_of("short", 1).energy(np.zeros((3, 2))), "points: expected shape"),
+        (lambda: network_of("short", 1).energy(np.zeros((3, 1))), "points: expected no two of them in one place"),
+        (lambda: network_of("short", 1).loss_gradient(points_of(1), np.zeros((2, 3, 1))), "forces: expected the shape"),
+        (
+            lambda: network_of("short", 1).loss_gradient(points_of(1), np.full_like(points_of(1), np.nan)),
+            "forces: .*nan",
+        ),
+    ],
+)
+def test_bad_input(make, message):
+    """A ValueError that names the argument."""
+    with pytest.raises(ValueError, match=message):
+        make()
