@@ -315,6 +315,7 @@ class FullRangeNetwork(ShortRangeNetwork):
         self.eps = eps if eps is not None else 1e-5 if self.dtype == np.float32 else 1e-6
         self.plan = LRCPlan(self.box, modes, eps=self.eps, dtype=self.dtype, threads=self.threads, dim=self.dim)
         self.parameters["beta"][...], self.parameters["lam"][...] = 1.0, self._lam
+        self.long_mean, self.long_std = np.zeros(len(self._lam), self.dtype), np.ones(len(self._lam), self.dtype)
 
     def _extra(self) -> int:
         return self.post.sizes[-1]
@@ -331,8 +332,15 @@ class FullRangeNetwork(ShortRangeNetwork):
         beta, lam = (np.asarray(self.parameters[name], dtype=np.float64) for name in ("beta", "lam"))
         return Yukawa(beta.copy(), lam.copy())
 
+    def set_scales(self, points) -> None:
+        """Measure the normalisation of the neighbours, and that of u with the multipliers of now."""
+        super().set_scales(points)
+        array, _ = self._checked(points)
+        found = self.plan.set_points(array).convolve(None, self.multiplier).reshape(-1, len(self._lam))
+        self.long_mean, self.long_std = found.mean(axis=0), np.where(found.std(axis=0) > 0, found.std(axis=0), 1.0)
+
     def _features(self, points: np.ndarray) -> np.ndarray:
-        return self.plan.set_points(points).convolve(None, self.multiplier)
+        return (self.plan.set_points(points).convolve(None, self.multiplier) - self.long_mean) / self.long_std
 
     def _join(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
         read, kept["post"] = self.post.forward(self.parameters, long.reshape(-1, len(self._lam)))
@@ -342,11 +350,11 @@ class FullRangeNetwork(ShortRangeNetwork):
         return self.post.vjp(self.parameters, kept["post"], below[:, self.descriptor.width :])
 
     def _add_long_forces(self, forces: np.ndarray, cotangents: list) -> None:
-        bar = np.concatenate(cotangents).reshape(*forces.shape[:2], -1)
+        bar = np.concatenate(cotangents).reshape(*forces.shape[:2], -1) / self.long_std
         forces -= self.plan.vjp(None, self.multiplier, bar, wrt=("points",)).points
 
     def _tangent_features(self, direction: np.ndarray) -> np.ndarray:
-        return self.plan.jvp(None, self.multiplier, dpoints=direction)
+        return self.plan.jvp(None, self.multiplier, dpoints=direction) / self.long_std
 
     def _join_tangent(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
         read, kept["post tangents"] = self.post.jvp(self.parameters, kept["post"], long.reshape(-1, len(self._lam)))
@@ -359,7 +367,7 @@ class FullRangeNetwork(ShortRangeNetwork):
 
     def _add_long_gradient(self, gradient: Parameters, direction: np.ndarray, cotangents: list) -> None:
         shape = (*direction.shape[:2], len(self._lam))
-        bar, dbar = (np.concatenate([c[i] for c in cotangents]).reshape(shape) for i in (0, 1))
+        bar, dbar = (np.concatenate([c[i] for c in cotangents]).reshape(shape) / self.long_std for i in (0, 1))
         found = self.plan.parameters_jvp(None, self.multiplier, dbar, dpoints=direction, dcotangent=bar)
         for name in ("beta", "lam"):
             gradient[name][...] += found[name]
@@ -367,3 +375,4 @@ class FullRangeNetwork(ShortRangeNetwork):
     def _settings(self) -> Iterator[tuple[str, object]]:
         yield from super()._settings()
         yield from (("modes", self.modes), ("lam", list(self._lam)), ("eps", self.eps))
+        yield from (("long_mean", self.long_mean.tolist()), ("long_std", self.long_std.tolist()))

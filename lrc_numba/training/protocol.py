@@ -75,4 +75,4 @@ class Protocol:
 
 
 PAPER = Protocol(tuple(Stage(batch, epochs) for batch, epochs in ((8, 200), (16, 400), (32, 800), (64, 1600))))
-QUICK = Protocol(tuple(Stage(batch, epochs) for batch, epochs in ((8, 12), (16, 16))), every=1)
+QUICK = Protocol(tuple(Stage(batch, epochs) for batch, epochs in ((8, 80), (16, 160))), every=2)
