@@ -59,8 +59,7 @@ class LRCPlan(Preparation):
     * a point or more for every few nodes: spreading and interpolation, three quarters of the time, bound by loads and
       stores in the first-level cache; sorting, an eighth, by the latency of memory;
     * fewer points: the transforms, and clearing and padding the grid, bound by the bandwidth of memory;
-    * a grid that is one tile (in one dimension, and small ones in two): nothing is sorted, and the polynomials of the
-      window take as long as what they weigh;
+    * a grid that is one tile (in one dimension, and small ones in two): nothing is sorted;
     * below about a thousand points and modes: the interpreter, some 50 µs a call.
 
     A plan keeps its workspace between calls, so one plan serves one thread of the user's at a time. The tabulated

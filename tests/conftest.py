@@ -1,7 +1,7 @@
 """What every test file shares: the Hypothesis profiles and the list of back ends.
 
 ``backend="cuda"`` is tested on the GPU where there is one, and else in Numba's simulator, with few examples because a
-kernel takes a thousand times as long there; what is too much for the simulator is skipped, visibly.
+kernel takes far longer there; what is too much for the simulator is skipped, visibly.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ by tile. Three ways to go through them keep that order, so they give the same bi
 * where slabs are few and points many, all pencils of one parity along both axes are shared out, in four phases.
 
 Tried and lost: rounds of one parity along all axes, eight of them in 3-D. They read and write the whole grid eight
-times, which took up to a third longer where it is larger than the caches.
+times, which takes longer where it is larger than the caches.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ because the compiler fuses one product in one place and another elsewhere, and e
 
 The length is that of the tuple ``support`` (the length of a tuple is a type, so known to the compiler), rounded up to
 ``vector_lanes``. The vectors are LLVM's own, not a machine's: LLVM splits them for narrower units. But it handles
-lengths that are no power of two badly (as one vector of 12 they doubled the time of a gradient), so those are held as
-eights and a four. With
+lengths that are no power of two badly (tried and lost: one vector of 12), so those are held as eights and a four. With
 ``LRC_NUMBA_VECTORS=0`` in the environment the same functions are made of scalars, for a target on which LLVM's vectors
 misbehave; the tests run both.
 """

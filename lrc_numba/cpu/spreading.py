@@ -5,7 +5,7 @@ given to different calls at the same time belong to tiles whose windows do not m
 Inside a chunk points come in sorted order, and tiles in that of ``schedule``. So every node receives its terms in one
 fixed order.
 
-Tried and lost: rows widened to whole cache lines, so that no store crosses two (a fifth slower, there are twice as many
+Tried and lost: rows widened to whole cache lines, so that no store crosses two (there are twice as many
 stores); bringing the values of a point from the user's order inside the loop, where every miss holds up a point.
 """
 

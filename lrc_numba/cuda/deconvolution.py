@@ -11,7 +11,13 @@ from .compile import block_kernel, cuda
 
 @block_kernel
 def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, channels, out):
-    """See ``cpu.deconvolution``."""
+    """See ``cpu.deconvolution.multiply``.
+
+    Parameters
+    ----------
+    part, lo, hi, modes, table, corrections, per_channel, adjoint, channels, out
+        Shapes and dtypes as there.
+    """
     first, second, third = corrections
     read, inputs, write, outputs = channels
     for a in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
@@ -34,7 +40,13 @@ def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, chan
 
 @block_kernel
 def correlate(part, lo, hi, modes, corrections, weights, per_channel, channels, out):
-    """See ``cpu.deconvolution``."""
+    """See ``cpu.deconvolution.correlate``.
+
+    Parameters
+    ----------
+    part, lo, hi, modes, corrections, weights, per_channel, channels, out
+        Shapes and dtypes as there.
+    """
     first, second, third = corrections
     read, inputs, other, outputs = channels
     for a in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
@@ -54,7 +66,13 @@ def correlate(part, lo, hi, modes, corrections, weights, per_channel, channels, 
 
 @block_kernel
 def differentiate(part, lo, hi, modes, vectors, transposed, out):
-    """See ``cpu.deconvolution``."""
+    """See ``cpu.deconvolution.differentiate``.
+
+    Parameters
+    ----------
+    part, lo, hi, modes, vectors, transposed, out
+        Shapes and dtypes as there.
+    """
     dim = vectors.shape[3]
     for a in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
         for q in range(cuda.threadIdx.x, out.shape[3] * out.shape[4], cuda.blockDim.x):

@@ -48,7 +48,13 @@ def _gradient(grid, corner, weights, slopes, strides, supports):
 
 @block_kernel
 def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out):
-    """See ``cpu.interpolation``."""
+    """See ``cpu.interpolation.interpolate``.
+
+    Parameters
+    ----------
+    part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out
+        Shapes and dtypes as there.
+    """
     weights = cuda.local.array(AXES, grid.dtype)
     for chunk in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
         base = chunks[chunk, 2] * strides[0]
@@ -77,7 +83,14 @@ def interpolate_vjp(
     out,
     out_points,
 ):
-    """See ``cpu.interpolation``."""
+    """See ``cpu.interpolation.interpolate_vjp``.
+
+    Parameters
+    ----------
+    part, lo, hi, chunks, coordinates, grid, cotangent, turn, to_grid, table, slopes, lanes, strides, supports,
+    out, out_points
+        Shapes and dtypes as there.
+    """
     weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
     total = cuda.local.array(3, grid.dtype)
     dim = coordinates.shape[1]
@@ -108,7 +121,14 @@ def interpolate_vjp(
 def interpolate_jvp(
     part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out, dout
 ):
-    """See ``cpu.interpolation``."""
+    """See ``cpu.interpolation.interpolate_jvp``.
+
+    Parameters
+    ----------
+    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out,
+    dout
+        Shapes and dtypes as there.
+    """
     weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
     step = cuda.local.array(3, grid.dtype)
     dim = coordinates.shape[1]
@@ -133,7 +153,13 @@ def interpolate_jvp(
 
 @block_kernel
 def fill_padding(part, lo, hi, grids, nodes):
-    """See ``cpu.interpolation``."""
+    """See ``cpu.interpolation.fill_padding``.
+
+    Parameters
+    ----------
+    part, lo, hi, grids, nodes
+        Shapes and dtypes as there.
+    """
     for q in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
         g, a = q // nodes[0], q % nodes[0]
         for b in range(cuda.threadIdx.x, nodes[1], cuda.blockDim.x):
@@ -147,7 +173,13 @@ def fill_padding(part, lo, hi, grids, nodes):
 
 @block_kernel
 def fill_planes(part, lo, hi, grids, nodes):
-    """See ``cpu.interpolation``."""
+    """See ``cpu.interpolation.fill_planes``.
+
+    Parameters
+    ----------
+    part, lo, hi, grids, nodes
+        Shapes and dtypes as there.
+    """
     rows = grids.shape[2]
     for q in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
         for c in range(cuda.threadIdx.x, grids.shape[3], cuda.blockDim.x):

@@ -26,7 +26,13 @@ def _coordinate(points, i, axis, inverse, nodes, shift):
 
 @kernel
 def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
-    """See ``cpu.points``."""
+    """See ``cpu.points.fold_points``.
+
+    Parameters
+    ----------
+    part, lo, hi, points, inverse, nodes, shift, coordinates, lost
+        Shapes and dtypes as there.
+    """
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
         for axis in range(len(nodes)):
             coordinate = _coordinate(points, i, axis, inverse, nodes, shift)
@@ -37,7 +43,13 @@ def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
 
 @kernel
 def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, keys, counts, lost):
-    """See ``cpu.points``."""
+    """See ``cpu.points.count_tiles``.
+
+    Parameters
+    ----------
+    part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, keys, counts, lost
+        Shapes and dtypes as there.
+    """
     dim = len(nodes)
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
         second, first = 0, 0
@@ -61,7 +73,13 @@ def accumulate(counts, offsets):
 
 
 def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates, order):
-    """See ``cpu.points``."""
+    """See ``cpu.points.place_points``.
+
+    Parameters
+    ----------
+    part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates, order
+        Shapes and dtypes as there.
+    """
     order[...] = xp.argsort(keys, kind="stable")
     _place(part, lo, hi, points, inverse, nodes, shift, order, coordinates)
 
@@ -119,7 +137,13 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
 
 @kernel
 def gather(part, lo, hi, order, values, out):
-    """See ``cpu.points``."""
+    """See ``cpu.points.gather``.
+
+    Parameters
+    ----------
+    part, lo, hi, order, values, out
+        Shapes and dtypes as there.
+    """
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
         for channel in range(values.shape[1]):
             out[i, channel] = values[order[i], channel]
@@ -127,7 +151,13 @@ def gather(part, lo, hi, order, values, out):
 
 @kernel
 def scatter(part, lo, hi, order, values, out):
-    """See ``cpu.points``."""
+    """See ``cpu.points.scatter``.
+
+    Parameters
+    ----------
+    part, lo, hi, order, values, out
+        Shapes and dtypes as there.
+    """
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
         for channel in range(values.shape[1]):
             out[order[i], channel] = values[i, channel]

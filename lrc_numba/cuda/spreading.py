@@ -176,7 +176,13 @@ def _spread_chunks(
 
 @block_kernel
 def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, block, out):
-    """See ``cpu.spreading``."""
+    """See ``cpu.spreading.spread``.
+
+    Parameters
+    ----------
+    part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, block, out
+        Shapes and dtypes as there.
+    """
     weights = cuda.shared.array(WEIGHTS, out.dtype)
     buffer = cuda.shared.array(BUFFER, out.dtype)
     corners = cuda.shared.array(3 * BATCH, "int64")
@@ -206,7 +212,13 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
 
 @block_kernel
 def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, block, out):
-    """See ``cpu.spreading``."""
+    """See ``cpu.spreading.spread_jvp``.
+
+    Parameters
+    ----------
+    part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, block, out
+        Shapes and dtypes as there.
+    """
     weights = cuda.shared.array(WEIGHTS_AND_SLOPES, out.dtype)
     buffer = cuda.shared.array(BUFFER_JVP, out.dtype)
     corners = cuda.shared.array(3 * BATCH, "int64")
@@ -236,7 +248,13 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
 
 @block_kernel
 def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, strides, out):
-    """See ``cpu.spreading``."""
+    """See ``cpu.spreading.merge_scratch``.
+
+    Parameters
+    ----------
+    part, lo, hi, merges, scratch, shape, channels, padded, strides, out
+        Shapes and dtypes as there.
+    """
     size = shape[0] * shape[1] * shape[2]
     for m in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
         planes, rows = min(shape[0], padded[0] - merges[m, 3]), min(shape[1], padded[1] - merges[m, 4])
@@ -253,7 +271,13 @@ def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, stride
 
 @block_kernel
 def fold_planes(part, lo, hi, grids, nodes):
-    """See ``cpu.spreading``."""
+    """See ``cpu.spreading.fold_planes``.
+
+    Parameters
+    ----------
+    part, lo, hi, grids, nodes
+        Shapes and dtypes as there.
+    """
     rows = grids.shape[2]
     for q in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
         for c in range(cuda.threadIdx.x, grids.shape[3], cuda.blockDim.x):
@@ -263,7 +287,13 @@ def fold_planes(part, lo, hi, grids, nodes):
 
 @block_kernel
 def fold_padding(part, lo, hi, grids, nodes):
-    """See ``cpu.spreading``."""
+    """See ``cpu.spreading.fold_padding``.
+
+    Parameters
+    ----------
+    part, lo, hi, grids, nodes
+        Shapes and dtypes as there.
+    """
     for q in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
         g, a = q // nodes[0], q % nodes[0]
         for c in range(cuda.threadIdx.x, grids.shape[3], cuda.blockDim.x):

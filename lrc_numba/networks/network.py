@@ -312,6 +312,7 @@ class FullRangeNetwork(ShortRangeNetwork):
         self.post = Perceptron("g", (len(self._lam), 2, 4, 8, 16, 32), activation="relu")
         super().__init__(box, cutoff, dtype=dtype, **options)
         self.modes = modes
+        self._kept: tuple | None = None
         self.eps = eps if eps is not None else 1e-5 if self.dtype == np.float32 else 1e-6
         self.plan = LRCPlan(self.box, modes, eps=self.eps, dtype=self.dtype, threads=self.threads, dim=self.dim)
         self.parameters["beta"][...], self.parameters["lam"][...] = 1.0, self._lam
@@ -329,8 +330,13 @@ class FullRangeNetwork(ShortRangeNetwork):
     @property
     def multiplier(self) -> Yukawa:
         """φ̂ of the channels with the parameters of now."""
-        beta, lam = (np.asarray(self.parameters[name], dtype=np.float64) for name in ("beta", "lam"))
-        return Yukawa(beta.copy(), lam.copy())
+        beta, lam = (np.array(self.parameters[name], dtype=np.float64) for name in ("beta", "lam"))
+        key = (beta.tobytes(), lam.tobytes())
+        if (
+            self._kept is None or self._kept[0] != key
+        ):  # the same object as long as nothing changed: plans keep its table
+            self._kept = (key, Yukawa(beta, lam))
+        return self._kept[1]
 
     def set_scales(self, points) -> None:
         """Measure the normalisation of the neighbours, and that of u with the multipliers of now."""
