@@ -110,19 +110,25 @@ class Grid:
         return all(good_size(n) == n for n in self.n)
 
     @cached_property
-    def supports(self) -> tuple[tuple[int, ...], ...]:
-        """Per axis a tuple of zeros as long as the window: its *length* is what the compiler is told."""
-        return tuple((0,) * w for w in embed((self.window.width,) * self.dim, 1))
+    def reach(self) -> tuple[int, int, int]:
+        """Nodes under the window per axis."""
+        return embed((self.window.width,) * self.dim, 1)
+
+    @cached_property
+    def supports(self) -> tuple:
+        """The same for the loops: three tuples whose *lengths* the compiler is told, and the first of them untold."""
+        first, second, third = self.reach
+        return (0,) * first, (0,) * second, (0,) * third, first
 
     def rows(self, channels: int) -> int:
         """Rows under the window of a point, all channels together, and the sixteen that the window itself costs."""
-        return len(self.supports[0]) * len(self.supports[1]) * channels + 16
+        return self.reach[0] * self.reach[1] * channels + 16
 
     @cached_property
     def padded(self) -> tuple[int, int, int]:
         """Nodes per axis with padding; rows are kept off multiples of 512 bytes, which would share cache sets."""
         w = self.window.width
-        first, second, last = (n + len(s) - 1 for n, s in zip(self.nodes, self.supports, strict=True))
+        first, second, last = (n + w - 1 for n, w in zip(self.nodes, self.reach, strict=True))
         last = -(-(self.n[-1] + vector_lanes(w)) // 8) * 8 + 8
         if last * self.dtype.itemsize % 512 == 0:
             last += 8
@@ -159,7 +165,7 @@ class Grid:
     def block(self) -> tuple[int, int, int]:
         """Nodes that the windows of the points of one tile can reach."""
         within = (min(t, n) for t, n in zip(self.tile, self.nodes, strict=True))
-        reach = (len(self.supports[0]), len(self.supports[1]), self.polynomials.shape[1])
+        reach = (*self.reach[:2], self.polynomials.shape[1])
         first, second, third = (t + r - 1 for t, r in zip(within, reach, strict=True))
         return first, second, third
 
@@ -225,6 +231,6 @@ class Grid:
         """
         crowded = 8 * points * channels  # numbers in scratch blocks, when all points are in crowded tiles
         tables = 96 * min(points, prod(self.tiles)) + 32 * prod(self.tiles)
-        sorting = 2 * (points * (8 * self.dim + 8) + tables)  # of sources and of targets
+        sorting = 2 * (points * (8 * self.dim + 24) + tables)  # of sources and of targets
         values = (crowded + points * (4 * channels + self.dim)) * self.dtype.itemsize
         return batch * (channels * self.channel_bytes + sorting + values)

@@ -15,6 +15,7 @@ __all__ = ["SortedPoints", "sort_points"]
 
 LARGEST_CHUNK = 2048  # points, or a quarter of a scratch block's nodes: what it costs to add that up is hidden then
 SMALLEST_PART = 8192  # points to sort or to move that are worth a thread
+CROWD = 2  # points per part of a tile, from which on sorting by parts pays: their windows share what is in the cache
 SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
 LIGHT_ROWS, MERGE_ROWS, LIGHT_POINTS, HEAVY_ROWS = range(4)  # columns of ``SortedPoints.units``
 
@@ -153,25 +154,29 @@ def sort_points(
         Where a coordinate is too large to have a place in the cell.
     """
     loops, parallel, xp = grid.backend.points, grid.backend.parallel, grid.backend.arrays.xp
-    total, keys_count = len(points), batch[0] * prod(grid.tiles)
+    total, tiles = len(points), batch[0] * prod(grid.tiles)
     bounds = parallel.even(total, threads, SMALLEST_PART)
     lost = xp.full(len(bounds) - 1, -1)
     coordinates = space.take(f"{name} coordinates", (total, grid.dim), np.float64)
     where = (grid.inverse, grid.n, float(grid.shift[0]))
-    if keys_count == batch[0]:
+    if tiles == batch[0]:
         parallel.run(loops.fold_points, bounds, points, *where, coordinates, lost)
         _check(name, points, lost)
         order, offsets = None, np.arange(batch[0] + 1) * batch[1]
     else:
+        parts = 8 if grid.dim == 3 and total >= tiles * 8 * CROWD else 1
+        keys_count = tiles * parts
         counts = space.take("counts", (len(bounds) - 1, keys_count), np.int64)
         counts.fill(0)
         keys = space.take("keys", (total,), np.int32)
-        parallel.run(loops.count_tiles, bounds, points, batch, *where, grid.tile_shifts, grid.tiles, keys, counts, lost)
+        sizes = (grid.tile_shifts, grid.tiles, parts)
+        parallel.run(loops.count_tiles, bounds, points, batch, *where, *sizes, keys, counts, lost)
         _check(name, points, lost)
         offsets = space.take("offsets", (keys_count + 1,), np.int64)
         loops.accumulate(counts, offsets)
         order = space.take(f"{name} order", (total,), np.int32)
         parallel.run(loops.place_points, bounds, points, *where, keys, counts, coordinates, order)
+        offsets = xp.ascontiguousarray(offsets[::parts])
     return _cut(name, batch, coordinates, order, offsets, grid, space)
 
 

@@ -32,7 +32,7 @@ def test_every_window_stays_inside_the_padding(dim, dtype, monkeypatch):
         monkeypatch.setattr("lrc_numba.grid.choose_window", lambda *_, window=fake: window)
         for modes in (1, 2, 3, 5, 9, 16, 31, 63):
             grid = Grid(Cell(1.0, dim), (modes,) * dim, 1e-6, "kaiser_bessel", np.dtype(dtype), 1000)
-            reach = [len(s) for s in grid.supports[:2]] + [vector_lanes(width)]
+            reach = [*grid.reach[:2], vector_lanes(width)]
             for axis in range(3):
                 assert grid.nodes[axis] - 1 + reach[axis] <= grid.padded[axis]
                 assert min(grid.tile[axis], grid.nodes[axis]) + reach[axis] - 1 <= grid.block[axis]

@@ -60,7 +60,7 @@ def _window_operations(grid: Grid) -> int:
 
 def _rows(grid: Grid) -> tuple[int, int, int]:
     """Planes and rows under a window, and lanes of the vector that holds a row."""
-    first, second, _ = (len(s) for s in grid.supports)
+    first, second, _ = grid.reach
     return first, first * second, vector_lanes(grid.window.width)
 
 

@@ -45,5 +45,5 @@ def kernel(function):
 
 
 def inlined(function):
-    """Compile a function into the kernels that call it."""
-    return njit(forceinline=True, **_OPTIONS)(function)
+    """Compile a function into the kernels that call it; it may not allocate, so no references are counted in loops."""
+    return njit(forceinline=True, _nrt=False, **_OPTIONS)(function)

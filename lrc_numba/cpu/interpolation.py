@@ -14,21 +14,21 @@ import numpy as np
 
 from . import simd
 from .compile import inlined, kernel
-from .window import row_weights, weigh, weigh_slopes
+from .window import AHEAD, ahead, corner, last_axis, weigh, weight
 
 
 @inlined
-def _value(grid, corner, across, lanes, strides, supports):
+def _value(grid, row, weights, place, lanes, strides, supports):
     """One channel summed over the rows under the window, still to be weighted along them."""
-    first, second, third = supports
+    first, second, third, planes = supports
     plane = simd.zero(grid, third)
-    for a in range(len(first)):
+    for a in range(planes if len(first) > 1 else 1):
         line = simd.zero(grid, third)
-        row = corner + a * strides[2]
+        start = row + a * strides[2]
         for b in range(len(second)):
-            line = simd.fma(across[lanes + b], simd.load(grid, row, third), line)
-            row += strides[3]
-        plane = simd.fma(across[a], line, plane)
+            line = simd.fma(weight(weights, place + lanes + b, second, 1), simd.load(grid, start, third), line)
+            start += strides[3]
+        plane = simd.fma(weight(weights, place + a, first, 1), line, plane)
     return plane
 
 
@@ -45,41 +45,54 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
     out : (B·N, C)
         u_i, sorted, written.
     """
-    across = row_weights(lanes, grid, 1.0)
+    weights = np.zeros(AHEAD * 3 * lanes, dtype=grid.dtype)
+    rows, some = len(table) // lanes, ahead(supports[1])
     for c in range(lo, hi):
-        base = chunks[c, 2] * strides[0]
-        for i in range(chunks[c, 0], chunks[c, 1]):
-            corner, along = weigh(i, coordinates, grid, table, lanes, strides, supports, across)
-            for channel in range(out.shape[1]):
-                rows = _value(grid, base + corner + channel * strides[1], across, lanes, strides, supports)
-                out[i, channel] = simd.total(along * rows)
+        for begin in range(chunks[c, 0], chunks[c, 1], some):
+            end = min(begin + some, chunks[c, 1])
+            weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
+            for i in range(begin, end):
+                place = (i - begin) * 3 * lanes
+                along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
+                row = chunks[c, 2] * strides[0] + corner(i, coordinates, strides, supports)
+                for channel in range(out.shape[1]):
+                    plane = _value(grid, row, weights, place, lanes, strides, supports)
+                    out[i, channel] = simd.total(along * plane)
+                    row += strides[1]
 
 
 @inlined
-def _gradient(grid, corner, along, tilt, across, slope, lanes, strides, supports):
-    """Value and the three grid-coordinate derivatives of one channel at one point."""
-    first, second, third = supports
+def _gradient(grid, row, weights, slopes, place, lanes, strides, supports):
+    """One channel, and its slopes along the first and the second axis, still to be weighted along the last."""
+    first, second, third, planes = supports
     plane = simd.zero(grid, third)
     plane_first = simd.zero(grid, third)
     plane_second = simd.zero(grid, third)
-    for a in range(len(first)):
+    for a in range(planes if len(first) > 1 else 1):
         line = simd.zero(grid, third)
         line_second = simd.zero(grid, third)
-        row = corner + a * strides[2]
+        start = row + a * strides[2]
         for b in range(len(second)):
-            nodes = simd.load(grid, row, third)
-            line = simd.fma(across[lanes + b], nodes, line)
-            line_second = simd.fma(slope[lanes + b], nodes, line_second)
-            row += strides[3]
-        plane = simd.fma(across[a], line, plane)
-        plane_first = simd.fma(slope[a], line, plane_first)
-        plane_second = simd.fma(across[a], line_second, plane_second)
-    one, two = grid.dtype.type(0), grid.dtype.type(0)
-    if len(first) > 1:
-        one = simd.total(along * plane_first)
-    if len(second) > 1:
-        two = simd.total(along * plane_second)
-    return simd.total(along * plane), one, two, simd.total(tilt * plane)
+            nodes = simd.load(grid, start, third)
+            line = simd.fma(weight(weights, place + lanes + b, second, 1), nodes, line)
+            if len(second) > 1:
+                line_second = simd.fma(slopes[place + lanes + b], nodes, line_second)
+            start += strides[3]
+        plane = simd.fma(weight(weights, place + a, first, 1), line, plane)
+        if len(first) > 1:
+            plane_first = simd.fma(slopes[place + a], line, plane_first)
+        if len(second) > 1:
+            plane_second = simd.fma(weight(weights, place + a, first, 1), line_second, plane_second)
+    return plane, plane_first, plane_second
+
+
+@inlined
+def _slope(grid, along, tilt, sums, supports):
+    """The three derivatives by grid coordinates."""
+    kind = grid.dtype.type
+    one = simd.total(along * sums[1]) if len(supports[0]) > 1 else kind(0)
+    two = simd.total(along * sums[2]) if len(supports[1]) > 1 else kind(0)
+    return one, two, simd.total(tilt * sums[0])
 
 
 @kernel
@@ -119,30 +132,35 @@ def interpolate_vjp(
         Sorted, written.
     """
     dim = coordinates.shape[1]
-    across, slope = row_weights(lanes, grid, 1.0), row_weights(lanes, grid, 0.0)
-    total = np.zeros(3, dtype=grid.dtype)
+    weights, tilts = np.zeros((2, AHEAD * 3 * lanes), dtype=grid.dtype)
+    rows, some = len(table) // lanes, ahead(supports[1])
     for c in range(lo, hi):
-        base = chunks[c, 2] * strides[0]
-        for i in range(chunks[c, 0], chunks[c, 1]):
-            corner, along, tilt = weigh_slopes(
-                i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope
-            )
-            total[:] = 0.0
-            for channel in range(out.shape[1]):
-                value, one, two, three = _gradient(
-                    grid, base + corner + channel * strides[1], along, tilt, across, slope, lanes, strides, supports
-                )
-                column = channel + turn
-                weight = cotangent[i, column if column < out.shape[1] else column - out.shape[1]]
-                out[i, channel] = value
-                total[0] += weight * one
-                total[1] += weight * two
-                total[2] += weight * three
-            for b in range(dim):
-                slope_b = 0.0
-                for a in range(dim):
-                    slope_b += to_grid[b, a] * total[3 - dim + a]
-                out_points[i, b] = slope_b
+        for begin in range(chunks[c, 0], chunks[c, 1], some):
+            end = min(begin + some, chunks[c, 1])
+            weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
+            weigh(begin, end, coordinates, slopes, lanes, rows, supports, tilts)
+            for i in range(begin, end):
+                place = (i - begin) * 3 * lanes
+                along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
+                row = chunks[c, 2] * strides[0] + corner(i, coordinates, strides, supports)
+                zero = simd.zero(grid, supports[2])
+                total, total_first, total_second = zero, zero, zero
+                for channel in range(out.shape[1]):
+                    plane, first, second = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
+                    out[i, channel] = simd.total(along * plane)
+                    column = channel + turn
+                    factor = cotangent[i, column if column < out.shape[1] else column - out.shape[1]]
+                    total = simd.fma(factor, plane, total)
+                    total_first = simd.fma(factor, first, total_first)
+                    total_second = simd.fma(factor, second, total_second)
+                    row += strides[1]
+                tilt = last_axis(i, place, coordinates, slopes, lanes, rows, supports, tilts)
+                slope = _slope(grid, along, tilt, (total, total_first, total_second), supports)
+                for b in range(dim):
+                    back = 0.0
+                    for a in range(dim):
+                        back += to_grid[b, a] * slope[3 - dim + a]
+                    out_points[i, b] = back
 
 
 @kernel
@@ -161,28 +179,30 @@ def interpolate_jvp(
         u̇, sorted, written.
     """
     dim = coordinates.shape[1]
-    across, slope = row_weights(lanes, grid, 1.0), row_weights(lanes, grid, 0.0)
+    weights, tilts = np.zeros((2, AHEAD * 3 * lanes), dtype=grid.dtype)
     step = np.zeros(3, dtype=grid.dtype)
+    rows, some = len(table) // lanes, ahead(supports[1])
     for c in range(lo, hi):
-        base = chunks[c, 2] * strides[0]
-        for i in range(chunks[c, 0], chunks[c, 1]):
-            corner, along, tilt = weigh_slopes(
-                i, coordinates, grid, table, slopes, lanes, strides, supports, across, slope
-            )
-            for a in range(dim):
-                step[3 - dim + a] = 0.0
-                for b in range(dim):
-                    step[3 - dim + a] += grid.dtype.type(dpoints[i, b] * to_grid[b, a])
-            for channel in range(out.shape[1]):
-                value, one, two, three = _gradient(
-                    grid, base + corner + channel * strides[1], along, tilt, across, slope, lanes, strides, supports
-                )
-                out[i, channel] = value
-                drift = _value(
-                    grid, base + corner + (out.shape[1] + channel) * strides[1], across, lanes, strides, supports
-                )
-                change = simd.total(along * drift)
-                dout[i, channel] = change + step[0] * one + step[1] * two + step[2] * three
+        for begin in range(chunks[c, 0], chunks[c, 1], some):
+            end = min(begin + some, chunks[c, 1])
+            weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
+            weigh(begin, end, coordinates, slopes, lanes, rows, supports, tilts)
+            for i in range(begin, end):
+                place = (i - begin) * 3 * lanes
+                along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
+                tilt = last_axis(i, place, coordinates, slopes, lanes, rows, supports, tilts)
+                for a in range(dim):
+                    step[3 - dim + a] = 0.0
+                    for b in range(dim):
+                        step[3 - dim + a] += grid.dtype.type(dpoints[i, b] * to_grid[b, a])
+                row = chunks[c, 2] * strides[0] + corner(i, coordinates, strides, supports)
+                for channel in range(out.shape[1]):
+                    sums = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
+                    drift = _value(grid, row + out.shape[1] * strides[1], weights, place, lanes, strides, supports)
+                    one, two, three = _slope(grid, along, tilt, sums, supports)
+                    out[i, channel] = simd.total(along * sums[0])
+                    dout[i, channel] = simd.total(along * drift) + step[0] * one + step[1] * two + step[2] * three
+                    row += strides[1]
 
 
 @kernel

@@ -44,7 +44,7 @@ def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
 
 
 @kernel
-def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, keys, counts, lost):
+def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, parts, keys, counts, lost):
     """Write ``keys[lo:hi]`` and the histogram ``counts[part]``.
 
     Parameters
@@ -61,7 +61,7 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
         Grid nodes per axis; their number is known to the compiler.
     shift : float
         See ``indexing.first_node``.
-    shifts, tiles : (int, int, int)
+    shifts, tiles, parts : (int, int, int) twice, and int
         See ``indexing.tile_key``.
     keys : (B·N,) int32
         Written.
@@ -88,7 +88,7 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
         if min(first, second, third) < 0:
             lost[part] = i
             continue
-        key = tile_key(first, second, third, snapshot, shifts, tiles)
+        key = tile_key(first, second, third, snapshot, shifts, tiles, parts)
         keys[i] = key
         histogram[key] += 1
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import simd
 from .compile import kernel
-from .window import row_weights, weigh, weigh_slopes
+from .window import AHEAD, ahead, corner, last_axis, weigh, weight
 
 
 @kernel
@@ -36,26 +36,36 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
         Polynomials of ψ.
     strides : (int, int, int, int)
         Of a snapshot or slot, a channel, the first axis, the second axis of ``out``.
-    supports : three tuples
-        As long as the window along each axis.
+    supports : three tuples and an int
+        As long as the window along each axis, and again how long the first is: the compiler unrolls the rows of one
+        plane, as it knows how many there are; those of all planes at once would not fit into registers (tried and
+        lost).
     block : (int, int, int)
         Nodes that the windows of a chunk reach; only the device needs it.
     out : 1-D array
         Grid or scratch, flattened.
     """
-    first, second, third = supports
-    across = row_weights(lanes, out, 1.0)
+    first, second, third, planes = supports
+    weights = np.zeros(AHEAD * 3 * lanes, dtype=out.dtype)
+    rows, some = len(table) // lanes, ahead(supports[1])
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0] + chunks[c, 3]
-        for i in range(chunks[c, 0], chunks[c, 1]):
-            corner, along = weigh(i, coordinates, out, table, lanes, strides, supports, across)
-            for channel in range(values.shape[1]):
-                for a in range(len(first)):
-                    row = base + corner + channel * strides[1] + a * strides[2]
-                    plane = values[i, channel] * across[a] * along
-                    for b in range(len(second)):
-                        simd.store(out, row, simd.fma(across[lanes + b], plane, simd.load(out, row, third)))
-                        row += strides[3]
+        for begin in range(chunks[c, 0], chunks[c, 1], some):
+            end = min(begin + some, chunks[c, 1])
+            weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
+            for i in range(begin, end):
+                place = (i - begin) * 3 * lanes
+                along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
+                start = base + corner(i, coordinates, strides, supports)
+                for channel in range(values.shape[1]):
+                    for a in range(planes if len(first) > 1 else 1):
+                        row = start + a * strides[2]
+                        plane = values[i, channel] * weight(weights, place + a, first, 1) * along
+                        for b in range(len(second)):
+                            beside = weight(weights, place + lanes + b, second, 1)
+                            simd.store(out, row, simd.fma(beside, plane, simd.load(out, row, third)))
+                            row += strides[3]
+                    start += strides[1]
 
 
 @kernel
@@ -73,37 +83,47 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
     slopes : (rows · lanes,)
         Polynomials of dψ/dg.
     """
-    first, second, third = supports
+    first, second, third, planes = supports
     dim, kind = coordinates.shape[1], out.dtype.type
     channels = (values.shape[1] - dim) // 2
-    across, slope = row_weights(lanes, out, 1.0), row_weights(lanes, out, 0.0)
+    weights, tilts = np.zeros((2, AHEAD * 3 * lanes), dtype=out.dtype)
     step = np.zeros(3, dtype=out.dtype)
+    rows, some = len(table) // lanes, ahead(supports[1])
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0] + chunks[c, 3]
-        for i in range(chunks[c, 0], chunks[c, 1]):
-            for a in range(dim):
-                step[3 - dim + a] = 0.0
-                for b in range(dim):
-                    step[3 - dim + a] += kind(values[i, 2 * channels + b] * to_grid[b, a])
-            corner, along, tilt = weigh_slopes(
-                i, coordinates, out, table, slopes, lanes, strides, supports, across, slope
-            )
-            for channel in range(channels):
-                value, change = values[i, channel], values[i, channels + channel]
-                for a in range(len(first)):
-                    row = base + corner + channel * strides[1] + a * strides[2]
-                    drow = row + channels * strides[1]
-                    plane = value * across[a] * along
-                    sideways = step[1] * plane
-                    moved = (change * across[a] + value * step[0] * slope[a]) * along + value * across[a] * step[
-                        2
-                    ] * tilt
-                    for b in range(len(second)):
-                        simd.store(out, row, simd.fma(across[lanes + b], plane, simd.load(out, row, third)))
-                        new = simd.fma(across[lanes + b], moved, simd.load(out, drow, third))
-                        simd.store(out, drow, simd.fma(slope[lanes + b], sideways, new))
-                        row += strides[3]
-                        drow += strides[3]
+        for begin in range(chunks[c, 0], chunks[c, 1], some):
+            end = min(begin + some, chunks[c, 1])
+            weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
+            weigh(begin, end, coordinates, slopes, lanes, rows, supports, tilts)
+            for i in range(begin, end):
+                for a in range(dim):
+                    step[3 - dim + a] = 0.0
+                    for b in range(dim):
+                        step[3 - dim + a] += kind(values[i, 2 * channels + b] * to_grid[b, a])
+                place = (i - begin) * 3 * lanes
+                along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
+                tilt = last_axis(i, place, coordinates, slopes, lanes, rows, supports, tilts)
+                start = base + corner(i, coordinates, strides, supports)
+                for channel in range(channels):
+                    value, change = values[i, channel], values[i, channels + channel]
+                    for a in range(planes if len(first) > 1 else 1):
+                        row = start + a * strides[2]
+                        drow = row + channels * strides[1]
+                        upon = value * weight(weights, place + a, first, 1)
+                        plane = upon * along
+                        sideways = step[1] * plane
+                        turned = value * step[0] * weight(tilts, place + a, first, 0)
+                        turned += change * weight(weights, place + a, first, 1)
+                        moved = turned * along + upon * step[2] * tilt
+                        for b in range(len(second)):
+                            beside = weight(weights, place + lanes + b, second, 1)
+                            simd.store(out, row, simd.fma(beside, plane, simd.load(out, row, third)))
+                            new = simd.fma(beside, moved, simd.load(out, drow, third))
+                            aslant = weight(tilts, place + lanes + b, second, 0)
+                            simd.store(out, drow, simd.fma(aslant, sideways, new))
+                            row += strides[3]
+                            drow += strides[3]
+                    start += strides[1]
 
 
 @kernel

@@ -1,118 +1,142 @@
-"""The window and its slope at a point, in registers, shared by spreading and interpolation.
+"""The windows and their slopes at some points at a time, shared by spreading and interpolation.
 
-Along the last axis the weights stay one vector; across the rows they are laid out in a small array, the first axis
-at 0, the second at ``lanes``, to be read one by one. Axes that are not there keep what ``row_weights`` gave them.
+A window is a chain of multiply-adds, each waiting for the one before it, and what is then done with its weights is
+another. So windows are evaluated for ``AHEAD`` points before the first is used: chains of neighbours overlap. The
+weights of a point are three vectors side by side, for the first, the second and the last axis. In one dimension there
+is only the last, and its weights stay in registers.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from . import simd
 from .compile import inlined
 
-
-@inlined
-def row_weights(lanes, like, value):
-    """Room for the weights across the rows, ``value`` for axes that are not there.
-
-    Parameters
-    ----------
-    lanes : int
-        Numbers per axis.
-    like : array
-        Has the dtype.
-    value : float
-        1 for weights, 0 for slopes.
-    """
-    across = np.zeros(2 * lanes, dtype=like.dtype)
-    across[0], across[lanes] = value, value
-    return across
+AHEAD = 8  # points
 
 
 @inlined
-def window(table, lanes, offset, support):
-    """Weights of the nodes under the window, by Horner's rule in the point's offset τ ∈ [−1, 1) in its grid cell.
+def weight(weights, index, support, absent):
+    """One weight or slope; ``absent``, a constant to the compiler, where its axis is not there and nothing was stored.
 
     Parameters
     ----------
-    table : (rows · lanes,)
-        Polynomials, highest power first.
-    lanes : int
-        Numbers per row.
-    offset : float
-        τ.
+    weights : (AHEAD · 3 · lanes,)
+        From ``weigh``.
+    index : int
+        Which.
     support : tuple
-        As long as the window.
+        As long as the window along that axis.
+    absent : {1, 0}
+        The weight, or the slope, of an axis that is not there.
     """
-    weights = simd.load(table, 0, support)
-    for row in range(lanes, len(table), lanes):
-        weights = simd.fma(offset, weights, simd.load(table, row, support))
-    return weights
+    return weights[index] if len(support) > 1 else weights.dtype.type(absent)
 
 
 @inlined
-def locate(coordinate, like):
-    """First node and offset τ of a grid coordinate, τ in the dtype of ``like``."""
-    node = int(coordinate)
-    return node, like.dtype.type(2.0 * (coordinate - node) - 1.0)
+def ahead(support):
+    """For how many points windows are evaluated before they are used, by the length of the second axis's support."""
+    return AHEAD if len(support) > 1 else 1 << 40
 
 
 @inlined
-def weigh(i, coordinates, like, table, lanes, strides, supports, across):
-    """First node under the window of point i, and the weights along the last axis; ``across`` is filled.
+def corner(i, coordinates, strides, supports):
+    """Where the window of point i begins, in a flattened grid.
 
     Parameters
     ----------
     i : int
         Which sorted point.
-    coordinates, table, lanes, strides, supports
+    coordinates, strides, supports
         As for ``spreading.spread``.
-    like : array
-        Has the dtype.
-    across : (2 · lanes,)
-        From ``row_weights``.
     """
-    first, second, third = supports
     dim = coordinates.shape[1]
-    corner, offset = locate(coordinates[i, dim - 1], like)
-    along = window(table, lanes, offset, third)
-    if len(second) > 1:
-        node, offset = locate(coordinates[i, dim - 2], like)
-        simd.store(across, lanes, window(table, lanes, offset, third))
-        corner += node * strides[3]
-    if len(first) > 1:
-        node, offset = locate(coordinates[i, dim - 3], like)
-        simd.store(across, 0, window(table, lanes, offset, third))
-        corner += node * strides[2]
-    return corner, along
+    place = int(coordinates[i, dim - 1])
+    if len(supports[1]) > 1:
+        place += int(coordinates[i, dim - 2]) * strides[3]
+    if len(supports[0]) > 1:
+        place += int(coordinates[i, dim - 3]) * strides[2]
+    return place
 
 
 @inlined
-def weigh_slopes(i, coordinates, like, table, slopes, lanes, strides, supports, across, slope):
-    """``weigh``, and the same for the slopes of the window: node, weights and slopes along the last axis.
+def _offset(coordinate, like):
+    """τ ∈ [−1, 1), the place in a grid cell."""
+    return like.dtype.type(2.0 * (coordinate - int(coordinate)) - 1.0)
+
+
+@inlined
+def window(i, coordinates, table, lanes, rows, support):
+    """Weights of point i along the last axis, by Horner's rule.
 
     Parameters
     ----------
-    i, coordinates, like, table, lanes, strides, supports, across
-        As for ``weigh``.
-    slopes : (rows · lanes,)
-        Polynomials of dψ/dg.
-    slope : (2 · lanes,)
-        From ``row_weights``, filled.
+    i : int
+        Which sorted point.
+    coordinates, lanes
+        As for ``spreading.spread``.
+    table : (rows · lanes,)
+        Polynomials, highest power first.
+    rows : int
+        How many.
+    support : tuple
+        As long as the window.
     """
-    first, second, third = supports
+    offset = _offset(coordinates[i, coordinates.shape[1] - 1], table)
+    weights = simd.load(table, 0, support)
+    for row in range(1, rows):
+        weights = simd.fma(offset, weights, simd.load(table, row * lanes, support))
+    return weights
+
+
+@inlined
+def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
+    """Weights along all axes, side by side, for the points [lo, hi), at most ``ahead``; in 1-D nothing is done.
+
+    Parameters
+    ----------
+    lo, hi : int
+        Which sorted points.
+    coordinates, table, lanes, rows
+        As for ``window``.
+    supports
+        As for ``spreading.spread``.
+    weights : (AHEAD · 3 · lanes,)
+        Written.
+    """
+    first, second, third, _ = supports
     dim = coordinates.shape[1]
-    corner, offset = locate(coordinates[i, dim - 1], like)
-    along, tilt = window(table, lanes, offset, third), window(slopes, lanes, offset, third)
     if len(second) > 1:
-        node, offset = locate(coordinates[i, dim - 2], like)
-        simd.store(across, lanes, window(table, lanes, offset, third))
-        simd.store(slope, lanes, window(slopes, lanes, offset, third))
-        corner += node * strides[3]
-    if len(first) > 1:
-        node, offset = locate(coordinates[i, dim - 3], like)
-        simd.store(across, 0, window(table, lanes, offset, third))
-        simd.store(slope, 0, window(slopes, lanes, offset, third))
-        corner += node * strides[2]
-    return corner, along, tilt
+        for i in range(lo, hi):
+            place = (i - lo) * 3 * lanes
+            along = simd.load(table, 0, third)
+            upon, beside = along, along
+            three, two = _offset(coordinates[i, dim - 1], table), _offset(coordinates[i, dim - 2], table)
+            one = _offset(coordinates[i, dim - 3], table) if len(first) > 1 else two
+            for row in range(1, rows):
+                coefficients = simd.load(table, row * lanes, third)
+                along = simd.fma(three, along, coefficients)
+                beside = simd.fma(two, beside, coefficients)
+                if len(first) > 1:
+                    upon = simd.fma(one, upon, coefficients)
+            if len(first) > 1:
+                simd.store(weights, place, upon)
+            simd.store(weights, place + lanes, beside)
+            simd.store(weights, place + 2 * lanes, along)
+
+
+@inlined
+def last_axis(i, place, coordinates, table, lanes, rows, supports, weights):
+    """Weights along the last axis: what ``weigh`` left at ``place``; in 1-D computed here, and never in memory.
+
+    Parameters
+    ----------
+    i, coordinates, table, lanes, rows
+        As for ``window``.
+    place : int
+        Where the weights of point i begin in ``weights``.
+    supports, weights
+        As for ``weigh``.
+    """
+    if len(supports[1]) > 1:
+        return simd.load(weights, place + 2 * lanes, supports[2])
+    return window(i, coordinates, table, lanes, rows, supports[2])
