@@ -101,6 +101,100 @@ def test_loss_gradient_of_every_parameter(kind, dim):
 
 @KINDS
 @DIMS
+def test_loss_with_energies(kind, dim):
+    """L = mean of Σ‖F − F*‖² + w (U − U*)², and its gradient along random directions."""
+    network, points = network_of(kind, dim), points_of(dim)
+    generator = np.random.default_rng(6)
+    forces, energies, weight = generator.standard_normal(points.shape), generator.standard_normal(2), 0.7
+    loss, gradient = network.loss_gradient(points, forces, energies, weight)
+    found, pushed = network.energy_forces(points)
+    wanted = ((pushed - forces) ** 2).sum() / 2 + weight * ((found - energies) ** 2).sum() / 2
+    assert loss == pytest.approx(wanted, rel=1e-12)
+    flat = network.parameters.flat
+    start = flat.copy()
+    for _ in range(5):
+        direction, losses = generator.choice([-1.0, 1.0], flat.size), []
+        for sign in (1, -1):
+            flat[...] = start + sign * 1e-6 * direction
+            losses.append(network.loss_gradient(points, forces, energies, weight)[0])
+        flat[...] = start
+        slope = (losses[0] - losses[1]) / 2e-6
+        assert abs(slope - direction @ gradient) <= 1e-6 * np.linalg.norm(gradient) * np.sqrt(flat.size)
+
+
+def test_loss_gradient_of_each_parameter():
+    """All 10655 of them, one by one, on one small snapshot."""
+    network, points = network_of("full", 1), points_of(1)[:1, :6]
+    forces = np.random.default_rng(3).standard_normal(points.shape)
+    _, gradient = network.loss_gradient(points, forces)
+    flat, h = network.parameters.flat, 1e-5
+    for i in range(flat.size):
+        start, losses = flat[i], []
+        for sign in (1, -1):
+            flat[i] = start + sign * h
+            losses.append(((network.energy_forces(points)[1] - forces) ** 2).sum())
+        flat[i] = start
+        assert abs((losses[0] - losses[1]) / (2 * h) - gradient[i]) <= 1e-6 * np.abs(gradient).max(), i
+
+
+@KINDS
+@DIMS
+def test_fixed_energies(kind, dim):
+    """A constant brings the mean energy to what it should be, and leaves the forces."""
+    network, points = network_of(kind, dim), points_of(dim)
+    before = network.energy_forces(points)
+    wanted = before[0] + np.array([3.0, 5.0])
+    assert network.fix_energies(points, wanted) == pytest.approx(4.0)
+    after = network.energy_forces(points)
+    np.testing.assert_allclose(after[0].mean(), wanted.mean(), rtol=1e-12)
+    np.testing.assert_allclose(after[1], before[1], rtol=0, atol=1e-12 * np.abs(before[1]).max())
+
+
+@KINDS
+@DIMS
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_saved_and_loaded(kind, dim, dtype, tmp_path):
+    """The same network, bit for bit, and nothing else in the folder."""
+    network = network_of(kind, dim, dtype=dtype)
+    network.save(tmp_path / "network.npz")
+    network.save(tmp_path / "network.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["network.npz"]
+    same, points = type(network).load(tmp_path / "network.npz", threads=1), points_of(dim).astype(dtype)
+    assert same.settings() == network.settings()
+    for one, other in zip(network.energy_forces(points), same.energy_forces(points), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def _broken_files(folder):
+    """Files that are no network of this kind, and what is said about them."""
+    network_of("full", 1).save(folder / "full.npz")
+    whole = (folder / "full.npz").read_bytes()
+    (folder / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.npz").write_bytes(b"")
+    np.savez(folder / "other.npz", parameters=np.zeros(3))
+    header = '{"format": "lrc_numba network", "version": 99, "settings": {}}'
+    np.savez(folder / "late.npz", header=np.array(header), parameters=np.zeros(3))
+    with np.load(folder / "full.npz") as file:
+        np.savez(folder / "short.npz", header=file["header"], parameters=file["parameters"][:-1])
+        settings = str(file["header"]).replace('"cutoff": 1.5', '"cutoff": 99')
+        np.savez(folder / "wide.npz", header=np.array(settings), parameters=file["parameters"])
+    yield from (("cut", "damaged"), ("empty", "damaged"), ("other", "damaged"), ("late", "expected version 1"))
+    yield from (("short", "expected 10655 finite parameters"), ("wide", "make no network.*cutoff"))
+
+
+def test_files_that_are_no_network(tmp_path):
+    """A ValueError that names the file; another kind of network is told too."""
+    for name, message in _broken_files(tmp_path):
+        with pytest.raises(ValueError, match=f"{message}|{name}.npz.*{message}"):
+            FullRangeNetwork.load(tmp_path / f"{name}.npz")
+    with pytest.raises(ValueError, match=r"expected a short-range network in .*full\.npz, got a full-range one"):
+        ShortRangeNetwork.load(tmp_path / "full.npz")
+    with pytest.raises(FileNotFoundError):
+        FullRangeNetwork.load(tmp_path / "none.npz")
+
+
+@KINDS
+@DIMS
 def test_invariances(kind, dim):
     """Translations, permutations and lattice shifts leave U, and turn F as they turn the points."""
     network, points = network_of(kind, dim), points_of(dim)
@@ -189,6 +283,11 @@ def test_adam_against_the_formula():
         (lambda: network_of("short", 1).energy(np.zeros((3, 2))), "points: expected shape"),
         (lambda: network_of("short", 1).energy(np.zeros((3, 1))), "points: expected no two of them in one place"),
         (lambda: network_of("short", 1).loss_gradient(points_of(1), np.zeros((2, 3, 1))), "forces: expected the shape"),
+        (
+            lambda: network_of("short", 1).loss_gradient(points_of(1), points_of(1), [1.0, 2.0, 3.0]),
+            "energies: expected one",
+        ),
+        (lambda: network_of("short", 1).fix_energies(points_of(1), [1.0, np.inf]), "energies: expected finite"),
         (
             lambda: network_of("short", 1).loss_gradient(points_of(1), np.full_like(points_of(1), np.nan)),
             "forces: .*nan",

@@ -2,7 +2,8 @@
 
 from .adam import Adam
 from .descriptors import Scales
-from .network import FullRangeNetwork, ShortRangeNetwork
+from .full_range import FullRangeNetwork
+from .network import ShortRangeNetwork
 from .parameters import Parameters
 
 __all__ = ["Adam", "FullRangeNetwork", "Parameters", "Scales", "ShortRangeNetwork"]

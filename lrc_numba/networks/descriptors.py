@@ -19,12 +19,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .mlp import Layers, Perceptron, Views
-from .pairs import Pairs, gather_add, gather_dot, scatter_add
+from ..workspace import Workspace
+from .mlp import Perceptron
+from .pairs import Pairs, scatter_add
+from .parameters import Parameters
+from .sums import WIDTH, add_rows, dot_rows, spread_pair_rows, spread_rows
 
 __all__ = ["Descriptor", "Scales"]
 
-WIDTHS = (2, 4, 8, 16, 32)
+WIDTHS = (2, 4, 8, 16, WIDTH)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Descriptor:
     @property
     def width(self) -> int:
         """Numbers per point."""
-        return 2 * WIDTHS[-1]
+        return 2 * WIDTH
 
     # ------------------------------------------------------------------ pairs
     def _features(self, pairs: Pairs) -> _Features:
@@ -118,11 +121,16 @@ class Descriptor:
         q = (q - self.scales.q_mean) / self.scales.q_std
         return _Features(unit, r, r_slope, switch, switch_slope, r * switch, q)
 
-    def _sides(self, values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """f₁ as i sees j, and as j sees i: the same in one dimension."""
-        return (values, values) if self.dim == 1 else (values[:count], values[count:])
+    def _same(self, column: int) -> bool:
+        """Whether i and j see the same: f₂ always, f₁ in one dimension."""
+        return column == 1 or self.dim == 1
 
-    def forward(self, views: Views, pairs: Pairs, points: int) -> tuple[np.ndarray, tuple]:
+    def _sides(self, values: np.ndarray, count: int, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """f₁ or f₂, flattened, as i sees j, and as j sees i."""
+        flat, half = values.ravel(), count * WIDTH
+        return (flat, flat) if self._same(column) else (flat[:half], flat[half:])
+
+    def forward(self, views: Parameters, pairs: Pairs, points: int, space: Workspace) -> tuple[np.ndarray, tuple]:
         """D (points, 64) and the tape.
 
         Parameters
@@ -133,38 +141,41 @@ class Descriptor:
             Neighbours.
         points : int
             How many points there are.
+        space : Workspace
+            Where tapes live until the next call.
         """
         features = self._features(pairs)
-        one, tape_one = self.angular.forward(views, features.q)
-        two, tape_two = self.radial.forward(views, features.r[:, None])
+        one, tape_one = self.angular.forward(views, features.q, space)
+        two, tape_two = self.radial.forward(views, features.r[:, None], space)
         out = self._sum(pairs, points, features.weight, one, two)
         return out, (pairs, features, one, tape_one, two, tape_two)
 
     def _sum(self, pairs: Pairs, points: int, weight: np.ndarray, one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        sums = [np.zeros((points, WIDTHS[-1]), dtype=one.dtype) for _ in range(2)]
-        scatter_add(pairs.first, pairs.second, weight, *self._sides(one, len(pairs)), sums[0])
-        scatter_add(pairs.first, pairs.second, weight, two, two, sums[1])
-        return np.concatenate(sums, axis=1)
+        out = np.zeros((points, self.width), dtype=one.dtype)
+        for column, values in enumerate((one, two)):
+            left, right = self._sides(values, len(pairs), column)
+            add_rows(pairs.first, pairs.second, weight, left, right, self.width, column * WIDTH, out.ravel())
+        return out
 
-    def _spread(self, pairs: Pairs, weight: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The transpose of ``_sum`` in f₁ and f₂."""
-        halves = np.ascontiguousarray(rows[:, : WIDTHS[-1]]), np.ascontiguousarray(rows[:, WIDTHS[-1] :])
-        same = self.dim == 1
-        one = np.empty((len(pairs) * (1 if same else 2), WIDTHS[-1]), dtype=rows.dtype)
-        two = np.empty((len(pairs), WIDTHS[-1]), dtype=rows.dtype)
-        gather_add(pairs.first, pairs.second, weight, halves[0], same, *self._sides(one, len(pairs)))
-        gather_add(pairs.first, pairs.second, weight, halves[1], True, two, two)
-        return one, two
+    def _room(self, use: str, pairs: Pairs, like: np.ndarray, space: Workspace) -> tuple[np.ndarray, np.ndarray]:
+        """For cotangents of f₁ and of f₂."""
+        both = len(pairs) * (1 if self.dim == 1 else 2)
+        one, two = ((both, WIDTH), (len(pairs), WIDTH))
+        return space.take(f"{use} 1", one, like.dtype), space.take(f"{use} 2", two, like.dtype)
 
-    def vjp(self, views: Views, tape: tuple, cotangent: np.ndarray) -> np.ndarray:
+    def vjp(self, views: Parameters, tape: tuple, cotangent: np.ndarray, space: Workspace) -> np.ndarray:
         """x̄ (points, d) from D̄ (points, 64)."""
         pairs, features, one, tape_one, two, tape_two = tape
         count = len(pairs)
-        one_bar, two_bar = self._spread(pairs, features.weight, cotangent)
+        bars, rows = self._room("bars", pairs, cotangent, space), cotangent.ravel()
         weight_bar = np.zeros_like(features.weight)
-        halves = np.ascontiguousarray(cotangent[:, : WIDTHS[-1]]), np.ascontiguousarray(cotangent[:, WIDTHS[-1] :])
-        gather_dot(pairs.first, pairs.second, halves[0], *self._sides(one, count), weight_bar)
-        gather_dot(pairs.first, pairs.second, halves[1], two, two, weight_bar)
+        for column, (bar, values) in enumerate(zip(bars, (one, two), strict=True)):
+            place = (self.width, column * WIDTH)
+            same = self._same(column)
+            sides = self._sides(bar, count, column)
+            spread_rows(pairs.first, pairs.second, features.weight, rows, *place, same, *sides)
+            dot_rows(pairs.first, pairs.second, rows, *place, *self._sides(values, count, column), weight_bar)
+        one_bar, two_bar = bars
         q_bar = self.angular.vjp(views, tape_one, one_bar) / self.scales.q_std
         r_bar = self.radial.vjp(views, tape_two, two_bar)[:, 0] + weight_bar * features.switch
         s_bar = r_bar * features.r_slope + weight_bar * features.r * features.switch_slope
@@ -178,7 +189,7 @@ class Descriptor:
         scatter_add(pairs.first, pairs.second, np.ones_like(features.weight), moved, -moved, out)
         return out
 
-    def jvp(self, views: Views, tape: tuple, tangent: np.ndarray) -> tuple[np.ndarray, tuple]:
+    def jvp(self, views: Parameters, tape: tuple, tangent: np.ndarray, space: Workspace) -> tuple[np.ndarray, tuple]:
         """Ḋ (points, 64) from ẋ (points, d), and the tangents that ``vjp_pair`` needs."""
         pairs, features, one, tape_one, two, tape_two = tape
         moved = tangent[pairs.first] - tangent[pairs.second]
@@ -190,20 +201,21 @@ class Descriptor:
         else:
             turned = (moved - ds[:, None] * features.unit) / pairs.distance[:, None]
             dq = np.concatenate([turned, -turned])
-        done, tangents_one = self.angular.jvp(views, tape_one, dq / self.scales.q_std)
-        dtwo, tangents_two = self.radial.jvp(views, tape_two, dr[:, None])
+        done, tangents_one = self.angular.jvp(views, tape_one, dq / self.scales.q_std, space)
+        dtwo, tangents_two = self.radial.jvp(views, tape_two, dr[:, None], space)
         out = self._sum(pairs, len(tangent), features.weight, done, dtwo)
         out += self._sum(pairs, len(tangent), dweight, one, two)
         return out, (dweight, tangents_one, tangents_two)
 
     def vjp_pair(
         self,
-        views: Views,
+        views: Parameters,
         tape: tuple,
         tangents: tuple,
         cotangent: np.ndarray,
         cotangent_of_tangent: np.ndarray,
-        gradient: Views,
+        gradient: Parameters,
+        space: Workspace,
     ) -> None:
         """Add to the gradients of f₁ and f₂.
 
@@ -213,17 +225,19 @@ class Descriptor:
             From ``forward`` and ``jvp``.
         cotangent, cotangent_of_tangent : (points, 64)
             Of D and Ḋ.
-        gradient : mapping
+        gradient : Parameters
             Added to.
+        space : Workspace
+            For what lies between.
         """
         pairs, features, _, tape_one, _, tape_two = tape
         dweight, tangents_one, tangents_two = tangents
-        bars = self._spread(pairs, features.weight, cotangent)
-        more = self._spread(pairs, dweight, cotangent_of_tangent)
-        dbars = self._spread(pairs, features.weight, cotangent_of_tangent)
-        chains: tuple[tuple[Perceptron, Layers, Layers], ...] = (
-            (self.angular, tape_one, tangents_one),
-            (self.radial, tape_two, tangents_two),
-        )
-        for (network, kept, moved), bar, extra, dbar in zip(chains, bars, more, dbars, strict=True):
-            network.vjp_pair(views, kept, moved, bar + extra, dbar, gradient, inputs_too=False)
+        bars, dbars = (self._room(use, pairs, cotangent, space) for use in ("bars", "dbars"))
+        rows, drows, count = cotangent.ravel(), cotangent_of_tangent.ravel(), len(pairs)
+        for column, (bar, dbar) in enumerate(zip(bars, dbars, strict=True)):
+            sides = (*self._sides(bar, count, column), *self._sides(dbar, count, column))
+            rest = (self.width, column * WIDTH, self._same(column), *sides)
+            spread_pair_rows(pairs.first, pairs.second, features.weight, dweight, rows, drows, *rest)
+        chains = ((self.angular, tape_one, tangents_one), (self.radial, tape_two, tangents_two))
+        for (network, kept, moved), bar, dbar in zip(chains, bars, dbars, strict=True):
+            network.vjp_pair(views, kept, moved, bar, dbar, gradient, inputs_too=False)

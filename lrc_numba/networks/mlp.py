@@ -8,22 +8,21 @@ r"""Multilayer perceptrons with every derivative that force matching needs, writ
     vjp_pair  cotangents of (out, ȯut) to those of (h, ḣ), and to W and b:
               z̄ = σ′ ā + σ″ ż ǡ,   ż̄ = σ′ ǡ,   W̄ = hᵀ z̄ + ḣᵀ ż̄,   b̄ = Σ z̄
 
-Products are the library's, tanh is NumPy's, and what lies between them is one pass each (``activations``).
+Every one of these is one compiled pass over the rows (``chain``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from .activations import scale, scale_pair
+from ..workspace import Workspace
+from . import chain
+from .activations import LINEAR, RELU, TANH
+from .parameters import Parameters
 
-__all__ = ["Layers", "Perceptron", "Views"]
-
-Views = Mapping[str, np.ndarray]
-Layers = list[tuple[np.ndarray, ...]]
+__all__ = ["Perceptron"]
 
 
 @dataclass(frozen=True)
@@ -58,119 +57,132 @@ class Perceptron:
             result[f"{self.name}.bias{layer}"] = (width_out,)
         return result
 
-    def initialise(self, views: Views, generator: np.random.Generator) -> None:
+    def initialise(self, views: Parameters, generator: np.random.Generator) -> None:
         """Glorot normal weights, zero biases."""
         for name, shape in self.shapes().items():
             views[name][...] = 0.0 if len(shape) == 1 else generator.normal(0.0, np.sqrt(2.0 / sum(shape)), shape)
 
-    def _layers(self) -> range:
-        return range(len(self.sizes) - 1)
+    @property
+    def last_bias(self) -> str:
+        """Name of the bias of the last layer."""
+        return f"{self.name}.bias{len(self.sizes) - 2}"
 
     def _skips(self, layer: int) -> bool:
         return self.residual and self.sizes[layer] == self.sizes[layer + 1]
 
-    def _is_linear(self, layer: int) -> bool:
-        return self.linear_end and layer == len(self.sizes) - 2
+    def _kind(self, layer: int) -> int:
+        """Which activation."""
+        if self.linear_end and layer == len(self.sizes) - 2:
+            return LINEAR
+        return TANH if self.activation == "tanh" else RELU
 
-    def _scaled(self, a: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """σ′ values, in place."""
-        scale(a.ravel(), self.activation == "tanh", values.ravel())
-        return values
+    def _table(self, parameters: Parameters) -> np.ndarray:
+        """The table of ``chain``, (layers, COLUMNS); made once for all parameters of one layout."""
+        found = parameters.tables.get(self.name)
+        if found is not None:
+            return found
+        rows, h, end = [], 0, self.sizes[0]
+        for layer, (n_in, n_out) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
+            skips, a = self._skips(layer), end
+            out = a + n_out if skips else a
+            places = (parameters.offsets[f"{self.name}.{part}{layer}"] for part in ("weight", "bias"))
+            rows.append((n_in, n_out, self._kind(layer), skips, *places, h, a, out))
+            h, end = out, out + n_out
+        parameters.tables[self.name] = np.array(rows, dtype=np.int64)
+        return parameters.tables[self.name]
 
-    def forward(self, views: Views, inputs: np.ndarray) -> tuple[np.ndarray, Layers]:
-        """Outputs (n, sizes[-1]) and the tape.
+    @staticmethod
+    def _columns(table: np.ndarray) -> int:
+        """Columns of the tape."""
+        return int(table[-1, 8] + table[-1, 1])
+
+    def _tape(self, use: str, table: np.ndarray, inputs: np.ndarray, space: Workspace) -> np.ndarray:
+        """A tape that begins with the inputs."""
+        tape = space.take(f"{self.name} {use}", (len(inputs) * self._columns(table),), inputs.dtype)
+        tape[: inputs.size] = inputs.ravel()
+        return tape
+
+    def _end(self, table: np.ndarray, tape: np.ndarray, rows: int) -> np.ndarray:
+        """The outputs on a tape, (rows, sizes[-1])."""
+        return tape[int(table[-1, 8]) * rows :].reshape(rows, self.sizes[-1])
+
+    def forward(self, parameters: Parameters, inputs: np.ndarray, space: Workspace) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs (n, sizes[-1]) and the tape, which they are part of.
 
         Parameters
         ----------
-        views : mapping
-            Weights and biases by name.
+        parameters : Parameters
+            Weights and biases.
         inputs : (n, sizes[0])
             h.
+        space : Workspace
+            Where the tape lives until the next one.
         """
-        tape: Layers = []
-        for layer in self._layers():
-            z = inputs @ views[f"{self.name}.weight{layer}"]
-            z += views[f"{self.name}.bias{layer}"]
-            if self._is_linear(layer):
-                tape.append((inputs,))
-                inputs = z
-                continue
-            a = np.tanh(z, out=z) if self.activation == "tanh" else np.maximum(z, 0.0, out=z)
-            tape.append((inputs, a))
-            inputs = inputs + a if self._skips(layer) else a
-        return inputs, tape
+        table, rows = self._table(parameters), len(inputs)
+        tape = self._tape("tape", table, inputs, space)
+        chain.forward(rows, table, parameters.flat, tape)
+        return self._end(table, tape, rows), tape
 
-    def vjp(self, views: Views, tape: Layers, cotangent: np.ndarray) -> np.ndarray:
+    def vjp(self, parameters: Parameters, tape: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
         """Cotangent of the inputs, (n, sizes[0]).
 
         Parameters
         ----------
-        views, tape
+        parameters, tape
             From ``forward``.
         cotangent : (n, sizes[-1])
             Of the outputs.
         """
-        for layer in reversed(self._layers()):
-            z_bar = cotangent if self._is_linear(layer) else self._scaled(tape[layer][1], cotangent.copy())
-            below = z_bar @ views[f"{self.name}.weight{layer}"].T
-            cotangent = below + cotangent if self._skips(layer) else below
-        return cotangent
+        below = np.empty((len(cotangent), self.sizes[0]), dtype=cotangent.dtype)
+        table = self._table(parameters)
+        chain.vjp(len(cotangent), table, parameters.flat, tape, cotangent.ravel(), below.ravel())
+        return below
 
-    def jvp(self, views: Views, tape: Layers, tangent: np.ndarray) -> tuple[np.ndarray, Layers]:
-        """Tangent of the outputs, and the tangents that ``vjp_pair`` needs.
+    def jvp(
+        self, parameters: Parameters, tape: np.ndarray, tangent: np.ndarray, space: Workspace
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Tangent of the outputs (n, sizes[-1]), and the tape of tangents that ``vjp_pair`` needs.
 
         Parameters
         ----------
-        views, tape
+        parameters, tape
             From ``forward``.
         tangent : (n, sizes[0])
             ḣ.
+        space : Workspace
+            Where the tape of tangents lives until the next one.
         """
-        tangents: Layers = []
-        for layer in self._layers():
-            da = tangent @ views[f"{self.name}.weight{layer}"]
-            if not self._is_linear(layer):
-                self._scaled(tape[layer][1], da)
-            tangents.append((tangent, da))
-            tangent = tangent + da if self._skips(layer) else da
-        return tangent, tangents
+        table, rows = self._table(parameters), len(tangent)
+        dtape = self._tape("tangents", table, tangent, space)
+        chain.jvp(rows, table, parameters.flat, tape, dtape)
+        return self._end(table, dtape, rows), dtape
 
     def vjp_pair(
         self,
-        views: Views,
-        tape: Layers,
-        tangents: Layers,
+        parameters: Parameters,
+        tape: np.ndarray,
+        dtape: np.ndarray,
         cotangent: np.ndarray,
         cotangent_of_tangent: np.ndarray,
-        gradient: Views,
+        gradient: Parameters,
         inputs_too: bool,
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Add to the gradient of weights and biases; cotangents of h and ḣ where they are wanted.
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Add to the gradient of weights and biases; cotangents of h and ḣ (n, sizes[0]), empty if they are not wanted.
 
         Parameters
         ----------
-        views, tape, tangents
+        parameters, tape, dtape
             From ``forward`` and ``jvp``.
         cotangent, cotangent_of_tangent : (n, sizes[-1])
             Of out and ȯut.
-        gradient : mapping
-            Views of the gradient, added to.
+        gradient : Parameters
+            Added to.
         inputs_too : bool
             Whether h̄ and ḣ̄ are wanted.
         """
-        up, dup = cotangent, cotangent_of_tangent
-        for layer in reversed(self._layers()):
-            (dh, da), weight = tangents[layer], views[f"{self.name}.weight{layer}"]
-            if self._is_linear(layer):
-                z_bar, dz_bar = up, dup
-            else:
-                z_bar, dz_bar = (up.copy(), dup.copy()) if self._skips(layer) or up is cotangent else (up, dup)
-                arrays = (tape[layer][1].ravel(), da.ravel(), self.activation == "tanh", z_bar.ravel(), dz_bar.ravel())
-                scale_pair(*arrays)
-            gradient[f"{self.name}.weight{layer}"][...] += tape[layer][0].T @ z_bar + dh.T @ dz_bar
-            gradient[f"{self.name}.bias{layer}"][...] += z_bar.sum(axis=0)
-            if layer == 0 and not inputs_too:
-                return None
-            below, dbelow = z_bar @ weight.T, dz_bar @ weight.T
-            up, dup = (below + up, dbelow + dup) if self._skips(layer) else (below, dbelow)
-        return up, dup
+        rows = len(cotangent)
+        below, dbelow = np.empty((2, rows if inputs_too else 0, self.sizes[0]), dtype=cotangent.dtype)
+        bars = (cotangent.ravel(), cotangent_of_tangent.ravel())
+        rest = (gradient.flat, inputs_too, below.ravel(), dbelow.ravel())
+        chain.vjp_pair(rows, self._table(parameters), parameters.flat, tape, dtape, *bars, *rest)
+        return below, dbelow

@@ -1,12 +1,12 @@
-r"""Networks for the energy of a configuration: short-range, and full-range with the LRC layer.
+r"""The short-range network for the energy of a configuration, U = Σᵢ 𝒩(Dᵢ), eq. (15) of arXiv 2010.05295.
 
-    U = Σᵢ 𝒩(Dᵢ)                          short-range, eq. (15)
-    U = Σᵢ 𝒩(Dᵢ, g_θ(uᵢ))                 full-range, uᵢ = Σ_j φ_θ(xᵢ − x_j) with the multipliers of eq. (23)
+Forces are F = −∂U/∂x. With B snapshots, and a weight w ≥ 0 of the energies, the loss is
 
-Forces are −∂U/∂x. For the force loss L = mean over snapshots of Σ‖F − F*‖² the gradient needs no second-order
-differentiation: with s = 2 (F − F*)/B
+    L = 1/B Σ_b [ Σᵢ ‖Fᵢ − Fᵢ*‖² + w (U − U*)² ]
 
-    ∂L/∂θ = −∂/∂θ  d/dε U(x + ε s)
+and its gradient needs no second-order differentiation: with s = 2 (F − F*)/B and e_b = 2w (U − U*)/B
+
+    ∂L/∂θ = ∂/∂θ [ Σ_b e_b U(x_b) − d/dε U(x + ε s) ]
 
 which is one forward pass of (value, tangent along s) and one reverse pass of that pair with respect to θ alone.
 """
@@ -16,22 +16,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from threading import local
+from typing import Any, Self
 
 import numpy as np
 
 from .. import arguments
-from ..kernels import Yukawa
 from ..plan import LRCPlan
+from ..workspace import Workspace
 from .descriptors import Descriptor, Scales
 from .mlp import Perceptron
 from .pairs import Pairs, neighbours
 from .parameters import Parameters
+from .storage import read_network, write_network
 
-__all__ = ["FullRangeNetwork", "ShortRangeNetwork"]
+__all__ = ["ShortRangeNetwork"]
 
 FITTING = (32,) * 6
-POINTS_AT_ONCE = 200  # so that what lies between two layers stays in a cache; the same for any number of threads
+POINTS_AT_ONCE = 320  # of several snapshots, in one pass of the interpreter; the same for any number of threads
 
 
 class ShortRangeNetwork:
@@ -94,6 +97,8 @@ class ShortRangeNetwork:
         self.cutoff_kind = arguments.as_choice("cutoff_kind", cutoff_kind, ("smooth", "paper"))
         self.dim, self.dtype, self.seed = dim, arguments.as_dtype(dtype), seed
         self.threads = arguments.as_threads(threads, LRCPlan(1.0, 1, dim=1).threads)
+        self._of_parts: dict[int, Workspace] = {}
+        self._of_thread = local()
         self.descriptor = Descriptor(dim, cutoff, cutoff_kind == "smooth", scales or Scales())
         self.fitting = Perceptron(
             "fit", (self.descriptor.width + self._extra(), *FITTING, 1), residual=True, linear_end=True
@@ -124,8 +129,8 @@ class ShortRangeNetwork:
         return (array[None], False) if array.ndim == 2 else (array, True)
 
     def _parts(self, points: np.ndarray) -> list[slice]:
-        """Snapshots that are worked on together."""
-        most = max(1, POINTS_AT_ONCE // max(1, points.shape[1]))
+        """Snapshots that are worked on together: two parts at least, where there are as many snapshots."""
+        most = max(1, min(POINTS_AT_ONCE // max(1, points.shape[1]), -(-len(points) // 2)))
         return [slice(lo, min(lo + most, len(points))) for lo in range(0, len(points), most)]
 
     def _each(self, function, parts: list) -> list:
@@ -159,14 +164,20 @@ class ShortRangeNetwork:
         """What a full-range network reads at the points, (B, N, C)."""
         return None
 
-    def _forward(self, points: np.ndarray, long: np.ndarray | None) -> tuple[np.ndarray, dict]:
-        """𝒩 (n,) of some snapshots, and the tape."""
+    def _space(self, part: slice | None) -> Workspace:
+        """Memory for the tapes of a part that are still to be read, or of whatever this thread does next."""
+        if part is None:
+            return self._of_thread.__dict__.setdefault("space", Workspace())
+        return self._of_parts.setdefault(part.start, Workspace())
+
+    def _forward(self, points: np.ndarray, long: np.ndarray | None, space: Workspace) -> tuple[np.ndarray, dict]:
+        """𝒩 (n,) of some snapshots, and the tapes, which live in ``space``."""
         count = points.shape[0] * points.shape[1]
-        described, tape = self.descriptor.forward(self.parameters, self._pairs(points), count)
-        kept: dict[str, Any] = {"descriptor": tape}
+        described, tape = self.descriptor.forward(self.parameters, self._pairs(points), count, space)
+        kept: dict[str, Any] = {"descriptor": tape, "space": space}
         inputs = self._join(described, long, kept)
-        out, kept["fitting"] = self.fitting.forward(self.parameters, inputs)
-        return out[:, 0], kept
+        out, kept["fitting"] = self.fitting.forward(self.parameters, inputs, space)
+        return out[:, 0].copy(), kept
 
     def _join(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
         return described
@@ -175,7 +186,8 @@ class ShortRangeNetwork:
         """𝒩 of every point, (N,) or (B, N)."""
         array, batched = self._checked(points)
         long = self._features(array)
-        found = self._each(lambda part: self._forward(array[part], _some(long, part))[0], self._parts(array))
+        work = lambda part: self._forward(array[part], _some(long, part), self._space(None))[0]  # noqa: E731
+        found = self._each(work, self._parts(array))
         out = np.concatenate(found or [np.zeros(0, self.dtype)]).reshape(array.shape[:2])
         return out if batched else out[0]
 
@@ -187,18 +199,20 @@ class ShortRangeNetwork:
     def energy_forces(self, points) -> tuple[np.ndarray | float, np.ndarray]:
         """U, and F = −∂U/∂x of the shape of the points."""
         array, batched = self._checked(points)
-        energies, forces, _ = self._energy_forces(array)
+        energies, forces, _ = self._energy_forces(array, keep=False)
         return (energies, forces) if batched else (float(energies[0]), forces[0])
 
-    def _energy_forces(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[dict]]:
+    def _energy_forces(self, points: np.ndarray, keep: bool) -> tuple[np.ndarray, np.ndarray, list[dict]]:
+        """U, F and, where they are to be kept, the tapes of all parts."""
         parts, long = self._parts(points), self._features(points)
 
         def work(part: slice) -> tuple:
             """𝒩, its gradient in D alone and in g, and the tape, of some snapshots."""
-            out, kept = self._forward(points[part], _some(long, part))
+            out, kept = self._forward(points[part], _some(long, part), self._space(part if keep else None))
             below = self.fitting.vjp(self.parameters, kept["fitting"], np.ones((len(out), 1), dtype=self.dtype))
             width = self.descriptor.width
-            moved = self.descriptor.vjp(self.parameters, kept["descriptor"], np.ascontiguousarray(below[:, :width]))
+            bar, space = np.ascontiguousarray(below[:, :width]), kept["space"]
+            moved = self.descriptor.vjp(self.parameters, kept["descriptor"], bar, space)
             return out, moved, self._read_back(kept, below), kept
 
         found = self._each(work, parts)
@@ -215,8 +229,8 @@ class ShortRangeNetwork:
         """Take off the gradient by way of u, in place."""
 
     # ------------------------------------------------------------------ the loss
-    def loss_gradient(self, points, forces) -> tuple[float, np.ndarray]:
-        """L = mean over snapshots of Σ‖F − F*‖², and ∂L/∂θ.
+    def loss_gradient(self, points, forces, energies=None, weight: float = 1.0) -> tuple[float, np.ndarray]:
+        """L = mean over snapshots of Σ‖F − F*‖² + w (U − U*)², and ∂L/∂θ.
 
         Parameters
         ----------
@@ -224,6 +238,10 @@ class ShortRangeNetwork:
             Snapshots.
         forces : array of the shape of the points
             F*.
+        energies : (B,) array or float, optional
+            U*; without them there is no second term.
+        weight : float
+            w.
 
         Returns
         -------
@@ -232,18 +250,52 @@ class ShortRangeNetwork:
         """
         array, _ = self._checked(points)
         wanted, _ = self._checked_forces(forces, np.shape(points))
-        _, found, tapes = self._energy_forces(array)
+        found_energies, found, tapes = self._energy_forces(array, keep=True)
         difference = found - wanted
         loss = float((difference**2).sum() / len(array))
         direction = difference * (2.0 / len(array))
+        excess = np.zeros(len(array), dtype=self.dtype)
+        if energies is not None:
+            excess = (found_energies - self._checked_energies(energies, len(array))).astype(self.dtype)
+            loss += float(weight * (excess**2).sum() / len(array))
+            excess *= 2.0 * weight / len(array)
         gradient = Parameters(self.parameters.shapes, self.dtype)
         long = self._tangent_features(direction)
         jobs = list(zip(self._parts(array), tapes, strict=True))
-        results = self._each(lambda job: self._pair(direction[job[0]], _some(long, job[0]), job[1]), jobs)
+        results = self._each(
+            lambda job: self._pair(direction[job[0]], excess[job[0]], _some(long, job[0]), job[1]), jobs
+        )
         for flat, _ in results:
             gradient.flat += flat
         self._add_long_gradient(gradient, direction, [r[1] for r in results])
         return loss, gradient.flat
+
+    def fix_energies(self, points, energies) -> float:
+        """Move the zero of the energy, which forces do not tell, to where the mean of U − U* is 0.
+
+        The last bias of 𝒩 is changed, so every point carries the same share. Returns the change of U, its mean over
+        the snapshots.
+
+        Parameters
+        ----------
+        points : (N, d) or (B, N, d)
+            Snapshots.
+        energies : float or (B,)
+            U*.
+        """
+        array, _ = self._checked(points)
+        wanted = self._checked_energies(energies, len(array))
+        change = float(np.mean(wanted - self._energy_forces(array, keep=False)[0])) if len(array) else 0.0
+        self.parameters[self.fitting.last_bias][...] += change / array.shape[1]
+        return change
+
+    def _checked_energies(self, energies, batch: int) -> np.ndarray:
+        array = np.asarray(energies, dtype=np.float64)
+        if array.size != batch or array.ndim > 1:
+            raise ValueError(f"energies: expected one number per snapshot, shape ({batch},), got {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"energies: expected finite numbers, got {array.tolist()}")
+        return array.reshape(batch)
 
     def _checked_forces(self, forces, shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
         if np.shape(forces) != shape:
@@ -251,19 +303,22 @@ class ShortRangeNetwork:
         array = arguments.as_points("forces", forces, self.dtype, self.dim)
         return (array[None], False) if array.ndim == 2 else (array, True)
 
-    def _pair(self, direction: np.ndarray, long: np.ndarray | None, kept: dict) -> tuple[np.ndarray, tuple | None]:
-        """Gradient of −U̇ along a direction of some snapshots; cotangents of u and of u̇."""
+    def _pair(
+        self, direction: np.ndarray, excess: np.ndarray, long: np.ndarray | None, kept: dict
+    ) -> tuple[np.ndarray, tuple | None]:
+        """Gradient of Σ e U − U̇ along a direction of some snapshots; cotangents of u and of u̇."""
         gradient, views = Parameters(self.parameters.shapes, self.dtype), self.parameters
         flat = direction.reshape(-1, self.dim)
-        described, moved = self.descriptor.jvp(views, kept["descriptor"], flat)
+        space = kept["space"]
+        described, moved = self.descriptor.jvp(views, kept["descriptor"], flat, space)
         inputs = self._join_tangent(described, long, kept)
-        out, tangents = self.fitting.jvp(views, kept["fitting"], inputs)
-        zero, minus = np.zeros_like(out), -np.ones_like(out)
-        below = self.fitting.vjp_pair(views, kept["fitting"], tangents, zero, minus, gradient, inputs_too=True)
+        out, tangents = self.fitting.jvp(views, kept["fitting"], inputs, space)
+        upon, minus = np.repeat(excess, direction.shape[1])[:, None], -np.ones_like(out)
+        below = self.fitting.vjp_pair(views, kept["fitting"], tangents, upon, minus, gradient, inputs_too=True)
         width = self.descriptor.width
-        bars = [np.ascontiguousarray(b[:, :width]) for b in below or ()]
-        self.descriptor.vjp_pair(views, kept["descriptor"], moved, bars[0], bars[1], gradient)
-        return gradient.flat, self._pair_long(kept, [b[:, width:] for b in below or ()], gradient)
+        bars = [np.ascontiguousarray(b[:, :width]) for b in below]
+        self.descriptor.vjp_pair(views, kept["descriptor"], moved, bars[0], bars[1], gradient, space)
+        return gradient.flat, self._pair_long(kept, [b[:, width:] for b in below], gradient)
 
     def _tangent_features(self, direction: np.ndarray) -> np.ndarray | None:
         return None
@@ -277,8 +332,62 @@ class ShortRangeNetwork:
     def _add_long_gradient(self, gradient: Parameters, direction: np.ndarray, cotangents: list) -> None:
         """Add the gradient of the multiplier's parameters."""
 
+    # ------------------------------------------------------------------ files
+    def save(self, path: str | Path) -> None:
+        """Write an ``.npz`` with everything that makes the network again, whole or not at all; see ``storage``.
+
+        Parameters
+        ----------
+        path : str or Path
+            Replaced where it exists.
+        """
+        write_network(path, self.settings(), self.parameters.flat)
+
+    @classmethod
+    def load(cls, path: str | Path, *, threads: int | None = None) -> Self:
+        """The network that ``save`` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        threads : int, optional
+            As for a new one.
+
+        Raises
+        ------
+        ValueError
+            Naming the file: where it is damaged, of a later version, or of a network of another kind.
+        """
+        settings, flat = read_network(path)
+        if settings.get("kind") != cls.kind:
+            raise ValueError(f"path: expected a {cls.kind} network in {path}, got a {settings.get('kind')} one")
+        try:
+            network = cls._made_from(settings, threads)
+        except (KeyError, TypeError, ValueError) as wrong:
+            raise ValueError(f"path: the settings in {path} make no network ({wrong!r})") from wrong
+        if flat.shape != network.parameters.flat.shape or not np.isfinite(flat).all():
+            raise ValueError(
+                f"path: expected {network.parameters.flat.size} finite parameters in {path}, got shape {flat.shape}"
+            )
+        network.parameters.flat[...] = flat
+        return network
+
+    @classmethod
+    def _made_from(cls, settings: dict, threads: int | None) -> Self:
+        return cls(settings["box"], **cls._options(settings), threads=threads)
+
+    @classmethod
+    def _options(cls, settings: dict) -> dict:
+        """Arguments of the constructor, but for box and threads."""
+        names = ("cutoff", "dim", "cutoff_kind", "dtype", "seed")
+        return {name: settings[name] for name in names} | {"scales": Scales(**settings["scales"])}
+
+    def settings(self) -> dict:
+        """What makes the same network again, apart from the parameters; it goes through JSON."""
+        return dict(self._settings())
+
     def _settings(self) -> Iterator[tuple[str, object]]:
-        """What makes the same network again."""
         yield from (("kind", self.kind), ("box", self.box.tolist()), ("cutoff", self.descriptor.cutoff))
         yield from (("cutoff_kind", self.cutoff_kind), ("dim", self.dim), ("dtype", self.dtype.name))
         yield from (("seed", self.seed), ("scales", vars(self.descriptor.scales)))
@@ -286,99 +395,3 @@ class ShortRangeNetwork:
 
 def _some(array: np.ndarray | None, part: slice) -> np.ndarray | None:
     return None if array is None else array[part]
-
-
-class FullRangeNetwork(ShortRangeNetwork):
-    """A short-range network whose 𝒩 also reads g_θ of a trainable long-range convolution.
-
-    Parameters
-    ----------
-    box, cutoff, dim, cutoff_kind, scales, dtype, seed, threads
-        As for ``ShortRangeNetwork``.
-    modes : int or d ints
-        Of the convolution.
-    lam : sequence of float, optional
-        Start values λ of the channels, inverse lengths; spread over the box by default. β starts at 1.
-    eps : float, optional
-        Accuracy of the convolution; its derivatives are exact at any.
-    """
-
-    kind = "full-range"
-
-    def __init__(self, box, cutoff: float, modes, *, lam=None, eps: float | None = None, dtype=np.float64, **options):
-        if lam is None:  # half the box, and a tenth of that
-            lam = (2.0 / np.max(box), 20.0 / np.max(box))
-        self._lam = tuple(arguments.as_positive("lam", float(value), np.inf) for value in lam)
-        self.post = Perceptron("g", (len(self._lam), 2, 4, 8, 16, 32), activation="relu")
-        super().__init__(box, cutoff, dtype=dtype, **options)
-        self.modes = modes
-        self._kept: tuple | None = None
-        self.eps = eps if eps is not None else 1e-5 if self.dtype == np.float32 else 1e-6
-        self.plan = LRCPlan(self.box, modes, eps=self.eps, dtype=self.dtype, threads=self.threads, dim=self.dim)
-        self.parameters["beta"][...], self.parameters["lam"][...] = 1.0, self._lam
-        self.long_mean, self.long_std = np.zeros(len(self._lam), self.dtype), np.ones(len(self._lam), self.dtype)
-
-    def _extra(self) -> int:
-        return self.post.sizes[-1]
-
-    def _networks(self) -> tuple[Perceptron, ...]:
-        return (*self.descriptor.networks, self.post, self.fitting)
-
-    def _more_shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"beta": (len(self._lam),), "lam": (len(self._lam),)}
-
-    @property
-    def multiplier(self) -> Yukawa:
-        """φ̂ of the channels with the parameters of now."""
-        beta, lam = (np.array(self.parameters[name], dtype=np.float64) for name in ("beta", "lam"))
-        key = (beta.tobytes(), lam.tobytes())
-        if (
-            self._kept is None or self._kept[0] != key
-        ):  # the same object as long as nothing changed: plans keep its table
-            self._kept = (key, Yukawa(beta, lam))
-        return self._kept[1]
-
-    def set_scales(self, points) -> None:
-        """Measure the normalisation of the neighbours, and that of u with the multipliers of now."""
-        super().set_scales(points)
-        array, _ = self._checked(points)
-        found = self.plan.set_points(array).convolve(None, self.multiplier).reshape(-1, len(self._lam))
-        self.long_mean, self.long_std = found.mean(axis=0), np.where(found.std(axis=0) > 0, found.std(axis=0), 1.0)
-
-    def _features(self, points: np.ndarray) -> np.ndarray:
-        return (self.plan.set_points(points).convolve(None, self.multiplier) - self.long_mean) / self.long_std
-
-    def _join(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
-        read, kept["post"] = self.post.forward(self.parameters, long.reshape(-1, len(self._lam)))
-        return np.concatenate([described, read], axis=1)
-
-    def _read_back(self, kept: dict, below: np.ndarray) -> np.ndarray:
-        return self.post.vjp(self.parameters, kept["post"], below[:, self.descriptor.width :])
-
-    def _add_long_forces(self, forces: np.ndarray, cotangents: list) -> None:
-        bar = np.concatenate(cotangents).reshape(*forces.shape[:2], -1) / self.long_std
-        forces -= self.plan.vjp(None, self.multiplier, bar, wrt=("points",)).points
-
-    def _tangent_features(self, direction: np.ndarray) -> np.ndarray:
-        return self.plan.jvp(None, self.multiplier, dpoints=direction) / self.long_std
-
-    def _join_tangent(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
-        read, kept["post tangents"] = self.post.jvp(self.parameters, kept["post"], long.reshape(-1, len(self._lam)))
-        return np.concatenate([described, read], axis=1)
-
-    def _pair_long(self, kept: dict, bars: list[np.ndarray], gradient: Parameters) -> tuple | None:
-        return self.post.vjp_pair(
-            self.parameters, kept["post"], kept["post tangents"], bars[0], bars[1], gradient, inputs_too=True
-        )
-
-    def _add_long_gradient(self, gradient: Parameters, direction: np.ndarray, cotangents: list) -> None:
-        shape = (*direction.shape[:2], len(self._lam))
-        bar, dbar = (np.concatenate([c[i] for c in cotangents]).reshape(shape) / self.long_std for i in (0, 1))
-        found = self.plan.parameters_jvp(None, self.multiplier, dbar, dpoints=direction, dcotangent=bar)
-        for name in ("beta", "lam"):
-            gradient[name][...] += found[name]
-
-    def _settings(self) -> Iterator[tuple[str, object]]:
-        yield from super()._settings()
-        yield from (("modes", self.modes), ("lam", list(self._lam)), ("eps", self.eps))
-        yield from (("long_mean", self.long_mean.tolist()), ("long_std", self.long_std.tolist()))

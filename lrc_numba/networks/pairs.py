@@ -11,7 +11,7 @@ import numpy as np
 
 from ..cpu.compile import inlined, kernel
 
-__all__ = ["Pairs", "gather_add", "gather_dot", "neighbours", "scatter_add"]
+__all__ = ["Pairs", "neighbours", "scatter_add"]
 
 
 class Pairs:
@@ -142,25 +142,3 @@ def scatter_add(first, second, weights, values, other, out):
         for k in range(values.shape[1]):
             out[i, k] += weights[p] * values[p, k]
             out[j, k] += weights[p] * other[p, k]
-
-
-@kernel
-def gather_add(first, second, weights, rows, same, out, other):
-    """out_p = w_p rows_i and other_p = w_p rows_j; with ``same`` both in out."""
-    for p in range(len(first)):
-        i, j = first[p], second[p]
-        for k in range(rows.shape[1]):
-            if same:
-                out[p, k] = weights[p] * (rows[i, k] + rows[j, k])
-            else:
-                out[p, k] = weights[p] * rows[i, k]
-                other[p, k] = weights[p] * rows[j, k]
-
-
-@kernel
-def gather_dot(first, second, rows, values, other, out):
-    """out_p += values_p · rows_i + other_p · rows_j: the cotangent of a weight."""
-    for p in range(len(first)):
-        i, j = first[p], second[p]
-        for k in range(rows.shape[1]):
-            out[p] += values[p, k] * rows[i, k] + other[p, k] * rows[j, k]

@@ -26,14 +26,19 @@ class Parameters(Mapping):
         All of them.
     shapes : dict
         As given.
+    offsets : dict of str to int
+        Where each begins in ``flat``.
+    tables : dict of str to ndarray
+        What networks work out from the offsets once.
     """
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], dtype):
         self.shapes = dict(shapes)
         self.flat = np.zeros(sum(prod(shape) for shape in self.shapes.values()), dtype=dtype)
-        self._views, at = {}, 0
+        self._views, self.offsets, self.tables, at = {}, {}, {}, 0
         for name, shape in self.shapes.items():
             self._views[name] = self.flat[at : at + prod(shape)].reshape(shape)
+            self.offsets[name] = at
             at += prod(shape)
 
     def __getitem__(self, name: str) -> np.ndarray:

@@ -46,6 +46,10 @@ class Trainer:
         Snapshots.
     protocol : Protocol
         Stages and learning rate.
+    energies : (B,) array, optional
+        U of the snapshots; with them the loss has a term w (U − U*)².
+    energy_weight : float
+        w.
     seed : int
         Of the order of the snapshots.
     checkpoint : Path, optional
@@ -69,6 +73,8 @@ class Trainer:
     points: np.ndarray
     forces: np.ndarray
     protocol: Protocol
+    energies: np.ndarray | None = None
+    energy_weight: float = 1.0
     seed: int = 0
     checkpoint: Path | None = None
     log: Path | None = None
@@ -89,6 +95,8 @@ class Trainer:
         if not np.isfinite(self.forces).all():
             first = tuple(int(i) for i in np.argwhere(~np.isfinite(self.forces))[0])
             raise ValueError(f"forces: expected finite numbers, got {self.forces[first]} at index {first}")
+        if self.energies is not None and self.energies.shape != self.points.shape[:1]:
+            raise ValueError(f"energies: expected shape {self.points.shape[:1]}, got {self.energies.shape}")
         self.adam = Adam(self.network.parameters.flat.size)
 
     # ------------------------------------------------------------------ the loop
@@ -128,7 +136,8 @@ class Trainer:
         stage = self.protocol.stages[self.stage]
         order = np.random.default_rng([self.seed, self.stage, self.epoch]).permutation(samples)
         chosen = order[self.batch * stage.batch : (self.batch + 1) * stage.batch]
-        loss, gradient = self.network.loss_gradient(self.points[chosen], self.forces[chosen])
+        energies = () if self.energies is None else (self.energies[chosen], self.energy_weight)
+        loss, gradient = self.network.loss_gradient(self.points[chosen], self.forces[chosen], *energies)
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             raise TrainingError(
                 f"the loss is {loss} at step {self.step}, stage {self.stage + 1}, epoch {self.epoch}, "
@@ -153,8 +162,9 @@ class Trainer:
     # ------------------------------------------------------------------ checkpoints
     def _identity(self) -> str:
         """What a checkpoint must agree with."""
-        settings = dict(self.network._settings())
+        settings = self.network.settings()
         about = {"version": VERSION, "network": settings, "protocol": self.protocol.record(), "seed": self.seed}
+        about["energies"] = None if self.energies is None else self.energy_weight
         return json.dumps(about | {"samples": list(self.points.shape)}, sort_keys=True, default=str)
 
     def save(self) -> None:

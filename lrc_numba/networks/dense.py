@@ -1,0 +1,164 @@
+r"""Products of the rows of a layer with its weights, for a few rows at a time; used by ``chain``.
+
+Products hold a tile of four rows and sixteen columns in registers; where a width is not made of eights (the first
+layers of a pyramid, the last of all) they are written out plainly. Every number has one order of adding up, whatever
+the tiles. Arrays are flattened, row by row.
+"""
+
+from __future__ import annotations
+
+from ..cpu import simd
+from ..cpu.compile import inlined
+
+__all__ = ["add", "add_outer", "add_product", "add_rows", "repeat", "start"]
+
+EIGHT = (0,) * 8
+
+
+@inlined
+def _tile(p, out, q, left, n_in, weight, c, n_out):
+    """Four rows from out[p] and left[q] on, and sixteen columns from c on, of out += left · weight."""
+    a0, b0 = simd.load(out, p, EIGHT), simd.load(out, p + 8, EIGHT)
+    a1, b1 = simd.load(out, p + n_out, EIGHT), simd.load(out, p + n_out + 8, EIGHT)
+    a2, b2 = simd.load(out, p + 2 * n_out, EIGHT), simd.load(out, p + 2 * n_out + 8, EIGHT)
+    a3, b3 = simd.load(out, p + 3 * n_out, EIGHT), simd.load(out, p + 3 * n_out + 8, EIGHT)
+    for k in range(n_in):
+        w, v = simd.load(weight, k * n_out + c, EIGHT), simd.load(weight, k * n_out + c + 8, EIGHT)
+        a0, b0 = simd.fma(left[q + k], w, a0), simd.fma(left[q + k], v, b0)
+        a1, b1 = simd.fma(left[q + n_in + k], w, a1), simd.fma(left[q + n_in + k], v, b1)
+        a2, b2 = simd.fma(left[q + 2 * n_in + k], w, a2), simd.fma(left[q + 2 * n_in + k], v, b2)
+        a3, b3 = simd.fma(left[q + 3 * n_in + k], w, a3), simd.fma(left[q + 3 * n_in + k], v, b3)
+    simd.store(out, p, a0)
+    simd.store(out, p + 8, b0)
+    simd.store(out, p + n_out, a1)
+    simd.store(out, p + n_out + 8, b1)
+    simd.store(out, p + 2 * n_out, a2)
+    simd.store(out, p + 2 * n_out + 8, b2)
+    simd.store(out, p + 3 * n_out, a3)
+    simd.store(out, p + 3 * n_out + 8, b3)
+
+
+@inlined
+def add_product(rows, left, at, n_in, weight, n_out, out, to):
+    """out += left · weight for so many rows of left from ``at`` on and of out from ``to`` on."""
+    if n_out == 1 and n_in % 8 == 0:
+        for r in range(rows):
+            line = simd.zero(out, EIGHT)
+            for k in range(0, n_in, 8):
+                line = simd.fma(simd.load(left, at + r * n_in + k, EIGHT), simd.load(weight, k, EIGHT), line)
+            out[to + r] += simd.total(line)
+        return
+    if n_out % 8:
+        for r in range(rows):
+            for k in range(n_in):
+                for o in range(n_out):
+                    out[to + r * n_out + o] += left[at + r * n_in + k] * weight[k * n_out + o]
+        return
+    whole, sixteens = rows // 4 * 4, n_out // 16 * 16
+    for c in range(0, sixteens, 16):
+        for r in range(0, whole, 4):
+            _tile(to + r * n_out + c, out, at + r * n_in, left, n_in, weight, c, n_out)
+    for r in range(rows):
+        for c in range(sixteens if r < whole else 0, n_out, 8):
+            line = simd.load(out, to + r * n_out + c, EIGHT)
+            for k in range(n_in):
+                line = simd.fma(left[at + r * n_in + k], simd.load(weight, k * n_out + c, EIGHT), line)
+            simd.store(out, to + r * n_out + c, line)
+
+
+@inlined
+def add_outer(rows, left, at, n_in, right, n_out, out):
+    """out[k, o] += Σ_r left[r, k] right[r, o] for so many rows of left from ``at`` on and of right from 0 on."""
+    if n_out == 1 and n_in % 8 == 0:
+        for k in range(0, n_in, 8):
+            line = simd.load(out, k, EIGHT)
+            for r in range(rows):
+                line = simd.fma(right[r], simd.load(left, at + r * n_in + k, EIGHT), line)
+            simd.store(out, k, line)
+        return
+    if n_out % 8 or n_in % 4:
+        for r in range(rows):
+            for k in range(n_in):
+                for o in range(n_out):
+                    out[k * n_out + o] += left[at + r * n_in + k] * right[r * n_out + o]
+        return
+    sixteens = n_out // 16 * 16
+    for k in range(0, n_in, 4):
+        for c in range(0, sixteens, 16):
+            _outer_tile(rows, left, at + k, n_in, right, c, n_out, out, k * n_out + c)
+        for c in range(sixteens, n_out, 8):
+            for j in range(k, k + 4):
+                line = simd.load(out, j * n_out + c, EIGHT)
+                for r in range(rows):
+                    line = simd.fma(left[at + r * n_in + j], simd.load(right, r * n_out + c, EIGHT), line)
+                simd.store(out, j * n_out + c, line)
+
+
+@inlined
+def _outer_tile(rows, left, q, n_in, right, c, n_out, out, p):
+    """Four rows from out[p] on, sixteen columns, of out += leftᵀ · right; the columns of left from left[q] on."""
+    a0, b0 = simd.load(out, p, EIGHT), simd.load(out, p + 8, EIGHT)
+    a1, b1 = simd.load(out, p + n_out, EIGHT), simd.load(out, p + n_out + 8, EIGHT)
+    a2, b2 = simd.load(out, p + 2 * n_out, EIGHT), simd.load(out, p + 2 * n_out + 8, EIGHT)
+    a3, b3 = simd.load(out, p + 3 * n_out, EIGHT), simd.load(out, p + 3 * n_out + 8, EIGHT)
+    for r in range(rows):
+        w, v = simd.load(right, r * n_out + c, EIGHT), simd.load(right, r * n_out + c + 8, EIGHT)
+        x = q + r * n_in
+        a0, b0 = simd.fma(left[x], w, a0), simd.fma(left[x], v, b0)
+        a1, b1 = simd.fma(left[x + 1], w, a1), simd.fma(left[x + 1], v, b1)
+        a2, b2 = simd.fma(left[x + 2], w, a2), simd.fma(left[x + 2], v, b2)
+        a3, b3 = simd.fma(left[x + 3], w, a3), simd.fma(left[x + 3], v, b3)
+    simd.store(out, p, a0)
+    simd.store(out, p + 8, b0)
+    simd.store(out, p + n_out, a1)
+    simd.store(out, p + n_out + 8, b1)
+    simd.store(out, p + 2 * n_out, a2)
+    simd.store(out, p + 2 * n_out + 8, b2)
+    simd.store(out, p + 3 * n_out, a3)
+    simd.store(out, p + 3 * n_out + 8, b3)
+
+
+@inlined
+def add_rows(rows, values, n_out, out):
+    """out[o] += Σ_r values[r, o]."""
+    if n_out % 8:
+        for r in range(rows):
+            for o in range(n_out):
+                out[o] += values[r * n_out + o]
+        return
+    for o in range(0, n_out, 8):
+        line = simd.load(out, o, EIGHT)
+        for r in range(rows):
+            line = line + simd.load(values, r * n_out + o, EIGHT)
+        simd.store(out, o, line)
+
+
+@inlined
+def repeat(rows, values, out, to):
+    """The same row, so many times, from out[to] on."""
+    width = len(values)
+    for r in range(rows):
+        if width % 8:
+            for o in range(width):
+                out[to + r * width + o] = values[o]
+        else:
+            for o in range(0, width, 8):
+                simd.store(out, to + r * width + o, simd.load(values, o, EIGHT))
+
+
+@inlined
+def add(one, other, out):
+    """out = one + other."""
+    for i in range(len(out)):
+        out[i] = one[i] + other[i]
+
+
+@inlined
+def start(up, skips, below):
+    """What a product is added to: ā where the layer skips, else nothing."""
+    if skips:
+        for i in range(len(below)):
+            below[i] = up[i]
+    else:
+        for i in range(len(below)):
+            below[i] = 0

@@ -1,0 +1,131 @@
+r"""The full-range network: a short-range one that also reads the LRC layer, eqs (21)–(23) of arXiv 2010.05295.
+
+U = Σᵢ 𝒩(Dᵢ, g_θ(uᵢ)),   uᵢ^c = Σ_j φ^c(xᵢ − x_j),   φ̂^c(k) = 4πβ_c/(k² + λ_c²)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+
+from .. import arguments
+from ..kernels import Yukawa
+from ..plan import LRCPlan
+from .mlp import Perceptron
+from .network import ShortRangeNetwork
+from .parameters import Parameters
+
+__all__ = ["FullRangeNetwork"]
+
+
+class FullRangeNetwork(ShortRangeNetwork):
+    """A short-range network whose 𝒩 also reads g_θ of a trainable long-range convolution.
+
+    Parameters
+    ----------
+    box, cutoff, dim, cutoff_kind, scales, dtype, seed, threads
+        As for ``ShortRangeNetwork``.
+    modes : int or d ints
+        Of the convolution.
+    lam : sequence of float, optional
+        Start values λ of the channels, inverse lengths; spread over the box by default. β starts at 1.
+    eps : float, optional
+        Accuracy of the convolution; its derivatives are exact at any.
+    """
+
+    kind = "full-range"
+
+    def __init__(self, box, cutoff: float, modes, *, lam=None, eps: float | None = None, dtype=np.float64, **options):
+        if lam is None:  # half the box, and a tenth of that
+            lam = (2.0 / np.max(box), 20.0 / np.max(box))
+        self._lam = tuple(arguments.as_positive("lam", float(value), np.inf) for value in lam)
+        self.post = Perceptron("g", (len(self._lam), 2, 4, 8, 16, 32), activation="relu")
+        super().__init__(box, cutoff, dtype=dtype, **options)
+        self.modes = modes
+        self._kept: tuple | None = None
+        self.eps = eps if eps is not None else 1e-5 if self.dtype == np.float32 else 1e-6
+        self.plan = LRCPlan(self.box, modes, eps=self.eps, dtype=self.dtype, threads=self.threads, dim=self.dim)
+        self.parameters["beta"][...], self.parameters["lam"][...] = 1.0, self._lam
+        self.long_mean, self.long_std = np.zeros(len(self._lam), self.dtype), np.ones(len(self._lam), self.dtype)
+
+    def _extra(self) -> int:
+        return self.post.sizes[-1]
+
+    def _networks(self) -> tuple[Perceptron, ...]:
+        return (*self.descriptor.networks, self.post, self.fitting)
+
+    def _more_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"beta": (len(self._lam),), "lam": (len(self._lam),)}
+
+    @property
+    def multiplier(self) -> Yukawa:
+        """φ̂ of the channels with the parameters of now."""
+        beta, lam = (np.array(self.parameters[name], dtype=np.float64) for name in ("beta", "lam"))
+        key = (beta.tobytes(), lam.tobytes())
+        if self._kept is None or self._kept[0] != key:  # the same object while nothing changed: plans keep its table
+            self._kept = (key, Yukawa(beta, lam))
+        return self._kept[1]
+
+    def set_scales(self, points) -> None:
+        """Measure the normalisation of the neighbours, and that of u with the multipliers of now."""
+        super().set_scales(points)
+        array, _ = self._checked(points)
+        found = self.plan.set_points(array).convolve(None, self.multiplier).reshape(-1, len(self._lam))
+        self.long_mean, self.long_std = found.mean(axis=0), np.where(found.std(axis=0) > 0, found.std(axis=0), 1.0)
+
+    def _features(self, points: np.ndarray) -> np.ndarray:
+        return (self.plan.set_points(points).convolve(None, self.multiplier) - self.long_mean) / self.long_std
+
+    def _join(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
+        read, kept["post"] = self.post.forward(self.parameters, long.reshape(-1, len(self._lam)), kept["space"])
+        return np.concatenate([described, read], axis=1)
+
+    def _read_back(self, kept: dict, below: np.ndarray) -> np.ndarray:
+        return self.post.vjp(self.parameters, kept["post"], below[:, self.descriptor.width :])
+
+    def _add_long_forces(self, forces: np.ndarray, cotangents: list) -> None:
+        bar = np.concatenate(cotangents).reshape(*forces.shape[:2], -1) / self.long_std
+        forces -= self.plan.vjp(None, self.multiplier, bar, wrt=("points",)).points
+
+    def _tangent_features(self, direction: np.ndarray) -> np.ndarray:
+        return self.plan.jvp(None, self.multiplier, dpoints=direction) / self.long_std
+
+    def _join_tangent(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
+        tangents = long.reshape(-1, len(self._lam))
+        read, kept["post tangents"] = self.post.jvp(self.parameters, kept["post"], tangents, kept["space"])
+        return np.concatenate([described, read], axis=1)
+
+    def _pair_long(self, kept: dict, bars: list[np.ndarray], gradient: Parameters) -> tuple | None:
+        return self.post.vjp_pair(
+            self.parameters, kept["post"], kept["post tangents"], bars[0], bars[1], gradient, inputs_too=True
+        )
+
+    def _add_long_gradient(self, gradient: Parameters, direction: np.ndarray, cotangents: list) -> None:
+        shape = (*direction.shape[:2], len(self._lam))
+        bar, dbar = (np.concatenate([c[i] for c in cotangents]).reshape(shape) / self.long_std for i in (0, 1))
+        found = self.plan.parameters_jvp(None, self.multiplier, dbar, dpoints=direction, dcotangent=bar)
+        for name in ("beta", "lam"):
+            gradient[name][...] += found[name]
+
+    @classmethod
+    def _made_from(cls, settings: dict, threads: int | None) -> Self:
+        network = cls(settings["box"], **cls._options(settings), threads=threads)
+        network.long_mean, network.long_std = (
+            np.asarray(settings[name], dtype=network.dtype) for name in ("long_mean", "long_std")
+        )
+        if {network.long_mean.shape, network.long_std.shape} != {(len(network._lam),)}:
+            raise ValueError(f"expected {len(network._lam)} means and deviations of u")
+        return network
+
+    @classmethod
+    def _options(cls, settings: dict) -> dict:
+        modes = settings["modes"] if isinstance(settings["modes"], int) else tuple(settings["modes"])
+        return super()._options(settings) | {"modes": modes, "lam": settings["lam"], "eps": settings["eps"]}
+
+    def _settings(self) -> Iterator[tuple[str, object]]:
+        yield from super()._settings()
+        modes = int(self.modes) if np.ndim(self.modes) == 0 else [int(m) for m in self.modes]
+        yield from (("modes", modes), ("lam", list(self._lam)), ("eps", self.eps))
+        yield from (("long_mean", self.long_mean.tolist()), ("long_std", self.long_std.tolist()))

@@ -1,0 +1,65 @@
+"""Networks in files: an ``.npz`` with a version, the settings as JSON and the parameters; no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["read_network", "write_network"]
+
+FORMAT, VERSION = "lrc_numba network", 1
+
+
+def write_network(path: str | Path, settings: dict, parameters: np.ndarray) -> None:
+    """Write a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Replaced where it exists; its folder must exist.
+    settings : dict
+        What JSON can hold.
+    parameters : (n,) float32 or float64
+        As they are.
+    """
+    path = Path(path)
+    header = json.dumps({"format": FORMAT, "version": VERSION, "settings": settings})
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(file, header=np.array(header), parameters=parameters)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_network(path: str | Path) -> tuple[dict, np.ndarray]:
+    """Settings and parameters (n,) from a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        What ``write_network`` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is none.
+    ValueError
+        Where it is damaged, of something else or of a later version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header, parameters = json.loads(str(file["header"])), file["parameters"]
+    except FileNotFoundError:
+        raise
+    except Exception as wrong:  # zip, header, array: a damaged file fails in many ways
+        raise ValueError(f"path: {path} is damaged, or not the file of a network ({wrong})") from wrong
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError(f"path: {path} is not the file of a network")
+    if header.get("version") != VERSION:
+        raise ValueError(f"path: expected version {VERSION} in {path}, got {header.get('version')}")
+    return header["settings"], parameters
