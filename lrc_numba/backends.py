@@ -64,7 +64,13 @@ class _OurOwn:
 
     @staticmethod
     def find_spec(name: str, path=None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """As the import system asks."""
+        """As the import system asks.
+
+        Parameters
+        ----------
+        name, path, target
+            See ``importlib.abc.MetaPathFinder.find_spec``.
+        """
         return PathFinder.find_spec(name, path, target) if name.startswith("lrc_numba.cuda") else None
 
 

@@ -1,6 +1,6 @@
 """The same convolution by three libraries: ours, FINUFFT and ducc0. Used by ``benchmark``.
 
-The peers are given every advantage that a careful user would find, so that what is measured is the libraries:
+The peers are used as a careful user would use them, so that what is measured is the libraries:
 
 * complex copies of the values and coordinates in the peer's units exist before the clock starts, results stay complex;
 * all arrays that a call returns are allocated beforehand;
@@ -17,6 +17,9 @@ Operations, for real values f, g and a kernel with φ̂(k) = 4π/(k² + λ²) on
     packed        the same; the peers transform f + ig at once,
                   and read ∇u and ∇v as real and imaginary parts   1 type-1 and 1 + d type-2
     channels      four values to four, with a dense 4 × 4 matrix   4 type-1 and 4 type-2
+
+One trick is left to "packed": two real fields can share one complex transform, and halve the number of transforms of a
+gradient, and as well of channels (not written out here).
 """
 
 from __future__ import annotations

@@ -59,10 +59,42 @@ def available_memory() -> int:
 
 
 def rfftn(values: np.ndarray, axes: tuple[int, ...], threads: int) -> np.ndarray:
-    """Real to complex with the sign −, half of the last axis."""
+    """Real to complex with the sign −, half of the last axis.
+
+    Parameters
+    ----------
+    values : (B, C, *n) float32 or float64
+        Transformed.
+    axes : tuple of int
+        Which axes.
+    threads : int
+        At most so many.
+
+    Returns
+    -------
+    ndarray
+        (B, C, …, n // 2 + 1), complex64 or complex128.
+    """
     return fft.rfftn(values, axes=axes, workers=threads)
 
 
 def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], threads: int) -> np.ndarray:
-    """Complex to real with the sign + and no factor."""
+    """Complex to real with the sign + and no factor.
+
+    Parameters
+    ----------
+    modes : (B, C, …, n // 2 + 1) complex64 or complex128
+        Transformed.
+    shape : tuple of int
+        Lengths of the axes of the result.
+    axes : tuple of int
+        Which axes.
+    threads : int
+        At most so many.
+
+    Returns
+    -------
+    ndarray
+        (B, C, *shape), float32 or float64.
+    """
     return fft.irfftn(modes, s=shape, axes=axes, workers=threads, norm="forward")

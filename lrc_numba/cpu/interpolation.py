@@ -95,6 +95,17 @@ def _slope(grid, along, tilt, sums, supports):
     return one, two, simd.total(tilt * sums[0])
 
 
+@inlined
+def _turn_back(i, slope, to_grid, out):
+    """A gradient per grid cell into one per unit of length, the row i of ``out``."""
+    dim = out.shape[1]
+    for b in range(dim):
+        back = 0.0
+        for a in range(dim):
+            back += to_grid[b, a] * slope[3 - dim + a]
+        out[i, b] = back
+
+
 @kernel
 def interpolate_vjp(
     part,
@@ -131,7 +142,6 @@ def interpolate_vjp(
     out_points : (B·N, d)
         Sorted, written.
     """
-    dim = coordinates.shape[1]
     weights, tilts = np.zeros((2, AHEAD * 3 * lanes), dtype=grid.dtype)
     rows, some = len(table) // lanes, ahead(supports[1])
     for c in range(lo, hi):
@@ -156,11 +166,7 @@ def interpolate_vjp(
                     row += strides[1]
                 tilt = last_axis(i, place, coordinates, slopes, lanes, rows, supports, tilts)
                 slope = _slope(grid, along, tilt, (total, total_first, total_second), supports)
-                for b in range(dim):
-                    back = 0.0
-                    for a in range(dim):
-                        back += to_grid[b, a] * slope[3 - dim + a]
-                    out_points[i, b] = back
+                _turn_back(i, slope, to_grid, out_points)
 
 
 @kernel

@@ -87,7 +87,22 @@ def _plan(lengths: tuple[int, ...], dtype: str, shape: tuple[int, ...] | None, a
 
 
 def rfftn(values: np.ndarray, axes: tuple[int, ...], threads: int) -> np.ndarray:
-    """Real to complex with the sign −, half of the last axis."""
+    """Real to complex with the sign −, half of the last axis.
+
+    Parameters
+    ----------
+    values : (B, C, *n) float32 or float64
+        Transformed.
+    axes : tuple of int
+        Which axes.
+    threads : int
+        Without meaning here.
+
+    Returns
+    -------
+    ndarray
+        (B, C, …, n // 2 + 1), complex64 or complex128.
+    """
     if SIMULATED:
         return host_fft.rfftn(values, axes=axes)
     from cupyx.scipy import fft
@@ -97,7 +112,24 @@ def rfftn(values: np.ndarray, axes: tuple[int, ...], threads: int) -> np.ndarray
 
 
 def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], threads: int) -> np.ndarray:
-    """Complex to real with the sign + and no factor."""
+    """Complex to real with the sign + and no factor.
+
+    Parameters
+    ----------
+    modes : (B, C, …, n // 2 + 1) complex64 or complex128
+        Transformed.
+    shape : tuple of int
+        Lengths of the axes of the result.
+    axes : tuple of int
+        Which axes.
+    threads : int
+        Without meaning here.
+
+    Returns
+    -------
+    ndarray
+        (B, C, *shape), float32 or float64.
+    """
     if SIMULATED:
         return host_fft.irfftn(modes, s=shape, axes=axes, norm="forward")
     from cupyx.scipy import fft

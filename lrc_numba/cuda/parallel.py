@@ -13,12 +13,28 @@ def available_threads() -> int:
 
 
 def even(length: int, threads: int, smallest: int = 1) -> list[int]:
-    """Bounds of the one part."""
+    """Bounds of the one part.
+
+    Parameters
+    ----------
+    length : int
+        Its length.
+    threads, smallest : int
+        Without meaning here.
+    """
     return [0, length]
 
 
 def weighted(starts, stop: int, threads: int, smallest: int) -> list[int]:
-    """Bounds of the one part."""
+    """Bounds of the one part.
+
+    Parameters
+    ----------
+    starts : (n,) int64
+        As many as there are things to share out.
+    stop, threads, smallest : int
+        Without meaning here.
+    """
     return [0, len(starts)]
 
 

@@ -96,6 +96,11 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
     """See ``cpu.points``; here ``light`` and ``merges`` are sorted by the parities of ``schedule``, the units.
 
     On the host: there are few tiles, and the tables are what launches are made of.
+
+    Parameters
+    ----------
+    offsets, shape, tile, tiles, block, largest, chunks, light, heavy, merges, units
+        Shapes and dtypes as there; ``units`` is (PARITIES + 1, 4).
     """
     offsets = offsets.get() if hasattr(offsets, "get") else offsets
     counts = np.diff(offsets)

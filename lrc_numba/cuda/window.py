@@ -13,7 +13,17 @@ AXES = 3 * MOST
 
 @inlined
 def polynomial(table, lanes, node, offset):
-    """One weight by Horner's rule, see ``cpu.window.window``."""
+    """One weight by Horner's rule, see ``cpu.window.window``.
+
+    Parameters
+    ----------
+    table : (rows · lanes,)
+        Polynomials, highest power first.
+    lanes, node : int
+        Numbers per row, and which of them.
+    offset : float
+        τ ∈ [−1, 1).
+    """
     value = table[node]
     for row in range(lanes + node, len(table), lanes):
         value = value * offset + table[row]
@@ -29,7 +39,17 @@ def locate(coordinate):
 
 @inlined
 def weigh_axis(i, axis, node, coordinates, table, lanes, absent):
-    """The weight of one node along one of the three axes; ``absent`` where that axis is not there."""
+    """The weight of one node along one of the three axes; ``absent`` where that axis is not there.
+
+    Parameters
+    ----------
+    i, axis, node : int
+        Which sorted point, axis and node under the window.
+    coordinates, table, lanes
+        As for ``cpu.spreading.spread``.
+    absent : {1, 0}
+        The weight, or the slope.
+    """
     missing = 3 - coordinates.shape[1]
     if axis < missing:
         return absent
@@ -39,7 +59,15 @@ def weigh_axis(i, axis, node, coordinates, table, lanes, absent):
 
 @inlined
 def first_node(i, axis, coordinates):
-    """The first node under the window along one of the three axes."""
+    """The first node under the window along one of the three axes.
+
+    Parameters
+    ----------
+    i, axis : int
+        Which sorted point and axis.
+    coordinates : (B·N, d) float64
+        Sorted grid coordinates.
+    """
     missing = 3 - coordinates.shape[1]
     return 0 if axis < missing else int(coordinates[i, axis - missing])
 

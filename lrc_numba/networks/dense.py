@@ -40,7 +40,21 @@ def _tile(p, out, q, left, n_in, weight, c, n_out):
 
 @inlined
 def add_product(rows, left, at, n_in, weight, n_out, out, to):
-    """out += left · weight for so many rows of left from ``at`` on and of out from ``to`` on."""
+    """out += left · weight for some rows.
+
+    Parameters
+    ----------
+    rows : int
+        How many.
+    left : (· n_in,)
+        Rows from ``at`` on.
+    at, n_in, n_out, to : int
+        Places and widths.
+    weight : (n_in · n_out,)
+        Row by row.
+    out : (· n_out,)
+        Rows from ``to`` on, added to.
+    """
     if n_out == 1 and n_in % 8 == 0:
         for r in range(rows):
             line = simd.zero(out, EIGHT)
@@ -68,7 +82,21 @@ def add_product(rows, left, at, n_in, weight, n_out, out, to):
 
 @inlined
 def add_outer(rows, left, at, n_in, right, n_out, out):
-    """out[k, o] += Σ_r left[r, k] right[r, o] for so many rows of left from ``at`` on and of right from 0 on."""
+    """out[k, o] += Σ_r left[r, k] right[r, o] over some rows.
+
+    Parameters
+    ----------
+    rows : int
+        How many.
+    left : (· n_in,)
+        Rows from ``at`` on.
+    at, n_in, n_out : int
+        Place and widths.
+    right : (rows · n_out,) or longer
+        Rows from 0 on.
+    out : (n_in · n_out,)
+        Added to.
+    """
     if n_out == 1 and n_in % 8 == 0:
         for k in range(0, n_in, 8):
             line = simd.load(out, k, EIGHT)
@@ -120,7 +148,17 @@ def _outer_tile(rows, left, q, n_in, right, c, n_out, out, p):
 
 @inlined
 def add_rows(rows, values, n_out, out):
-    """out[o] += Σ_r values[r, o]."""
+    """out[o] += Σ_r values[r, o].
+
+    Parameters
+    ----------
+    rows, n_out : int
+        How many, and their width.
+    values : (rows · n_out,) or longer
+        Read.
+    out : (n_out,)
+        Added to.
+    """
     if n_out % 8:
         for r in range(rows):
             for o in range(n_out):
@@ -135,7 +173,19 @@ def add_rows(rows, values, n_out, out):
 
 @inlined
 def repeat(rows, values, out, to):
-    """The same row, so many times, from out[to] on."""
+    """The same row, so many times, from out[to] on.
+
+    Parameters
+    ----------
+    rows : int
+        How many times.
+    values : (width,)
+        The row.
+    out : 1-D array
+        Written.
+    to : int
+        Where.
+    """
     width = len(values)
     for r in range(rows):
         if width % 8:
@@ -148,14 +198,30 @@ def repeat(rows, values, out, to):
 
 @inlined
 def add(one, other, out):
-    """out = one + other."""
+    """out = one + other.
+
+    Parameters
+    ----------
+    one, other, out : (n,) arrays
+        Two read, one written.
+    """
     for i in range(len(out)):
         out[i] = one[i] + other[i]
 
 
 @inlined
 def start(up, skips, below):
-    """What a product is added to: ā where the layer skips, else nothing."""
+    """What a product is added to: ā where the layer skips, else nothing.
+
+    Parameters
+    ----------
+    up : 1-D array, at least as long as ``below`` where the layer skips
+        ā.
+    skips : bool
+        Whether it does.
+    below : 1-D array
+        Written.
+    """
     if skips:
         for i in range(len(below)):
             below[i] = up[i]

@@ -164,7 +164,17 @@ class Descriptor:
         return space.take(f"{use} 1", one, like.dtype), space.take(f"{use} 2", two, like.dtype)
 
     def vjp(self, views: Parameters, tape: tuple, cotangent: np.ndarray, space: Workspace) -> np.ndarray:
-        """x̄ (points, d) from D̄ (points, 64)."""
+        """x̄ (points, d) from D̄.
+
+        Parameters
+        ----------
+        views, tape
+            From ``forward``.
+        cotangent : (points, 64)
+            D̄.
+        space : Workspace
+            For what lies between.
+        """
         pairs, features, one, tape_one, two, tape_two = tape
         count = len(pairs)
         bars, rows = self._room("bars", pairs, cotangent, space), cotangent.ravel()
@@ -190,7 +200,17 @@ class Descriptor:
         return out
 
     def jvp(self, views: Parameters, tape: tuple, tangent: np.ndarray, space: Workspace) -> tuple[np.ndarray, tuple]:
-        """Ḋ (points, 64) from ẋ (points, d), and the tangents that ``vjp_pair`` needs."""
+        """Ḋ (points, 64), and the tangents that ``vjp_pair`` needs.
+
+        Parameters
+        ----------
+        views, tape
+            From ``forward``.
+        tangent : (points, d)
+            ẋ, units of length.
+        space : Workspace
+            Where tapes of tangents live until the next call.
+        """
         pairs, features, one, tape_one, two, tape_two = tape
         moved = tangent[pairs.first] - tangent[pairs.second]
         ds = np.einsum("pa,pa->p", features.unit, moved)

@@ -58,7 +58,15 @@ class Perceptron:
         return result
 
     def initialise(self, views: Parameters, generator: np.random.Generator) -> None:
-        """Glorot normal weights, zero biases."""
+        """Glorot normal weights, zero biases.
+
+        Parameters
+        ----------
+        views : Parameters
+            Those of this network are written, in the order of the layers.
+        generator : Generator
+            Source of randomness.
+        """
         for name, shape in self.shapes().items():
             views[name][...] = 0.0 if len(shape) == 1 else generator.normal(0.0, np.sqrt(2.0 / sum(shape)), shape)
 

@@ -49,7 +49,15 @@ class Protocol:
             raise ValueError(f"stages: expected batches and epochs of at least one, got {self.stages}")
 
     def steps_per_epoch(self, stage: int, samples: int) -> int:
-        """Batches in one pass through the samples."""
+        """Batches in one pass through the samples, the last of which may be smaller.
+
+        Parameters
+        ----------
+        stage : int
+            Counted from 0.
+        samples : int
+            How many snapshots there are.
+        """
         return ceil(samples / self.stages[stage].batch)
 
     def total_steps(self, samples: int) -> int:
