@@ -22,10 +22,14 @@ _OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
 @cache
-def _fingerprint() -> str:
-    """Of all sources that end up in a kernel, and of the switch that changes what they mean."""
+def _fingerprint(folder: Path) -> str:
+    """Of all sources that can end up in a kernel of a folder, and of the switch that changes what they mean."""
     here = Path(__file__).parent
-    sources = [*sorted(here.glob("*.py")), here.parent / "indexing.py", here.parent / "sizes.py"]
+    sources = [
+        *sorted({*here.glob("*.py"), *folder.glob("*.py")}),
+        here.parent / "indexing.py",
+        here.parent / "sizes.py",
+    ]
     digest = sha256(os.environ.get("LRC_NUMBA_VECTORS", "1").encode())
     for source in sources:
         digest.update(source.read_bytes())
@@ -40,7 +44,7 @@ def kernel(function):
         return njit(**_OPTIONS)(function)
     index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if index is not None:  # None where compilation is switched off
-        index._source_stamp = (index._source_stamp, _fingerprint())
+        index._source_stamp = (index._source_stamp, _fingerprint(Path(function.__code__.co_filename).parent))
     return compiled
 
 

@@ -1,7 +1,7 @@
 r"""Products of the rows of a layer with its weights, for a few rows at a time; used by ``chain``.
 
-Products hold a tile of four rows and sixteen columns in registers; where a width is not made of eights (the first
-layers of a pyramid, the last of all) they are written out plainly. Every number has one order of adding up, whatever
+Products hold a tile of four rows and sixteen columns in registers; narrower ones go row by row in eights or fours, and
+those of the first layers of a pyramid are written out plainly. Every number has one order of adding up, whatever
 the tiles. Arrays are flattened, row by row.
 """
 
@@ -12,7 +12,7 @@ from ..cpu.compile import inlined
 
 __all__ = ["add", "add_outer", "add_product", "add_rows", "repeat", "start"]
 
-EIGHT = (0,) * 8
+EIGHT, FOUR = (0,) * 8, (0,) * 4
 
 
 @inlined
@@ -62,6 +62,13 @@ def add_product(rows, left, at, n_in, weight, n_out, out, to):
                 line = simd.fma(simd.load(left, at + r * n_in + k, EIGHT), simd.load(weight, k, EIGHT), line)
             out[to + r] += simd.total(line)
         return
+    if n_out == 4:
+        for r in range(rows):
+            quad = simd.load(out, to + 4 * r, FOUR)
+            for k in range(n_in):
+                quad = simd.fma(left[at + r * n_in + k], simd.load(weight, 4 * k, FOUR), quad)
+            simd.store(out, to + 4 * r, quad)
+        return
     if n_out % 8:
         for r in range(rows):
             for k in range(n_in):
@@ -103,6 +110,13 @@ def add_outer(rows, left, at, n_in, right, n_out, out):
             for r in range(rows):
                 line = simd.fma(right[r], simd.load(left, at + r * n_in + k, EIGHT), line)
             simd.store(out, k, line)
+        return
+    if n_out == 4:
+        for k in range(n_in):
+            quad = simd.load(out, 4 * k, FOUR)
+            for r in range(rows):
+                quad = simd.fma(left[at + r * n_in + k], simd.load(right, 4 * r, FOUR), quad)
+            simd.store(out, 4 * k, quad)
         return
     if n_out % 8 or n_in % 4:
         for r in range(rows):
