@@ -1,8 +1,8 @@
 """Fig. 3 of the LRC paper: what each of the other points contributes to the force on one, at two ranges.
 
 Screened Coulomb in one dimension, box L = 5, 20 points (two in each of ten cells, no two closer than 0.05), summed over
-all images. On the left the contribution of every point against its distance, on the right the share of Σ|F_ij| that
-comes from beyond a distance: what a network with a cutoff there does not see.
+all images. On the left the contribution of every point, images included, against the distance of its nearest image; on
+the right the share of Σ|F_ij| that comes from beyond a distance, which a network with a cutoff there does not see.
 
     python -m figures.fig3
     python -m figures.fig3 --plot

@@ -7,7 +7,7 @@ on 100 fresh snapshots: ‖F − F*‖ / ‖F*‖. λ starts blind, at 2/L and 2
     python -m figures.table1 --preset quick
     python -m figures.table1 --preset paper --resume
 
-Every training runs in a process of its own, ``--jobs`` at a time on one thread each; an interrupted one goes on with
+Trainings run in processes of their own, ``--jobs`` at a time on one thread each; an interrupted one goes on with
 --resume. ``--plot`` only prints and plots the results that are there.
 """
 
@@ -100,13 +100,13 @@ def train(job: Job, folder: Path, resume: bool) -> dict:
     begin, done = time.perf_counter(), trainer.step
     trainer.run(progress=False)
     taken = time.perf_counter() - begin
-    curve = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    curve = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
     result = {"job": vars(job), "errors": force_error(network.energy_forces(test.points)[1], test.forces)}
     result |= {"steps": trainer.step, "seconds": taken, "steps_timed": trainer.step - done}
     if job.kind == "full-range":
         result |= {name: network.parameters[name].tolist() for name in ("beta", "lam")}
     thin = max(1, len(curve) // 150)
-    return result | {"curve": [[row["step"], row["loss"]] for row in [*curve[::thin], curve[-1]]]}
+    return result | {"curve": [[row["step"], row["loss"]] for row in [*curve[::thin], *curve[-1:]]]}
 
 
 def run(args: argparse.Namespace, results: dict) -> None:
@@ -120,7 +120,11 @@ def run(args: argparse.Namespace, results: dict) -> None:
         futures = {pool.submit(train, job, args.folder, args.resume): job for job in todo}
         for future in as_completed(futures):
             job = futures[future]
-            results["jobs"][job.name] = future.result()
+            try:
+                results["jobs"][job.name] = future.result()
+            except Exception as wrong:  # the others go on; with --resume this one begins at its checkpoint
+                tqdm.write(f"{job.name}: {wrong}")
+                continue
             _write(args.output, results)
             bar.set_postfix_str(f"{job.name}: {results['jobs'][job.name]['errors']['true']:.2e}")
             bar.update()
@@ -133,9 +137,12 @@ def _write(path: Path, results: dict) -> None:
     os.replace(unfinished, path)
 
 
-def show(results: dict, path: Path) -> None:
-    """Print the table and plot errors and losses."""
-    found = {(r["job"]["kind"], r["job"]["mu"]): r for r in results["jobs"].values()}
+def show(results: dict, args: argparse.Namespace) -> None:
+    """Print the table and plot errors and losses of the jobs that were asked for."""
+    wanted = {"preset": args.preset, "init": args.init, "cutoff_kind": args.cutoff, "seed": args.seed}
+    chosen = [r for r in results["jobs"].values() if wanted.items() <= r["job"].items()]
+    found = {(r["job"]["kind"], r["job"]["mu"]): r for r in chosen}
+    print(f"\npreset {args.preset}, λ starts {args.init}, cutoff {args.cutoff}, seed {args.seed}")
     for metric, title in (("true", "‖F − F*‖/‖F*‖"), ("predicted", "‖F − F*‖/‖F‖, as in the authors' code")):
         print(f"\n{title}\n{'mu':14}" + "".join(f"{mu:>12g}" for mu in MU))
         for kind in KINDS:
@@ -144,7 +151,7 @@ def show(results: dict, path: Path) -> None:
         for kind, row in PAPER_ROW.items() if metric == "true" else ():
             print(f"{'paper, ' + kind[:4]:14}" + "".join(f"{e:12.5f}" for e in row))
     if found:
-        _draw(found, path)
+        _draw(found, args.output.with_suffix(".png"))
 
 
 def _draw(found: dict, path: Path) -> None:
@@ -198,7 +205,7 @@ def main() -> None:
     results["versions"] = {"python": platform.python_version(), "numpy": np.__version__}
     if not args.plot:
         run(args, results)
-    show(results, args.output.with_suffix(".png"))
+    show(results, args)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ class MultiplierTable:
         adjoint : bool
             From C_out to C_in instead.
         """
-        sums = values.reshape(batch, -1, values.shape[1]).sum(axis=1, keepdims=True)
+        sums = values.reshape(batch, len(values) // max(batch, 1), values.shape[1]).sum(axis=1, keepdims=True)
         return sums * self.mean[0, 0] if self.per_channel else sums @ (self.mean if adjoint else self.mean.T)
 
     def self_interaction(self, values: np.ndarray) -> np.ndarray:

@@ -116,7 +116,7 @@ class Grid:
 
     @cached_property
     def supports(self) -> tuple:
-        """The same for the loops: three tuples whose *lengths* the compiler is told, and the first of them untold."""
+        """The same for the loops: three tuples, whose *lengths* the compiler knows, and the first as a number."""
         first, second, third = self.reach
         return (0,) * first, (0,) * second, (0,) * third, first
 

@@ -34,8 +34,8 @@ def first_node(fraction, nodes, shift):
     return coordinate
 
 
-def tile_key(first, second, third, snapshot, shifts, tiles, parts):
-    """Sorting key of a grid node: its snapshot, then its tile, in the order of memory, then its part of the tile.
+def tile_key(first, second, third, snapshot, shifts, tiles, pieces):
+    """Sorting key of a grid node: its snapshot, then its tile, in the order of memory, then its piece of the tile.
 
     Parameters
     ----------
@@ -47,15 +47,15 @@ def tile_key(first, second, third, snapshot, shifts, tiles, parts):
         Nodes per tile, as powers of two.
     tiles : (int, int, int)
         Tiles per axis.
-    parts : int
+    pieces : int
         1, or 2 to the number of axes: the halves of a tile along each of them.
     """
     a, b, c = first >> shifts[0], second >> shifts[1], third >> shifts[2]
     tile = ((snapshot * tiles[0] + a) * tiles[1] + b) * tiles[2] + c
-    if parts == 1:
+    if pieces == 1:
         return tile
     upper = (first << 1 >> shifts[0] & 1, second << 1 >> shifts[1] & 1, third << 1 >> shifts[2] & 1)
-    return tile * parts + (upper[0] * 2 + upper[1]) * 2 + upper[2]
+    return tile * pieces + (upper[0] * 2 + upper[1]) * 2 + upper[2]
 
 
 def slab_at(position, slabs):

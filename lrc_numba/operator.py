@@ -256,7 +256,7 @@ class Operator:
         self, cotangent: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
     ) -> np.ndarray:
         """S with k = 0 from the sums themselves, in place."""
-        sums = [array.reshape(batch, -1, array.shape[1]).sum(axis=1) for array in (g, f)]
+        sums = [array.reshape(batch, len(array) // max(batch, 1), array.shape[1]).sum(axis=1) for array in (g, f)]
         own = self.xp.einsum("bc,bc->", *sums) if table.per_channel else self.xp.einsum("bo,bc->oc", *sums)
         cotangent[..., 0] = self.xp.reshape(own, table.shape) / self.grid.cell.volume
         return cotangent
@@ -290,5 +290,5 @@ class Operator:
 
 def _add(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Add (B, 1, C) to (B·N, C) in place, and return it."""
-    values.reshape(mean.shape[0], -1, mean.shape[2])[...] += mean
+    values.reshape(mean.shape[0], len(values) // max(mean.shape[0], 1), mean.shape[2])[...] += mean
     return values

@@ -15,7 +15,7 @@ __all__ = ["SortedPoints", "sort_points"]
 
 LARGEST_CHUNK = 2048  # points, or a quarter of a scratch block's nodes: what it costs to add that up is hidden then
 SMALLEST_PART = 8192  # points to sort or to move that are worth a thread
-CROWD = 2  # points per part of a tile, from which on sorting by parts pays: their windows share what is in the cache
+CROWD = 2  # points per piece of a tile, from which on sorting by pieces pays: their windows share what is in the cache
 SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
 LIGHT_ROWS, MERGE_ROWS, LIGHT_POINTS, HEAVY_ROWS = range(4)  # columns of ``SortedPoints.units``
 
@@ -131,7 +131,7 @@ class SortedPoints:
 def sort_points(
     name: str, points: np.ndarray, batch: tuple[int, int], grid: Grid, threads: int, space: Workspace
 ) -> SortedPoints:
-    """Sort points by tile; stable, so equal for any number of threads.
+    """Sort points by tile, and by pieces of it where there are many; stable, so equal for any number of threads.
 
     Parameters
     ----------
@@ -155,7 +155,10 @@ def sort_points(
     """
     loops, parallel, xp = grid.backend.points, grid.backend.parallel, grid.backend.arrays.xp
     total, tiles = len(points), batch[0] * prod(grid.tiles)
-    bounds = parallel.even(total, threads, SMALLEST_PART)
+    pieces = 8 if grid.dim == 3 and total >= tiles * 8 * CROWD else 1
+    keys_count = tiles * pieces
+    # Every thread has counts of its own, which are not to outgrow the points.
+    bounds = parallel.even(total, min(threads, max(1, 4 * total // max(1, keys_count))), SMALLEST_PART)
     lost = xp.full(len(bounds) - 1, -1)
     coordinates = space.take(f"{name} coordinates", (total, grid.dim), np.float64)
     where = (grid.inverse, grid.n, float(grid.shift[0]))
@@ -164,19 +167,17 @@ def sort_points(
         _check(name, points, lost)
         order, offsets = None, np.arange(batch[0] + 1) * batch[1]
     else:
-        parts = 8 if grid.dim == 3 and total >= tiles * 8 * CROWD else 1
-        keys_count = tiles * parts
         counts = space.take("counts", (len(bounds) - 1, keys_count), np.int64)
         counts.fill(0)
         keys = space.take("keys", (total,), np.int32)
-        sizes = (grid.tile_shifts, grid.tiles, parts)
+        sizes = (grid.tile_shifts, grid.tiles, pieces)
         parallel.run(loops.count_tiles, bounds, points, batch, *where, *sizes, keys, counts, lost)
         _check(name, points, lost)
         offsets = space.take("offsets", (keys_count + 1,), np.int64)
         loops.accumulate(counts, offsets)
         order = space.take(f"{name} order", (total,), np.int32)
         parallel.run(loops.place_points, bounds, points, *where, keys, counts, coordinates, order)
-        offsets = xp.ascontiguousarray(offsets[::parts])
+        offsets = xp.ascontiguousarray(offsets[::pieces])
     return _cut(name, batch, coordinates, order, offsets, grid, space)
 
 

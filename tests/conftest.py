@@ -1,7 +1,7 @@
 """What every test file shares: the Hypothesis profiles and the list of back ends.
 
-``backend="cuda"`` is tested on the GPU where there is one, and else in Numba's simulator, with few examples because a
-kernel takes far longer there; what is too much for the simulator is skipped, visibly.
+``backend="cuda"`` is tested on the GPU where there is one, and else in Numba's simulator, where a kernel takes far
+longer: properties are tried there on few and small problems, and what is too much for it is skipped, visibly.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from ctypes.util import find_library
 from importlib.util import find_spec
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 HARDWARE = find_library("cuda") is not None and find_spec("cupy") is not None
 if not HARDWARE:
     os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")  # read when Numba is imported, which is later
 
-# No deadline: the first example of a window width waits for the compiler. Derandomised: a red run can be repeated.
-for name, examples in (("lrc_numba", 20), ("simulator", 2)):
+EXAMPLES = {"here": 20, "simulator": 2}
+
+
+def _load(name: str, examples: int) -> None:
+    """No deadline: the first example of a width waits for the compiler. Derandomised: red runs can be repeated."""
     settings.register_profile(
         name,
         deadline=None,
@@ -28,14 +31,17 @@ for name, examples in (("lrc_numba", 20), ("simulator", 2)):
         print_blob=True,
         suppress_health_check=[HealthCheck.too_slow],
     )
-settings.load_profile("lrc_numba")
+    settings.load_profile(name)
+
 
 BACKENDS = ("cpu", "cuda")
-LONG = ("test_accuracy.py", "test_derivatives.py", "test_properties.py", "test_multipliers.py")  # in the simulator
+LONG = ("test_accuracy.py", "test_derivatives.py", "test_properties.py", "test_multipliers.py")  # but for properties
 
 
 def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "long: too much for the simulator of a GPU")
+    config.addinivalue_line("markers", "examples(number): of a property, where it is not to be the usual number")
+    _load("here", EXAMPLES["here"])
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
@@ -45,8 +51,16 @@ def backend(request) -> str:
 
 
 def pytest_runtest_setup(item) -> None:
-    """Few examples in the simulator; tests marked as long are not for it."""
+    """Few and small examples in the simulator; other tests of the long files, and those marked, are not for it."""
+    import strategies  # and with it Numba, which reads the environment
+
     simulated = not HARDWARE and getattr(item, "callspec", None) and item.callspec.params.get("backend") == "cuda"
-    settings.load_profile("simulator" if simulated else "lrc_numba")
-    if simulated and (item.get_closest_marker("long") or item.path.name in LONG):
-        pytest.skip("takes minutes in the simulator; runs on a GPU")
+    strategies.small = bool(simulated)
+    marked = item.get_closest_marker("examples")
+    _load("simulator" if simulated else "here", EXAMPLES["simulator" if simulated else "here"])
+    if simulated:
+        is_long = item.path.name in LONG and not is_hypothesis_test(item.obj)
+        if is_long or item.get_closest_marker("long"):
+            pytest.skip("takes minutes in the simulator; runs on a GPU")
+    elif marked:
+        _load("more", marked.args[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from measures import MACHINE, best_difference, best_gradient_error, relative, rounding, typical_size
 from strategies import Problem, layout, problems, random_numbers, seeds
@@ -43,7 +43,7 @@ def test_adjoint_in_the_values(problem, seed, backend):
 
 
 @given(problem=problems(), seed=seeds, gradient=st.sampled_from(("exact", "spectral")))
-@settings(max_examples=40)
+@pytest.mark.examples(40)
 def test_vjp_is_the_transpose_of_jvp(problem, seed, gradient, backend):
     """⟨g, J(ẋ, ẏ, ḟ)⟩ = ⟨Jᵀ_x g, ẋ⟩ + ⟨Jᵀ_y g, ẏ⟩ + ⟨Jᵀ_f g, ḟ⟩, for both kinds of gradient."""
     plan = problem.plan(backend, gradient=gradient)
@@ -73,7 +73,7 @@ def test_vjp_returns_the_output(problem, backend):
 
 
 @given(problem=problems(layouts=("uniform", "clustered")), seed=seeds, eps=st.sampled_from((1e-2, 1e-6)))
-@settings(max_examples=30)
+@pytest.mark.examples(30)
 def test_jvp_against_central_differences(problem, seed, eps, backend):
     """J(ẋ, ẏ, ḟ) is the derivative of the computed u, at eps = 1e-2 as well as at 1e-6.
 
@@ -95,7 +95,7 @@ def test_jvp_against_central_differences(problem, seed, eps, backend):
 
 
 @given(problem=problems(layouts=("uniform", "clustered")), seed=seeds)
-@settings(max_examples=40)
+@pytest.mark.examples(40)
 def test_parameter_gradient_against_central_differences(problem, seed, backend):
     """⟨g, u(θ + hθ̇)⟩ for every parameter of every multiplier, with and without ``exclude_self``."""
     plan = problem.plan(backend)

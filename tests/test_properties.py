@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from measures import relative, rounding, truth, typical_size
 from strategies import LAYOUTS, Problem, layout, problems, random_numbers, seeds
@@ -22,7 +22,7 @@ def convolve(problem: Problem, backend: str, eps: float = EPS, **options) -> np.
 
 
 @given(problem=problems(), eps=st.sampled_from((1e-2, 1e-6, 1e-10)))
-@settings(max_examples=60)
+@pytest.mark.examples(60)
 def test_agrees_with_the_fourier_sum_within_eps(problem, eps, backend):
     """‖u − u_direct‖ ≤ eps ‖u‖ for every dimension, cell, layout, multiplier, batch and set of targets."""
     error = relative(convolve(problem, backend, eps), truth(problem), typical_size(problem))
@@ -164,6 +164,11 @@ def test_no_points(dim, backend):
     np.testing.assert_array_equal(plan.convolve(np.zeros(0), multiplier), np.zeros((4, 2)))
     plan.set_points(np.full((4, dim), 0.5), np.zeros((0, dim)))
     assert plan.convolve(np.ones(4), multiplier).shape == (0, 2)
+    for shape in ((0, 3), (2, 0)):  # no snapshots, and snapshots of nothing
+        plan.set_points(np.zeros((*shape, dim)))
+        assert plan.convolve(None, multiplier).shape == (*shape, 2)
+        assert plan.jvp(None, multiplier, dpoints=np.zeros((*shape, dim))).shape == (*shape, 2)
+        assert plan.vjp(None, multiplier, np.zeros((*shape, 2))).points.shape == (*shape, dim)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])

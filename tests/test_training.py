@@ -144,6 +144,7 @@ def test_wrong_checkpoints(tmp_path):
     with pytest.raises(ValueError, match=r"checkpoint: .* is damaged"):
         other.resume()
     np.testing.assert_array_equal(other.network.parameters.flat, before)
+    assert (other.step, other.stage, other.epoch, other.batch, other.adam.steps) == (0, 0, 0, 0, 0)
 
 
 def test_wrong_data(tmp_path):

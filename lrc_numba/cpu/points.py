@@ -1,4 +1,5 @@
-"""Fold points into the cell and sort them by tile: a stable counting sort in two passes, or none for a single tile.
+"""Fold points into the cell and sort them by tile, or by pieces of tiles: a stable counting sort in two passes, or
+none for a single tile.
 
 Both passes compute the grid coordinates from the points (a few multiplications), which is cheaper than writing them out
 unsorted and reading them back. Thread p counts and places the p-th range of points; the positions it writes to are its
@@ -44,7 +45,7 @@ def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
 
 
 @kernel
-def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, parts, keys, counts, lost):
+def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, pieces, keys, counts, lost):
     """Write ``keys[lo:hi]`` and the histogram ``counts[part]``.
 
     Parameters
@@ -61,7 +62,7 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
         Grid nodes per axis; their number is known to the compiler.
     shift : float
         See ``indexing.first_node``.
-    shifts, tiles, parts : (int, int, int) twice, and int
+    shifts, tiles, pieces : (int, int, int) twice, and int
         See ``indexing.tile_key``.
     keys : (B·N,) int32
         Written.
@@ -88,7 +89,7 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
         if min(first, second, third) < 0:
             lost[part] = i
             continue
-        key = tile_key(first, second, third, snapshot, shifts, tiles, parts)
+        key = tile_key(first, second, third, snapshot, shifts, tiles, pieces)
         keys[i] = key
         histogram[key] += 1
 
@@ -143,8 +144,8 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
 
     Parameters
     ----------
-    offsets : (keys + 1,) int64
-        Where each key begins among the sorted points.
+    offsets : (tiles of all snapshots + 1,) int64
+        Where each tile begins among the sorted points.
     shape : (int, int)
         Slabs per snapshot and pencils per slab.
     tile, tiles, block : (int, int, int)

@@ -42,12 +42,12 @@ def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
 
 
 @kernel
-def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, parts, keys, counts, lost):
+def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, pieces, keys, counts, lost):
     """See ``cpu.points.count_tiles``.
 
     Parameters
     ----------
-    part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, parts, keys, counts, lost
+    part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, pieces, keys, counts, lost
         Shapes and dtypes as there.
     """
     dim = len(nodes)
@@ -61,7 +61,7 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
         if min(first, min(second, third)) < 0:
             cuda.atomic.max(lost, part, i)
             continue
-        key = tile_key(first, second, third, i // batch[1], shifts, tiles, parts)
+        key = tile_key(first, second, third, i // batch[1], shifts, tiles, pieces)
         keys[i] = key
         cuda.atomic.add(counts, (part, key), 1)
 

@@ -75,7 +75,7 @@ def scale(kind, a, values, out):
         for i in range(len(a)):
             out[i] = values[i] if a[i] > zero else zero
     else:
-        for i in range(len(values)):
+        for i in range(len(a)):
             out[i] = values[i]
 
 

@@ -135,7 +135,7 @@ class Descriptor:
 
         Parameters
         ----------
-        views : mapping
+        views : Parameters
             Weights and biases.
         pairs : Pairs
             Neighbours.
@@ -196,7 +196,7 @@ class Descriptor:
             along = np.einsum("pa,pa->p", features.unit, unit_bar)[:, None] * features.unit
             moved = s_bar[:, None] * features.unit + (unit_bar - along) / pairs.distance[:, None]
         out = np.zeros((len(cotangent), self.dim), dtype=cotangent.dtype)
-        scatter_add(pairs.first, pairs.second, np.ones_like(features.weight), moved, -moved, out)
+        scatter_add(pairs.first, pairs.second, moved, out)
         return out
 
     def jvp(self, views: Parameters, tape: tuple, tangent: np.ndarray, space: Workspace) -> tuple[np.ndarray, tuple]:

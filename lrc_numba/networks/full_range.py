@@ -13,6 +13,7 @@ import numpy as np
 from .. import arguments
 from ..kernels import Yukawa
 from ..plan import LRCPlan
+from .checks import as_lengths
 from .mlp import Perceptron
 from .network import ShortRangeNetwork
 from .parameters import Parameters
@@ -38,14 +39,16 @@ class FullRangeNetwork(ShortRangeNetwork):
     kind = "full-range"
 
     def __init__(self, box, cutoff: float, modes, *, lam=None, eps: float | None = None, dtype=np.float64, **options):
-        if lam is None:  # half the box, and a tenth of that
-            lam = (2.0 / np.max(box), 20.0 / np.max(box))
+        longest = float(as_lengths(box, options.get("dim")).max())
+        lam = (2.0 / longest, 20.0 / longest) if lam is None else np.atleast_1d(lam)  # half the box, a tenth of that
         self._lam = tuple(arguments.as_positive("lam", float(value), np.inf) for value in lam)
+        if not self._lam:
+            raise ValueError("lam: expected at least one start value, got none")
         self.post = Perceptron("g", (len(self._lam), 2, 4, 8, 16, 32), activation="relu")
         super().__init__(box, cutoff, dtype=dtype, **options)
         self.modes = modes
         self._kept: tuple | None = None
-        self.eps = eps if eps is not None else 1e-5 if self.dtype == np.float32 else 1e-6
+        self.eps = float(eps) if eps is not None else 1e-5 if self.dtype == np.float32 else 1e-6
         self.plan = LRCPlan(self.box, modes, eps=self.eps, dtype=self.dtype, threads=self.threads, dim=self.dim)
         self.parameters["beta"][...], self.parameters["lam"][...] = 1.0, self._lam
         self.long_mean, self.long_std = np.zeros(len(self._lam), self.dtype), np.ones(len(self._lam), self.dtype)

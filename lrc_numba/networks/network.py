@@ -14,8 +14,6 @@ which is one forward pass of (value, tangent along s) and one reverse pass of th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
 from threading import local
 from typing import Any, Self
@@ -23,8 +21,9 @@ from typing import Any, Self
 import numpy as np
 
 from .. import arguments
-from ..plan import LRCPlan
+from ..cpu import parallel
 from ..workspace import Workspace
+from .checks import as_energies, as_forces, as_lengths, check_some
 from .descriptors import Descriptor, Scales
 from .mlp import Perceptron
 from .pairs import Pairs, neighbours
@@ -64,6 +63,10 @@ class ShortRangeNetwork:
     parameters : Parameters
         One flat vector with named views.
 
+    Notes
+    -----
+    A network keeps memory between calls: one network serves one thread of the user's at a time.
+
     Raises
     ------
     ValueError, TypeError
@@ -84,22 +87,16 @@ class ShortRangeNetwork:
         seed: int = 0,
         threads: int | None = None,
     ):
-        lengths = np.asarray(box, dtype=np.float64)
-        dim = dim if dim is not None else lengths.size if lengths.ndim == 1 else 1
-        if lengths.ndim > 1 or lengths.size not in (1, dim) or dim not in (1, 2, 3):
-            raise ValueError(f"box: expected a length, or d of them with d = 1, 2 or 3, got {box!r} for dim={dim}")
-        if not (np.isfinite(lengths).all() and (lengths > 0).all()):
-            raise ValueError(f"box: expected positive lengths, got {box!r}")
-        self.box = np.broadcast_to(lengths, (dim,)).astype(np.float64)
+        self.box = as_lengths(box, dim)
         cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         if cutoff > self.box.min() / 2:
             raise ValueError(f"cutoff: expected at most half the shortest box length {self.box.min():g}, got {cutoff}")
         self.cutoff_kind = arguments.as_choice("cutoff_kind", cutoff_kind, ("smooth", "paper"))
-        self.dim, self.dtype, self.seed = dim, arguments.as_dtype(dtype), seed
-        self.threads = arguments.as_threads(threads, LRCPlan(1.0, 1, dim=1).threads)
+        self.dim, self.dtype, self.seed = len(self.box), arguments.as_dtype(dtype), int(seed)
+        self.threads = arguments.as_threads(threads, parallel.available_threads())
         self._of_parts: dict[int, Workspace] = {}
         self._of_thread = local()
-        self.descriptor = Descriptor(dim, cutoff, cutoff_kind == "smooth", scales or Scales())
+        self.descriptor = Descriptor(self.dim, cutoff, cutoff_kind == "smooth", scales or Scales())
         self.fitting = Perceptron(
             "fit", (self.descriptor.width + self._extra(), *FITTING, 1), residual=True, linear_end=True
         )
@@ -135,13 +132,14 @@ class ShortRangeNetwork:
 
     def _each(self, function, parts: list) -> list:
         """``function`` of every part, on threads, in the order of the parts."""
-        if len(parts) < 2 or self.threads == 1:
-            return [function(part) for part in parts]
-        return list(self._pool.map(function, parts))
+        found: list = [None] * len(parts)
 
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.threads, thread_name_prefix="lrc_numba")
+        def work(_: int, lo: int, hi: int) -> None:
+            for i in range(lo, hi):
+                found[i] = function(parts[i])
+
+        parallel.run(work, parallel.even(len(parts), self.threads))
+        return found
 
     def _pairs(self, points: np.ndarray) -> Pairs:
         pairs = neighbours(points, self.box, self.descriptor.cutoff)
@@ -163,6 +161,12 @@ class ShortRangeNetwork:
     def _features(self, points: np.ndarray) -> np.ndarray | None:
         """What a full-range network reads at the points, (B, N, C)."""
         return None
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name not in ("_of_parts", "_of_thread")}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state | {"_of_parts": {}, "_of_thread": local()})
 
     def _space(self, part: slice | None) -> Workspace:
         """Memory for the tapes of a part that are still to be read, or of whatever this thread does next."""
@@ -213,8 +217,10 @@ class ShortRangeNetwork:
             width = self.descriptor.width
             bar, space = np.ascontiguousarray(below[:, :width]), kept["space"]
             moved = self.descriptor.vjp(self.parameters, kept["descriptor"], bar, space)
-            return out, moved, self._read_back(kept, below), kept
+            return out, moved, self._read_back(kept, below), kept if keep else None
 
+        if not points.size:
+            return np.zeros(len(points), self.dtype), np.zeros(points.shape, self.dtype), []
         found = self._each(work, parts)
         potential = np.concatenate([f[0] for f in found]).reshape(points.shape[:2])
         forces = -np.concatenate([f[1] for f in found]).reshape(points.shape)
@@ -249,14 +255,15 @@ class ShortRangeNetwork:
             The loss, and its gradient in the order of ``parameters``.
         """
         array, _ = self._checked(points)
-        wanted, _ = self._checked_forces(forces, np.shape(points))
+        check_some(array)
+        wanted = as_forces(forces, np.shape(points), self.dtype)
         found_energies, found, tapes = self._energy_forces(array, keep=True)
         difference = found - wanted
         loss = float((difference**2).sum() / len(array))
         direction = difference * (2.0 / len(array))
         excess = np.zeros(len(array), dtype=self.dtype)
         if energies is not None:
-            excess = (found_energies - self._checked_energies(energies, len(array))).astype(self.dtype)
+            excess = (found_energies - as_energies(energies, len(array))).astype(self.dtype)
             loss += float(weight * (excess**2).sum() / len(array))
             excess *= 2.0 * weight / len(array)
         gradient = Parameters(self.parameters.shapes, self.dtype)
@@ -284,24 +291,11 @@ class ShortRangeNetwork:
             U*.
         """
         array, _ = self._checked(points)
-        wanted = self._checked_energies(energies, len(array))
-        change = float(np.mean(wanted - self._energy_forces(array, keep=False)[0])) if len(array) else 0.0
+        check_some(array)
+        wanted = as_energies(energies, len(array))
+        change = float(np.mean(wanted - self.energy(array)))
         self.parameters[self.fitting.last_bias][...] += change / array.shape[1]
         return change
-
-    def _checked_energies(self, energies, batch: int) -> np.ndarray:
-        array = np.asarray(energies, dtype=np.float64)
-        if array.size != batch or array.ndim > 1:
-            raise ValueError(f"energies: expected one number per snapshot, shape ({batch},), got {array.shape}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"energies: expected finite numbers, got {array.tolist()}")
-        return array.reshape(batch)
-
-    def _checked_forces(self, forces, shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
-        if np.shape(forces) != shape:
-            raise ValueError(f"forces: expected the shape of the points, {shape}, got {np.shape(forces)}")
-        array = arguments.as_points("forces", forces, self.dtype, self.dim)
-        return (array[None], False) if array.ndim == 2 else (array, True)
 
     def _pair(
         self, direction: np.ndarray, excess: np.ndarray, long: np.ndarray | None, kept: dict
@@ -366,9 +360,11 @@ class ShortRangeNetwork:
             network = cls._made_from(settings, threads)
         except (KeyError, TypeError, ValueError) as wrong:
             raise ValueError(f"path: the settings in {path} make no network ({wrong!r})") from wrong
-        if flat.shape != network.parameters.flat.shape or not np.isfinite(flat).all():
+        own = network.parameters.flat
+        if flat.shape != own.shape or flat.dtype != own.dtype or not np.isfinite(flat).all():
             raise ValueError(
-                f"path: expected {network.parameters.flat.size} finite parameters in {path}, got shape {flat.shape}"
+                f"path: expected {own.size} finite parameters in {own.dtype} in {path}, got shape {flat.shape} in "
+                f"{flat.dtype}"
             )
         network.parameters.flat[...] = flat
         return network

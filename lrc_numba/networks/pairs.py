@@ -135,22 +135,20 @@ def _find(points, batch, box, cells, starts, order, places, cutoff, first, secon
 
 
 @kernel
-def scatter_add(first, second, weights, values, other, out):
-    """out_i += w_p values_p, out_j += w_p other_p for every pair p = (i, j).
+def scatter_add(first, second, values, out):
+    """out_i += values_p, out_j −= values_p for every pair p = (i, j).
 
     Parameters
     ----------
     first, second : (P,) int64
         Points i and j.
-    weights : (P,)
-        w.
-    values, other : (P, k)
-        What i and what j receive.
+    values : (P, k)
+        What i receives, and j loses.
     out : (points, k)
         Added to.
     """
     for p in range(len(first)):
         i, j = first[p], second[p]
         for k in range(values.shape[1]):
-            out[i, k] += weights[p] * values[p, k]
-            out[j, k] += weights[p] * other[p, k]
+            out[i, k] += values[p, k]
+            out[j, k] -= values[p, k]

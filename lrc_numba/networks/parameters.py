@@ -35,11 +35,21 @@ class Parameters(Mapping):
     def __init__(self, shapes: dict[str, tuple[int, ...]], dtype):
         self.shapes = dict(shapes)
         self.flat = np.zeros(sum(prod(shape) for shape in self.shapes.values()), dtype=dtype)
-        self._views, self.offsets, self.tables, at = {}, {}, {}, 0
+        self._views: dict[str, np.ndarray] = {}
+        self.offsets: dict[str, int] = {}
+        self.tables: dict[str, np.ndarray] = {}
+        at = 0
         for name, shape in self.shapes.items():
             self._views[name] = self.flat[at : at + prod(shape)].reshape(shape)
             self.offsets[name] = at
             at += prod(shape)
+
+    def __getstate__(self) -> tuple:
+        return self.shapes, self.flat  # copies have views of their own
+
+    def __setstate__(self, state: tuple) -> None:
+        self.__init__(state[0], state[1].dtype)  # type: ignore[misc]
+        self.flat[...] = state[1]
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._views[name]

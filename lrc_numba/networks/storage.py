@@ -54,6 +54,7 @@ def read_network(path: str | Path) -> tuple[dict, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             header, parameters = json.loads(str(file["header"])), file["parameters"]
+            settings = dict(header["settings"]) if header.get("version") == VERSION else {}
     except FileNotFoundError:
         raise
     except Exception as wrong:  # zip, header, array: a damaged file fails in many ways
@@ -62,4 +63,4 @@ def read_network(path: str | Path) -> tuple[dict, np.ndarray]:
         raise ValueError(f"path: {path} is not the file of a network")
     if header.get("version") != VERSION:
         raise ValueError(f"path: expected version {VERSION} in {path}, got {header.get('version')}")
-    return header["settings"], parameters
+    return settings, parameters

@@ -198,17 +198,22 @@ class Trainer:
         try:
             with np.load(self.checkpoint, allow_pickle=False) as file:
                 state = {name: file[name] for name in file.files}
-            identity, numbers = str(state["identity"]), state["numbers"].tolist()
-            self.step, self.stage, self.epoch, self.batch, self.epochs, self.adam.steps = numbers
+            identity, total = str(state["identity"]), float(state["total"])
+            step, stage, epoch, batch, epochs, adam_steps = state["numbers"].tolist()
+            arrays = [state[name] for name in ("parameters", "mean", "square")]
         except Exception as wrong:
             raise ValueError(f"checkpoint: {self.checkpoint} is damaged ({wrong}); nothing was changed") from wrong
         if identity != self._identity():
             raise ValueError(
                 f"checkpoint: {self.checkpoint} is of another network, protocol or data; nothing was changed"
             )
-        self.total = float(state["total"])
-        self.network.parameters.flat[...] = state["parameters"]
-        self.adam.mean[...], self.adam.square[...] = state["mean"], state["square"]
+        own = (self.network.parameters.flat, self.adam.mean, self.adam.square)
+        if [a.shape for a in arrays] != [a.shape for a in own]:
+            raise ValueError(f"checkpoint: {self.checkpoint} is damaged (wrong shapes); nothing was changed")
+        for mine, saved in zip(own, arrays, strict=True):
+            mine[...] = saved
+        self.step, self.stage, self.epoch, self.batch, self.epochs = step, stage, epoch, batch, epochs
+        self.adam.steps, self.total = adam_steps, total
         self._cut_log()
         return True
 

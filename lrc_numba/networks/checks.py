@@ -1,0 +1,76 @@
+"""Checks of what a user passes to a network; every error names the argument, what came and what was expected."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import arguments
+
+__all__ = ["as_energies", "as_forces", "as_lengths", "check_some"]
+
+
+def as_lengths(box, dim: int | None) -> np.ndarray:
+    """Box lengths, (d,) float64.
+
+    Parameters
+    ----------
+    box : float or (d,) array
+        As given.
+    dim : int or None
+        d, where it is given.
+    """
+    lengths = np.asarray(box, dtype=np.float64)
+    dim = dim if dim is not None else lengths.size if lengths.ndim == 1 else 1
+    if lengths.ndim > 1 or lengths.size not in (1, dim) or dim not in (1, 2, 3):
+        raise ValueError(f"box: expected a length, or d of them with d = 1, 2 or 3, got {box!r} for dim={dim}")
+    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+        raise ValueError(f"box: expected positive lengths, got {box!r}")
+    return np.broadcast_to(lengths, (dim,)).astype(np.float64)
+
+
+def as_forces(forces, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """F* as (B, N, d).
+
+    Parameters
+    ----------
+    forces : array
+        As given.
+    shape : (N, d) or (B, N, d)
+        Of the points.
+    dtype : dtype
+        Of the network.
+    """
+    if np.shape(forces) != shape:
+        raise ValueError(f"forces: expected the shape of the points, {shape}, got {np.shape(forces)}")
+    array = arguments.as_points("forces", forces, dtype, shape[-1])
+    return array[None] if array.ndim == 2 else array
+
+
+def as_energies(energies, batch: int) -> np.ndarray:
+    """U* as (B,) float64.
+
+    Parameters
+    ----------
+    energies : float or (B,) array
+        As given.
+    batch : int
+        B.
+    """
+    array = np.asarray(energies, dtype=np.float64)
+    if array.size != batch or array.ndim > 1:
+        raise ValueError(f"energies: expected one number per snapshot, shape ({batch},), got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"energies: expected finite numbers, got {array.tolist()}")
+    return array.reshape(batch)
+
+
+def check_some(points: np.ndarray) -> None:
+    """A ValueError where there is nothing to average over.
+
+    Parameters
+    ----------
+    points : (B, N, d)
+        Snapshots.
+    """
+    if not points.size:
+        raise ValueError(f"points: expected at least one snapshot of one point, got shape {points.shape}")
