@@ -72,6 +72,7 @@ def test_vjp_returns_the_output(problem, backend):
     assert (nothing.points, nothing.values, nothing.parameters) == (None, None, None)
 
 
+@pytest.mark.long
 @given(problem=problems(layouts=("uniform", "clustered")), seed=seeds, eps=st.sampled_from((1e-2, 1e-6)))
 @pytest.mark.examples(30)
 def test_jvp_against_central_differences(problem, seed, eps, backend):
@@ -94,6 +95,7 @@ def test_jvp_against_central_differences(problem, seed, eps, backend):
     assert best_difference(at, found, size) <= DIFFERENCES
 
 
+@pytest.mark.long
 @given(problem=problems(layouts=("uniform", "clustered")), seed=seeds)
 @pytest.mark.examples(40)
 def test_parameter_gradient_against_central_differences(problem, seed, backend):

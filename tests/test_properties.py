@@ -93,6 +93,7 @@ def test_reflection(problem, backend):
     assert error <= max(1000 * rounding(problem.points.shape[-2]), 2 * EPS)
 
 
+@pytest.mark.long
 @given(problem=problems(with_targets=False))
 def test_batch_equals_single_snapshots(problem, backend):
     """A batch is the snapshots one by one, bit for bit, also in its gradients."""
