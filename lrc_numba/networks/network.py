@@ -134,11 +134,12 @@ class ShortRangeNetwork:
         """``function`` of every part, on threads, in the order of the parts."""
         found: list = [None] * len(parts)
 
-        def work(_: int, lo: int, hi: int) -> None:
+        def _share(_: int, lo: int, hi: int) -> None:
+            """One thread's parts."""
             for i in range(lo, hi):
                 found[i] = function(parts[i])
 
-        parallel.run(work, parallel.even(len(parts), self.threads))
+        parallel.run(_share, parallel.even(len(parts), self.threads))
         return found
 
     def _pairs(self, points: np.ndarray) -> Pairs:
