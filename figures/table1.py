@@ -18,7 +18,7 @@ import json
 import os
 import platform
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -81,8 +81,8 @@ def train(job: Job, folder: Path, resume: bool) -> dict:
     from lrc_numba.training import PAPER, QUICK, Trainer, force_error
 
     potential = PairPotential("screened_coulomb", (BOX,), (job.mu,), (1.0,))
-    data = Snapshots.make(potential, SAMPLES[job.preset], (CELLS,), PER_CELL, DELTA, seed=job.seed)
-    test = Snapshots.make(potential, TESTS, (CELLS,), PER_CELL, DELTA, seed=job.seed + 1000)
+    data = Snapshots.make(potential, SAMPLES[job.preset], (CELLS,), PER_CELL, DELTA, seed=job.seed, progress=False)
+    test = Snapshots.make(potential, TESTS, (CELLS,), PER_CELL, DELTA, seed=job.seed + 1000, progress=False)
     network = _network(job, data.points)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, log = folder / f"{job.name}.npz", folder / f"{job.name}.jsonl"
@@ -113,21 +113,58 @@ def run(args: argparse.Namespace, results: dict) -> None:
     """All jobs that have no result yet; each is written as soon as it is there."""
     from tqdm import tqdm
 
-    jobs = [Job(args.preset, kind, args.init, args.cutoff, mu, args.seed) for mu in args.mu for kind in KINDS]
+    kinds = reversed(KINDS)  # the longest first
+    jobs = [Job(args.preset, kind, args.init, args.cutoff, mu, args.seed) for kind in kinds for mu in args.mu]
     todo = [job for job in jobs if not (args.resume and job.name in results["jobs"])]
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool, tqdm(total=len(todo)) as bar:
-        futures = {pool.submit(train, job, args.folder, args.resume): job for job in todo}
-        for future in as_completed(futures):
-            job = futures[future]
-            try:
-                results["jobs"][job.name] = future.result()
-            except Exception as wrong:  # the others go on; with --resume this one begins at its checkpoint
-                tqdm.write(f"{job.name}: {wrong}")
-                continue
-            _write(args.output, results)
-            bar.set_postfix_str(f"{job.name}: {results['jobs'][job.name]['errors']['true']:.2e}")
-            bar.update()
+    pool = ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn"))
+    queue, running = list(todo), {}
+    try:
+        with tqdm(total=len(todo) * _total_steps(args.preset), unit="step", unit_scale=True) as bar:
+            begin = time.time()
+            while queue or running:
+                while queue and len(running) < args.jobs:  # no more, as Ctrl-C cannot take back what a process has
+                    job = queue.pop(0)
+                    running[pool.submit(train, job, args.folder, args.resume)] = job
+                done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in done:
+                    _keep(running.pop(future), future, args, results)
+                bar.n = sum(_steps_done(args.folder / f"{job.name}.jsonl", begin) for job in todo)
+                bar.set_postfix_str(f"{len(todo) - len(queue) - len(running)} of {len(todo)} networks done")
+    except KeyboardInterrupt:  # the trainings got it too, and leave a checkpoint
+        print("stopped; --resume goes on from the checkpoints")
+        raise SystemExit(130) from None
+    finally:
+        pool.shutdown()
+
+
+def _keep(job: Job, future: Future, args: argparse.Namespace, results: dict) -> None:
+    """The result of a training to the file, or why there is none: then --resume begins at its checkpoint."""
+    if (wrong := future.exception()) is not None:
+        print(f"{job.name}: {wrong!r}")
+        return
+    results["jobs"][job.name] = future.result()
+    _write(args.output, results)
+    print(f"{job.name}: relative force error {results['jobs'][job.name]['errors']['true']:.2e}")
+
+
+def _total_steps(preset: str) -> int:
+    from lrc_numba.training import PAPER, QUICK
+
+    return (PAPER if preset == "paper" else QUICK).total_steps(SAMPLES[preset])
+
+
+def _steps_done(log: Path, begin: float) -> int:
+    """From the last line of a log of this run."""
+    if not log.exists() or log.stat().st_mtime < begin:
+        return 0
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 400))
+        lines = file.read().split(b"\n")
+    try:
+        return int(json.loads(lines[-2])["step"])
+    except (IndexError, ValueError):  # nothing yet
+        return 0
 
 
 def _write(path: Path, results: dict) -> None:

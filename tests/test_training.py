@@ -137,6 +137,10 @@ def test_wrong_checkpoints(tmp_path):
     trainer(tmp_path).run(2, progress=False)
     other = trainer(tmp_path, seed=1)
     before = other.network.parameters.flat.copy()
+    same = trainer(tmp_path)
+    moved = Trainer(same.network, same.points, same.forces + 1.0, SHORT, checkpoint=same.checkpoint)
+    with pytest.raises(ValueError, match=r"checkpoint: .* is of another network, protocol or data"):
+        moved.resume()
     with pytest.raises(ValueError, match=r"checkpoint: .* is of another network, protocol or data"):
         other.resume()
     state = tmp_path / "state.npz"

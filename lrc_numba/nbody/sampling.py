@@ -101,7 +101,13 @@ class Snapshots:
 
     @staticmethod
     def make(
-        potential: PairPotential, count: int, cells: tuple[int, ...], per_cell: int, delta: float, seed: int
+        potential: PairPotential,
+        count: int,
+        cells: tuple[int, ...],
+        per_cell: int,
+        delta: float,
+        seed: int,
+        progress: bool = True,
     ) -> Snapshots:
         """Sample, and compute energies and forces.
 
@@ -113,6 +119,8 @@ class Snapshots:
             As for ``sample_points``.
         seed : int
             Of the sampling.
+        progress : bool
+            Show a bar.
         """
         sides = np.array(potential.box) / np.array(cells)
         if len(cells) != potential.dim or not np.allclose(sides, sides[0]):
@@ -120,7 +128,8 @@ class Snapshots:
                 f"cells: expected {potential.dim} counts of one cell length in {potential.box}, got {cells}"
             )
         points = sample_points(count, cells, per_cell, float(sides[0]), delta, np.random.default_rng(seed))
-        parts = [potential.energy_forces(points[lo : lo + 16]) for lo in tqdm(range(0, count, 16), leave=False)]
+        steps = tqdm(range(0, count, 16), leave=False, disable=not progress)
+        parts = [potential.energy_forces(points[lo : lo + 16]) for lo in steps]
         energies, forces = (np.concatenate(part) for part in zip(*parts, strict=True))
         recipe = {"potential": asdict(potential), "count": count, "cells": list(cells), "per_cell": per_cell}
         return Snapshots(points, forces, energies, recipe | {"delta": delta, "seed": seed, "version": VERSION})

@@ -1,6 +1,14 @@
 r"""The full-range network: a short-range one that also reads the LRC layer, eqs (21)–(23) of arXiv 2010.05295.
 
-U = Σᵢ 𝒩(Dᵢ, g_θ(uᵢ)),   uᵢ^c = Σ_j φ^c(xᵢ − x_j),   φ̂^c(k) = 4πβ_c/(k² + λ_c²)
+U = Σᵢ 𝒩(Dᵢ, g_θ(ûᵢ)),   uᵢ^c = Σ_j φ^c(xᵢ − x_j),   φ̂^c(k) = 4πβ_c/(k² + λ_c²) for k ≠ 0, φ̂(0) = 0
+
+The mode k = 0 only adds a constant to u, which the first biases of g_θ hold as well; left in, that constant (4πβN/λ²V,
+hundreds of times the spread of u) would move at every step that λ learns. Three more things let blind start values
+learn, as g_θ passes on a fiftieth of its input when drawn, or nothing where its relus are dead:
+
+- û = (u − shift)/scale is positive, SHIFT spreads above zero, so that relus which are alive are linear at first;
+- of DRAWS Glorot draws of g_θ, the one counts that passes most of both channels on;
+- scale is such that the outputs of g_θ start with a spread of 1.
 """
 
 from __future__ import annotations
@@ -11,14 +19,28 @@ from typing import Self
 import numpy as np
 
 from .. import arguments
+from ..conventions import ModeSet
 from ..kernels import Yukawa
 from ..plan import LRCPlan
+from ..workspace import Workspace
 from .checks import as_lengths
 from .mlp import Perceptron
 from .network import ShortRangeNetwork
 from .parameters import Parameters
 
 __all__ = ["FullRangeNetwork"]
+
+SHIFT, DRAWS, TRIALS = 6.0, 32, 256
+
+
+class _YukawaWithoutMean(Yukawa):
+    """φ̂ of the module: a ``Yukawa`` whose field has no mean."""
+
+    def values(self, modes: ModeSet) -> np.ndarray:
+        return super().values(modes) * (modes.k2 > 0)
+
+    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        return {name: slope * (modes.k2 > 0) for name, slope in super().derivatives(modes).items()}
 
 
 class FullRangeNetwork(ShortRangeNetwork):
@@ -51,7 +73,8 @@ class FullRangeNetwork(ShortRangeNetwork):
         self.eps = float(eps) if eps is not None else 1e-5 if self.dtype == np.float32 else 1e-6
         self.plan = LRCPlan(self.box, modes, eps=self.eps, dtype=self.dtype, threads=self.threads, dim=self.dim)
         self.parameters["beta"][...], self.parameters["lam"][...] = 1.0, self._lam
-        self.long_mean, self.long_std = np.zeros(len(self._lam), self.dtype), np.ones(len(self._lam), self.dtype)
+        self.long_shift, self.long_scale = np.zeros(len(self._lam), self.dtype), np.ones(len(self._lam), self.dtype)
+        self._draw_post()
 
     def _extra(self) -> int:
         return self.post.sizes[-1]
@@ -62,24 +85,42 @@ class FullRangeNetwork(ShortRangeNetwork):
     def _more_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"beta": (len(self._lam),), "lam": (len(self._lam),)}
 
+    def _draw_post(self) -> None:
+        """Draw g_θ: the last singular value of its outputs, of normal inputs SHIFT above zero, is the largest found."""
+        inputs = SHIFT + np.random.default_rng(0).standard_normal((TRIALS, len(self._lam)))
+        last, found = min(len(self._lam), 2) - 1, []  # its first layer has two units
+        for number in range(DRAWS):
+            self.post.initialise(self.parameters, np.random.default_rng([self.seed, number]))
+            found.append(np.linalg.svd(self._centred(inputs.astype(self.dtype)), compute_uv=False)[last])
+        best = int(np.argmax(found))
+        self.post.initialise(self.parameters, np.random.default_rng([self.seed, best]))
+
+    def _centred(self, inputs: np.ndarray) -> np.ndarray:
+        """Outputs of g_θ less their means."""
+        out, _ = self.post.forward(self.parameters, inputs, Workspace())
+        return out - out.mean(axis=0)
+
     @property
     def multiplier(self) -> Yukawa:
         """φ̂ of the channels with the parameters of now."""
         beta, lam = (np.array(self.parameters[name], dtype=np.float64) for name in ("beta", "lam"))
         key = (beta.tobytes(), lam.tobytes())
         if self._kept is None or self._kept[0] != key:  # the same object while nothing changed: plans keep its table
-            self._kept = (key, Yukawa(beta, lam))
+            self._kept = (key, _YukawaWithoutMean(beta, lam))
         return self._kept[1]
 
     def set_scales(self, points) -> None:
-        """Measure the normalisation of the neighbours, and that of u with the multipliers of now."""
+        """Measure the normalisation of the neighbours, and that of u with the parameters of now."""
         super().set_scales(points)
         array, _ = self._checked(points)
         found = self.plan.set_points(array).convolve(None, self.multiplier).reshape(-1, len(self._lam))
-        self.long_mean, self.long_std = found.mean(axis=0), np.where(found.std(axis=0) > 0, found.std(axis=0), 1.0)
+        spread = np.where(found.std(axis=0) > 0, found.std(axis=0), 1.0)
+        shift = found.mean(axis=0) - SHIFT * spread
+        passed = float(np.sqrt((self._centred((found - shift) / spread) ** 2).mean())) or 1.0
+        self.long_shift, self.long_scale = shift.astype(self.dtype), (spread * passed).astype(self.dtype)
 
     def _features(self, points: np.ndarray) -> np.ndarray:
-        return (self.plan.set_points(points).convolve(None, self.multiplier) - self.long_mean) / self.long_std
+        return (self.plan.set_points(points).convolve(None, self.multiplier) - self.long_shift) / self.long_scale
 
     def _join(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
         read, kept["post"] = self.post.forward(self.parameters, long.reshape(-1, len(self._lam)), kept["space"])
@@ -89,11 +130,11 @@ class FullRangeNetwork(ShortRangeNetwork):
         return self.post.vjp(self.parameters, kept["post"], below[:, self.descriptor.width :])
 
     def _add_long_forces(self, forces: np.ndarray, cotangents: list) -> None:
-        bar = np.concatenate(cotangents).reshape(*forces.shape[:2], -1) / self.long_std
+        bar = np.concatenate(cotangents).reshape(*forces.shape[:2], -1) / self.long_scale
         forces -= self.plan.vjp(None, self.multiplier, bar, wrt=("points",)).points
 
     def _tangent_features(self, direction: np.ndarray) -> np.ndarray:
-        return self.plan.jvp(None, self.multiplier, dpoints=direction) / self.long_std
+        return self.plan.jvp(None, self.multiplier, dpoints=direction) / self.long_scale
 
     def _join_tangent(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
         tangents = long.reshape(-1, len(self._lam))
@@ -107,7 +148,7 @@ class FullRangeNetwork(ShortRangeNetwork):
 
     def _add_long_gradient(self, gradient: Parameters, direction: np.ndarray, cotangents: list) -> None:
         shape = (*direction.shape[:2], len(self._lam))
-        bar, dbar = (np.concatenate([c[i] for c in cotangents]).reshape(shape) / self.long_std for i in (0, 1))
+        bar, dbar = (np.concatenate([c[i] for c in cotangents]).reshape(shape) / self.long_scale for i in (0, 1))
         found = self.plan.parameters_jvp(None, self.multiplier, dbar, dpoints=direction, dcotangent=bar)
         for name in ("beta", "lam"):
             gradient[name][...] += found[name]
@@ -115,11 +156,11 @@ class FullRangeNetwork(ShortRangeNetwork):
     @classmethod
     def _made_from(cls, settings: dict, threads: int | None) -> Self:
         network = cls(settings["box"], **cls._options(settings), threads=threads)
-        network.long_mean, network.long_std = (
-            np.asarray(settings[name], dtype=network.dtype) for name in ("long_mean", "long_std")
+        network.long_shift, network.long_scale = (
+            np.asarray(settings[name], dtype=network.dtype) for name in ("long_shift", "long_scale")
         )
-        if {network.long_mean.shape, network.long_std.shape} != {(len(network._lam),)}:
-            raise ValueError(f"expected {len(network._lam)} means and deviations of u")
+        if {network.long_shift.shape, network.long_scale.shape} != {(len(network._lam),)}:
+            raise ValueError(f"expected {len(network._lam)} shifts and scales of u")
         return network
 
     @classmethod
@@ -131,4 +172,4 @@ class FullRangeNetwork(ShortRangeNetwork):
         yield from super()._settings()
         modes = int(self.modes) if np.ndim(self.modes) == 0 else [int(m) for m in self.modes]
         yield from (("modes", modes), ("lam", list(self._lam)), ("eps", self.eps))
-        yield from (("long_mean", self.long_mean.tolist()), ("long_std", self.long_std.tolist()))
+        yield from (("long_shift", self.long_shift.tolist()), ("long_scale", self.long_scale.tolist()))

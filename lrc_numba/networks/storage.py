@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = ["read_network", "write_network"]
 
-FORMAT, VERSION = "lrc_numba network", 1
+FORMAT, VERSION = "lrc_numba network", 2
 
 
 def write_network(path: str | Path, settings: dict, parameters: np.ndarray) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,8 @@ class Trainer:
         if self.energies is not None and self.energies.shape != self.points.shape[:1]:
             raise ValueError(f"energies: expected shape {self.points.shape[:1]}, got {self.energies.shape}")
         self.adam = Adam(self.network.parameters.flat.size)
+        data = [a for a in (self.points, self.forces, self.energies) if a is not None]
+        self._fingerprint = sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in data)).hexdigest()[:16]
 
     # ------------------------------------------------------------------ the loop
     @property
@@ -165,7 +168,8 @@ class Trainer:
         settings = self.network.settings()
         about = {"version": VERSION, "network": settings, "protocol": self.protocol.record(), "seed": self.seed}
         about["energies"] = None if self.energies is None else self.energy_weight
-        return json.dumps(about | {"samples": list(self.points.shape)}, sort_keys=True, default=str)
+        about |= {"samples": list(self.points.shape), "data": self._fingerprint}
+        return json.dumps(about, sort_keys=True, default=str)
 
     def save(self) -> None:
         """Write the state, whole or not at all."""
