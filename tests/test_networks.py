@@ -42,27 +42,6 @@ def network_of(kind: str, dim: int, cutoff_kind: str = "smooth", dtype=np.float6
     return network
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("lam", [(1.3,), (0.4, 4.0), (0.4, 1.0, 4.0)])
-def test_no_draw_of_g_is_dead(seed, lam):
-    """Its outputs start with a spread of 1, and more than one channel moves them."""
-    points = points_of(2, 20, seed=7)
-    network = FullRangeNetwork(BOX[2], CUTOFF, MODES[2], lam=lam, seed=seed, dim=2)
-    network.set_scales(points)
-    inputs = network._features(points).reshape(-1, len(lam))
-    outputs = network._centred(inputs)
-    assert np.sqrt((outputs**2).mean()) == pytest.approx(1.0)
-    assert np.linalg.svd(outputs, compute_uv=False)[min(len(lam), 2) - 1] > 0.01 * np.linalg.norm(outputs)
-
-
-def test_means_of_u_do_not_move():
-    """The mode k = 0 is left out, so u has no mean over the box, whatever λ."""
-    network = FullRangeNetwork(BOX[1], CUTOFF, MODES[1], lam=(0.01, 4.0), dim=1)
-    places = np.linspace(0, BOX[1], 64, endpoint=False)[None, :, None]  # as good as every place
-    found = network.plan.set_points(places).convolve(None, network.multiplier)
-    assert np.abs(found).max() < 1e-6
-
-
 KINDS = pytest.mark.parametrize("kind", ["short", "full"])
 DIMS = pytest.mark.parametrize("dim", [1, 2, 3])
 
@@ -341,6 +320,17 @@ def test_few_points(kind, dim):
         assert np.all(network.energy(points) == 0)
         with pytest.raises(ValueError, match="points: expected at least one snapshot"):
             network.loss_gradient(points, points)
+
+
+def test_too_many_pairs_for_the_memory(monkeypatch):
+    """Said before the memory is taken."""
+    monkeypatch.setattr("lrc_numba.networks.network.available_memory", lambda: 2**23)
+    points = (np.arange(4000.0)[:, None] + 0.5) * 0.05
+    network = ShortRangeNetwork(200.0, CUTOFF, dim=1)
+    with pytest.raises(
+        MemoryError, match=r"points: \(1, 4000, 1\) with 116045 pairs within the cutoff needs about .* GiB"
+    ):
+        network.energy(points)
 
 
 @KINDS

@@ -106,6 +106,11 @@ class Descriptor:
         """Numbers per point."""
         return 2 * WIDTH
 
+    def memory(self, pairs: int, itemsize: int) -> int:
+        """Bytes that ``forward`` and ``vjp`` take for so many pairs: tapes of f₁ and f₂, and cotangents."""
+        per_side = sum((self.dim, *WIDTHS)) + WIDTH
+        return pairs * itemsize * ((1 if self.dim == 1 else 2) * per_side + sum((1, *WIDTHS)) + WIDTH)
+
     # ------------------------------------------------------------------ pairs
     def _features(self, pairs: Pairs) -> _Features:
         s = pairs.distance

@@ -22,6 +22,7 @@ import numpy as np
 
 from .. import arguments
 from ..cpu import parallel
+from ..memory import available_memory, check_memory
 from ..workspace import Workspace
 from .checks import as_energies, as_forces, as_lengths, check_some
 from .descriptors import Descriptor, Scales
@@ -178,7 +179,10 @@ class ShortRangeNetwork:
     def _forward(self, points: np.ndarray, long: np.ndarray | None, space: Workspace) -> tuple[np.ndarray, dict]:
         """𝒩 (n,) of some snapshots, and the tapes, which live in ``space``."""
         count = points.shape[0] * points.shape[1]
-        described, tape = self.descriptor.forward(self.parameters, self._pairs(points), count, space)
+        pairs = self._pairs(points)
+        needed = self.descriptor.memory(len(pairs), self.dtype.itemsize) - space.nbytes
+        check_memory("points", f"{points.shape} with {len(pairs)} pairs within the cutoff", needed, available_memory)
+        described, tape = self.descriptor.forward(self.parameters, pairs, count, space)
         kept: dict[str, Any] = {"descriptor": tape, "space": space}
         inputs = self._join(described, long, kept)
         out, kept["fitting"] = self.fitting.forward(self.parameters, inputs, space)
