@@ -327,9 +327,7 @@ def test_too_many_pairs_for_the_memory(monkeypatch):
     monkeypatch.setattr("lrc_numba.networks.network.available_memory", lambda: 2**23)
     points = (np.arange(4000.0)[:, None] + 0.5) * 0.05
     network = ShortRangeNetwork(200.0, CUTOFF, dim=1)
-    with pytest.raises(
-        MemoryError, match=r"points: \(1, 4000, 1\) with 116045 pairs within the cutoff needs about .* GiB"
-    ):
+    with pytest.raises(MemoryError, match=r"points: \(1, 4000, 1\) with 116045 pairs .* about .* GiB"):
         network.energy(points)
 
 
