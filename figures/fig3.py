@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
+from lrc_numba.files import write_json
 from lrc_numba.nbody import PairPotential, sample_points
 
 HERE = Path(__file__).parent
@@ -97,10 +97,7 @@ def main() -> None:
         points = sample_points(1, (CELLS,), PER_CELL, BOX / CELLS, DELTA, generator)[0]
         rows = [contributions(points, CELLS * PER_CELL // 2, mu) for mu in args.mu]
         result = {"seed": args.seed, "points": points[:, 0].tolist(), "rows": rows}
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = args.output.with_name(args.output.name + ".part")
-        unfinished.write_text(json.dumps(result, indent=1), encoding="utf-8")
-        os.replace(unfinished, args.output)
+        write_json(args.output, result)
     for row in result["rows"]:
         print(f"{_name(row)}: {beyond(row, CUTOFF):.1%} of the sum of |F| comes from beyond the cutoff {CUTOFF}")
     draw(result["rows"], args.output.with_suffix(".png"))

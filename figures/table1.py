@@ -25,6 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lrc_numba.files import write_json
+
 HERE = Path(__file__).parent
 MU = (0.5, 1.0, 2.0, 5.0, 10.0)
 KINDS = ("short-range", "full-range")
@@ -144,7 +146,7 @@ def _keep(job: Job, future: Future, args: argparse.Namespace, results: dict) -> 
         print(f"{job.name}: {wrong!r}")
         return
     results["jobs"][job.name] = future.result()
-    _write(args.output, results)
+    write_json(args.output, results)
     print(f"{job.name}: relative force error {results['jobs'][job.name]['errors']['true']:.2e}")
 
 
@@ -165,13 +167,6 @@ def _steps_done(log: Path, begin: float) -> int:
         return int(json.loads(lines[-2])["step"])
     except (IndexError, ValueError):  # nothing yet
         return 0
-
-
-def _write(path: Path, results: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    os.replace(unfinished, path)
 
 
 def show(results: dict, args: argparse.Namespace) -> None:

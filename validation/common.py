@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import json
 import os
 import platform
 import sys
@@ -14,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from lrc_numba.files import write_json
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -167,10 +168,7 @@ def environment(threads: int | None) -> dict[str, object]:
 
 def save_json(path: Path, record: dict) -> None:
     """Write a record so that a reader sees the old file or the new one, never a half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(record, indent=1, allow_nan=True) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_json(path, record)
     print(f"written: {os.path.relpath(path)}")
 
 

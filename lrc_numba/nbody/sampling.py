@@ -7,7 +7,6 @@ smallest periodic distance is large enough.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -15,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from tqdm import tqdm
 
+from ..files import replaced
 from .potentials import PairPotential
 
 __all__ = ["Snapshots", "sample_points"]
@@ -136,12 +136,9 @@ class Snapshots:
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz``, whole or not at all."""
-        path, recipe = Path(path), np.array(json.dumps(self.recipe))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(path.name + ".part")
-        with unfinished.open("wb") as file:
+        recipe = np.array(json.dumps(self.recipe))
+        with replaced(path) as file:
             np.savez(file, points=self.points, forces=self.forces, energies=self.energies, recipe=recipe)
-        os.replace(unfinished, path)
 
     @staticmethod
     def load(path: str | Path) -> Snapshots:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
+
+from ..files import replaced
 
 __all__ = ["read_network", "write_network"]
 
@@ -19,21 +20,15 @@ def write_network(path: str | Path, settings: dict, parameters: np.ndarray) -> N
     Parameters
     ----------
     path : str or Path
-        Replaced where it exists; its folder must exist.
+        Replaced where it exists.
     settings : dict
         What JSON can hold.
     parameters : (n,) float32 or float64
         As they are.
     """
-    path = Path(path)
     header = json.dumps({"format": FORMAT, "version": VERSION, "settings": settings})
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("wb") as file:
-            np.savez(file, header=np.array(header), parameters=parameters)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replaced(path) as file:
+        np.savez(file, header=np.array(header), parameters=parameters)
 
 
 def read_network(path: str | Path) -> tuple[dict, np.ndarray]:

@@ -7,7 +7,6 @@ holds the parameters, Adam's moments, and where in which epoch they are.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..files import replaced
 from ..networks import Adam, ShortRangeNetwork
 from .protocol import Protocol
 
@@ -176,8 +176,7 @@ class Trainer:
         if self.checkpoint is None:
             return
         numbers = np.array([self.step, self.stage, self.epoch, self.batch, self.epochs, self.adam.steps])
-        unfinished = self.checkpoint.with_name(self.checkpoint.name + ".part")
-        with unfinished.open("wb") as file:
+        with replaced(self.checkpoint) as file:
             np.savez(
                 file,
                 identity=np.array(self._identity()),
@@ -187,7 +186,6 @@ class Trainer:
                 mean=self.adam.mean,
                 square=self.adam.square,
             )
-        os.replace(unfinished, self.checkpoint)
 
     def resume(self) -> bool:
         """Go on from the checkpoint; False where there is none.
