@@ -32,6 +32,7 @@ BOX, CUTOFF, DELTA = 5.0, 1.5, 0.05
 MODES = {1: 63, 2: 15, 3: 9}
 POINTS = {1: ((10,), 2), 2: ((4, 4), 1), 3: ((3, 3, 3), 1)}  # cells, points per cell
 SPACING = {dim: BOX / (cells[0] * per_cell) for dim, (cells, per_cell) in POINTS.items()}
+NUDGE = 2e-6  # of a parameter
 STEP, DISORDER = 0.01, 0.2  # of a trajectory: the longest step of time; of the start, in spacings
 
 
@@ -72,7 +73,7 @@ def check_derivatives(kind: str, dim: int, cutoff_kind: str, threads: int | None
     """
     network, points = _network(kind, dim, cutoff_kind, threads), _snapshots(dim, 1, seed=3)
     _, forces = network.energy_forces(points)
-    h, found = 1e-5, []
+    h, found = 1e-5, []  # of the points
     for flat in range(points.size):
         step = np.zeros(points.size)
         step[flat] = h
@@ -86,10 +87,10 @@ def check_derivatives(kind: str, dim: int, cutoff_kind: str, threads: int | None
     for i in tqdm(chosen, desc=f"{kind} {dim}-D {cutoff_kind}", file=sys.stderr, leave=False):
         start, losses = parameters[i], []
         for n in (1, -1):
-            parameters[i] = start + n * h
+            parameters[i] = start + n * NUDGE
             losses.append(((network.energy_forces(points)[1] - wanted) ** 2).sum())
         parameters[i] = start
-        errors.append((losses[0] - losses[1]) / (2 * h) - gradient[i])
+        errors.append((losses[0] - losses[1]) / (2 * NUDGE) - gradient[i])
     worst = float(np.abs(errors).max() / np.abs(gradient).max())
     case = {"kind": kind, "dim": dim, "cutoff": cutoff_kind, "parameters": len(chosen)}
     return case | {"forces": float(worst_force), "gradient": worst}
