@@ -107,7 +107,15 @@ class Descriptor:
         return 2 * WIDTH
 
     def memory(self, pairs: int, itemsize: int) -> int:
-        """Bytes that ``forward`` and ``vjp`` take for so many pairs: tapes of f₁ and f₂, and cotangents."""
+        """Bytes that ``forward`` and ``vjp`` take: the tapes of f₁ and f₂, and cotangents.
+
+        Parameters
+        ----------
+        pairs : int
+            Number of neighbours.
+        itemsize : int
+            Bytes of a float.
+        """
         per_side = sum((self.dim, *WIDTHS)) + WIDTH
         return pairs * itemsize * ((1 if self.dim == 1 else 2) * per_side + sum((1, *WIDTHS)) + WIDTH)
 

@@ -37,9 +37,11 @@ class _YukawaWithoutMean(Yukawa):
     """φ̂ of the module: a ``Yukawa`` whose field has no mean."""
 
     def values(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ on the modes, see ``Multiplier.values``."""
         return super().values(modes) * (modes.k2 > 0)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
         return {name: slope * (modes.k2 > 0) for name, slope in super().derivatives(modes).items()}
 
 
