@@ -34,7 +34,8 @@ class LRCPlan(Preparation):
     window : {"kaiser_bessel", "gaussian", "gaussian_paper"}
         The last is the paper's Appendix B to the letter: no oversampling, and no promise about eps.
     gradient : {"exact", "spectral"}
-        Derivative of the computed operator, or of the exact kernel.
+        Derivative of the computed operator, or of the exact kernel. The first is the gradient of the computed energy to
+        rounding, but further from that of the exact kernel than eps, for which ask a tighter eps or the second.
     dtype : float32 or float64
         Of points, values and results.
     threads : int, optional
@@ -54,7 +55,7 @@ class LRCPlan(Preparation):
 
     Notes
     -----
-    Which stage bounds which regime (``python -m validation.stages`` measures it):
+    Which stage bounds which regime (``python -m validation.stages`` measures the first two):
 
     * a point or more for every few nodes: spreading and interpolation, three quarters of the time, bound by loads and
       stores in the first-level cache; sorting, an eighth, by the latency of memory;

@@ -45,14 +45,16 @@ def test_every_window_stays_inside_the_padding(dim, dtype, monkeypatch):
 CROWDED = """
 import numpy as np
 from lrc_numba import Gaussian, LRCPlan
+from lrc_numba.cpu import spreading
 generator = np.random.default_rng(0)
 for dim, modes in ((1, 33), (2, 17), (3, 9)):
     points = generator.random((2, 12000, dim)) * np.array([0.05, 1.0, 0.4])[:dim]
     values = generator.standard_normal((2, 12000))
     plan = LRCPlan(1.0, modes, dim=dim, threads=2).set_points(points)
-    plan.vjp(values, Gaussian(0.1), values)
-    plan.jvp(values, Gaussian(0.1), points, values)
-    print(float(plan.convolve(values, Gaussian(0.1))[0, 0]))
+    gradient = plan.vjp(values, Gaussian(0.1), values)
+    found = gradient.output, gradient.points, gradient.values, plan.jvp(values, Gaussian(0.1), points, values)
+    print(*(float(np.linalg.norm(part)) for part in found))
+print(sum(spreading.spread.stats.cache_hits.values()))
 """
 
 
@@ -66,15 +68,27 @@ def _run(code: str, tmp_path, **environment: str) -> str:
 
 def test_bounds_are_checked(tmp_path):
     """Numba's own bounds check finds nothing, with crowded tiles in every dimension; vectors it does not see."""
-    assert len(_run(CROWDED, tmp_path, NUMBA_BOUNDSCHECK="1").split()) == 3
+    assert len(_run(CROWDED, tmp_path, NUMBA_BOUNDSCHECK="1").splitlines()) == 4
 
 
-def test_without_vectors(tmp_path):
-    """The fallback made of scalars gives the same numbers, and does not use what was compiled with vectors."""
+SIMPLER = {"scalars": {"LRC_NUMBA_VECTORS": "0"}, "no fused": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}}
+
+
+@pytest.mark.parametrize("way", SIMPLER)
+def test_on_simpler_processors(way, tmp_path):
+    """Scalars instead of vectors, or nothing fused: the same numbers, and not what was compiled for this processor."""
     code = CROWDED.replace("((1, 33), (2, 17), (3, 9))", "((2, 17),)").replace("dim=dim", "dim=dim, eps=1e-8")
-    plain, vectors = (float(_run(code, tmp_path, LRC_NUMBA_VECTORS=flag)) for flag in "01")
+    simple, usual = (_run(code, tmp_path, **environment).split() for environment in (SIMPLER[way], {}))
     # Lanes are added up in another order; sums of some thousand terms.
-    assert abs(plain - vectors) <= 1e-12 * abs(vectors)
+    np.testing.assert_allclose([float(x) for x in simple[:-1]], [float(x) for x in usual[:-1]], rtol=1e-12)
+    assert simple[-1] == usual[-1] == "0"  # found in the cache
+
+
+def test_switched_off_compilation_is_an_error():
+    code = "import lrc_numba.cpu.spreading"
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert "RuntimeError: lrc_numba has to be compiled, but NUMBA_DISABLE_JIT is set" in done.stderr
 
 
 MIXED = {"seams": (schedule, "MANY_SLABS", 0), "parities": (schedule, "MANY_SHARES", 0)}
@@ -89,9 +103,10 @@ def test_threads_change_nothing_on_many_tiles(dim, modes, way, monkeypatch):
     monkeypatch.setattr("lrc_numba.spreading.SMALLEST_SHARE", 10)
     monkeypatch.setattr("lrc_numba.points.SMALLEST_SHARE", 10)
     generator = np.random.default_rng(dim)
-    points = generator.random((2, 9000, dim))
-    points[:, :4000] = 0.45 + 0.02 * generator.standard_normal((2, 4000, dim))
-    values = generator.standard_normal((2, 9000))
+    # Three snapshots, so that parts of the counting sort begin inside one.
+    points = generator.random((3, 9000, dim))
+    points[:, :4000] = 0.45 + 0.02 * generator.standard_normal((3, 4000, dim))
+    values = generator.standard_normal((3, 9000))
     results = []
     for threads in (1, 2, 3, 7):
         plan = LRCPlan(1.0, modes, dim=dim, eps=1e-4, threads=threads).set_points(points)

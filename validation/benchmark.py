@@ -3,7 +3,9 @@
 All in one process, warm, taking turns; medians of at least five. For every library its own eps is loosened or tightened
 over a geometric ladder, three rungs per decade, to the loosest at which the measured relative l2 error against ducc0 at
 its tightest eps (about 1e-13) is within the target; of a gradient, the larger of the errors of u and of the gradient
-counts. That eps, and the error of the results that were timed, are printed beside the times.
+counts. That eps, and the error of the results that were timed, are printed beside the times; where new and kept points
+are fastest in two different ways, the tighter eps and the larger error. On two threads a peer is asked for at most two,
+as ours is: where it is faster on one, that time counts.
 
 "new" includes set-up: every call has new points, as in dynamics and training. "kept" does not: points are reused. What
 each operation asks of the libraries, and what the peers are given for free, is said in validation/libraries.py;
@@ -13,19 +15,23 @@ each operation asks of the libraries, and what the peers are given for free, is 
   python -m validation.benchmark --resume
   python -m validation.benchmark --operation convolution --dims 3 --threads 1 --max-points 100000
 
-Every finished cell is appended to the file --cells at once, with the versions of the libraries; --resume takes what is
-there of these versions and does the rest. The tables show the selected cells, and --report only shows those that are
-there. Where the time goes is validation.stages.
+Every finished cell is appended to the file --cells at once, with the versions of the libraries, the date and the load;
+--resume takes what is there of these versions and does the rest. The tables show the selected cells; --report only
+shows those that are there, of any version; benchmark.json keeps the others too. Where the time goes is
+validation.stages.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import datetime
 import gc
 import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -36,7 +42,7 @@ from tqdm import tqdm
 import lrc_numba
 
 from . import benchmark_cuda
-from .benchmark_report import TIMES, draw, print_cells, print_summary, summary
+from .benchmark_report import TIMES, at_most, draw, print_cells, print_summary, summary
 from .common import arguments, environment, save_json
 from .libraries import LIBRARIES, OPERATIONS, VARIANTS, Problem, error, open_library, reference
 
@@ -110,15 +116,15 @@ class Ladder:
         self.problem, self.step = problem, step
         self.truth = reference(problem, threads)
         self._errors: dict[tuple, float] = {}
-        self._looser: dict[str, int] = {}  # rungs from eps = target to what was found last: where a search begins
+        self._looser: dict[tuple, int] = {}  # rungs from eps = target to what was found last: where a search begins
         self.fastest: dict[tuple, str] = {}  # variant per library, threads and mode, where trying them takes long
 
-    def error(self, library: str, threads: int, rung: int) -> float:
+    def error(self, library: str, variant: str, threads: int, rung: int) -> float:
         """The error with eps = 10^(−rung/3); infinite where the library refuses or fails."""
-        key = (library, 1 if library == "lrc_numba" else threads, rung)  # ours: bit for bit the same
+        key = (library, variant, 1 if library == "lrc_numba" else threads, rung)  # ours: bit for bit the same
         if key not in self._errors:
             try:
-                opened = open_library(library, self.problem, 10.0 ** (-rung / PER_DECADE), threads)
+                opened = open_library(library, self.problem, 10.0 ** (-rung / PER_DECADE), threads, variant)
                 opened.set_points()
                 found = error(opened.apply(), self.truth)
             except (ValueError, RuntimeError):
@@ -126,45 +132,47 @@ class Ladder:
             self._errors[key] = found if np.isfinite(found) else np.inf
         return self._errors[key]
 
-    def loosest(self, library: str, threads: int, target: float) -> float | None:
+    def loosest(self, library: str, variant: str, threads: int, target: float) -> float | None:
         """The loosest eps that keeps the target; None where there is none."""
         nominal = round(-PER_DECADE * np.log10(target))
-        rung = max(self.step, nominal + self._looser.get(library, 0))
+        rung = max(self.step, nominal + self._looser.get((library, variant), 0))
         last = round(-PER_DECADE * np.log10(TIGHTEST))
-        while self.error(library, threads, rung) > target:
+        while self.error(library, variant, threads, rung) > target:
             rung += self.step
             if rung > last:
                 return None
-        while rung > self.step and self.error(library, threads, rung - self.step) <= target:
+        while rung > self.step and self.error(library, variant, threads, rung - self.step) <= target:
             rung -= self.step
-        self._looser[library] = rung - nominal
+        self._looser[library, variant] = rung - nominal
         return float(10.0 ** (-rung / PER_DECADE))
 
 
 # ---------------------------------------------------------------------- one cell
-def _fastest(ladder: Ladder, library: str, eps: float, threads: int) -> dict[str, tuple]:
-    """For "new" and for "kept" points the fastest way to use a library: {mode: (variant, opened)}."""
+def _fastest(ladder: Ladder, library: str, target: float, threads: int) -> dict[str, tuple]:
+    """For "new" and for "kept" points the fastest way to use a library: {mode: (variant, eps, opened)}."""
     known = {ladder.fastest[key] for mode in TIMES if (key := (library, threads, mode)) in ladder.fastest}
-    opened = {v: open_library(library, ladder.problem, eps, threads, v) for v in known or VARIANTS[library]}
-    if len(opened) == 1:
-        only = next(iter(opened.items()))
-        return {mode: only for mode in TIMES}
+    found = {v: ladder.loosest(library, v, threads, target) for v in known or VARIANTS[library]}
+    eps = {v: value for v, value in found.items() if value is not None}
+    opened = {v: open_library(library, ladder.problem, eps[v], threads, v) for v in eps}
+    if len(opened) < 2:
+        return {mode: (v, eps[v], one) for v, one in opened.items() for mode in TIMES}
     for one in opened.values():
         _turn(one)  # the first call of a variant touches its memory for the first time
     taken = {variant: _medians(_turn(one)) for variant, one in opened.items()}
     fastest = {mode: min(taken, key=lambda variant, mode=mode: taken[variant][mode]) for mode in TIMES}
     if min(times["new"] for times in taken.values()) > LONG:
         ladder.fastest |= {(library, threads, mode): variant for mode, variant in fastest.items()}
-    return {mode: (variant, opened[variant]) for mode, variant in fastest.items()}
+    return {mode: (variant, eps[variant], opened[variant]) for mode, variant in fastest.items()}
 
 
 def measure(ladder: Ladder, target: float, threads: int, quick: bool) -> dict:
     """One cell: per library eps, the error of what was timed, the medians with new and with kept points, and how."""
     calls, cell = {}, {}
     for library in LIBRARIES:
-        eps = ladder.loosest(library, threads, target)
+        found = _fastest(ladder, library, target, threads)
+        eps = min((eps for _, eps, _ in found.values()), default=None)
         cell[library] = {"eps": eps, "error": None, "new": None, "kept": None, "how": {}}
-        for mode, (variant, opened) in (_fastest(ladder, library, eps, threads) if eps else {}).items():
+        for mode, (variant, _, opened) in found.items():
             calls[library, variant] = opened
             cell[library]["how"][mode] = variant
     times = take_turns(calls, 5, 5 if quick else 31, 0.5 if quick else 1.5)
@@ -196,44 +204,52 @@ def _name(problem: Problem, target: float, threads: int) -> dict:
     return {name: getattr(problem, name) for name in names} | {"target": target, "threads": threads}
 
 
-def _key(cell: dict) -> str:
-    names = ("operation", "dim", "count", "modes", "distribution", "target", "threads", "quick", "versions")
+def _key(cell: dict, *more: str) -> str:
+    names = ("operation", "dim", "count", "modes", "distribution", "target", "threads", "quick", *more)
     return json.dumps([cell.get(name) for name in names])
 
 
 def _versions() -> dict[str, str]:
-    """Of the libraries; ours is told by its sources."""
+    """Of the libraries; ours is told by the sources of the engine."""
     import ducc0
     import finufft
 
-    digest = sha256()
-    for source in sorted(Path(lrc_numba.__file__).parent.rglob("*.py")):
+    digest, root = sha256(), Path(lrc_numba.__file__).parent
+    for source in sorted({*root.glob("*.py"), *(root / "cpu").glob("*.py")}):
         digest.update(source.read_bytes())
     return {"lrc_numba": digest.hexdigest()[:12], "finufft": finufft.__version__, "ducc0": ducc0.__version__}
 
 
-def _read_cells(path: Path) -> dict[str, dict]:
-    """What a run left behind; a line cut off by its end is left out."""
-    cells = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            cell = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        cells[_key(cell)] = cell
+def _read_cells(args: argparse.Namespace) -> list[dict]:
+    """What runs left behind, old ones first; a line cut off by the end of a run is left out."""
+    results, cells = args.output / "benchmark.json", []
+    if results.exists():
+        cells = json.loads(results.read_text(encoding="utf-8"))["cells"]
+    for line in args.cells.read_text(encoding="utf-8").splitlines() if args.cells.exists() else []:
+        with contextlib.suppress(json.JSONDecodeError):
+            cells.append(json.loads(line))
     return cells
 
 
-def run(args: argparse.Namespace) -> list[dict]:
-    """All selected cells, those of the file first read, the others measured."""
-    known, rows, about = {}, [], {"quick": args.quick, "versions": _versions()}
-    if args.resume or args.report:
-        known = _read_cells(args.cells)
+def _work(args: argparse.Namespace) -> list[tuple[Problem, list[dict]]]:
+    """The selected problems, and the names of their cells."""
     targets = QUICK_TARGETS if args.quick else TARGETS
-    work = [(p, [_name(p, t, n) | about for t in targets for n in args.threads]) for p in problems(args)]
+    about = {"quick": args.quick, "versions": _versions()}
+    return [(p, [_name(p, t, n) | about for t in targets for n in args.threads]) for p in problems(args)]
+
+
+def report(args: argparse.Namespace) -> list[dict]:
+    """The selected cells that are there, of whatever version, the last one each."""
+    known = {_key(cell): cell for cell in _read_cells(args)}
+    return [known[_key(cell)] for _, cells in _work(args) for cell in cells if _key(cell) in known]
+
+
+def run(args: argparse.Namespace) -> list[dict]:
+    """All selected cells; with --resume those that are there of these versions are not measured again."""
+    known, rows, work = {}, [], _work(args)
+    if args.resume:
+        known = {_key(cell, "versions"): cell for cell in _read_cells(args)}
     total = sum(len(cells) for _, cells in work)
-    if args.report:
-        return [known[_key(cell)] for _, cells in work for cell in cells if _key(cell) in known]
     args.cells.parent.mkdir(parents=True, exist_ok=True)
     with tqdm(total=total, file=sys.stderr, leave=False) as bar, args.cells.open("a", encoding="utf-8") as log:
         if log.tell():
@@ -243,17 +259,41 @@ def run(args: argparse.Namespace) -> list[dict]:
             for cell in cells:
                 at = f"{p.operation} {p.dim}-D N={p.count:.0e} {p.modes}^{p.dim} {p.distribution}"
                 bar.set_description(f"{at} {cell['target']:.0e} {cell['threads']} thread(s)")
-                if _key(cell) not in known:
+                done = known.get(_key(cell, "versions"))
+                if done is None:
                     if ladder is None:
                         ladder = Ladder(p, max(args.threads), PER_DECADE if args.quick else 1)
-                    done = cell | measure(ladder, cell["target"], cell["threads"], args.quick)
-                    known[_key(cell)] = done
+                    done = cell | _circumstances() | measure(ladder, cell["target"], cell["threads"], args.quick)
                     log.write(json.dumps(done) + "\n")
                     log.flush()
-                rows.append(known[_key(cell)])
+                rows.append(done)
                 bar.update()
                 gc.collect()
     return rows
+
+
+def _circumstances() -> dict:
+    """When, and beside how much other work."""
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    return {"date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"), "load_average": load}
+
+
+def _keep(args: argparse.Namespace, rows: list[dict], about: dict) -> None:
+    """benchmark.json and its picture: these cells, and the others that were there."""
+    path = args.output / "benchmark.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"cells": []}
+    cells = {_key(cell): cell for cell in [*before["cells"], *rows]}
+    order = [_key(cell) for _, names in _work(_everything(args)) for cell in names]
+    kept = [cells[key] for key in order if key in cells]
+    record = {"environment": about, "quick": args.quick, "summary": summary(kept), "cells": kept}
+    save_json(path, record)
+    draw(record, args.output / "benchmark.png")
+
+
+def _everything(args: argparse.Namespace) -> argparse.Namespace:
+    """The whole matrix."""
+    whole = {"operation": OPERATIONS, "dims": (1, 2, 3), "modes": None, "max_points": np.inf}
+    return argparse.Namespace(**vars(args) | whole | {"threads": sorted({1, 2, *args.threads})})
 
 
 def parse() -> argparse.Namespace:
@@ -287,18 +327,17 @@ def main() -> None:
     except ImportError as missing:
         print(f"SKIPPED: the peers are not installed ({missing}): pip install finufft ducc0")
         return
-    rows = run(args)
+    rows = report(args) if args.report else run(args)
     if not rows:
         print("SKIPPED: no cell is selected" if not args.report else f"SKIPPED: none of the cells is in {args.cells}")
         return
     for operation in args.operation:
-        print_cells(operation, [row for row in rows if row["operation"] == operation])
-    overall = summary(rows)
-    print_summary(overall)
-    about = environment(max(args.threads)) | {"finufft": finufft.__version__, "ducc0": ducc0.__version__}
-    record = {"environment": about, "quick": args.quick, "summary": overall, "cells": rows}
-    save_json(args.output / "benchmark.json", record)
-    draw(record, args.output / "benchmark.png")
+        print_cells(operation, [row for row in at_most(rows) if row["operation"] == operation])
+    print_summary(summary(rows))
+    engines = Counter(row["versions"]["lrc_numba"] for row in rows)
+    print("\nsources of the engine: " + ", ".join(f"{name} in {n} cells" for name, n in engines.items()))
+    if not args.report:
+        _keep(args, rows, environment(max(args.threads)) | {"finufft": finufft.__version__, "ducc0": ducc0.__version__})
 
 
 if __name__ == "__main__":

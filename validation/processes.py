@@ -21,13 +21,18 @@ _FIRST = """
 import json, time
 import numpy as np
 start = time.perf_counter()
-from lrc_numba import Yukawa, lrc_convolve
+from lrc_numba import LRCPlan, Yukawa
 imported = time.perf_counter()
 dim, modes, threads = __ARGUMENTS__
 points = np.random.default_rng(0).random((1000, dim))
+kernel, values = Yukawa(1.0, 5.0), np.ones(1000)
 begin = time.perf_counter()
-lrc_convolve(points, None, Yukawa(1.0, 5.0), box=1.0, modes=modes, threads=threads)
-print(json.dumps({"call": time.perf_counter() - begin, "import": imported - start}))
+plan = LRCPlan(1.0, modes, threads=threads, dim=dim).set_points(points)
+plan.convolve(values, kernel)
+first = time.perf_counter() - begin
+plan.vjp(values, kernel, values)
+plan.jvp(values, kernel, points, values)
+print(json.dumps({"call": first, "all": time.perf_counter() - begin, "import": imported - start}))
 """
 
 _MEMORY = """
@@ -78,10 +83,14 @@ def import_times(repeats: int) -> list[float]:
 
 
 def first_calls(dim: int, modes: int, threads: int | None, repeats: int) -> dict[str, list[float]]:
-    """Seconds of the first lrc_convolve of a process, with an empty cache of compiled code and with a filled one."""
+    """Seconds of the first calls of a process, with an empty cache of compiled code and with a filled one.
+
+    A convolution; and all of them: a plan, convolve, vjp and jvp.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        runs = [_run(_FIRST, (dim, modes, threads), NUMBA_CACHE_DIR=folder)["call"] for _ in range(repeats + 1)]
-    return {"cold": runs[:1], "warm": runs[1:]}
+        runs = [_run(_FIRST, (dim, modes, threads), NUMBA_CACHE_DIR=folder) for _ in range(repeats + 1)]
+    found = {"cold": runs[:1], "warm": runs[1:]}
+    return {f"{what} {state}": [run[what] for run in some] for state, some in found.items() for what in ("call", "all")}
 
 
 def peak_memory(count: int, modes: int, eps: float, threads: int) -> dict:

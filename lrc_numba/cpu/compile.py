@@ -13,11 +13,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from numba import njit
+from numba.core import config
 
 __all__ = ["inlined", "kernel"]
 
 # nogil: threads run kernels side by side. error_model: no branch for a division by zero. No fastmath: equal work must
 # give equal bits wherever it is compiled into.
+if config.DISABLE_JIT:
+    raise RuntimeError("lrc_numba has to be compiled, but NUMBA_DISABLE_JIT is set")
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
@@ -42,9 +45,8 @@ def kernel(function):
         compiled = njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # no directory can be written to
         return njit(**_OPTIONS)(function)
-    index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
-    if index is not None:  # None where compilation is switched off
-        index._source_stamp = (index._source_stamp, _fingerprint(Path(function.__code__.co_filename).parent))
+    index = compiled._cache._cache_file
+    index._source_stamp = (index._source_stamp, _fingerprint(Path(function.__code__.co_filename).parent))
     return compiled
 
 

@@ -26,7 +26,14 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="lrc_numba")
 
 
-os.register_at_fork(after_in_child=_pool.cache_clear)
+def _after_fork() -> None:
+    """A child has none of the threads, and maybe a lock that one of them held."""
+    global _LOCK
+    _LOCK = Lock()
+    _pool.cache_clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def available_threads() -> int:

@@ -20,7 +20,7 @@ import os
 
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
-from numba.core import cgutils, types
+from numba.core import cgutils, config, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
@@ -39,8 +39,10 @@ __all__ = [
 ]
 
 VECTORS = os.environ.get("LRC_NUMBA_VECTORS", "1") != "0"
-_FEATURES = get_host_cpu_features()
-_HAS_FMA = bool(_FEATURES.get("fma") or _FEATURES.get("neon"))
+if config.CPU_FEATURES is not None:  # Numba compiles for another processor than this one
+    _HAS_FMA = "+fma" in config.CPU_FEATURES.split(",") or "+neon" in config.CPU_FEATURES.split(",")
+else:
+    _HAS_FMA = any(get_host_cpu_features().get(name) for name in ("fma", "neon"))
 _INDEX = ir.IntType(32)
 
 
