@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lrc_numba.nbody import PairPotential, Snapshots, sample_points
+from lrc_numba.nbody.sampling import _smallest
 
 BOX = {1: (5.0,), 2: (3.0, 4.0), 3: (2.0, 2.5, 2.0)}
 
@@ -84,19 +85,63 @@ def test_files(tmp_path):
     made.save(tmp_path / "a.npz")
     loaded = Snapshots.load(tmp_path / "a.npz")
     np.testing.assert_array_equal(loaded.forces, made.forces)
-    recipe = loaded.recipe
-    again = Snapshots.make(
-        PairPotential(**{k: tuple(v) if isinstance(v, list) else v for k, v in recipe["potential"].items()}),
-        recipe["count"],
-        tuple(recipe["cells"]),
-        recipe["per_cell"],
-        recipe["delta"],
-        recipe["seed"],
-    )
+    again = Snapshots.again(loaded.recipe, progress=False)
     np.testing.assert_array_equal(again.points, made.points)
-    (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:200])
-    with pytest.raises(ValueError, match=r"path: expected snapshots.*b\.npz"):
-        Snapshots.load(tmp_path / "b.npz")
+    np.testing.assert_array_equal(again.forces, made.forces)
+    bad = tmp_path / "b.npz"
+    for content in ((tmp_path / "a.npz").read_bytes()[:200], b""):
+        bad.write_bytes(content)
+        with pytest.raises(ValueError, match=r"path: expected snapshots.*b\.npz"):
+            Snapshots.load(bad)
+    for changed, message in (
+        ({"forces": made.forces[:2]}, "path: expected shapes"),
+        ({"energies": made.energies * np.nan}, "path: expected finite numbers"),
+        ({"recipe": made.recipe | {"version": 99}}, "path: expected version 1 in .*, got 99"),
+    ):
+        Snapshots(**(vars(made) | changed)).save(bad)
+        with pytest.raises(ValueError, match=message):
+            Snapshots.load(bad)
+
+
+def test_exponential_of_the_nearest_image():
+    """e^{−μr} of the minimum image, for displacements over many boxes; over all images, the sum written out."""
+    lengths, mu = np.array([5.0, 4.0]), 1.3
+    apart = np.random.default_rng(0).uniform(-20.0, 20.0, (50, 2))
+    shifts = np.stack(np.meshgrid(*[np.arange(-12, 13)] * 2, indexing="ij"), axis=-1).reshape(-1, 2) * lengths
+    all_r = np.linalg.norm(apart[:, None] - lengths * np.round(apart / lengths)[:, None] + shifts, axis=-1)
+    for images, wanted in ((False, np.exp(-mu * all_r.min(axis=1))), (True, np.exp(-mu * all_r).sum(axis=1))):
+        found, _ = PairPotential("exponential", (5.0, 4.0), (mu,), (2.0,), images=images).pair(apart)
+        np.testing.assert_allclose(found, 2 * wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_distances_across_the_border_count(dim):
+    """Two points on both sides of a face are as close as they are."""
+    box = np.array(BOX[dim])
+    points = np.full((1, 3, dim), 0.5)
+    points[0, 1], points[0, 2] = 0.25 * box, 0.75 * box
+    points[0, 0, 0], points[0, 1, 0] = 0.01, box[0] - 0.02
+    points[0, 0, 1:] = points[0, 1, 1:]
+    assert _smallest(points, box)[0] == pytest.approx(0.03)
+
+
+def test_bad_input():
+    """Numbers that make no potential, points that make no energy."""
+    assert PairPotential("exponential", 5.0, [1.0], 2).alpha == (2.0,)
+    for options in ({"mu": np.nan}, {"box": np.inf}, {"alpha": np.nan}, {"tau": np.nan}):
+        with pytest.raises(ValueError, match=f"{next(iter(options))}: "):
+            PairPotential(**({"kind": "screened_coulomb", "box": 5.0, "mu": 1.0, "alpha": 1.0} | options))
+    for dim in (1, 2, 3):
+        points = np.random.default_rng(dim).random((2, 5, dim))
+        points[1, 4] = points[1, 2] + np.array(BOX[dim])
+        with pytest.raises(ValueError, match="points: expected no two of them in one place, got 2 and 4 of snapshot 1"):
+            potential(dim).energy_forces(points)
+        with pytest.raises(ValueError, match="points: expected finite numbers, got nan"):
+            potential(dim).energy_forces(points * np.nan)
+        with pytest.raises(TypeError, match="points: expected float64"):
+            potential(dim).energy_forces(points + 0j)
+    with pytest.raises(ValueError, match="count, cells, per_cell: expected at least one of each"):
+        sample_points(0, (2,), 1, 0.5, 0.1, np.random.default_rng(0))
 
 
 def test_too_dense():

@@ -16,6 +16,8 @@ from functools import cached_property
 
 import numpy as np
 
+from .. import arguments
+
 __all__ = ["PairPotential"]
 
 KINDS = ("exponential", "screened_coulomb")
@@ -31,12 +33,10 @@ class PairPotential:
     ----------
     kind : {"exponential", "screened_coulomb"}
         ψ^μ.
-    box : tuple of float
-        Box lengths, d of them.
-    mu : tuple of float
-        Inverse lengths μ_c > 0.
-    alpha : tuple of float
-        Strengths α_c.
+    box : float or d floats
+        Box lengths.
+    mu, alpha : float or C floats
+        Inverse lengths μ_c > 0 and strengths α_c.
     images : bool
         Sum over all images; else the nearest alone.
     tau : float
@@ -58,11 +58,16 @@ class PairPotential:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind: expected one of {', '.join(map(repr, KINDS))}, got {self.kind!r}")
+        for name in ("box", "mu", "alpha"):
+            given = np.atleast_1d(np.asarray(getattr(self, name), dtype=np.float64))
+            if given.ndim != 1 or not np.isfinite(given).all():
+                raise ValueError(f"{name}: expected a finite number or a few, got {getattr(self, name)!r}")
+            object.__setattr__(self, name, tuple(given.tolist()))
         if not 1 <= len(self.box) <= 3 or min(self.box) <= 0:
             raise ValueError(f"box: expected one to three positive lengths, got {self.box}")
         if len(self.mu) != len(self.alpha) or not self.mu or min(self.mu) <= 0:
             raise ValueError(f"mu: expected as many positive numbers as alpha has, got {self.mu} for {self.alpha}")
-        if self.tau < 0 or (self.tau > 0 and (self.kind != "screened_coulomb" or not self.images)):
+        if not 0 <= self.tau < np.inf or (self.tau > 0 and (self.kind != "screened_coulomb" or not self.images)):
             raise ValueError(f"tau: only the sum over images of the screened Coulomb is smoothed, got {self.tau}")
 
     @property
@@ -174,7 +179,7 @@ class PairPotential:
 
     # ------------------------------------------------------------------ configurations
     def energy_forces(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """U (B,) and F (B, N, d) of snapshots (B, N, d), or U and F (N, d) of one."""
+        """U (B,) and F (B, N, d) of snapshots (B, N, d), or U and F (N, d) of one; no two points in one place."""
         potential, forces = self._potential_forces(points)
         return potential.sum(axis=-1), forces
 
@@ -182,12 +187,22 @@ class PairPotential:
         """½ Σ_{j≠i} ψ(x_i − x_j), (…, N)."""
         return self._potential_forces(points)[0]
 
+    def _check_apart(self, apart: np.ndarray, i: np.ndarray, j: np.ndarray) -> None:
+        """A ValueError where two points are in one place, but for rounding."""
+        nearest = apart - np.array(self.box) * np.round(apart / np.array(self.box))
+        square = (nearest**2).sum(axis=-1).reshape(-1, len(i))
+        if square.size and not square.min() > (1e-12 * min(self.box)) ** 2:
+            snapshot, pair = np.unravel_index(square.argmin(), square.shape)
+            raise ValueError(
+                f"points: expected no two of them in one place, got {i[pair]} and {j[pair]} of snapshot {snapshot} "
+                f"{np.sqrt(square[snapshot, pair]):.1e} apart"
+            )
+
     def _potential_forces(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        points = np.asarray(points, dtype=np.float64)
-        if points.ndim not in (2, 3) or points.shape[-1] != self.dim:
-            raise ValueError(f"points: expected shape (N, {self.dim}) or (B, N, {self.dim}), got {points.shape}")
+        points = arguments.as_points("points", points, np.dtype(np.float64), self.dim)
         i, j = np.triu_indices(points.shape[-2], 1)
         apart = points[..., i, :] - points[..., j, :]
+        self._check_apart(apart, i, j)
         value, slope = self.pair(apart)
         potential, forces = np.zeros(points.shape[:-1]), np.zeros(points.shape)
         flat = potential.reshape(-1, points.shape[-2]), forces.reshape(-1, *points.shape[-2:])

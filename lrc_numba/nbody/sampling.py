@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from tqdm import tqdm
@@ -47,8 +46,12 @@ def sample_points(
     Raises
     ------
     ValueError
-        When configurations without too close points are too rare to be found.
+        When configurations without too close points are too rare to be found, or there is nothing to draw.
     """
+    if count < 1 or per_cell < 1 or min(cells, default=0) < 1:
+        raise ValueError(
+            f"count, cells, per_cell: expected at least one of each, got {count}, {tuple(cells)}, {per_cell}"
+        )
     dim, total = len(cells), int(np.prod(cells)) * per_cell
     corners = np.stack(np.meshgrid(*[np.arange(n) for n in cells], indexing="ij"), axis=-1).reshape(-1, dim) * cell
     corners, box = np.repeat(corners, per_cell, axis=0), np.array(cells) * cell
@@ -122,8 +125,9 @@ class Snapshots:
         progress : bool
             Show a bar.
         """
-        sides = np.array(potential.box) / np.array(cells)
-        if len(cells) != potential.dim or not np.allclose(sides, sides[0]):
+        fit = len(cells) == potential.dim and min(cells) > 0
+        sides = np.array(potential.box) / np.array(cells) if fit else np.zeros(2)
+        if not fit or not np.allclose(sides, sides[0]):
             raise ValueError(
                 f"cells: expected {potential.dim} counts of one cell length in {potential.box}, got {cells}"
             )
@@ -133,6 +137,20 @@ class Snapshots:
         energies, forces = (np.concatenate(part) for part in zip(*parts, strict=True))
         recipe = {"potential": asdict(potential), "count": count, "cells": list(cells), "per_cell": per_cell}
         return Snapshots(points, forces, energies, recipe | {"delta": delta, "seed": seed, "version": VERSION})
+
+    @staticmethod
+    def again(recipe: dict, progress: bool = True) -> Snapshots:
+        """What a recipe made.
+
+        Parameters
+        ----------
+        recipe : dict
+            Of snapshots made before.
+        progress : bool
+            Show a bar.
+        """
+        given = {name: recipe[name] for name in ("count", "cells", "per_cell", "delta", "seed")}
+        return Snapshots.make(PairPotential(**recipe["potential"]), **given, progress=progress)
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz``, whole or not at all."""
@@ -145,8 +163,18 @@ class Snapshots:
         """Read what ``save`` wrote; a ValueError that names the file where it is something else."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                return Snapshots(file["points"], file["forces"], file["energies"], json.loads(str(file["recipe"])))
+                arrays = [np.asarray(file[name], dtype=np.float64) for name in ("points", "forces", "energies")]
+                recipe = dict(json.loads(str(file["recipe"])))
         except FileNotFoundError:
             raise
-        except (KeyError, OSError, ValueError, BadZipFile) as wrong:
+        except Exception as wrong:  # zip, JSON, array: a damaged file fails in many ways
             raise ValueError(f"path: expected snapshots as Snapshots.save writes them, got {path} ({wrong})") from wrong
+        points, forces, energies = arrays
+        if recipe.get("version") != VERSION:
+            raise ValueError(f"path: expected version {VERSION} in {path}, got {recipe.get('version')}")
+        if points.ndim != 3 or forces.shape != points.shape or energies.shape != points.shape[:1]:
+            shapes = ", ".join(str(a.shape) for a in arrays)
+            raise ValueError(f"path: expected shapes (B, N, d), (B, N, d) and (B,) in {path}, got {shapes}")
+        if not all(np.isfinite(a).all() for a in arrays):
+            raise ValueError(f"path: expected finite numbers in {path}")
+        return Snapshots(points, forces, energies, recipe)
