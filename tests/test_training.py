@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lrc_numba.nbody import PairPotential, Snapshots
-from lrc_numba.networks import FullRangeNetwork
+from lrc_numba.networks import Adam, FullRangeNetwork
 from lrc_numba.training import PAPER, Protocol, Stage, Trainer, TrainingError, force_error
 
 SHORT = Protocol((Stage(3, 2), Stage(5, 2)))
@@ -119,6 +119,93 @@ def test_interrupt_leaves_a_checkpoint(tmp_path, monkeypatch):
     assert again.step == 3
 
 
+def test_interrupts_take_effect_between_steps(tmp_path, monkeypatch):
+    """SIGINT in the middle of a step: the step is finished, and the checkpoint goes on to the usual numbers."""
+    (tmp_path / "whole").mkdir()
+    whole = trainer(tmp_path / "whole")
+    whole.run(progress=False)
+    one = trainer(tmp_path)
+    plain = one.adam.step
+
+    def interrupted(*arguments):
+        if one.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        plain(*arguments)
+
+    monkeypatch.setattr(one.adam, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        one.run(progress=False)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    rest = trainer(tmp_path)
+    assert rest.resume()
+    assert (rest.step, rest.adam.steps) == (3, 3)
+    rest.run(progress=False)
+    np.testing.assert_array_equal(rest.network.parameters.flat, whole.network.parameters.flat)
+
+
+@pytest.mark.parametrize(("where", "after"), [("step", 2), ("_end_epoch", 3)])
+def test_half_a_step_is_not_kept(where, after, tmp_path, monkeypatch):
+    """What ends a run between Adam's moments and the counters leaves the checkpoint of the step before."""
+    one = trainer(tmp_path, save_every=0.0)
+    owner = one.adam if where == "step" else one
+    plain = getattr(owner, where)
+
+    def broken(*arguments):
+        plain(*arguments)
+        if one.step == after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, where, broken)
+    with pytest.raises(KeyboardInterrupt):
+        one.run(progress=False)
+    rest = trainer(tmp_path)
+    assert rest.resume()
+    assert rest.step == rest.adam.steps == 2
+
+
+def test_nothing_is_overwritten(tmp_path):
+    """A new run beside an old checkpoint or log is refused; one that fails at once leaves none."""
+    trainer(tmp_path).run(3, progress=False)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(FileExistsError, match=r"state\.npz is there; resume\(\)"):
+        trainer(tmp_path).run(progress=False)
+    with pytest.raises(FileExistsError, match=r"log\.jsonl is there; resume\(\)"):
+        trainer(tmp_path, checkpoint=None).run(progress=False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "new").mkdir()
+    one = trainer(tmp_path / "new")
+    one.points[3, 1] = one.points[3, 0]
+    with pytest.raises(TrainingError, match=r"no two of them in one place, got 0 and 1 of snapshot . .*batch 0"):
+        Trainer(one.network, one.points[3:4], one.forces[3:4], SHORT, checkpoint=one.checkpoint).run(progress=False)
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_energies_of_the_batch(tmp_path):
+    """The first step with energies is a step by the gradient of those snapshots, and other energies another run."""
+    energies = np.arange(7.0)
+    one = trainer(tmp_path, energies=energies, energy_weight=0.3)
+    chosen = np.random.default_rng([0, 0, 0]).permutation(7)[:3]
+    network = trainer(tmp_path).network
+    _, gradient = network.loss_gradient(one.points[chosen], one.forces[chosen], energies[chosen], 0.3)
+    Adam(gradient.size).step(network.parameters.flat, gradient, 1e-3)
+    one.run(1, progress=False)
+    np.testing.assert_array_equal(one.network.parameters.flat, network.parameters.flat)
+    for other in ({}, {"energies": energies + 1.0, "energy_weight": 0.3}, {"energies": energies}):
+        with pytest.raises(ValueError, match="of another network, protocol or data"):
+            trainer(tmp_path, **other).resume()
+
+
+def test_logged_losses_are_means_over_snapshots(tmp_path, monkeypatch):
+    """Also where the last batch is smaller: seven snapshots in batches of three."""
+    one = trainer(tmp_path)
+    losses = iter([1.0, 2.0, 10.0, *[0.0] * 20])
+    flat = np.zeros(one.adam.mean.size)
+    monkeypatch.setattr(one.network, "loss_gradient", lambda *_: (next(losses), flat))
+    one.run(progress=False)
+    first = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[0])
+    assert first == {"step": 3, "stage": 1, "epoch": 0, "loss": pytest.approx((3 + 6 + 10) / 7), "rate": 1e-3}
+
+
 def test_no_number_stops_with_the_last_good_state(tmp_path, monkeypatch):
     """A NaN loss says where, and the checkpoint has the parameters before it."""
     one = trainer(tmp_path)
@@ -157,9 +244,15 @@ def test_wrong_data(tmp_path):
         Trainer(None, np.zeros((2, 3, 1)), np.zeros((2, 4, 1)), SHORT)
     with pytest.raises(ValueError, match="forces: expected finite numbers, got nan"):
         Trainer(None, np.zeros((2, 3, 1)), np.full((2, 3, 1), np.nan), SHORT)
+    with pytest.raises(ValueError, match="points: expected at least one snapshot"):
+        Trainer(None, np.zeros((0, 3, 1)), np.zeros((0, 3, 1)), SHORT)
+    with pytest.raises(ValueError, match="rate, decay, every: expected a positive rate"):
+        Protocol(SHORT.stages, rate=float("nan"))
 
 
 def test_force_error():
     """Over the true forces and over the predicted ones."""
     found = force_error(np.array([[2.0]]), np.array([[1.0]]))
     assert found == {"true": 1.0, "predicted": 0.5}
+    with pytest.raises(ValueError, match="forces: expected two of one shape"):
+        force_error(np.ones((2, 1)), np.ones(2))

@@ -58,6 +58,7 @@ class Adam:
             raise ValueError(
                 f"gradient: expected shape ({self.size},), got {gradient.shape} for parameters {parameters.shape}"
             )
+        gradient = gradient.astype(np.float64)  # of whose squares none overflows
         self.steps += 1
         self.mean += (1.0 - self.beta1) * (gradient - self.mean)
         self.square += (1.0 - self.beta2) * (gradient * gradient - self.square)

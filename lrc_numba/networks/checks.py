@@ -46,7 +46,7 @@ def as_forces(forces, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return array[None] if array.ndim == 2 else array
 
 
-def as_energies(energies, batch: int) -> np.ndarray:
+def as_energies(energies, batch: int, weight: float = 1.0) -> np.ndarray:
     """U* as (B,) float64.
 
     Parameters
@@ -55,7 +55,11 @@ def as_energies(energies, batch: int) -> np.ndarray:
         As given.
     batch : int
         B.
+    weight : float
+        w, finite and not negative.
     """
+    if not 0 <= weight < np.inf:
+        raise ValueError(f"weight: expected a finite number that is not negative, got {weight}")
     array = np.asarray(energies, dtype=np.float64)
     if array.size != batch or array.ndim > 1:
         raise ValueError(f"energies: expected one number per snapshot, shape ({batch},), got {array.shape}")

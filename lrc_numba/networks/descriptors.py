@@ -45,9 +45,16 @@ class Scales:
     r_mean: float = 0.0
     r_std: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not (np.isfinite(list(vars(self).values())).all() and min(self.q_std, self.r_std) > 0):
+            raise ValueError(f"scales: expected finite means and positive deviations, got {self}")
+
     @staticmethod
     def of(pairs: Pairs, dim: int) -> Scales:
-        """From the pairs of some snapshots; a ValueError where there are too few to tell."""
+        """From the pairs of some snapshots; a ValueError where there are too few to tell.
+
+        What varies by no more than rounding does, as on a lattice, is not divided by its deviation.
+        """
         if len(pairs) < 2:
             raise ValueError(f"points: expected at least two pairs within the cutoff to normalise by, got {len(pairs)}")
         inverse = 1.0 / pairs.distance
@@ -55,7 +62,8 @@ class Scales:
             mean, std = float(pairs.distance.mean()), float(pairs.distance.std())
         else:  # the unit vectors of j seen from i and of i seen from j: their mean is zero
             mean, std = 0.0, float(np.sqrt(np.mean((pairs.displacement / pairs.distance[:, None]) ** 2)))
-        return Scales(mean, std or 1.0, float(inverse.mean()), float(inverse.std()) or 1.0)
+        r_mean, r_std = float(inverse.mean()), float(inverse.std())
+        return Scales(mean, std if std > 1e-6 * mean else 1.0, r_mean, r_std if r_std > 1e-6 * r_mean else 1.0)
 
 
 @dataclass

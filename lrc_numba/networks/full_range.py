@@ -116,7 +116,8 @@ class FullRangeNetwork(ShortRangeNetwork):
         super().set_scales(points)
         array, _ = self._checked(points)
         found = self.plan.set_points(array).convolve(None, self.multiplier).reshape(-1, len(self._lam))
-        spread = np.where(found.std(axis=0) > 0, found.std(axis=0), 1.0)
+        spread = found.std(axis=0)
+        spread = np.where(spread > self.eps * np.abs(found).max(axis=0), spread, 1.0)  # no more than errors, as at rest
         shift = found.mean(axis=0) - SHIFT * spread
         passed = float(np.sqrt((self._centred((found - shift) / spread) ** 2).mean())) or 1.0
         self.long_shift, self.long_scale = shift.astype(self.dtype), (spread * passed).astype(self.dtype)
@@ -161,8 +162,9 @@ class FullRangeNetwork(ShortRangeNetwork):
         network.long_shift, network.long_scale = (
             np.asarray(settings[name], dtype=network.dtype) for name in ("long_shift", "long_scale")
         )
-        if {network.long_shift.shape, network.long_scale.shape} != {(len(network._lam),)}:
-            raise ValueError(f"expected {len(network._lam)} shifts and scales of u")
+        shift, scale = network.long_shift, network.long_scale
+        if {shift.shape, scale.shape} != {(len(network._lam),)} or not (np.isfinite(shift + scale) & (scale > 0)).all():
+            raise ValueError(f"expected {len(network._lam)} finite shifts and positive scales of u")
         return network
 
     @classmethod

@@ -143,14 +143,14 @@ class ShortRangeNetwork:
         parallel.run(_share, parallel.even(len(parts), self.threads))
         return found
 
-    def _pairs(self, points: np.ndarray) -> Pairs:
+    def _pairs(self, points: np.ndarray, start: int = 0) -> Pairs:
         pairs = neighbours(points, self.box, self.descriptor.cutoff)
         if len(pairs) and not pairs.distance.min() > 1e-6 * self.descriptor.cutoff:
             p = int(pairs.distance.argmin())
             count = points.shape[1]
             raise ValueError(
                 f"points: expected no two of them in one place, got {pairs.first[p] % count} and "
-                f"{pairs.second[p] % count} of snapshot {pairs.first[p] // count} {pairs.distance[p]:.1e} apart"
+                f"{pairs.second[p] % count} of snapshot {start + pairs.first[p] // count} {pairs.distance[p]:.1e} apart"
             )
         return pairs
 
@@ -176,10 +176,11 @@ class ShortRangeNetwork:
             return self._of_thread.__dict__.setdefault("space", Workspace())
         return self._of_parts.setdefault(part.start, Workspace())
 
-    def _forward(self, points: np.ndarray, long: np.ndarray | None, space: Workspace) -> tuple[np.ndarray, dict]:
+    def _forward(self, points: np.ndarray, long, part: slice, space: Workspace) -> tuple[np.ndarray, dict]:
         """𝒩 (n,) of some snapshots, and the tapes, which live in ``space``."""
+        points, long = points[part], None if long is None else long[part]
         count = points.shape[0] * points.shape[1]
-        pairs = self._pairs(points)
+        pairs = self._pairs(points, part.start)
         needed = self.descriptor.memory(len(pairs), self.dtype.itemsize) - space.nbytes
         check_memory("points", f"{points.shape} with {len(pairs)} pairs within the cutoff", needed, available_memory)
         described, tape = self.descriptor.forward(self.parameters, pairs, count, space)
@@ -195,7 +196,7 @@ class ShortRangeNetwork:
         """𝒩 of every point, (N,) or (B, N)."""
         array, batched = self._checked(points)
         long = self._features(array)
-        work = lambda part: self._forward(array[part], _some(long, part), self._space(None))[0]  # noqa: E731
+        work = lambda part: self._forward(array, long, part, self._space(None))[0]  # noqa: E731
         found = self._each(work, self._parts(array))
         out = np.concatenate(found or [np.zeros(0, self.dtype)]).reshape(array.shape[:2])
         return out if batched else out[0]
@@ -217,7 +218,7 @@ class ShortRangeNetwork:
 
         def work(part: slice) -> tuple:
             """𝒩, its gradient in D alone and in g, and the tape, of some snapshots."""
-            out, kept = self._forward(points[part], _some(long, part), self._space(part if keep else None))
+            out, kept = self._forward(points, long, part, self._space(part if keep else None))
             below = self.fitting.vjp(self.parameters, kept["fitting"], np.ones((len(out), 1), dtype=self.dtype))
             width = self.descriptor.width
             bar, space = np.ascontiguousarray(below[:, :width]), kept["space"]
@@ -268,14 +269,15 @@ class ShortRangeNetwork:
         direction = difference * (2.0 / len(array))
         excess = np.zeros(len(array), dtype=self.dtype)
         if energies is not None:
-            excess = (found_energies - as_energies(energies, len(array))).astype(self.dtype)
+            excess = (found_energies - as_energies(energies, len(array), weight)).astype(self.dtype)
             loss += float(weight * (excess**2).sum() / len(array))
             excess *= 2.0 * weight / len(array)
         gradient = Parameters(self.parameters.shapes, self.dtype)
         long = self._tangent_features(direction)
         jobs = list(zip(self._parts(array), tapes, strict=True))
         results = self._each(
-            lambda job: self._pair(direction[job[0]], excess[job[0]], _some(long, job[0]), job[1]), jobs
+            lambda job: self._pair(direction[job[0]], excess[job[0]], None if long is None else long[job[0]], job[1]),
+            jobs,
         )
         for flat, _ in results:
             gradient.flat += flat
@@ -369,7 +371,7 @@ class ShortRangeNetwork:
         if flat.shape != own.shape or flat.dtype != own.dtype or not np.isfinite(flat).all():
             raise ValueError(
                 f"path: expected {own.size} finite parameters in {own.dtype} in {path}, got shape {flat.shape} in "
-                f"{flat.dtype}"
+                f"{flat.dtype}, {int((~np.isfinite(flat)).sum())} of them no numbers"
             )
         network.parameters.flat[...] = flat
         return network
@@ -392,7 +394,3 @@ class ShortRangeNetwork:
         yield from (("kind", self.kind), ("box", self.box.tolist()), ("cutoff", self.descriptor.cutoff))
         yield from (("cutoff_kind", self.cutoff_kind), ("dim", self.dim), ("dtype", self.dtype.name))
         yield from (("seed", self.seed), ("scales", vars(self.descriptor.scales)))
-
-
-def _some(array: np.ndarray | None, part: slice) -> np.ndarray | None:
-    return None if array is None else array[part]

@@ -25,7 +25,14 @@ def write_network(path: str | Path, settings: dict, parameters: np.ndarray) -> N
         What JSON can hold.
     parameters : (n,) float32 or float64
         As they are.
+
+    Raises
+    ------
+    ValueError
+        Where parameters are no numbers; the file that was there stays.
     """
+    if not np.isfinite(parameters).all():
+        raise ValueError(f"parameters: expected finite numbers, got {int((~np.isfinite(parameters)).sum())} others")
     header = json.dumps({"format": FORMAT, "version": VERSION, "settings": settings})
     with replaced(path) as file:
         np.savez(file, header=np.array(header), parameters=parameters)

@@ -1,13 +1,13 @@
 """The training protocol of the LRC paper: stages of growing batches, Adam, and a learning rate that decays in steps.
 
-The rate is 1e-3 × 0.95 per 10 epochs, read in two ways: "epochs" counts those of the stage being trained; "steps", the
-authors' code, counts 10 ⌊samples/8⌋ optimiser steps, which are 10 epochs of the first stage and more of the later ones.
+The rate is 1e-3 × 0.95 per 10 epochs, read in two ways: "epochs" counts the epochs of all stages; "steps", the authors'
+code, counts 10 ⌊samples/8⌋ optimiser steps, which are 10 epochs of the first stage and more of the later ones.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import ceil
+from math import ceil, inf
 
 __all__ = ["PAPER", "QUICK", "Protocol", "Stage"]
 
@@ -47,6 +47,11 @@ class Protocol:
             raise ValueError(f"counting: expected 'steps' or 'epochs', got {self.counting!r}")
         if not self.stages or min(min(s.batch, s.epochs) for s in self.stages) < 1:
             raise ValueError(f"stages: expected batches and epochs of at least one, got {self.stages}")
+        if not (0 < self.rate < inf and 0 < self.decay <= 1 and self.every >= 1):
+            raise ValueError(
+                f"rate, decay, every: expected a positive rate, a decay up to 1 and a period of at least one epoch, "
+                f"got {self.rate}, {self.decay}, {self.every}"
+            )
 
     def steps_per_epoch(self, stage: int, samples: int) -> int:
         """Batches in one pass through the samples, the last of which may be smaller.

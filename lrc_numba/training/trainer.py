@@ -7,8 +7,12 @@ holds the parameters, Adam's moments, and where in which epoch they are.
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -26,11 +30,34 @@ VERSION = 1
 
 
 class TrainingError(RuntimeError):
-    """The loss is no number any more."""
+    """The loss is no number any more, or the network refuses a batch."""
+
+
+@contextmanager
+def _interrupts_between_steps() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed, which by itself would stop in the middle of a step; pressed again, it does that."""
+    pressed: list[bool] = []
+
+    def note(number: int, frame) -> None:
+        if pressed:
+            signal.default_int_handler(number, frame)
+        pressed.append(True)
+
+    ours = threading.current_thread() is threading.main_thread()
+    ours = ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def force_error(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
     """Relative ℓ² error of forces: over the true ones (the paper), and over the predicted ones (the authors' code)."""
+    if np.shape(found) != np.shape(wanted) or not np.any(wanted):
+        raise ValueError(f"forces: expected two of one shape, not all zero, got {np.shape(found)}, {np.shape(wanted)}")
     distance = float(np.linalg.norm(found - wanted))
     return {"true": distance / float(np.linalg.norm(wanted)), "predicted": distance / float(np.linalg.norm(found))}
 
@@ -53,9 +80,9 @@ class Trainer:
         w.
     seed : int
         Of the order of the snapshots.
-    checkpoint : Path, optional
+    checkpoint : str or Path, optional
         Where to keep the state.
-    log : Path, optional
+    log : str or Path, optional
         Where to write the losses, a JSON line for each epoch.
     save_every : float
         Seconds between two checkpoints.
@@ -89,6 +116,11 @@ class Trainer:
     adam: Adam = field(init=False)
 
     def __post_init__(self) -> None:
+        self.checkpoint, self.log = (None if path is None else Path(path) for path in (self.checkpoint, self.log))
+        self.points, self.forces = np.asarray(self.points), np.asarray(self.forces)
+        self.energies = None if self.energies is None else np.asarray(self.energies)
+        if not self.points.size:
+            raise ValueError(f"points: expected at least one snapshot of one point, got shape {self.points.shape}")
         if self.points.shape != self.forces.shape or self.points.ndim != 3:
             raise ValueError(
                 f"forces: expected the shape (B, N, d) of the points, got {self.forces.shape} for {self.points.shape}"
@@ -98,9 +130,12 @@ class Trainer:
             raise ValueError(f"forces: expected finite numbers, got {self.forces[first]} at index {first}")
         if self.energies is not None and self.energies.shape != self.points.shape[:1]:
             raise ValueError(f"energies: expected shape {self.points.shape[:1]}, got {self.energies.shape}")
+        if self.energies is not None and not np.isfinite(self.energies).all():
+            raise ValueError("energies: expected finite numbers")
         self.adam = Adam(self.network.parameters.flat.size)
         data = [a for a in (self.points, self.forces, self.energies) if a is not None]
         self._fingerprint = sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in data)).hexdigest()[:16]
+        self._whole = True  # parameters, moments and counters are of one step
 
     # ------------------------------------------------------------------ the loop
     @property
@@ -109,7 +144,7 @@ class Trainer:
         return self.stage >= len(self.protocol.stages)
 
     def run(self, steps: int | None = None, progress: bool = True) -> None:
-        """Train to the end, or for so many steps; a checkpoint is left whatever ends it.
+        """Train to the end, or for so many steps; a checkpoint of the last whole step is left whatever ends it.
 
         Parameters
         ----------
@@ -117,12 +152,23 @@ class Trainer:
             At most so many.
         progress : bool
             Show a bar.
+
+        Raises
+        ------
+        TrainingError
+            With step and batch, where the loss is no number or the network refuses the points.
+        FileExistsError
+            Where there is a checkpoint or a log of another run, which ``resume`` was not called to go on with.
         """
-        samples = len(self.points)
+        for path in (self.checkpoint, self.log):
+            if self.step == 0 and path is not None and path.exists() and path.stat().st_size:
+                raise FileExistsError(f"{path} is there; resume() goes on from it, a new run needs it removed")
+        samples, begun = len(self.points), self.step
         total = self.protocol.total_steps(samples)
         end = total if steps is None else min(total, self.step + steps)
         saved = time.monotonic()
-        with tqdm(total=total, initial=self.step, file=sys.stderr, leave=False, disable=not progress) as bar:
+        bar = tqdm(total=total, initial=self.step, file=sys.stderr, leave=False, disable=not progress)
+        with bar, _interrupts_between_steps() as interrupted:
             try:
                 while self.step < end:
                     loss = self._one_step(samples)
@@ -132,25 +178,32 @@ class Trainer:
                     if time.monotonic() - saved > self.save_every:
                         self.save()
                         saved = time.monotonic()
+                    if interrupted():
+                        raise KeyboardInterrupt
             finally:
-                self.save()
+                if self._whole and self.step > begun:
+                    self.save()
 
     def _one_step(self, samples: int) -> float:
         stage = self.protocol.stages[self.stage]
         order = np.random.default_rng([self.seed, self.stage, self.epoch]).permutation(samples)
         chosen = order[self.batch * stage.batch : (self.batch + 1) * stage.batch]
         energies = () if self.energies is None else (self.energies[chosen], self.energy_weight)
-        loss, gradient = self.network.loss_gradient(self.points[chosen], self.forces[chosen], *energies)
+        at = f"at step {self.step}, stage {self.stage + 1}, epoch {self.epoch}, batch {self.batch}"
+        at += f" (snapshots {chosen.tolist()}); the parameters are those before this step"
+        try:
+            loss, gradient = self.network.loss_gradient(self.points[chosen], self.forces[chosen], *energies)
+        except ValueError as wrong:
+            raise TrainingError(f"{wrong}, {at}") from wrong
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
-            raise TrainingError(
-                f"the loss is {loss} at step {self.step}, stage {self.stage + 1}, epoch {self.epoch}, "
-                f"batch {self.batch} (snapshots {chosen.tolist()}); the parameters are those before this step"
-            )
+            raise TrainingError(f"the loss is {loss} {at}")
         rate = self.protocol.rate_at(self.step, self.epochs, samples)
+        self._whole = False
         self.adam.step(self.network.parameters.flat, gradient, rate)
         self.step, self.batch, self.total = self.step + 1, self.batch + 1, self.total + loss * len(chosen)
         if self.batch == self.protocol.steps_per_epoch(self.stage, samples):
             self._end_epoch(samples, rate)
+        self._whole = True
         return loss
 
     def _end_epoch(self, samples: int, rate: float) -> None:
@@ -231,4 +284,5 @@ class Trainer:
                 continue
             if row["step"] <= self.step:
                 kept.append(line)
-        self.log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        with replaced(self.log) as file:
+            file.write("".join(line + "\n" for line in kept).encode())
