@@ -2,13 +2,15 @@
 
 Screened Coulomb in one dimension, α₂ = 0, box L = 5, N = 20 points (two in each of ten cells, no two closer than 0.05),
 cutoff R = 1.5, 501 modes; μ₁ = 0.5, 1, 2, 5, 10. Both networks are trained on forces by the paper's protocol and tested
-on 100 fresh snapshots: ‖F − F*‖ / ‖F*‖. λ starts blind, at 2/L and 20/L, unless ``--init truth`` starts it at μ₁.
+on 100 fresh snapshots: ‖F − F*‖ / ‖F*‖. λ starts blind, at 2/L and 20/L, unless ``--init truth`` starts it at μ₁ and
+10 μ₁.
 
     python -m figures.table1 --preset quick
     python -m figures.table1 --preset paper --resume
 
 Trainings run in processes of their own, ``--jobs`` at a time on one thread each; an interrupted one goes on with
---resume. ``--plot`` only prints and plots the results that are there.
+--resume, without it the trainings that are asked for begin anew. Results of other trainings stay in the file.
+``--plot`` only prints and plots the results that are there.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ import os
 import platform
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+import lrc_numba
+from lrc_numba.cpu.parallel import available_threads
 from lrc_numba.files import write_json
 
 HERE = Path(__file__).parent
@@ -97,13 +102,16 @@ def train(job: Job, folder: Path, resume: bool) -> dict:
         checkpoint=checkpoint,
         log=log,
     )
-    if not (resume and trainer.resume()):
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    if not trainer.resume():
         log.unlink(missing_ok=True)
     begin, done = time.perf_counter(), trainer.step
     trainer.run(progress=False)
     taken = time.perf_counter() - begin
     curve = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
     result = {"job": vars(job), "errors": force_error(network.energy_forces(test.points)[1], test.forces)}
+    result["versions"] = _versions()
     result |= {"steps": trainer.step, "seconds": taken, "steps_timed": trainer.step - done}
     if job.kind == "full-range":
         result |= {name: network.parameters[name].tolist() for name in ("beta", "lam")}
@@ -111,8 +119,15 @@ def train(job: Job, folder: Path, resume: bool) -> dict:
     return result | {"curve": [[row["step"], row["loss"]] for row in [*curve[::thin], *curve[-1:]]]}
 
 
-def run(args: argparse.Namespace, results: dict) -> None:
-    """All jobs that have no result yet; each is written as soon as it is there."""
+def _versions() -> dict[str, str]:
+    import numba
+
+    ours = {"lrc_numba": lrc_numba.__version__, "numba": numba.__version__}
+    return {"python": platform.python_version(), "numpy": np.__version__} | ours
+
+
+def run(args: argparse.Namespace, results: dict) -> bool:
+    """All jobs, with --resume those that have no result; each is written when it is there. Whether all succeeded."""
     from tqdm import tqdm
 
     kinds = reversed(KINDS)  # the longest first
@@ -120,7 +135,8 @@ def run(args: argparse.Namespace, results: dict) -> None:
     todo = [job for job in jobs if not (args.resume and job.name in results["jobs"])]
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     pool = ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn"))
-    queue, running = list(todo), {}
+    queue, running, fine = list(todo), {}, True
+    write_json(args.output, results)  # a place that cannot be written to is noticed now
     try:
         with tqdm(total=len(todo) * _total_steps(args.preset), unit="step", unit_scale=True) as bar:
             begin = time.time()
@@ -130,24 +146,28 @@ def run(args: argparse.Namespace, results: dict) -> None:
                     running[pool.submit(train, job, args.folder, args.resume)] = job
                 done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
                 for future in done:
-                    _keep(running.pop(future), future, args, results)
+                    fine &= _keep(running.pop(future), future, args, results)
                 bar.n = sum(_steps_done(args.folder / f"{job.name}.jsonl", begin) for job in todo)
                 bar.set_postfix_str(f"{len(todo) - len(queue) - len(running)} of {len(todo)} networks done")
     except KeyboardInterrupt:  # the trainings got it too, and leave a checkpoint
         print("stopped; --resume goes on from the checkpoints")
         raise SystemExit(130) from None
+    except BrokenProcessPool:
+        raise SystemExit("a training was killed; --resume goes on from the checkpoints") from None
     finally:
         pool.shutdown()
+    return fine
 
 
-def _keep(job: Job, future: Future, args: argparse.Namespace, results: dict) -> None:
+def _keep(job: Job, future: Future, args: argparse.Namespace, results: dict) -> bool:
     """The result of a training to the file, or why there is none: then --resume begins at its checkpoint."""
     if (wrong := future.exception()) is not None:
         print(f"{job.name}: {wrong!r}")
-        return
+        return False
     results["jobs"][job.name] = future.result()
     write_json(args.output, results)
     print(f"{job.name}: relative force error {results['jobs'][job.name]['errors']['true']:.2e}")
+    return True
 
 
 def _total_steps(preset: str) -> int:
@@ -176,17 +196,19 @@ def show(results: dict, args: argparse.Namespace) -> None:
     found = {(r["job"]["kind"], r["job"]["mu"]): r for r in chosen}
     print(f"\npreset {args.preset}, λ starts {args.init}, cutoff {args.cutoff}, seed {args.seed}")
     for metric, title in (("true", "‖F − F*‖/‖F*‖"), ("predicted", "‖F − F*‖/‖F‖, as in the authors' code")):
-        print(f"\n{title}\n{'mu':14}" + "".join(f"{mu:>12g}" for mu in MU))
-        for kind in KINDS:
-            errors = [found[kind, mu]["errors"][metric] if (kind, mu) in found else None for mu in MU]
-            print(f"{kind:14}" + "".join("           -" if e is None else f"{e:12.5f}" for e in errors))
-        for kind, row in PAPER_ROW.items() if metric == "true" else ():
-            print(f"{'paper, ' + kind[:4]:14}" + "".join(f"{e:12.5f}" for e in row))
+        print(f"\n{title}\n{'mu':18}" + "".join(f"{mu:>12g}" for mu in args.mu))
+        rows = {kind: {mu: r["errors"][metric] for (k, mu), r in found.items() if k == kind} for kind in KINDS}
+        if metric == "true":
+            rows |= {f"paper, {kind}": dict(zip(MU, row, strict=True)) for kind, row in PAPER_ROW.items()}
+        for name, row in rows.items():
+            print(f"{name:18}" + "".join(f"{row[mu]:12.5f}" if mu in row else f"{'-':>12}" for mu in args.mu))
     if found:
-        _draw(found, args.output.with_suffix(".png"))
+        usual = (args.init, args.cutoff, args.seed) == ("blind", "smooth", 0)
+        name = args.output.stem + ("" if usual else f"_{args.init}_{args.cutoff}_{args.seed}")
+        _draw(found, sorted(args.mu), args.output.with_name(f"{name}.png"))
 
 
-def _draw(found: dict, path: Path) -> None:
+def _draw(found: dict, mus: list[float], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -194,12 +216,12 @@ def _draw(found: dict, path: Path) -> None:
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
     for number, kind in enumerate(KINDS):
-        rows = [(mu, found[kind, mu]) for mu in MU if (kind, mu) in found]
+        rows = [(mu, found[kind, mu]) for mu in mus if (kind, mu) in found]
         left.loglog(
             [mu for mu, _ in rows], [r["errors"]["true"] for _, r in rows], "o-", color=f"C{number}", label=kind
         )
         for place, (mu, r) in enumerate(rows):
-            steps, losses = np.array(r["curve"]).T
+            steps, losses = np.array(r["curve"]).reshape(-1, 2).T
             label = f"{kind}, μ = {mu:g}"
             right.loglog(
                 steps, losses, color=f"C{number}", alpha=0.3 + 0.7 * (place + 1) / len(rows), lw=1, label=label
@@ -224,20 +246,24 @@ def main() -> None:
     parser.add_argument("--plot", action="store_true", help="train nothing")
     parser.add_argument("--init", choices=("blind", "truth"), default="blind", help="start values of λ")
     parser.add_argument("--cutoff", choices=("smooth", "paper"), default="smooth")
-    parser.add_argument("--mu", type=float, nargs="+", default=MU, metavar="MU")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trainings at a time")
+    parser.add_argument("--mu", type=float, nargs="+", default=MU, metavar="MU", help="default: those of the paper")
+    parser.add_argument("--seed", type=int, default=0, help="of data, weights and batches")
+    parser.add_argument("--jobs", type=int, default=available_threads(), help="trainings at a time (%(default)s)")
     parser.add_argument("--folder", type=Path, default=HERE / "checkpoints", help="of checkpoints and logs")
     parser.add_argument("--output", type=Path, help="results (default: figures/results/table1_PRESET.json)")
     args = parser.parse_args()
+    if args.jobs < 1 or not min(args.mu) > 0:
+        parser.error(f"--jobs, --mu: expected at least one job and positive numbers, got {args.jobs}, {args.mu}")
     args.output = args.output or HERE / "results" / f"table1_{args.preset}.json"
     results: dict = {"jobs": {}}
-    if (args.resume or args.plot) and args.output.exists():
-        results = json.loads(args.output.read_text(encoding="utf-8"))
-    results["versions"] = {"python": platform.python_version(), "numpy": np.__version__}
-    if not args.plot:
-        run(args, results)
+    if args.output.exists():
+        try:
+            results = json.loads(args.output.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as wrong:
+            parser.error(f"--output: {args.output} is damaged ({wrong})")
+    fine = args.plot or run(args, results)
     show(results, args)
+    raise SystemExit(0 if fine else 1)
 
 
 if __name__ == "__main__":
