@@ -137,8 +137,15 @@ def summary(cells: list[dict]) -> list[dict]:
             }
             row = {"threads": threads, "cells": len(here), "means": means, "slower": slower, "missed": missed}
             per_threads.append(row | {"worst": worst and worst[0], "worst_cell": worst and worst[1]})
-        rows.append({"operation": operation, "threads": per_threads, "speed_up": _speed_ups(some)})
+        looser = {name: _looser(some, name) for name in LIBRARIES}
+        rows.append({"operation": operation, "threads": per_threads, "speed_up": _speed_ups(some), "looser": looser})
     return rows
+
+
+def _looser(cells: list[dict], library: str) -> float | None:
+    """How many decades the eps that keeps the target is above the target, on average."""
+    found = [np.log10(cell[library]["eps"] / cell["target"]) for cell in cells if cell[library]["eps"]]
+    return float(np.mean(found)) if found else None
 
 
 def print_summary(rows: list[dict]) -> None:
@@ -160,6 +167,9 @@ def print_summary(rows: list[dict]) -> None:
         header += [f"{NAMES[peer]}/ours: new", "kept", "both", "goal"]
     header += ["worst", "worst cell, against the faster peer", ">10% slower (of twice as many)", "target missed"]
     print_table("Geometric means of how many times as fast ours is", header, lines)
+    for row in rows:
+        found = ", ".join(f"{NAMES[name]} {value:.1f}" for name, value in row["looser"].items() if value is not None)
+        print(f"{row['operation']}: eps above the error that came of it, decades: {found}")
     if ups:
         header = ["operation", "points", "mean", "worst", "worst cell"]
         print_table("Two threads against one, ours, N >= 1e5 (goal: 1.7)", header, ups)
