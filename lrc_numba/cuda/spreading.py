@@ -15,6 +15,7 @@ from .compile import block_kernel, cuda, inlined
 from .window import AXES, MOST, first_node, weigh_axis
 
 BATCH = 8  # points whose windows are made at once
+CORNERS = 3 * BATCH  # a name, because the shape of shared memory has to be a constant to the compiler
 WEIGHTS, BUFFER = BATCH * AXES, 5200  # numbers in shared memory: together below the 48 KiB that every device has
 WEIGHTS_AND_SLOPES, BUFFER_JVP = 2 * BATCH * AXES, 4400
 
@@ -185,7 +186,7 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
     """
     weights = cuda.shared.array(WEIGHTS, out.dtype)
     buffer = cuda.shared.array(BUFFER, out.dtype)
-    corners = cuda.shared.array(3 * BATCH, "int64")
+    corners = cuda.shared.array(CORNERS, "int64")
     step = cuda.local.array(3, out.dtype)
     _spread_chunks(
         lo,
@@ -221,7 +222,7 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
     """
     weights = cuda.shared.array(WEIGHTS_AND_SLOPES, out.dtype)
     buffer = cuda.shared.array(BUFFER_JVP, out.dtype)
-    corners = cuda.shared.array(3 * BATCH, "int64")
+    corners = cuda.shared.array(CORNERS, "int64")
     step = cuda.local.array(3, out.dtype)
     _spread_chunks(
         lo,
