@@ -108,6 +108,35 @@ def test_crowded_tiles(monkeypatch):
     np.testing.assert_array_equal(found[0], found[1])
 
 
+GRIDS = [(1, 1, 1, 1, 11), (1, 1, 1, 11, 1), (0, 1, 1, 6, 6), (2, 3, 4, 6, 5), (1, 2, 1, 1, 8), (1, 1, 7, 1, 1)]
+
+
+@pytest.mark.parametrize("shape", GRIDS, ids=str)
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_transforms(shape, dim, dtype):
+    """Grids of one row, of one node, of none: what a library of transforms may refuse."""
+    arrays, axes = backends.load("cuda").arrays, tuple(range(-dim, 0))
+    values = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    wanted = np.fft.rfftn(values, axes=axes) if values.size else np.zeros((*shape[:-1], shape[-1] // 2 + 1))
+    modes = arrays.rfftn(arrays.asarray(values), axes, 1)
+    back = arrays.to_host(arrays.irfftn(modes.copy(), shape[-dim:], axes, 1))
+    modes, bound = arrays.to_host(modes), 50 * np.finfo(dtype).eps
+    assert modes.shape == wanted.shape
+    assert back.shape == shape
+    assert (modes.dtype, back.dtype) == (np.result_type(dtype, np.complex64), dtype)
+    if values.size:
+        assert relative(modes, wanted) <= bound
+        assert relative(back, values * float(np.prod(shape[-dim:]))) <= bound
+
+
+def test_plans_that_are_refused():
+    """CuPy makes no plan of several axes for an array that is Fortran's as well as C's; it is not asked for one."""
+    plan = backends.load("cuda").arrays._plan
+    assert plan(np.zeros((1, 1, 1, 11, 1)), None, (-2, -1), "R2C") is None
+    assert plan(np.zeros((2, 3, 1, 1, 11)), None, (-1,), "R2C") is None
+
+
 class OnDevice:
     """An array that only tells ``__cuda_array_interface__``; in the simulator the device is the host."""
 

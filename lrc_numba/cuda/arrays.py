@@ -79,11 +79,27 @@ def available_memory() -> int:
 
 
 @lru_cache(maxsize=16)
-def _plan(lengths: tuple[int, ...], dtype: str, shape: tuple[int, ...] | None, axes: tuple[int, ...], kind: str):
-    """A plan of cuFFT, kept."""
+def _kept_plan(lengths: tuple[int, ...], dtype: str, shape, axes: tuple[int, ...], kind: str, place: tuple[int, int]):
+    """A plan of cuFFT for one place, a device and a stream: what it works in may not be used by two at a time."""
     from cupyx.scipy.fft import get_fft_plan
 
     return get_fft_plan(xp.empty(lengths, dtype=dtype), shape=shape, axes=axes, value_type=kind)
+
+
+def _plan(values: np.ndarray, shape: tuple[int, ...] | None, axes: tuple[int, ...], kind: str):
+    """A plan that is kept; None where CuPy wants to choose for itself.
+
+    That is along one axis, for which it keeps its own, and where an array is Fortran's as well as C's.
+    """
+    if len(axes) == 1 or values.flags.f_contiguous:
+        return None
+    place = xp.cuda.Device().id, xp.cuda.get_current_stream().ptr
+    return _kept_plan(values.shape, values.dtype.name, shape, axes, kind, place)
+
+
+def _long(lengths: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes along which there is anything to transform; the last, of which half is left, always."""
+    return tuple(axis for axis in axes[:-1] if lengths[axis] > 1) + axes[-1:]
 
 
 def rfftn(values: np.ndarray, axes: tuple[int, ...], threads: int) -> np.ndarray:
@@ -94,7 +110,7 @@ def rfftn(values: np.ndarray, axes: tuple[int, ...], threads: int) -> np.ndarray
     values : (B, C, *n) float32 or float64
         Transformed.
     axes : tuple of int
-        Which axes.
+        Which axes, the last one being the array's.
     threads : int
         Without meaning here.
 
@@ -103,12 +119,16 @@ def rfftn(values: np.ndarray, axes: tuple[int, ...], threads: int) -> np.ndarray
     ndarray
         (B, C, …, n // 2 + 1), complex64 or complex128.
     """
+    if not values.size:
+        half = (*values.shape[:-1], values.shape[-1] // 2 + 1)
+        return xp.zeros(half, dtype=np.result_type(values.dtype, np.complex64))
+    axes = _long(values.shape, axes)
     if SIMULATED:
         return host_fft.rfftn(values, axes=axes)
     from cupyx.scipy import fft
 
     values = xp.ascontiguousarray(values)
-    return fft.rfftn(values, axes=axes, plan=_plan(values.shape, values.dtype.name, None, axes, "R2C"))
+    return fft.rfftn(values, axes=axes, plan=_plan(values, None, axes, "R2C"))
 
 
 def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], threads: int) -> np.ndarray:
@@ -121,7 +141,7 @@ def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], thr
     shape : tuple of int
         Lengths of the axes of the result.
     axes : tuple of int
-        Which axes.
+        Which axes, the last one being the array's.
     threads : int
         Without meaning here.
 
@@ -130,9 +150,13 @@ def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], thr
     ndarray
         (B, C, *shape), float32 or float64.
     """
+    if not modes.size:
+        return xp.zeros((*modes.shape[: -len(axes)], *shape), dtype=modes.real.dtype)
+    lengths = dict(zip(axes, shape, strict=True))
+    axes = _long(modes.shape, axes)
+    shape = tuple(lengths[axis] for axis in axes)
     if SIMULATED:
         return host_fft.irfftn(modes, s=shape, axes=axes, norm="forward")
     from cupyx.scipy import fft
 
-    plan = _plan(modes.shape, modes.dtype.name, shape, axes, "C2R")
-    return fft.irfftn(modes, s=shape, axes=axes, norm="forward", plan=plan)
+    return fft.irfftn(modes, s=shape, axes=axes, norm="forward", plan=_plan(modes, shape, axes, "C2R"))
