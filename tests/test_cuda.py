@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -106,6 +107,31 @@ def test_crowded_tiles(monkeypatch):
     )
     assert relative(found[0], wanted) <= 1e-13
     np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_kernels_follow_the_stream(monkeypatch):
+    """A kernel is launched where CuPy works at the moment; of the default stream nothing is made."""
+    from lrc_numba.cuda import compile as compiling
+
+    stream, made, launched = SimpleNamespace(ptr=0), [], []
+
+    class Compiled:
+        """Says how it is launched."""
+
+        def __getitem__(self, configuration):
+            return lambda *arguments: launched.append(configuration[2])
+
+    loop = compiling.kernel(lambda part, lo, hi: None)
+    loop.compiled = Compiled()
+    monkeypatch.setattr(compiling, "SIMULATED", False)
+    monkeypatch.setattr(compiling, "xp", SimpleNamespace(cuda=SimpleNamespace(get_current_stream=lambda: stream)))
+    external = SimpleNamespace(external_stream=lambda pointer: made.append(pointer) or f"stream {pointer}")
+    monkeypatch.setattr(compiling, "cuda", external)
+    for stream.ptr in (0, 7654321, 7654321):
+        loop(0, 0, 3)
+    assert launched == [0, "stream 7654321", "stream 7654321"]
+    assert made == [7654321]
+    compiling._numba_stream.cache_clear()
 
 
 GRIDS = [(1, 1, 1, 1, 11), (1, 1, 1, 11, 1), (0, 1, 1, 6, 6), (2, 3, 4, 6, 5), (1, 2, 1, 1, 8), (1, 1, 7, 1, 1)]

@@ -1,13 +1,14 @@
 """How loops are compiled for a device, and the one place where CUDA is imported.
 
 ``kernel`` gives every item of [lo, hi) to a thread, ``block_kernel`` to a block of threads. Both are called as the
-CPU's kernels are, ``loop(part, lo, hi, *arguments)``. With ``NUMBA_ENABLE_CUDASIM=1`` in the environment before Numba
-is imported the same code runs, slowly, in Numba's simulator, on NumPy arrays.
+CPU's kernels are, ``loop(part, lo, hi, *arguments)``, and run on the stream that is current in CuPy. With
+``NUMBA_ENABLE_CUDASIM=1`` in the environment before Numba is imported the same code runs, slowly, in Numba's simulator,
+on NumPy arrays.
 """
 
 from __future__ import annotations
 
-from functools import update_wrapper
+from functools import lru_cache, update_wrapper
 
 import numpy as np
 
@@ -43,6 +44,17 @@ def _arrays():
 xp = _arrays()
 
 
+@lru_cache(maxsize=64)
+def _numba_stream(pointer: int):
+    """One of CuPy's streams as one of Numba's; 0 is the default stream of both."""
+    return cuda.external_stream(pointer) if pointer else 0
+
+
+def _stream():
+    """The stream on which CuPy works at the moment: kernels and library calls come one after the other."""
+    return 0 if SIMULATED else _numba_stream(xp.cuda.get_current_stream().ptr)
+
+
 class _Loop:
     """A compiled function that is launched like one of the CPU's kernels."""
 
@@ -55,7 +67,7 @@ class _Loop:
         if hi <= lo:
             return
         items = hi - lo if self.whole_block else -(-(hi - lo) // THREADS)
-        self.compiled[min(items, MOST_BLOCKS), THREADS](part, lo, hi, *arguments)
+        self.compiled[min(items, MOST_BLOCKS), THREADS, _stream()](part, lo, hi, *arguments)
 
 
 def kernel(function):
