@@ -49,7 +49,7 @@ def as_array(name: str, value, dtype: np.dtype, arrays: ModuleType = host) -> np
     """
     given = arrays.take(name, value)
     kind, plain = given.dtype.kind, given.dtype.newbyteorder("=")
-    if kind not in "iuf" or (kind == "f" and plain != dtype and hasattr(value, "dtype")):
+    if kind not in "iuf" or (kind == "f" and plain != dtype and _dtype(value) is not None):
         raise TypeError(f"{name}: expected {dtype.name} (the dtype of the plan) or integers, got {given.dtype}")
     array = arrays.require(given, dtype)
     # A sum is finite unless a term is not; only an overflow of the sum itself needs the slow look.
@@ -61,9 +61,19 @@ def as_array(name: str, value, dtype: np.dtype, arrays: ModuleType = host) -> np
     return array
 
 
+def _dtype(value) -> np.dtype | None:
+    """The dtype of an array, on the host or on a device; None of what has none, numbers and lists."""
+    interface = getattr(value, "__cuda_array_interface__", None)
+    if interface is not None:
+        return np.dtype(interface["typestr"])
+    found = getattr(value, "dtype", None)
+    return found if found is None or isinstance(found, np.dtype) else np.asarray(value).dtype  # of another library
+
+
 def common_dtype(**arrays) -> np.dtype:
     """float32 if every array that has a floating dtype has float32, else float64; a mixture is a TypeError."""
-    found = {name: a.dtype for name, a in arrays.items() if getattr(getattr(a, "dtype", None), "kind", "") == "f"}
+    given = {name: _dtype(array) for name, array in arrays.items()}
+    found = {name: dtype for name, dtype in given.items() if dtype is not None and dtype.kind == "f"}
     kinds = {d.newbyteorder("=") for d in found.values()}
     if len(kinds) > 1:
         raise TypeError(f"expected one floating-point dtype, got {', '.join(f'{n}: {d}' for n, d in found.items())}")

@@ -191,6 +191,26 @@ def test_arrays_stay_on_the_device():
         lrc_convolve(on_device[0], values, kernel, box=1.0, modes=5)
 
 
+class LikeTorch(OnDevice):
+    """An array with a dtype that NumPy does not know."""
+
+    dtype = "torch.float32"
+
+
+@pytest.mark.parametrize("kind", [OnDevice, LikeTorch])
+def test_dtypes_on_the_device(kind):
+    """What only ``__cuda_array_interface__`` tells decides and is checked, as a NumPy array's dtype is."""
+    points, values = np.linspace(0.0, 1.0, 4)[:, None], np.ones(4)
+    single = [kind(points.astype(np.float32)), kind(values.astype(np.float32))]
+    options = {"box": 1.0, "modes": 3, "eps": 1e-2, "backend": "cuda"}
+    assert lrc_convolve(*single, Gaussian(0.1), **options).dtype == np.float32
+    with pytest.raises(TypeError, match="expected one floating-point dtype, got points: float64, values: float32"):
+        lrc_convolve(kind(points), single[1], Gaussian(0.1), **options)
+    plan = LRCPlan(**options, dim=1, dtype=np.float32)
+    with pytest.raises(TypeError, match=r"points: expected float32 \(the dtype of the plan\) or integers, got float64"):
+        plan.set_points(kind(points))
+
+
 def _python(code: str, **environment: str) -> subprocess.CompletedProcess:
     variables = os.environ | environment
     return subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=False)
