@@ -6,7 +6,13 @@ every so-manieth of them.
 
 from __future__ import annotations
 
-from .compile import block_kernel, cuda
+from .compile import block_kernel, cuda, inlined
+
+
+@inlined
+def _turned(factor, value):
+    """i · factor · value, in the precision of both; 1j is of double precision and would lift all to it."""
+    return complex(-factor * value.imag, factor * value.real)
 
 
 @block_kernel
@@ -31,7 +37,7 @@ def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, chan
                         phi = phi.conjugate() if adjoint else phi
                         out[snapshot, write + o, a, b, c] = phi * factor * modes[snapshot, read + o, a, b, c]
                         continue
-                    total = modes[0, 0, 0, 0, 0] * 0
+                    total = modes.dtype.type(0)
                     for i in range(inputs):
                         phi = table[i, o, a, b, c].conjugate() if adjoint else table[o, i, a, b, c]
                         total += phi * modes[snapshot, read + i, a, b, c]
@@ -81,9 +87,9 @@ def differentiate(part, lo, hi, modes, vectors, transposed, out):
                 for channel in range(out.shape[1]):
                     if not transposed:
                         value = modes[snapshot, channel // dim, a, b, c]
-                        out[snapshot, channel, a, b, c] = 1j * vectors[a, b, c, channel % dim] * value
+                        out[snapshot, channel, a, b, c] = _turned(vectors[a, b, c, channel % dim], value)
                         continue
-                    total = modes[0, 0, 0, 0, 0] * 0
+                    total = modes.dtype.type(0)
                     for axis in range(dim):
-                        total += 1j * vectors[a, b, c, axis] * modes[snapshot, channel * dim + axis, a, b, c]
+                        total += _turned(vectors[a, b, c, axis], modes[snapshot, channel * dim + axis, a, b, c])
                     out[snapshot, channel, a, b, c] = total

@@ -13,11 +13,12 @@ from .window import AXES, MOST, weigh
 @inlined
 def _value(grid, corner, weights, strides, supports):
     """One channel at one point."""
-    total = grid[0] * 0
+    total = grid.dtype.type(0)
     for a in range(len(supports[0])):
-        plane = grid[0] * 0
+        plane = grid.dtype.type(0)
         for b in range(len(supports[1])):
-            row, line = corner + a * strides[2] + b * strides[3], grid[0] * 0
+            row = corner + a * strides[2] + b * strides[3]
+            line = grid.dtype.type(0)
             for c in range(len(supports[2])):
                 line += weights[2 * MOST + c] * grid[row + c]
             plane += weights[MOST + b] * line
@@ -28,11 +29,13 @@ def _value(grid, corner, weights, strides, supports):
 @inlined
 def _gradient(grid, corner, weights, slopes, strides, supports):
     """Value and the three grid-coordinate derivatives of one channel at one point."""
-    value, one, two, three = grid[0] * 0, grid[0] * 0, grid[0] * 0, grid[0] * 0
+    zero = grid.dtype.type(0)
+    value, one, two, three = zero, zero, zero, zero
     for a in range(len(supports[0])):
-        plane, plane_two, plane_three = grid[0] * 0, grid[0] * 0, grid[0] * 0
+        plane, plane_two, plane_three = zero, zero, zero
         for b in range(len(supports[1])):
-            row, line, tilt = corner + a * strides[2] + b * strides[3], grid[0] * 0, grid[0] * 0
+            row = corner + a * strides[2] + b * strides[3]
+            line, tilt = zero, zero
             for c in range(len(supports[2])):
                 line += weights[2 * MOST + c] * grid[row + c]
                 tilt += slopes[2 * MOST + c] * grid[row + c]

@@ -22,8 +22,9 @@ def polynomial(table, lanes, node, offset):
     lanes, node : int
         Numbers per row, and which of them.
     offset : float
-        τ ∈ [−1, 1).
+        τ ∈ [−1, 1); from here on in the precision of the table.
     """
+    offset = table.dtype.type(offset)
     value = table[node]
     for row in range(lanes + node, len(table), lanes):
         value = value * offset + table[row]
@@ -52,7 +53,7 @@ def weigh_axis(i, axis, node, coordinates, table, lanes, absent):
     """
     missing = 3 - coordinates.shape[1]
     if axis < missing:
-        return absent
+        return table.dtype.type(absent)
     _, offset = locate(coordinates[i, axis - missing])
     return polynomial(table, lanes, node, offset)
 
