@@ -6,6 +6,8 @@ its outputs that belong to them, in sorted order.
 
 from __future__ import annotations
 
+import numpy as np
+
 from .compile import block_kernel, cuda, inlined
 from .window import AXES, MOST, weigh
 
@@ -20,7 +22,7 @@ def _value(grid, corner, weights, strides, supports):
             row = corner + a * strides[2] + b * strides[3]
             line = grid.dtype.type(0)
             for c in range(len(supports[2])):
-                line += weights[2 * MOST + c] * grid[row + c]
+                line += weights[np.uint64(2 * MOST + c)] * grid[np.uint64(row + c)]
             plane += weights[MOST + b] * line
         total += weights[a] * plane
     return total
@@ -37,8 +39,8 @@ def _gradient(grid, corner, weights, slopes, strides, supports):
             row = corner + a * strides[2] + b * strides[3]
             line, tilt = zero, zero
             for c in range(len(supports[2])):
-                line += weights[2 * MOST + c] * grid[row + c]
-                tilt += slopes[2 * MOST + c] * grid[row + c]
+                line += weights[np.uint64(2 * MOST + c)] * grid[np.uint64(row + c)]
+                tilt += slopes[np.uint64(2 * MOST + c)] * grid[np.uint64(row + c)]
             plane += weights[MOST + b] * line
             plane_two += slopes[MOST + b] * line
             plane_three += weights[MOST + b] * tilt

@@ -1,9 +1,13 @@
 """The window and its slope at a point, for one axis after the other, shared by spreading and interpolation.
 
+An index that may be negative is tested for it at every access; in inner loops what cannot be is made unsigned.
+
 Weights of three axes lie side by side, ``MOST`` apart; an axis that is not there has one node of weight 1 and slope 0.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from .compile import inlined
 
@@ -25,9 +29,11 @@ def polynomial(table, lanes, node, offset):
         τ ∈ [−1, 1); from here on in the precision of the table.
     """
     offset = table.dtype.type(offset)
-    value = table[node]
-    for row in range(lanes + node, len(table), lanes):
-        value = value * offset + table[row]
+    value = table[np.uint64(node)]
+    place = lanes + node  # no ``range``: the compiler would divide by ``lanes`` to learn how often it goes round
+    while place < len(table):
+        value = value * offset + table[np.uint64(place)]
+        place += lanes
     return value
 
 
