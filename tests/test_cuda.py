@@ -6,6 +6,7 @@ import inspect
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,6 +108,37 @@ def test_crowded_tiles(monkeypatch):
     )
     assert relative(found[0], wanted) <= 1e-13
     np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_tiles_in_layers(monkeypatch):
+    """A tile that does not fit into shared memory is spread in layers of planes, each by the points that reach it."""
+    from lrc_numba.cuda import spreading
+
+    generator = np.random.default_rng(1)
+    points, values = generator.random((5, 3)), generator.standard_normal(5)
+    plans = [LRCPlan(1.0, 3, eps=1e-1, dim=3, backend=backend) for backend in backends.BACKENDS]
+    plane = plans[1].grid.block[1] * plans[1].grid.block[2]
+    monkeypatch.setattr(spreading, "BUFFER", 3 * plane)
+    monkeypatch.setattr(spreading, "BUFFER_JVP", 2 * plane)
+    assert plans[1].grid.block[0] > 3
+    wanted, found = (
+        [p.set_points(points).convolve(values, Gaussian(0.1)), p.jvp(values, Gaussian(0.1), points)] for p in plans
+    )
+    for one, other in zip(found, wanted, strict=True):
+        assert relative(one, other) <= 1e-13
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_planes_fit_into_shared_memory(dim, dtype):
+    """One plane of a tile under any window has room, for there are no smaller layers."""
+    from lrc_numba.cuda import spreading
+    from lrc_numba.windows import MAX_WIDTH
+
+    for width in range(2, MAX_WIDTH + 1):
+        grid = LRCPlan(1.0, 101, eps=1e-3, dim=dim, dtype=dtype, backend="cuda").grid
+        grid.window = replace(grid.window, width=width, coefficients=np.zeros((3, width)))
+        assert grid.block[1] * grid.block[2] <= spreading.BUFFER_JVP
 
 
 def test_kernels_follow_the_stream(monkeypatch):

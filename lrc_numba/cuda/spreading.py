@@ -11,6 +11,8 @@ atomics, and every node receives its terms in one fixed order.
 
 from __future__ import annotations
 
+import numpy as np
+
 from .compile import block_kernel, cuda, inlined
 from .window import AXES, MOST, first_node, weigh_axis
 
@@ -42,13 +44,14 @@ def _weigh_batch(begin, count, chunk, coordinates, table, slopes, lanes, support
 @inlined
 def _term(value, change, step, at, a, b, c, tangent, weights):
     """What a point adds to one node under its window: f ψ, or ḟ ψ + f ẋ·∇ψ."""
-    first, second, third = weights[at + a], weights[at + MOST + b], weights[at + 2 * MOST + c]
+    one, two, three = at + a, at + np.uint32(MOST) + b, at + np.uint32(2 * MOST) + c
+    first, second, third = weights[one], weights[two], weights[three]
     if not tangent:
         return value * first * second * third
-    more = at + BATCH * AXES
-    along = step[0] * weights[more + a] * second * third
-    along += step[1] * first * weights[more + MOST + b] * third
-    along += step[2] * first * second * weights[more + 2 * MOST + c]
+    more = np.uint32(BATCH * AXES)
+    along = step[0] * weights[more + one] * second * third
+    along += step[1] * first * weights[more + two] * third
+    along += step[2] * first * second * weights[more + three]
     return change * first * second * third + value * along
 
 
@@ -84,8 +87,8 @@ def _spread_layer(
     step,
 ):
     """Add up the points of a chunk in the planes [bottom, bottom + planes) of its block of nodes."""
-    second, third = len(supports[1]), len(supports[2])
-    size, plane_size = len(supports[0]) * second * third, block[1] * block[2]
+    third, under = np.uint32(len(supports[2])), np.uint32(len(supports[1]) * len(supports[2]))
+    row_size, plane_size = np.uint32(block[2]), np.uint32(block[1] * block[2])
     dim = coordinates.shape[1]
     half = (values.shape[1] - dim) // 2 if tangent else 0
     moves = tangent and channel >= half
@@ -101,13 +104,15 @@ def _spread_layer(
             change = values[begin + point, channel]
             if moves:
                 _step(values, begin + point, to_grid, dim, step)
-            for q in range(cuda.threadIdx.x, size, cuda.blockDim.x):
-                a, b, c = q // (second * third), q // third % second, q % third
-                plane = corners[3 * point] + a - bottom
-                if 0 <= plane < planes:
-                    row = plane * plane_size + (corners[3 * point + 1] + b) * block[2]
-                    term = _term(value, change, step, point * AXES, a, b, c, moves, weights)
-                    buffer[row + corners[3 * point + 2] + c] += term
+            plane = corners[3 * point] - bottom
+            start = max(0, -plane)  # planes of the window that are below this layer
+            there = max(0, min(len(supports[0]), planes - plane) - start)  # and in it
+            origin = (plane + start) * block[1] * block[2] + corners[3 * point + 1] * block[2] + corners[3 * point + 2]
+            at, base = np.uint32(point * AXES), np.uint32(origin)
+            for q in range(np.uint32(cuda.threadIdx.x), np.uint32(there) * under, np.uint32(cuda.blockDim.x)):
+                a, b, c = q // under, q % under // third, q % third
+                term = _term(value, change, step, at, np.uint32(start) + a, b, c, moves, weights)
+                buffer[base + a * plane_size + b * row_size + c] += term
             cuda.syncthreads()
 
 
