@@ -18,6 +18,7 @@ from measures import relative
 
 from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Yukawa, backends, lrc_convolve
 from lrc_numba import points as sorting
+from lrc_numba.windows import MAX_WIDTH
 
 MIRRORED = ("arrays", "deconvolution", "interpolation", "parallel", "points", "schedule", "spreading")
 
@@ -112,9 +113,7 @@ def test_crowded_tiles(monkeypatch):
 
 def test_tiles_in_layers(monkeypatch):
     """A tile that does not fit into shared memory is spread in layers of planes, each by the points that reach it."""
-    from lrc_numba.cuda import spreading
-
-    generator = np.random.default_rng(1)
+    spreading, generator = backends.load("cuda").spreading, np.random.default_rng(1)
     points, values = generator.random((5, 3)), generator.standard_normal(5)
     plans = [LRCPlan(1.0, 3, eps=1e-1, dim=3, backend=backend) for backend in backends.BACKENDS]
     plane = plans[1].grid.block[1] * plans[1].grid.block[2]
@@ -132,9 +131,7 @@ def test_tiles_in_layers(monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_planes_fit_into_shared_memory(dim, dtype):
     """One plane of a tile under any window has room, for there are no smaller layers."""
-    from lrc_numba.cuda import spreading
-    from lrc_numba.windows import MAX_WIDTH
-
+    spreading = backends.load("cuda").spreading
     for width in range(2, MAX_WIDTH + 1):
         grid = LRCPlan(1.0, 101, eps=1e-3, dim=dim, dtype=dtype, backend="cuda").grid
         grid.window = replace(grid.window, width=width, coefficients=np.zeros((3, width)))
@@ -143,8 +140,8 @@ def test_planes_fit_into_shared_memory(dim, dtype):
 
 def test_kernels_follow_the_stream(monkeypatch):
     """A kernel is launched where CuPy works at the moment; of the default stream nothing is made."""
-    from lrc_numba.cuda import compile as compiling
-
+    backends.load("cuda")
+    compiling = import_module("lrc_numba.cuda.compile")
     stream, made, launched = SimpleNamespace(ptr=0), [], []
 
     class Compiled:
