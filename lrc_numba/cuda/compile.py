@@ -1,13 +1,14 @@
 """How loops are compiled for a device, and the one place where CUDA is imported.
 
-``kernel`` gives every item of [lo, hi) to a thread, ``block_kernel`` to a block of threads. Both are called as the
-CPU's kernels are, ``loop(part, lo, hi, *arguments)``, and run on the stream that is current in CuPy. With
-``NUMBA_ENABLE_CUDASIM=1`` in the environment before Numba is imported the same code runs, slowly, in Numba's simulator,
-on NumPy arrays.
+``kernel`` gives every item of [lo, hi) to a thread, ``block_kernel`` to a block of threads, ``kernel_over`` to as many
+threads as there is work in it. All are called as the CPU's kernels are, ``loop(part, lo, hi, *arguments)``, and run on
+the stream that is current in CuPy. With ``NUMBA_ENABLE_CUDASIM=1`` in the environment before Numba is imported the same
+code runs, slowly, in Numba's simulator, on NumPy arrays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, update_wrapper
 
 import numpy as np
@@ -18,7 +19,7 @@ try:
 except ImportError as missing:  # a Numba without it
     raise ImportError("backend: 'cuda' needs numba-cuda and CuPy: pip install 'lrc_numba[cuda]'") from missing
 
-__all__ = ["SIMULATED", "THREADS", "block_kernel", "cuda", "inlined", "kernel", "xp"]
+__all__ = ["SIMULATED", "THREADS", "block_kernel", "cuda", "inlined", "kernel", "kernel_over", "xp"]
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 THREADS = 4 if SIMULATED else 128  # per block; the simulator makes a thread of Python for each
@@ -58,26 +59,31 @@ def _stream():
 class _Loop:
     """A compiled function that is launched like one of the CPU's kernels."""
 
-    def __init__(self, function, whole_block: bool):
+    def __init__(self, function, threads: Callable[..., int]):
         update_wrapper(self, function)
         self.compiled = cuda.jit(function)  # not kept on disk: Numba would not notice a change in what is inlined
-        self.whole_block = whole_block
+        self.threads = threads
 
     def __call__(self, part: int, lo: int, hi: int, *arguments) -> None:
         if hi <= lo:
             return
-        items = hi - lo if self.whole_block else -(-(hi - lo) // THREADS)
-        self.compiled[min(items, MOST_BLOCKS), THREADS, _stream()](part, lo, hi, *arguments)
+        blocks = min(-(-self.threads(hi - lo, *arguments) // THREADS), MOST_BLOCKS)
+        self.compiled[blocks, THREADS, _stream()](part, lo, hi, *arguments)
 
 
 def kernel(function):
     """Compile a function whose threads take an item each."""
-    return _Loop(function, whole_block=False)
+    return _Loop(function, lambda items, *_: items)
 
 
 def block_kernel(function):
     """Compile a function whose blocks take an item each."""
-    return _Loop(function, whole_block=True)
+    return _Loop(function, lambda items, *_: items * THREADS)
+
+
+def kernel_over(threads: Callable[..., int]):
+    """Compile a function that has work for ``threads(hi - lo, *arguments)`` threads."""
+    return lambda function: _Loop(function, threads)
 
 
 def inlined(function):

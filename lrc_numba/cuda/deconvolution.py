@@ -1,12 +1,16 @@
 """Multiplying modes: two deconvolutions and the multiplier in one pass.
 
-Which thread may write what: a block writes the modes with one first index of every snapshot and channel, its threads
-every so-manieth of them.
+Which thread may write what: a thread writes every so-manieth mode, of every snapshot and channel.
 """
 
 from __future__ import annotations
 
-from .compile import block_kernel, cuda, inlined
+from .compile import cuda, inlined, kernel_over
+
+
+def _modes(rows: int, modes, *_) -> int:
+    """Modes with so many first indices."""
+    return rows * modes.shape[3] * modes.shape[4]
 
 
 @inlined
@@ -15,7 +19,7 @@ def _turned(factor, value):
     return complex(-factor * value.imag, factor * value.real)
 
 
-@block_kernel
+@kernel_over(_modes)
 def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, channels, out):
     """See ``cpu.deconvolution.multiply``.
 
@@ -26,25 +30,25 @@ def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, chan
     """
     first, second, third = corrections
     read, inputs, write, outputs = channels
-    for a in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
-        for q in range(cuda.threadIdx.x, out.shape[3] * out.shape[4], cuda.blockDim.x):
-            b, c = q // out.shape[4], q % out.shape[4]
-            factor = first[a] * second[b] * third[c]
-            for snapshot in range(out.shape[0]):
-                for o in range(outputs):
-                    if per_channel:
-                        phi = table[0, 0, a, b, c]
-                        phi = phi.conjugate() if adjoint else phi
-                        out[snapshot, write + o, a, b, c] = phi * factor * modes[snapshot, read + o, a, b, c]
-                        continue
-                    total = modes.dtype.type(0)
-                    for i in range(inputs):
-                        phi = table[i, o, a, b, c].conjugate() if adjoint else table[o, i, a, b, c]
-                        total += phi * modes[snapshot, read + i, a, b, c]
-                    out[snapshot, write + o, a, b, c] = total * factor
+    rows, columns = out.shape[3], out.shape[4]
+    for q in range(cuda.grid(1), (hi - lo) * rows * columns, cuda.gridsize(1)):
+        a, b, c = lo + q // (rows * columns), q // columns % rows, q % columns
+        factor = first[a] * second[b] * third[c]
+        for snapshot in range(out.shape[0]):
+            for o in range(outputs):
+                if per_channel:
+                    phi = table[0, 0, a, b, c]
+                    phi = phi.conjugate() if adjoint else phi
+                    out[snapshot, write + o, a, b, c] = phi * factor * modes[snapshot, read + o, a, b, c]
+                    continue
+                total = modes.dtype.type(0)
+                for i in range(inputs):
+                    phi = table[i, o, a, b, c].conjugate() if adjoint else table[o, i, a, b, c]
+                    total += phi * modes[snapshot, read + i, a, b, c]
+                out[snapshot, write + o, a, b, c] = total * factor
 
 
-@block_kernel
+@kernel_over(_modes)
 def correlate(part, lo, hi, modes, corrections, weights, per_channel, channels, out):
     """See ``cpu.deconvolution.correlate``.
 
@@ -55,22 +59,22 @@ def correlate(part, lo, hi, modes, corrections, weights, per_channel, channels, 
     """
     first, second, third = corrections
     read, inputs, other, outputs = channels
-    for a in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
-        for q in range(cuda.threadIdx.x, out.shape[3] * out.shape[4], cuda.blockDim.x):
-            b, c = q // out.shape[4], q % out.shape[4]
-            factor = first[a] * second[b] * third[c] * weights[c]
-            for snapshot in range(modes.shape[0]):
-                for o in range(outputs):
-                    for i in range(inputs):
-                        if per_channel and i != o:
-                            continue
-                        to = 0 if per_channel else o
-                        ti = 0 if per_channel else i
-                        cotangent = modes[snapshot, other + o, a, b, c].conjugate()
-                        out[to, ti, a, b, c] += modes[snapshot, read + i, a, b, c] * cotangent * factor
+    rows, columns = out.shape[3], out.shape[4]
+    for q in range(cuda.grid(1), (hi - lo) * rows * columns, cuda.gridsize(1)):
+        a, b, c = lo + q // (rows * columns), q // columns % rows, q % columns
+        factor = first[a] * second[b] * third[c] * weights[c]
+        for snapshot in range(modes.shape[0]):
+            for o in range(outputs):
+                for i in range(inputs):
+                    if per_channel and i != o:
+                        continue
+                    to = 0 if per_channel else o
+                    ti = 0 if per_channel else i
+                    cotangent = modes[snapshot, other + o, a, b, c].conjugate()
+                    out[to, ti, a, b, c] += modes[snapshot, read + i, a, b, c] * cotangent * factor
 
 
-@block_kernel
+@kernel_over(_modes)
 def differentiate(part, lo, hi, modes, vectors, transposed, out):
     """See ``cpu.deconvolution.differentiate``.
 
@@ -80,16 +84,16 @@ def differentiate(part, lo, hi, modes, vectors, transposed, out):
         Shapes and dtypes as there.
     """
     dim = vectors.shape[3]
-    for a in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
-        for q in range(cuda.threadIdx.x, out.shape[3] * out.shape[4], cuda.blockDim.x):
-            b, c = q // out.shape[4], q % out.shape[4]
-            for snapshot in range(out.shape[0]):
-                for channel in range(out.shape[1]):
-                    if not transposed:
-                        value = modes[snapshot, channel // dim, a, b, c]
-                        out[snapshot, channel, a, b, c] = _turned(vectors[a, b, c, channel % dim], value)
-                        continue
-                    total = modes.dtype.type(0)
-                    for axis in range(dim):
-                        total += _turned(vectors[a, b, c, axis], modes[snapshot, channel * dim + axis, a, b, c])
-                    out[snapshot, channel, a, b, c] = total
+    rows, columns = out.shape[3], out.shape[4]
+    for q in range(cuda.grid(1), (hi - lo) * rows * columns, cuda.gridsize(1)):
+        a, b, c = lo + q // (rows * columns), q // columns % rows, q % columns
+        for snapshot in range(out.shape[0]):
+            for channel in range(out.shape[1]):
+                if not transposed:
+                    value = modes[snapshot, channel // dim, a, b, c]
+                    out[snapshot, channel, a, b, c] = _turned(vectors[a, b, c, channel % dim], value)
+                    continue
+                total = modes.dtype.type(0)
+                for axis in range(dim):
+                    total += _turned(vectors[a, b, c, axis], modes[snapshot, channel * dim + axis, a, b, c])
+                out[snapshot, channel, a, b, c] = total

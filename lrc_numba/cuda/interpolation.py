@@ -1,15 +1,30 @@
 """Interpolation loops: grid → points.
 
-Which thread may write what: a block takes a chunk of points, a thread every so-manieth of them, and writes the rows of
-its outputs that belong to them, in sorted order.
+Which thread may write what: a thread takes every so-manieth point of the chunks, which lie one after the other, and
+writes the rows of its outputs that belong to it, in sorted order. Of the padding it writes every so-manieth node.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .compile import block_kernel, cuda, inlined
+from .compile import block_kernel, cuda, inlined, kernel_over
 from .window import AXES, MOST, weigh
+
+
+def _points(_, chunks, coordinates, *rest) -> int:
+    return len(coordinates)
+
+
+def _padding(planes: int, grids, nodes) -> int:
+    """Nodes of so many planes that stand for others."""
+    return planes * (grids.shape[2] * grids.shape[3] - nodes[1] * nodes[2])
+
+
+@inlined
+def _snapshot(i, coordinates, grid, strides):
+    """Where the grids of the snapshot of a point begin; all snapshots have as many points."""
+    return i // (len(coordinates) // (len(grid) // strides[0])) * strides[0]
 
 
 @inlined
@@ -51,7 +66,7 @@ def _gradient(grid, corner, weights, slopes, strides, supports):
     return value, one, two, three
 
 
-@block_kernel
+@kernel_over(_points)
 def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out):
     """See ``cpu.interpolation.interpolate``.
 
@@ -61,15 +76,14 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
         Shapes and dtypes as there.
     """
     weights = cuda.local.array(AXES, grid.dtype)
-    for chunk in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
-        base = chunks[chunk, 2] * strides[0]
-        for i in range(chunks[chunk, 0] + cuda.threadIdx.x, chunks[chunk, 1], cuda.blockDim.x):
-            corner = base + weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
-            for channel in range(out.shape[1]):
-                out[i, channel] = _value(grid, corner + channel * strides[1], weights, strides, supports)
+    for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
+        corner = _snapshot(i, coordinates, grid, strides)
+        corner += weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
+        for channel in range(out.shape[1]):
+            out[i, channel] = _value(grid, corner + channel * strides[1], weights, strides, supports)
 
 
-@block_kernel
+@kernel_over(_points)
 def interpolate_vjp(
     part,
     lo,
@@ -99,30 +113,27 @@ def interpolate_vjp(
     weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
     total = cuda.local.array(3, grid.dtype)
     dim = coordinates.shape[1]
-    for chunk in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
-        base = chunks[chunk, 2] * strides[0]
-        for i in range(chunks[chunk, 0] + cuda.threadIdx.x, chunks[chunk, 1], cuda.blockDim.x):
-            corner = base + weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
-            weigh(i, coordinates, slopes, lanes, strides, supports, 0.0, tilts)
-            for a in range(3):
-                total[a] = 0.0
-            for channel in range(out.shape[1]):
-                value, one, two, three = _gradient(
-                    grid, corner + channel * strides[1], weights, tilts, strides, supports
-                )
-                weight = cotangent[i, (channel + turn) % out.shape[1]]
-                out[i, channel] = value
-                total[0] += weight * one
-                total[1] += weight * two
-                total[2] += weight * three
-            for b in range(dim):
-                slope = 0.0
-                for a in range(dim):
-                    slope += to_grid[b, a] * total[3 - dim + a]
-                out_points[i, b] = slope
+    for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
+        corner = _snapshot(i, coordinates, grid, strides)
+        corner += weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
+        weigh(i, coordinates, slopes, lanes, strides, supports, 0.0, tilts)
+        for a in range(3):
+            total[a] = 0.0
+        for channel in range(out.shape[1]):
+            value, one, two, three = _gradient(grid, corner + channel * strides[1], weights, tilts, strides, supports)
+            weight = cotangent[i, (channel + turn) % out.shape[1]]
+            out[i, channel] = value
+            total[0] += weight * one
+            total[1] += weight * two
+            total[2] += weight * three
+        for b in range(dim):
+            slope = 0.0
+            for a in range(dim):
+                slope += to_grid[b, a] * total[3 - dim + a]
+            out_points[i, b] = slope
 
 
-@block_kernel
+@kernel_over(_points)
 def interpolate_jvp(
     part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out, dout
 ):
@@ -137,26 +148,23 @@ def interpolate_jvp(
     weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
     step = cuda.local.array(3, grid.dtype)
     dim = coordinates.shape[1]
-    for chunk in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
-        base = chunks[chunk, 2] * strides[0]
-        for i in range(chunks[chunk, 0] + cuda.threadIdx.x, chunks[chunk, 1], cuda.blockDim.x):
-            corner = base + weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
-            weigh(i, coordinates, slopes, lanes, strides, supports, 0.0, tilts)
-            for a in range(3):
-                step[a] = 0.0
-            for a in range(dim):
-                for b in range(dim):
-                    step[3 - dim + a] += dpoints[i, b] * to_grid[b, a]
-            for channel in range(out.shape[1]):
-                value, one, two, three = _gradient(
-                    grid, corner + channel * strides[1], weights, tilts, strides, supports
-                )
-                out[i, channel] = value
-                drift = _value(grid, corner + (out.shape[1] + channel) * strides[1], weights, strides, supports)
-                dout[i, channel] = drift + step[0] * one + step[1] * two + step[2] * three
+    for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
+        corner = _snapshot(i, coordinates, grid, strides)
+        corner += weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
+        weigh(i, coordinates, slopes, lanes, strides, supports, 0.0, tilts)
+        for a in range(3):
+            step[a] = 0.0
+        for a in range(dim):
+            for b in range(dim):
+                step[3 - dim + a] += dpoints[i, b] * to_grid[b, a]
+        for channel in range(out.shape[1]):
+            value, one, two, three = _gradient(grid, corner + channel * strides[1], weights, tilts, strides, supports)
+            out[i, channel] = value
+            drift = _value(grid, corner + (out.shape[1] + channel) * strides[1], weights, strides, supports)
+            dout[i, channel] = drift + step[0] * one + step[1] * two + step[2] * three
 
 
-@block_kernel
+@kernel_over(_padding)
 def fill_padding(part, lo, hi, grids, nodes):
     """See ``cpu.interpolation.fill_padding``.
 
@@ -165,15 +173,17 @@ def fill_padding(part, lo, hi, grids, nodes):
     part, lo, hi, grids, nodes
         Shapes and dtypes as there.
     """
-    for q in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
-        g, a = q // nodes[0], q % nodes[0]
-        for b in range(cuda.threadIdx.x, nodes[1], cuda.blockDim.x):
-            for c in range(nodes[2], grids.shape[3]):
-                grids[g, a, b, c] = grids[g, a, b, c - nodes[2]]
-        cuda.syncthreads()
-        for c in range(cuda.threadIdx.x, grids.shape[3], cuda.blockDim.x):
-            for b in range(nodes[1], grids.shape[2]):
-                grids[g, a, b, c] = grids[g, a, b % nodes[1], c]
+    row = grids.shape[3]
+    beside = row - nodes[2]  # behind the nodes of a row; what is below the last row is padding as a whole
+    upper = nodes[1] * beside
+    per_plane = upper + (grids.shape[2] - nodes[1]) * row
+    for q in range(cuda.grid(1), (hi - lo) * per_plane, cuda.gridsize(1)):
+        plane, at = lo + q // per_plane, q % per_plane
+        b, c = at // beside, nodes[2] + at % beside
+        if at >= upper:
+            b, c = nodes[1] + (at - upper) // row, (at - upper) % row
+        g, a = plane // nodes[0], plane % nodes[0]
+        grids[g, a, b, c] = grids[g, a, b % nodes[1], c % nodes[2]]
 
 
 @block_kernel

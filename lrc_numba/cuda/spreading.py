@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compile import block_kernel, cuda, inlined
+from .compile import block_kernel, cuda, inlined, kernel_over
 from .window import AXES, MOST, first_node, weigh_axis
 
 BATCH = 8  # points whose windows are made at once
@@ -291,21 +291,32 @@ def fold_planes(part, lo, hi, grids, nodes):
                 grids[q // rows, a % nodes[0], q % rows, c] += grids[q // rows, a, q % rows, c]
 
 
-@block_kernel
+def _met(planes: int, grids, nodes) -> int:
+    """Nodes of so many planes for which padding stands."""
+    rows, columns = min(nodes[1], grids.shape[2] - nodes[1]), min(nodes[2], grids.shape[3] - nodes[2])
+    return planes * (rows * nodes[2] + (nodes[1] - rows) * columns)
+
+
+@kernel_over(_met)
 def fold_padding(part, lo, hi, grids, nodes):
-    """See ``cpu.spreading.fold_padding``.
+    """See ``cpu.spreading.fold_padding``; here a thread takes a node and adds to it all that stand for it.
 
     Parameters
     ----------
     part, lo, hi, grids, nodes
         Shapes and dtypes as there.
     """
-    for q in range(lo + cuda.blockIdx.x, hi, cuda.gridDim.x):
-        g, a = q // nodes[0], q % nodes[0]
-        for c in range(cuda.threadIdx.x, grids.shape[3], cuda.blockDim.x):
-            for b in range(nodes[1], grids.shape[2]):
-                grids[g, a, b % nodes[1], c] += grids[g, a, b, c]
-        cuda.syncthreads()
-        for b in range(cuda.threadIdx.x, nodes[1], cuda.blockDim.x):
-            for c in range(nodes[2], grids.shape[3]):
-                grids[g, a, b, c % nodes[2]] += grids[g, a, b, c]
+    rows, columns = min(nodes[1], grids.shape[2] - nodes[1]), min(nodes[2], grids.shape[3] - nodes[2])
+    upper = rows * nodes[2]
+    per_plane = upper + (nodes[1] - rows) * columns
+    for q in range(cuda.grid(1), (hi - lo) * per_plane, cuda.gridsize(1)):
+        plane, at = lo + q // per_plane, q % per_plane
+        b, c = at // nodes[2], at % nodes[2]
+        if at >= upper:
+            b, c = rows + (at - upper) // columns, (at - upper) % columns
+        g, a = plane // nodes[0], plane % nodes[0]
+        total = grids.dtype.type(0)
+        for image in range(b, grids.shape[2], nodes[1]):
+            for other in range(c, grids.shape[3], nodes[2]):
+                total += grids[g, a, image, other]
+        grids[g, a, b, c] = total
