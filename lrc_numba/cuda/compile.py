@@ -23,6 +23,7 @@ __all__ = ["SIMULATED", "THREADS", "block_kernel", "cuda", "inlined", "kernel", 
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 THREADS = 4 if SIMULATED else 128  # per block; the simulator makes a thread of Python for each
+FEWEST_BLOCKS = 1 if SIMULATED else 128  # numba-cuda warns of launches with less; those without work end at once
 MOST_BLOCKS = 2 if SIMULATED else 1 << 16  # loops stride over the grid, whatever its size
 
 
@@ -67,7 +68,8 @@ class _Loop:
     def __call__(self, part: int, lo: int, hi: int, *arguments) -> None:
         if hi <= lo:
             return
-        blocks = min(-(-self.threads(hi - lo, *arguments) // THREADS), MOST_BLOCKS)
+        blocks = -(-self.threads(hi - lo, *arguments) // THREADS)
+        blocks = min(max(blocks, FEWEST_BLOCKS), MOST_BLOCKS)
         self.compiled[blocks, THREADS, _stream()](part, lo, hi, *arguments)
 
 
