@@ -37,8 +37,8 @@ def _arrays():
         raise ImportError("backend: 'cuda' needs CuPy: pip install 'lrc_numba[cuda]'") from missing
     if not cuda.is_available():
         raise RuntimeError(
-            "backend: 'cuda' found no NVIDIA GPU that it can use; NUMBA_ENABLE_CUDASIM=1 in the environment runs it, "
-            "slowly, in a simulator"
+            "backend: 'cuda' found no NVIDIA GPU that it can use, or numba-cuda lacks what it compiles with: "
+            "pip install 'lrc_numba[cuda]'; NUMBA_ENABLE_CUDASIM=1 in the environment runs it, slowly, in a simulator"
         )
     return cupy
 
