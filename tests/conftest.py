@@ -7,13 +7,26 @@ longer: properties are tried there on few and small problems, and what is too mu
 from __future__ import annotations
 
 import os
+from ctypes import CDLL, byref, c_int
 from ctypes.util import find_library
 from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-HARDWARE = find_library("cuda") is not None and find_spec("cupy") is not None
+
+def _devices() -> int:
+    """How many GPUs the driver knows of; it may be installed where there are none. Numba must not be imported yet."""
+    name, count = find_library("cuda") or find_library("nvcuda"), c_int(0)
+    try:
+        driver = CDLL(name) if name else None
+    except OSError:
+        return 0
+    known = driver is not None and driver.cuInit(0) == 0 and driver.cuDeviceGetCount(byref(count)) == 0
+    return count.value if known else 0
+
+
+HARDWARE = _devices() > 0 and find_spec("cupy") is not None
 if not HARDWARE:
     os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")  # read when Numba is imported, which is later
 
