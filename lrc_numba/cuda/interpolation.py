@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import block_kernel, cuda, inlined, kernel_over
-from .window import AXES, MOST, weigh
+from .window import AXES, MOST, corner, weigh_point
 
 
 def _points(_, chunks, coordinates, *rest) -> int:
@@ -28,13 +28,13 @@ def _snapshot(i, coordinates, grid, strides):
 
 
 @inlined
-def _value(grid, corner, weights, strides, supports):
+def _value(grid, start, weights, strides, supports):
     """One channel at one point."""
     total = grid.dtype.type(0)
     for a in range(len(supports[0])):
         plane = grid.dtype.type(0)
         for b in range(len(supports[1])):
-            row = corner + a * strides[2] + b * strides[3]
+            row = start + a * strides[2] + b * strides[3]
             line = grid.dtype.type(0)
             for c in range(len(supports[2])):
                 line += weights[np.uint64(2 * MOST + c)] * grid[np.uint64(row + c)]
@@ -44,14 +44,14 @@ def _value(grid, corner, weights, strides, supports):
 
 
 @inlined
-def _gradient(grid, corner, weights, slopes, strides, supports):
+def _gradient(grid, start, weights, slopes, strides, supports):
     """Value and the three grid-coordinate derivatives of one channel at one point."""
     zero = grid.dtype.type(0)
     value, one, two, three = zero, zero, zero, zero
     for a in range(len(supports[0])):
         plane, plane_two, plane_three = zero, zero, zero
         for b in range(len(supports[1])):
-            row = corner + a * strides[2] + b * strides[3]
+            row = start + a * strides[2] + b * strides[3]
             line, tilt = zero, zero
             for c in range(len(supports[2])):
                 line += weights[np.uint64(2 * MOST + c)] * grid[np.uint64(row + c)]
@@ -77,10 +77,10 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
     """
     weights = cuda.local.array(AXES, grid.dtype)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
-        corner = _snapshot(i, coordinates, grid, strides)
-        corner += weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
+        start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
+        weigh_point(i, coordinates, table, lanes, supports, 1.0, weights)
         for channel in range(out.shape[1]):
-            out[i, channel] = _value(grid, corner + channel * strides[1], weights, strides, supports)
+            out[i, channel] = _value(grid, start + channel * strides[1], weights, strides, supports)
 
 
 @kernel_over(_points)
@@ -114,13 +114,13 @@ def interpolate_vjp(
     total = cuda.local.array(3, grid.dtype)
     dim = coordinates.shape[1]
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
-        corner = _snapshot(i, coordinates, grid, strides)
-        corner += weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
-        weigh(i, coordinates, slopes, lanes, strides, supports, 0.0, tilts)
+        start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
+        weigh_point(i, coordinates, table, lanes, supports, 1.0, weights)
+        weigh_point(i, coordinates, slopes, lanes, supports, 0.0, tilts)
         for a in range(3):
             total[a] = 0.0
         for channel in range(out.shape[1]):
-            value, one, two, three = _gradient(grid, corner + channel * strides[1], weights, tilts, strides, supports)
+            value, one, two, three = _gradient(grid, start + channel * strides[1], weights, tilts, strides, supports)
             weight = cotangent[i, (channel + turn) % out.shape[1]]
             out[i, channel] = value
             total[0] += weight * one
@@ -149,18 +149,18 @@ def interpolate_jvp(
     step = cuda.local.array(3, grid.dtype)
     dim = coordinates.shape[1]
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
-        corner = _snapshot(i, coordinates, grid, strides)
-        corner += weigh(i, coordinates, table, lanes, strides, supports, 1.0, weights)
-        weigh(i, coordinates, slopes, lanes, strides, supports, 0.0, tilts)
+        start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
+        weigh_point(i, coordinates, table, lanes, supports, 1.0, weights)
+        weigh_point(i, coordinates, slopes, lanes, supports, 0.0, tilts)
         for a in range(3):
             step[a] = 0.0
         for a in range(dim):
             for b in range(dim):
                 step[3 - dim + a] += dpoints[i, b] * to_grid[b, a]
         for channel in range(out.shape[1]):
-            value, one, two, three = _gradient(grid, corner + channel * strides[1], weights, tilts, strides, supports)
+            value, one, two, three = _gradient(grid, start + channel * strides[1], weights, tilts, strides, supports)
             out[i, channel] = value
-            drift = _value(grid, corner + (out.shape[1] + channel) * strides[1], weights, strides, supports)
+            drift = _value(grid, start + (out.shape[1] + channel) * strides[1], weights, strides, supports)
             dout[i, channel] = drift + step[0] * one + step[1] * two + step[2] * three
 
 

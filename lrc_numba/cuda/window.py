@@ -1,5 +1,9 @@
 """The window and its slope at a point, for one axis after the other, shared by spreading and interpolation.
 
+The functions are not those of ``cpu.window``: there a window is a vector, evaluated as a whole and for several points
+ahead; here a thread evaluates one weight, and which one depends on the loop that asks. What both have in common are the
+polynomials (``windows.Window``), τ, and where a window begins, ``corner``.
+
 An index that may be negative is tested for it at every access; in inner loops what cannot be is made unsigned.
 
 Weights of three axes lie side by side, ``MOST`` apart; an axis that is not there has one node of weight 1 and slope 0.
@@ -80,14 +84,29 @@ def first_node(i, axis, coordinates):
 
 
 @inlined
-def weigh(i, coordinates, table, lanes, strides, supports, absent, weights):
-    """Fill the weights of a point along all axes; where its window begins in the flattened grid.
+def corner(i, coordinates, strides, supports):
+    """Where the window of point i begins, in a flattened grid.
 
     Parameters
     ----------
     i : int
         Which sorted point.
-    coordinates, table, lanes, strides, supports
+    coordinates, strides, supports
+        As for ``cpu.spreading.spread``.
+    """
+    place = first_node(i, 0, coordinates) * strides[2] + first_node(i, 1, coordinates) * strides[3]
+    return place + first_node(i, 2, coordinates)
+
+
+@inlined
+def weigh_point(i, coordinates, table, lanes, supports, absent, weights):
+    """Fill the weights of a point along all axes.
+
+    Parameters
+    ----------
+    i : int
+        Which sorted point.
+    coordinates, table, lanes, supports
         As for ``cpu.spreading.spread``.
     absent : float
         For axes that are not there.
@@ -100,5 +119,3 @@ def weigh(i, coordinates, table, lanes, strides, supports, absent, weights):
         weights[MOST + node] = weigh_axis(i, 1, node, coordinates, table, lanes, absent)
     for node in range(len(supports[2])):
         weights[2 * MOST + node] = weigh_axis(i, 2, node, coordinates, table, lanes, absent)
-    corner = first_node(i, 0, coordinates) * strides[2] + first_node(i, 1, coordinates) * strides[3]
-    return corner + first_node(i, 2, coordinates)
