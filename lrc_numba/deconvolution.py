@@ -156,10 +156,8 @@ def multiply_vjp(
     channels : (int, int, int, int)
         First channel and number of channels of the values, and of the cotangents.
     """
-    arrays = grid.backend.arrays
-    out = arrays.xp.zeros(table.table.shape, dtype=modes.dtype)
-    last = arrays.asarray(grid.mode_set.weights[: grid.mode_set.shape[-1]].astype(grid.dtype))
-    rest = (grid.corrections, last, table.per_channel, channels, out)
+    out = grid.backend.arrays.xp.zeros(table.table.shape, dtype=modes.dtype)
+    rest = (grid.corrections, grid.mode_weights, table.per_channel, channels, out)
     grid.backend.parallel.run(grid.backend.deconvolution.correlate, _rows(modes, grid, threads), modes, *rest)
     return (out / grid.cell.volume).reshape(*table.shape, grid.mode_set.size)
 
@@ -177,11 +175,9 @@ def differentiate(modes: np.ndarray, grid: Grid, threads: int, *, transposed: bo
         Contract instead of expand.
     """
     channels = modes.shape[1] // grid.dim if transposed else modes.shape[1] * grid.dim
-    arrays = grid.backend.arrays
-    out = arrays.xp.empty((modes.shape[0], channels, *modes.shape[2:]), dtype=modes.dtype)
-    vectors = arrays.asarray(grid.mode_set.k.reshape(*modes.shape[2:], grid.dim).astype(grid.dtype))
-    rows = _rows(modes, grid, threads)
-    grid.backend.parallel.run(grid.backend.deconvolution.differentiate, rows, modes, vectors, transposed, out)
+    shape, parallel = (modes.shape[0], channels, *modes.shape[2:]), grid.backend.parallel
+    out, rows = grid.backend.arrays.xp.empty(shape, dtype=modes.dtype), _rows(modes, grid, threads)
+    parallel.run(grid.backend.deconvolution.differentiate, rows, modes, grid.wavevectors, transposed, out)
     return out
 
 

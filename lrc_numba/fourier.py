@@ -154,7 +154,7 @@ def _library_analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: i
     first, second, last = grid.nodes
     axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
     modes = arrays.rfftn(values[..., :first, :second, :last], axes, threads)
-    out[...] = modes[_kept(out.shape, modes.shape, arrays.asarray)]
+    out[...] = modes[grid.kept]
     return out
 
 
@@ -163,18 +163,6 @@ def _library_synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads:
     first, second, last = grid.nodes
     axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
     wide = arrays.xp.zeros((*modes.shape[:2], first, second, last // 2 + 1), dtype=modes.dtype)
-    wide[_kept(modes.shape, wide.shape, arrays.asarray)] = modes
+    wide[grid.kept] = modes
     out[..., :first, :second, :last] = arrays.irfftn(wide, grid.n, axes, threads)
     return out
-
-
-def _kept(kept: tuple[int, ...], nodes: tuple[int, ...], asarray) -> tuple:
-    """Where the kept modes stand among all of (B, C, ·, ·, ·)."""
-    first, second = (asarray(_kept_indices(k, n)) for k, n in zip(kept[2:4], nodes[2:4], strict=True))
-    return slice(None), slice(None), first[:, None], second, slice(kept[4])
-
-
-def _kept_indices(kept: int, nodes: int) -> np.ndarray:
-    """Where the kept modes stand among ``nodes`` frequencies: 0, 1, …, K, −K, …, −1."""
-    top = kept // 2
-    return np.concatenate([np.arange(top + 1), np.arange(nodes - top, nodes)])

@@ -35,6 +35,12 @@ def embed(values: tuple[int, ...], fill: int) -> tuple[int, int, int]:
     return (fill,) * (3 - len(values)) + tuple(values)  # type: ignore[return-value]
 
 
+def _kept_indices(kept: int, nodes: int) -> np.ndarray:
+    """Where the kept modes stand among ``nodes`` frequencies: 0, 1, …, K, −K, …, −1."""
+    top = kept // 2
+    return np.concatenate([np.arange(top + 1), np.arange(nodes - top, nodes)])
+
+
 @dataclass
 class Grid:
     """Sizes and tables that the kernels need.
@@ -209,6 +215,25 @@ class Grid:
         axes = [np.ones(1)] * (3 - self.dim) + axes
         first, second, last = (self.backend.arrays.asarray(np.ascontiguousarray(a.astype(self.dtype))) for a in axes)
         return first, second, last
+
+    @cached_property
+    def mode_weights(self) -> np.ndarray:
+        """How many modes each index of the last axis stands for, (m,)."""
+        weights = self.mode_set.weights[: self.mode_set.shape[-1]]
+        return self.backend.arrays.asarray(weights.astype(self.dtype))
+
+    @cached_property
+    def wavevectors(self) -> np.ndarray:
+        """k of the stored modes, (m, m, m, d), radians per unit length."""
+        k = self.mode_set.k.reshape(*embed(self.mode_set.shape, 1), self.dim)
+        return self.backend.arrays.asarray(k.astype(self.dtype))
+
+    @cached_property
+    def kept(self) -> tuple:
+        """Where the kept modes stand in (B, C, ·, ·, ·), the transform of whole grids."""
+        lengths = zip(embed(self.mode_set.shape, 1)[:2], self.nodes[:2], strict=True)
+        first, second = (self.backend.arrays.asarray(_kept_indices(kept, n)) for kept, n in lengths)
+        return slice(None), slice(None), first[:, None], second, slice(self.mode_set.shape[-1])
 
     @cached_property
     def channel_bytes(self) -> int:

@@ -137,7 +137,7 @@ def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], thr
     Parameters
     ----------
     modes : (B, C, …, n // 2 + 1) complex64 or complex128
-        Transformed.
+        Transformed; what is in it afterwards is not said.
     shape : tuple of int
         Lengths of the axes of the result.
     axes : tuple of int
@@ -159,4 +159,5 @@ def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], thr
         return host_fft.irfftn(modes, s=shape, axes=axes, norm="forward")
     from cupyx.scipy import fft
 
-    return fft.irfftn(modes, s=shape, axes=axes, norm="forward", plan=_plan(modes, shape, axes, "C2R"))
+    plan = _plan(modes, shape, axes, "C2R")
+    return fft.irfftn(modes, s=shape, axes=axes, norm="forward", overwrite_x=True, plan=plan)
