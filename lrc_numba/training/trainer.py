@@ -39,6 +39,7 @@ def _interrupts_between_steps() -> Iterator[Callable[[], bool]]:
     pressed: list[bool] = []
 
     def note(number: int, frame) -> None:
+        """The handler of the signal."""
         if pressed:
             signal.default_int_handler(number, frame)
         pressed.append(True)
