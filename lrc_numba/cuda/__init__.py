@@ -2,6 +2,6 @@
 
 ``simd`` and ``fft`` have no counterpart: on a device the hardware makes the vectors and a library the transforms.
 Kernels take the same arguments; the range [lo, hi) that a thread of the CPU is given is spread over the whole device.
-Everything is done on the stream that is current in CuPy, and nothing waits for it but a copy to the host.
+Everything is done on the stream that is current in CuPy.
 No floating-point atomics are used anywhere, so results are the same bits every time.
 """
