@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["first_node", "slab_at", "tile_key"]
+__all__ = ["corner", "first_node", "slab_at", "tile_key"]
 
 
 def first_node(fraction, nodes, shift):
@@ -32,6 +32,25 @@ def first_node(fraction, nodes, shift):
     if coordinate >= nodes:  # also where rounding has lifted a tiny negative number to a whole period
         coordinate -= nodes
     return coordinate
+
+
+def corner(i, coordinates, strides, supports):
+    """Where the window of point i begins, in a flattened grid.
+
+    Parameters
+    ----------
+    i : int
+        Which sorted point.
+    coordinates, strides, supports
+        As for ``cpu.spreading.spread``.
+    """
+    dim = coordinates.shape[1]
+    place = int(coordinates[i, dim - 1])
+    if len(supports[1]) > 1:
+        place += int(coordinates[i, dim - 2]) * strides[3]
+    if len(supports[0]) > 1:
+        place += int(coordinates[i, dim - 3]) * strides[2]
+    return place
 
 
 def tile_key(first, second, third, snapshot, shifts, tiles, pieces):

@@ -8,10 +8,13 @@ is only the last, and its weights stay in registers.
 
 from __future__ import annotations
 
+from .. import indexing
 from . import simd
 from .compile import inlined
 
 AHEAD = 8  # points
+
+corner = inlined(indexing.corner)
 
 
 @inlined
@@ -36,26 +39,6 @@ def weight(weights, index, support, absent):
 def ahead(support):
     """For how many points windows are evaluated before they are used, by the length of the second axis's support."""
     return AHEAD if len(support) > 1 else 1 << 40
-
-
-@inlined
-def corner(i, coordinates, strides, supports):
-    """Where the window of point i begins, in a flattened grid.
-
-    Parameters
-    ----------
-    i : int
-        Which sorted point.
-    coordinates, strides, supports
-        As for ``spreading.spread``.
-    """
-    dim = coordinates.shape[1]
-    place = int(coordinates[i, dim - 1])
-    if len(supports[1]) > 1:
-        place += int(coordinates[i, dim - 2]) * strides[3]
-    if len(supports[0]) > 1:
-        place += int(coordinates[i, dim - 3]) * strides[2]
-    return place
 
 
 @inlined

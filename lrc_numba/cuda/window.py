@@ -2,7 +2,7 @@
 
 The functions are not those of ``cpu.window``: there a window is a vector, evaluated as a whole and for several points
 ahead; here a thread evaluates one weight, and which one depends on the loop that asks. What both have in common are the
-polynomials (``windows.Window``), τ, and where a window begins, ``corner``.
+polynomials (``windows.Window``), τ, and where a window begins, ``indexing.corner``.
 
 An index that may be negative is tested for it at every access; in inner loops what cannot be is made unsigned.
 
@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import indexing
 from .compile import inlined
 
 MOST = 32  # nodes under a window, see windows.MAX_WIDTH
 AXES = 3 * MOST
+
+corner = inlined(indexing.corner)
 
 
 @inlined
@@ -81,21 +84,6 @@ def first_node(i, axis, coordinates):
     """
     missing = 3 - coordinates.shape[1]
     return 0 if axis < missing else int(coordinates[i, axis - missing])
-
-
-@inlined
-def corner(i, coordinates, strides, supports):
-    """Where the window of point i begins, in a flattened grid.
-
-    Parameters
-    ----------
-    i : int
-        Which sorted point.
-    coordinates, strides, supports
-        As for ``cpu.spreading.spread``.
-    """
-    place = first_node(i, 0, coordinates) * strides[2] + first_node(i, 1, coordinates) * strides[3]
-    return place + first_node(i, 2, coordinates)
 
 
 @inlined
