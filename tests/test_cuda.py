@@ -16,7 +16,7 @@ import pytest
 from conftest import HARDWARE
 from measures import relative
 
-from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Yukawa, backends, indexing, lrc_convolve
+from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Yukawa, backends, evaluation, indexing, lrc_convolve
 from lrc_numba import points as sorting
 from lrc_numba.windows import MAX_WIDTH
 
@@ -38,7 +38,7 @@ def test_modules_mirror_each_other(module):
     """Every public function of a module has a namesake with the same parameters in the other back end.
 
     But for transforms, all of which a library does on a device; for ways to compile, of which a device has more; and
-    for windows, of which the one makes vectors and the other single weights (``cuda.window`` says what is common).
+    for windows, of which the one keeps vectors and the other single weights, from the same functions.
     """
     backends.load("cuda")
     ours, theirs = _functions("cuda", module), _functions("cpu", module)
@@ -49,8 +49,9 @@ def test_modules_mirror_each_other(module):
     elif module == "compile":
         assert theirs.items() <= ours.items()
     elif module == "window":
-        corners = [import_module(f"lrc_numba.{b}.window").corner for b in backends.BACKENDS]
-        assert {inspect.unwrap(getattr(c, "py_func", c)) for c in corners} == {indexing.corner}
+        for name, shared in (("corner", indexing), ("offset", evaluation), ("windows", evaluation)):
+            both = [getattr(import_module(f"lrc_numba.{b}.window"), name) for b in backends.BACKENDS]
+            assert {inspect.unwrap(getattr(one, "py_func", one)) for one in both} == {getattr(shared, name)}
         assert all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
     else:
         assert ours == theirs

@@ -7,6 +7,7 @@ import pytest
 from measures import MACHINE
 from numpy.polynomial import polynomial
 
+from lrc_numba import evaluation
 from lrc_numba.windows import Window, choose_window, paper_window
 
 NAMES = ("kaiser_bessel", "gaussian")
@@ -66,6 +67,25 @@ def test_even_positive_and_one_at_the_peak(name, eps):
     assert np.abs(psi - psi[::-1]).max() <= 2 * tolerance
     assert psi.min() >= -tolerance
     assert abs(psi.max() - 1.0) <= tolerance + 1e-6  # the peak lies between two of the 2001 places for an odd w
+
+
+@pytest.mark.parametrize(("name", "eps"), CHOICES)
+def test_evaluation_that_all_back_ends_share(name, eps):
+    """On NumPy's arrays, with a table wider than the window: the polynomials along three axes, and of single nodes."""
+    window = choose_window(name, eps, RATIO)
+    lanes = window.width + 3
+    table = np.zeros((window.degree + 1, lanes))
+    table[:, : window.width] = window.coefficients
+    places = np.array([17.0, 4.3, 90.999])
+    taus = [evaluation.offset(place, table) for place in places]
+    assert taus == pytest.approx(2 * (places - np.floor(places)) - 1, abs=1e-13)
+    supports = ((0,) * window.width,) * 3
+    found = evaluation.windows(*taus, table.ravel(), 0, lanes, len(table), supports)
+    wanted = values(window, np.array(taus)).T
+    assert np.abs(np.array(found) - wanted).max() <= noise(window)
+    node = window.width // 2
+    one = evaluation.windows(*taus, table.ravel(), node, lanes, len(table), ((0,),) * 3)[2]
+    assert abs(one[0] - wanted[2, node]) <= noise(window)
 
 
 @pytest.mark.parametrize(("name", "eps"), CHOICES)

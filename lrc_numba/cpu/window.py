@@ -8,13 +8,15 @@ is only the last, and its weights stay in registers.
 
 from __future__ import annotations
 
-from .. import indexing
+from .. import evaluation, indexing
 from . import simd
 from .compile import inlined
 
 AHEAD = 8  # points
 
 corner = inlined(indexing.corner)
+offset = inlined(evaluation.offset)
+windows = inlined(evaluation.bind(evaluation.windows, load=simd.load, fma=simd.fma))
 
 
 @inlined
@@ -42,36 +44,6 @@ def ahead(support):
 
 
 @inlined
-def _offset(coordinate, like):
-    """τ ∈ [−1, 1), the place in a grid cell."""
-    return like.dtype.type(2.0 * (coordinate - int(coordinate)) - 1.0)
-
-
-@inlined
-def window(i, coordinates, table, lanes, rows, support):
-    """Weights of point i along the last axis, by Horner's rule.
-
-    Parameters
-    ----------
-    i : int
-        Which sorted point.
-    coordinates, lanes
-        As for ``spreading.spread``.
-    table : (rows · lanes,)
-        Polynomials, highest power first.
-    rows : int
-        How many.
-    support : tuple
-        As long as the window.
-    """
-    offset = _offset(coordinates[i, coordinates.shape[1] - 1], table)
-    weights = simd.load(table, 0, support)
-    for row in range(1, rows):
-        weights = simd.fma(offset, weights, simd.load(table, row * lanes, support))
-    return weights
-
-
-@inlined
 def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
     """Weights along all axes, side by side, for the points [lo, hi), at most ``ahead``; in 1-D nothing is done.
 
@@ -79,28 +51,21 @@ def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
     ----------
     lo, hi : int
         Which sorted points.
-    coordinates, table, lanes, rows
-        As for ``window``.
-    supports
+    coordinates, table, lanes, supports
         As for ``spreading.spread``.
+    rows : int
+        Of the table.
     weights : (AHEAD · 3 · lanes,)
         Written.
     """
-    first, second, third, _ = supports
+    first, second, _, _ = supports
     dim = coordinates.shape[1]
     if len(second) > 1:
         for i in range(lo, hi):
             place = (i - lo) * 3 * lanes
-            along = simd.load(table, 0, third)
-            upon, beside = along, along
-            three, two = _offset(coordinates[i, dim - 1], table), _offset(coordinates[i, dim - 2], table)
-            one = _offset(coordinates[i, dim - 3], table) if len(first) > 1 else two
-            for row in range(1, rows):
-                coefficients = simd.load(table, row * lanes, third)
-                along = simd.fma(three, along, coefficients)
-                beside = simd.fma(two, beside, coefficients)
-                if len(first) > 1:
-                    upon = simd.fma(one, upon, coefficients)
+            three, two = offset(coordinates[i, dim - 1], table), offset(coordinates[i, dim - 2], table)
+            one = offset(coordinates[i, dim - 3], table) if len(first) > 1 else two
+            upon, beside, along = windows(one, two, three, table, 0, lanes, rows, supports)
             if len(first) > 1:
                 simd.store(weights, place, upon)
             simd.store(weights, place + lanes, beside)
@@ -113,13 +78,14 @@ def last_axis(i, place, coordinates, table, lanes, rows, supports, weights):
 
     Parameters
     ----------
-    i, coordinates, table, lanes, rows
-        As for ``window``.
+    i : int
+        Which sorted point.
     place : int
         Where the weights of point i begin in ``weights``.
-    supports, weights
+    coordinates, table, lanes, rows, supports, weights
         As for ``weigh``.
     """
     if len(supports[1]) > 1:
         return simd.load(weights, place + 2 * lanes, supports[2])
-    return window(i, coordinates, table, lanes, rows, supports[2])
+    tau = offset(coordinates[i, coordinates.shape[1] - 1], table)
+    return windows(tau, tau, tau, table, 0, lanes, rows, supports)[2]

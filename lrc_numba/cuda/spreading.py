@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import block_kernel, cuda, inlined, kernel_over
-from .window import AXES, MOST, first_node, weigh_axis
+from .window import AXES, MOST, first_node, rows_of, weigh_axis
 
 BATCH = 8  # points whose windows are made at once
 CORNERS = 3 * BATCH  # a name, because the shape of shared memory has to be a constant to the compiler
@@ -25,6 +25,7 @@ WEIGHTS_AND_SLOPES, BUFFER_JVP = 2 * BATCH * AXES, 4400
 @inlined
 def _weigh_batch(begin, count, chunk, coordinates, table, slopes, lanes, supports, tangent, weights, corners):
     """Windows of ``count`` points from ``begin`` on, and their first nodes relative to the tile."""
+    rows = rows_of(table, lanes)
     for q in range(cuda.threadIdx.x, count * AXES, cuda.blockDim.x):
         point, axis, node = q // AXES, q % AXES // MOST, q % MOST
         width = len(supports[0])
@@ -33,9 +34,9 @@ def _weigh_batch(begin, count, chunk, coordinates, table, slopes, lanes, support
         elif axis == 2:
             width = len(supports[2])
         if node < width:
-            weights[q] = weigh_axis(begin + point, axis, node, coordinates, table, lanes, 1.0)
+            weights[q] = weigh_axis(begin + point, axis, node, coordinates, table, lanes, rows, 1.0)
             if tangent:
-                slope = weigh_axis(begin + point, axis, node, coordinates, slopes, lanes, 0.0)
+                slope = weigh_axis(begin + point, axis, node, coordinates, slopes, lanes, rows, 0.0)
                 weights[BATCH * AXES + q] = slope
         if node == 0:
             corners[3 * point + axis] = first_node(begin + point, axis, coordinates) - chunk[4 + axis]

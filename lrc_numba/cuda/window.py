@@ -1,8 +1,8 @@
 """The window and its slope at a point, for one axis after the other, shared by spreading and interpolation.
 
-The functions are not those of ``cpu.window``: there a window is a vector, evaluated as a whole and for several points
-ahead; here a thread evaluates one weight, and which one depends on the loop that asks. What both have in common are the
-polynomials (``windows.Window``), τ, and where a window begins, ``indexing.corner``.
+On the CPU a window is a vector, evaluated as a whole and for several points ahead; here a thread evaluates one weight,
+and which one depends on the loop that asks. τ, the polynomials and where a window begins are the same functions on
+both (``evaluation``, ``indexing``).
 
 An index that may be negative is tested for it at every access; in inner loops what cannot be is made unsigned.
 
@@ -13,46 +13,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import indexing
+from .. import evaluation, indexing
 from .compile import inlined
 
 MOST = 32  # nodes under a window, see windows.MAX_WIDTH
 AXES = 3 * MOST
+ONE_AXIS = ((0,), (0,), (0,))  # supports for one weight along one axis
 
 corner = inlined(indexing.corner)
 
 
 @inlined
-def polynomial(table, lanes, node, offset):
-    """One weight by Horner's rule, see ``cpu.window.window``.
-
-    Parameters
-    ----------
-    table : (rows · lanes,)
-        Polynomials, highest power first.
-    lanes, node : int
-        Numbers per row, and which of them.
-    offset : float
-        τ ∈ [−1, 1); from here on in the precision of the table.
-    """
-    offset = table.dtype.type(offset)
-    value = table[np.uint64(node)]
-    place = lanes + node  # no ``range``: the compiler would divide by ``lanes`` to learn how often it goes round
-    while place < len(table):
-        value = value * offset + table[np.uint64(place)]
-        place += lanes
-    return value
+def _load(table, index, support):
+    """One coefficient; ``support`` says how many of them make a vector, where there are vectors."""
+    return table[np.uint64(index)]
 
 
 @inlined
-def locate(coordinate):
-    """First node and offset τ of a grid coordinate."""
-    node = int(coordinate)
-    return node, 2.0 * (coordinate - node) - 1.0
+def _fma(a, b, c):
+    """One instruction: NVVM contracts it."""
+    return a * b + c
+
+
+offset = inlined(evaluation.offset)
+windows = inlined(evaluation.bind(evaluation.windows, load=_load, fma=_fma))
 
 
 @inlined
-def weigh_axis(i, axis, node, coordinates, table, lanes, absent):
+def weigh_axis(i, axis, node, coordinates, table, lanes, rows, absent):
     """The weight of one node along one of the three axes; ``absent`` where that axis is not there.
 
     Parameters
@@ -61,14 +49,22 @@ def weigh_axis(i, axis, node, coordinates, table, lanes, absent):
         Which sorted point, axis and node under the window.
     coordinates, table, lanes
         As for ``cpu.spreading.spread``.
+    rows : int
+        Of the table, see ``rows_of``.
     absent : {1, 0}
         The weight, or the slope.
     """
     missing = 3 - coordinates.shape[1]
     if axis < missing:
         return table.dtype.type(absent)
-    _, offset = locate(coordinates[i, axis - missing])
-    return polynomial(table, lanes, node, offset)
+    tau = offset(coordinates[i, axis - missing], table)
+    return windows(tau, tau, tau, table, node, lanes, rows, ONE_AXIS)[2]
+
+
+@inlined
+def rows_of(table, lanes):
+    """Rows of a table; a division, which is dear in 64 bits."""
+    return np.uint32(len(table)) // np.uint32(lanes)
 
 
 @inlined
@@ -101,9 +97,10 @@ def weigh_point(i, coordinates, table, lanes, supports, absent, weights):
     weights : (AXES,)
         Written.
     """
+    rows = rows_of(table, lanes)
     for node in range(len(supports[0])):
-        weights[node] = weigh_axis(i, 0, node, coordinates, table, lanes, absent)
+        weights[node] = weigh_axis(i, 0, node, coordinates, table, lanes, rows, absent)
     for node in range(len(supports[1])):
-        weights[MOST + node] = weigh_axis(i, 1, node, coordinates, table, lanes, absent)
+        weights[MOST + node] = weigh_axis(i, 1, node, coordinates, table, lanes, rows, absent)
     for node in range(len(supports[2])):
-        weights[2 * MOST + node] = weigh_axis(i, 2, node, coordinates, table, lanes, absent)
+        weights[2 * MOST + node] = weigh_axis(i, 2, node, coordinates, table, lanes, rows, absent)

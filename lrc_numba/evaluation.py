@@ -1,0 +1,96 @@
+"""The window at a point, shared by every back end: plain functions, compiled by each for itself.
+
+Each puts its own ``load`` and ``fma`` into a copy of them (``bind``): on the CPU a window is a vector in registers, on
+a device a thread evaluates one weight.
+"""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+from types import FunctionType
+
+__all__ = ["bind", "fma", "load", "offset", "windows"]
+
+
+def load(table, index, support):
+    """Consecutive numbers that are treated as one.
+
+    Parameters
+    ----------
+    table : 1-D array
+        Read.
+    index : int
+        Of the first number.
+    support : tuple
+        Has as many, where the back end does not say otherwise.
+    """
+    return table[index : index + len(support)]
+
+
+def fma(a, b, c):
+    """a · b + c.
+
+    Parameters
+    ----------
+    a, b, c : float, or what ``load`` returns
+        Of one dtype.
+    """
+    return a * b + c
+
+
+def bind(function, **operations):
+    """A copy of a function in which some global names mean something else, for a compiler.
+
+    Parameters
+    ----------
+    function : function
+        One of this module.
+    **operations
+        What ``load`` and ``fma`` are.
+    """
+    copy = FunctionType(function.__code__, function.__globals__ | operations, function.__name__)
+    return update_wrapper(copy, function)
+
+
+def offset(coordinate, table):
+    """τ ∈ [−1, 1), the place of a grid coordinate in its cell, in the precision of the polynomials.
+
+    Parameters
+    ----------
+    coordinate : float
+        Not negative.
+    table : (rows · lanes,)
+        Has the precision.
+    """
+    return table.dtype.type(2.0 * (coordinate - int(coordinate)) - 1.0)
+
+
+def windows(one, two, three, table, lane, lanes, rows, supports):
+    """ψ, or what else the polynomials are of, along three axes by Horner's rule: first, second, last.
+
+    Coefficients are loaded once for all axes, and the chains of multiply-adds, each waiting for the one before it,
+    overlap. An axis that is not there costs nothing, and gets the weights of the last one.
+
+    Parameters
+    ----------
+    one, two, three : float
+        τ along the axes.
+    table : (rows · lanes,)
+        Polynomials, highest power first; as many of each row as ``load`` takes at once are evaluated.
+    lane : int
+        The first of them, a node under the window.
+    lanes, rows : int
+        Numbers per row, and rows.
+    supports
+        As for ``cpu.spreading.spread``.
+    """
+    along = load(table, lane, supports[2])
+    first, second = along, along
+    for row in range(1, rows):
+        coefficients = load(table, row * lanes + lane, supports[2])
+        along = fma(three, along, coefficients)
+        if len(supports[1]) > 1:
+            second = fma(two, second, coefficients)
+        if len(supports[0]) > 1:
+            first = fma(one, first, coefficients)
+    return first, second, along
