@@ -22,7 +22,7 @@ import platform
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -31,6 +31,7 @@ import numpy as np
 import lrc_numba
 from lrc_numba.cpu.parallel import available_threads
 from lrc_numba.files import write_json
+from lrc_numba.training.protocol import COUNTING
 
 HERE = Path(__file__).parent
 MU = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -39,6 +40,7 @@ PAPER_ROW = {"full-range": (0.00828, 0.00602, 0.00336, 0.00077, 0.00054)}
 BOX, CELLS, PER_CELL, CUTOFF, DELTA, MODES = 5.0, 10, 2, 1.5, 0.05, 501
 SAMPLES = {"quick": 256, "paper": 1000}
 TESTS = 100
+USUAL = ("blind", "smooth", "steps", 0)
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Job:
 
     Attributes
     ----------
-    preset, kind, init, cutoff_kind : str
-        "quick" or "paper"; which network; start of λ; which cutoff.
+    preset, kind, init, cutoff_kind, counting : str
+        "quick" or "paper"; which network; start of λ; which cutoff; how the epochs between two decays are counted.
     mu : float
         μ₁.
     seed : int
@@ -59,13 +61,14 @@ class Job:
     kind: str
     init: str
     cutoff_kind: str
+    counting: str
     mu: float
     seed: int
 
     @property
     def name(self) -> str:
         """For files."""
-        return f"{self.preset}-{self.kind}-mu{self.mu:g}-{self.init}-{self.cutoff_kind}-{self.seed}"
+        return f"{self.preset}-{self.kind}-mu{self.mu:g}-{self.init}-{self.cutoff_kind}-{self.counting}-{self.seed}"
 
 
 def _network(job: Job, points: np.ndarray):
@@ -97,7 +100,7 @@ def train(job: Job, folder: Path, resume: bool) -> dict:
         network,
         data.points,
         data.forces,
-        PAPER if job.preset == "paper" else QUICK,
+        replace(PAPER if job.preset == "paper" else QUICK, counting=job.counting),
         seed=job.seed,
         checkpoint=checkpoint,
         log=log,
@@ -130,8 +133,8 @@ def run(args: argparse.Namespace, results: dict) -> bool:
     """All jobs, with --resume those that have no result; each is written when it is there. Whether all succeeded."""
     from tqdm import tqdm
 
-    kinds = reversed(KINDS)  # the longest first
-    jobs = [Job(args.preset, kind, args.init, args.cutoff, mu, args.seed) for kind in kinds for mu in args.mu]
+    options = (args.init, args.cutoff, args.counting)
+    jobs = [Job(args.preset, kind, *options, mu, args.seed) for kind in args.kinds for mu in args.mu]
     todo = [job for job in jobs if not (args.resume and job.name in results["jobs"])]
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     pool = ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn"))
@@ -191,10 +194,12 @@ def _steps_done(log: Path, begin: float) -> int:
 
 def show(results: dict, args: argparse.Namespace) -> None:
     """Print the table and plot errors and losses of the jobs that were asked for."""
-    wanted = {"preset": args.preset, "init": args.init, "cutoff_kind": args.cutoff, "seed": args.seed}
+    wanted = {"preset": args.preset, "init": args.init, "cutoff_kind": args.cutoff, "counting": args.counting}
+    wanted["seed"] = args.seed
     chosen = [r for r in results["jobs"].values() if wanted.items() <= r["job"].items()]
     found = {(r["job"]["kind"], r["job"]["mu"]): r for r in chosen}
-    print(f"\npreset {args.preset}, λ starts {args.init}, cutoff {args.cutoff}, seed {args.seed}")
+    print(f"\npreset {args.preset}, λ starts {args.init}, cutoff {args.cutoff}, counting {args.counting}, ", end="")
+    print(f"seed {args.seed}")
     for metric, title in (("true", "‖F − F*‖/‖F*‖"), ("predicted", "‖F − F*‖/‖F‖, as in the authors' code")):
         print(f"\n{title}\n{'mu':18}" + "".join(f"{mu:>12g}" for mu in args.mu))
         rows = {kind: {mu: r["errors"][metric] for (k, mu), r in found.items() if k == kind} for kind in KINDS}
@@ -203,8 +208,8 @@ def show(results: dict, args: argparse.Namespace) -> None:
         for name, row in rows.items():
             print(f"{name:18}" + "".join(f"{row[mu]:12.5f}" if mu in row else f"{'-':>12}" for mu in args.mu))
     if found:
-        usual = (args.init, args.cutoff, args.seed) == ("blind", "smooth", 0)
-        name = args.output.stem + ("" if usual else f"_{args.init}_{args.cutoff}_{args.seed}")
+        options = (args.init, args.cutoff, args.counting, args.seed)
+        name = args.output.stem + ("" if options == USUAL else "_" + "_".join(map(str, options)))
         _draw(found, sorted(args.mu), args.output.with_name(f"{name}.png"))
 
 
@@ -246,6 +251,8 @@ def main() -> None:
     parser.add_argument("--plot", action="store_true", help="train nothing")
     parser.add_argument("--init", choices=("blind", "truth"), default="blind", help="start values of λ")
     parser.add_argument("--cutoff", choices=("smooth", "paper"), default="smooth")
+    parser.add_argument("--counting", choices=COUNTING, default="steps", help="of the decays of the rate")
+    parser.add_argument("--kinds", choices=KINDS, nargs="+", default=KINDS[::-1], help="of networks, longest first")
     parser.add_argument("--mu", type=float, nargs="+", default=MU, metavar="MU", help="default: those of the paper")
     parser.add_argument("--seed", type=int, default=0, help="of data, weights and batches")
     parser.add_argument("--jobs", type=int, default=available_threads(), help="trainings at a time (%(default)s)")

@@ -23,7 +23,7 @@ def tiny(monkeypatch):
 @pytest.mark.parametrize("kind", table1.KINDS)
 def test_one_training(kind, tiny, tmp_path):
     """Errors, curve and versions; begun anew or gone on with, the same numbers."""
-    job = table1.Job("quick", kind, "truth", "smooth", 2.0, 0)
+    job = table1.Job("quick", kind, "truth", "smooth", "steps", 2.0, 0)
     first = table1.train(job, tmp_path, resume=False)
     assert first["steps"] == 4
     assert len(first["curve"]) == 3  # two epochs, the last one once more
@@ -38,12 +38,20 @@ def test_one_training(kind, tiny, tmp_path):
 def test_what_is_shown(tmp_path, capsys):
     """The rows of one start and seed, for the μ asked for, beside the paper's; other results stay out."""
     jobs = [
-        table1.Job("paper", "full-range", init, "smooth", mu, 0) for init in ("blind", "truth") for mu in (0.5, 3.0)
+        table1.Job("paper", "full-range", init, "smooth", "steps", mu, 0)
+        for init in ("blind", "truth")
+        for mu in (0.5, 3.0)
     ]
     errors = {"true": 0.125, "predicted": 0.25}
     results = {"jobs": {j.name: {"job": vars(j), "errors": errors, "curve": [[1, 2.0], [2, 1.0]]} for j in jobs[:3]}}
     args = argparse.Namespace(
-        preset="paper", init="blind", cutoff="smooth", seed=0, mu=[0.5, 3.0, 10.0], output=tmp_path / "table.json"
+        preset="paper",
+        init="blind",
+        cutoff="smooth",
+        counting="steps",
+        seed=0,
+        mu=[0.5, 3.0, 10.0],
+        output=tmp_path / "table.json",
     )
     table1.show(results, args)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]

@@ -35,6 +35,9 @@ def test_rates_of_the_paper():
     assert PAPER.rate_at(0, 0, 1000) == 1e-3
     by_epochs = Protocol(PAPER.stages, counting="epochs")
     assert by_epochs.rate_at(5, 99, 1000) == pytest.approx(1e-3 * 0.95**9)
+    by_stages = Protocol(PAPER.stages, counting="stages")
+    for epoch, decays in ((0, 0), (199, 19), (200, 0), (599, 39), (600, 0), (1400, 0), (2999, 159)):
+        assert by_stages.rate_at(5, epoch, 1000) == pytest.approx(1e-3 * 0.95**decays)
 
 
 def test_losses_fall(tmp_path):

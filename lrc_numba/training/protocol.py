@@ -1,7 +1,8 @@
 """The training protocol of the LRC paper: stages of growing batches, Adam, and a learning rate that decays in steps.
 
-The rate is 1e-3 × 0.95 per 10 epochs, read in two ways: "epochs" counts the epochs of all stages; "steps", the authors'
-code, counts 10 ⌊samples/8⌋ optimiser steps, which are 10 epochs of the first stage and more of the later ones.
+The rate is 1e-3 × 0.95 per 10 epochs, read in three ways: "epochs" counts the epochs of all stages; "stages" counts
+them anew in each stage, which begins at 1e-3 again; "steps", the authors' code, counts 10 ⌊samples/8⌋ optimiser steps,
+which are 10 epochs of the first stage and more of the later ones.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from dataclasses import asdict, dataclass
 from math import ceil, inf
 
 __all__ = ["PAPER", "QUICK", "Protocol", "Stage"]
+
+
+COUNTING = ("steps", "epochs", "stages")
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Protocol:
         First learning rate, and what it is multiplied with.
     every : int
         Epochs between two decays.
-    counting : {"steps", "epochs"}
+    counting : {"steps", "epochs", "stages"}
         How these epochs are counted, see the module.
     """
 
@@ -43,8 +47,8 @@ class Protocol:
     counting: str = "steps"
 
     def __post_init__(self) -> None:
-        if self.counting not in ("steps", "epochs"):
-            raise ValueError(f"counting: expected 'steps' or 'epochs', got {self.counting!r}")
+        if self.counting not in COUNTING:
+            raise ValueError(f"counting: expected one of {COUNTING}, got {self.counting!r}")
         if not self.stages or min(min(s.batch, s.epochs) for s in self.stages) < 1:
             raise ValueError(f"stages: expected batches and epochs of at least one, got {self.stages}")
         if not (0 < self.rate < inf and 0 < self.decay <= 1 and self.every >= 1):
@@ -79,8 +83,14 @@ class Protocol:
         samples : int
             How many snapshots there are.
         """
-        period = max(1, samples // 8) * self.every
-        return self.rate * self.decay ** (step // period if self.counting == "steps" else epochs // self.every)
+        if self.counting == "steps":
+            return self.rate * self.decay ** (step // (max(1, samples // 8) * self.every))
+        if self.counting == "stages":
+            for stage in self.stages[:-1]:
+                if epochs < stage.epochs:
+                    break
+                epochs -= stage.epochs
+        return self.rate * self.decay ** (epochs // self.every)
 
     def record(self) -> dict:
         """For a file."""
