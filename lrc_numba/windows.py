@@ -5,18 +5,19 @@ with |j − g| < w/2. Each of the w unit intervals carries a polynomial in the p
 *these polynomials are the window*: both back ends evaluate them by Horner's rule, ψ̂ is their integral, ψ′ their
 derivative. So nothing is left between the operator that is computed and the one that is differentiated.
 
-Smoothness. With s² = 1 − (2x/w)² the usual Kaiser–Bessel window is I₀(βs), cut off at its edge value 1. Energies then
-jump by about eps whenever a node enters the support of a point. Here the first two terms of the series in s² are taken
-off,
+Smoothness. A Kaiser–Bessel window or a Gaussian that is cut off where it is small jumps there, and energies would jump
+by about eps whenever a node enters the support of a point. Here it is convolved with the hat function,
 
-    kaiser_bessel:  ψ = Σ_{m≥2} (βs/2)^{2m} / (m! (ν)_m)            gaussian:  ψ = e^{as²} − 1 − as²
+    ψ = hat ∗ K,   hat(x) = max(0, 1 − |x|)     kaiser_bessel:  K = ₀F₁(ν; (βs/2)²)      gaussian:  K = e^{a(s² − 1)}
 
-(ν = 1 is I₀(βs) − 1 − (βs)²/4, ν = 1/2 is cosh(βs) − 1 − (βs)²/2, the semicircle's even twin; smaller ν makes up for
-most of what the smooth edge costs),
+with s² = 1 − (2x/(w − 2))² on w − 2 cells (ν = 1 is I₀(βs), ν = 1/2 is cosh(βs)). So ψ is C¹, ψ and ψ′ vanish at the
+edge, and with that energies are C¹ and forces continuous in the positions. The hat costs two cells of width and gives
+them back: ψ̂ = sinc² K̂ is smaller at every alias, and has a double zero at each whole frequency. Hence Σ_j ψ(j − g) and
+Σ_j (j − g) ψ(j − g) do not depend on g, as for splines, and the error of a long wave, κ → 0, is κ² of that of a short
+one. That is where a kernel such as 1/k² has most of its weight, and what the gradient of ψ, whose alias m is (κ + m)/κ
+times as large, needs most. ``python -m validation.windows`` measures all that beside windows without a hat.
 
-so ψ and ψ′ vanish at the edge, and the polynomials agree in value and slope wherever two intervals meet: ψ is C¹, and
-with it energies are C¹ and forces continuous in the positions. ``python -m validation.windows`` measures the price in
-width.
+K is one polynomial per cell, and the hat two averages over a cell; so ψ is one, too, of a degree higher by two.
 
 Width. One transform makes, in a mode of κ cycles per grid cell, a relative error of at most
 
@@ -27,10 +28,10 @@ the root of the sum of squares. Two transforms along d axes: the narrowest windo
 
     6 · max_κ alias(κ) ≤ eps
 
-is taken, with the shape β, ν (or a) that minimises it: 2d in three dimensions, and in one and two, where it is cheap,
-the same as a margin for clusters whose charges nearly cancel. That bounds the error of every mode by eps times its
-largest aliased neighbour, for any multiplier and any points. It does not bound the error by eps times ‖u‖ where the
-sum over points cancels in the kept modes and not in what aliases into them.
+is taken, with the shape β, ν (or a) that minimises it, and the lowest degree that keeps it: 2d in three dimensions, and
+in one and two, where it is cheap, the same as a margin for clusters whose charges nearly cancel. That bounds the error
+of every mode by eps times its largest aliased neighbour, for any multiplier and any points. It does not bound the error
+by eps times ‖u‖ where the sum over points cancels in the kept modes and not in what aliases into them.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial import chebyshev, polynomial
+from scipy.special import hyp0f1
 
 from .sizes import TRANSFORM_ERRORS
 
@@ -47,35 +49,25 @@ __all__ = ["MAX_WIDTH", "WINDOWS", "Window", "accuracy_floor", "choose_window", 
 
 WINDOWS = ("kaiser_bessel", "gaussian", "gaussian_paper")
 MAX_WIDTH = 32  # grid points; four vectors of eight float64
+MAX_DEGREE = 20
 _ALIASES = np.array([-3, -2, -1, 1, 2, 3])
 _BAND = np.concatenate([[0.0, 0.3, 0.5, 0.6, 0.7], np.linspace(0.76, 1.0, 13)])  # where aliasing is looked at
 _QUADRATURE = np.polynomial.legendre.leggauss(24)  # exact to rounding for |κ| ≤ 3.5 cycles per interval
 
 
-def _kaiser_bessel(s2: np.ndarray, beta: float, nu: float) -> tuple[np.ndarray, np.ndarray]:
-    """Σ_{m≥2} q^m / (m! (ν)_m) with q = β²s²/4, and its derivative with respect to s²."""
-    q = beta**2 / 4 * s2
-    value, slope = np.zeros_like(q), np.zeros_like(q)
-    power = q / nu  # the term m − 1
-    for m in range(2, 24 + int(1.2 * beta)):
-        slope += power / (m - 1 + nu)
-        power = power * q / (m * (m - 1 + nu))
-        value += power
-    return value, slope * beta**2 / 4
+def _kaiser_bessel(s2: np.ndarray, beta: float, nu: float) -> np.ndarray:
+    """₀F₁(ν; (βs/2)²), a modified Bessel function without its power: relative to the peak."""
+    return hyp0f1(nu, beta**2 / 4 * s2) / hyp0f1(nu, beta**2 / 4)
 
 
-def _gaussian(s2: np.ndarray, a: float, _: float) -> tuple[np.ndarray, np.ndarray]:
-    """e^{as²} − 1 − as² and its derivative with respect to s²: a Gaussian in x without its edge value and slope."""
-    return np.expm1(a * s2) - a * s2, a * np.expm1(a * s2)
+def _gaussian(s2: np.ndarray, a: float, _: float) -> np.ndarray:
+    """A Gaussian in x, relative to its peak."""
+    return np.exp(a * (s2 - 1.0))
 
 
-def _plain_gaussian(s2: np.ndarray, a: float, _: float) -> tuple[np.ndarray, np.ndarray]:
-    """e^{a(s²−1)} and its derivative with respect to s²; nothing removed, for the paper's window."""
-    value = np.exp(a * (s2 - 1.0))
-    return value, a * value
-
-
-_SHAPES = {"kaiser_bessel": _kaiser_bessel, "gaussian": _gaussian, "gaussian_paper": _plain_gaussian}
+_SHAPES = {"kaiser_bessel": _kaiser_bessel, "gaussian": _gaussian, "gaussian_paper": _gaussian}
+_FAMILIES = {"kaiser_bessel": (2.0, 1.0, 0.5), "gaussian": (0.0,)}  # ν
+HAT = 2  # cells by which the hat function widens a window
 
 
 @dataclass(frozen=True)
@@ -126,75 +118,63 @@ class Window:
         return float((np.abs(images).sum(axis=1) / np.abs(self.transform(band))).max())
 
 
-def _polynomials(name: str, width: int, shape: tuple[float, float], tolerance: float) -> np.ndarray:
-    """The polynomials of a window, of the lowest degree that reaches ``tolerance`` relative to the window's peak.
+def _fitted(name: str, width: int, shape: tuple[float, float], degree: int) -> np.ndarray:
+    """K on each of its cells, (width, degree + 1), lowest power of τ first: least squares at Chebyshev nodes."""
+    tau = np.cos(np.pi * (np.arange(40) + 0.5) / 40)
+    x = (np.arange(width)[:, None] + 1.0 - (tau + 1.0) / 2) / (width / 2) - 1.0  # in units of half the width
+    values = _SHAPES[name](1.0 - x**2, *shape)
+    weights = np.linalg.lstsq(chebyshev.chebvander(tau, degree), values.T, rcond=None)[0].T
+    powers = np.zeros((width, degree + 1))
+    for row, weight in zip(powers, weights, strict=True):
+        found = chebyshev.cheb2poly(weight)
+        row[: len(found)] = found
+    return powers
 
-    On each interval: the cubic Hermite interpolant of value and slope at both ends, which makes ψ C¹ to rounding, plus
-    (1 − τ²)² q(τ), fitted in the least-squares sense at Chebyshev nodes.
+
+def _averaged(powers: np.ndarray) -> np.ndarray:
+    """∫ over one cell around x, for polynomials on cells as those of ``_fitted``: one cell and one degree more.
+
+    x + 1/2 and x − 1/2 have the τ of x, in neighbouring cells, and τ runs against x: ½ [∫_{−1}^τ left + ∫_τ^1 right].
     """
-    nodes = np.cos(np.pi * (np.arange(40) + 0.5) / 40)
-    ends = np.array([-1.0, 1.0])
-    tau = np.concatenate([nodes, ends])
-    x = (np.arange(width)[:, None] + 1.0 - (tau + 1.0) / 2) / (width / 2) - 1.0  # (w, nodes) in units of w/2
-    s2 = np.clip(1.0 - x**2, 0.0, 1.0)
-    value, slope = _SHAPES[name](s2, *shape)
-    peak = _SHAPES[name](np.ones(1), *shape)[0][0]
-    value = value / peak
-    slope = slope / peak * (-2.0 * x) * (-1.0 / width)  # d/ds² → d/dx → d/dτ
-    (left, right), (dleft, dright) = value[:, -2:].T, slope[:, -2:].T
-    # Hermite basis on [−1, 1], lowest power first.
-    hermite = np.array([[2, -3, 0, 1], [1, -1, -1, 1], [2, 3, 0, -1], [-1, -1, 1, 1]]) / 4.0
-    cubic = (
-        np.outer(left, hermite[0])
-        + np.outer(dleft, hermite[1])
-        + np.outer(right, hermite[2])
-        + np.outer(dright, hermite[3])
-    )
-    residual = value[:, :-2] - polynomial.polyval(nodes, cubic.T)
-    bubble = np.array([1.0, 0.0, -2.0, 0.0, 1.0])
-    for degree in range(3, 22):
-        coefficients = np.zeros((width, degree + 1))
-        coefficients[:, :4] = cubic
-        fitted = np.zeros_like(residual)
-        if degree >= 4:
-            basis = chebyshev.chebvander(nodes, degree - 4) * ((1 - nodes**2) ** 2)[:, None]
-            weights = np.linalg.lstsq(basis, residual.T, rcond=None)[0].T
-            fitted = weights @ basis.T
-            for row, weight in zip(coefficients, weights, strict=True):
-                row += np.resize(polynomial.polymul(bubble, chebyshev.cheb2poly(weight)), degree + 1)
-        if np.abs(residual - fitted).max() <= tolerance:
-            break
-    return np.ascontiguousarray(coefficients[:, ::-1].T)
+    integral = powers / np.arange(1, powers.shape[1] + 1)
+    integral = np.pad(integral, ((0, 0), (1, 0)))
+    signs = (-1.0) ** np.arange(integral.shape[1])
+    up, down = integral.copy(), -integral
+    up[:, 0] -= integral @ signs
+    down[:, 0] += integral.sum(axis=1)
+    return (np.pad(up, ((1, 0), (0, 0))) + np.pad(down, ((0, 1), (0, 0)))) / 2
 
 
 @lru_cache(maxsize=512)
-def _window(name: str, width: int, shape: tuple[float, float], tolerance: float) -> Window:
-    return Window(name, width, shape, _polynomials(name, width, shape, tolerance))
+def _window(name: str, width: int, shape: tuple[float, float], degree: int) -> Window:
+    """ψ, one at its peak, of this degree."""
+    hat = 0 if name == "gaussian_paper" else HAT
+    powers = _fitted(name, width - hat, shape, degree - hat)
+    for _ in range(hat):
+        powers = _averaged(powers)
+    middle = powers[width // 2] @ ((1.0 if width % 2 == 0 else 0.0) ** np.arange(degree + 1))
+    return Window(name, width, shape, np.ascontiguousarray(powers[:, ::-1].T / middle))
 
 
 @lru_cache(maxsize=512)
 def _best_shape(name: str, width: int, kappa: float) -> tuple[tuple[float, float], float]:
-    """The shape with the smallest aliasing error for modes up to κ, by a scan around an estimate; and ψ̂(κ)/ψ̂(0)."""
-    edge = 1.0 - kappa  # the nearest alias, cycles per grid cell
-    if name == "kaiser_bessel":
-        guess, families = np.pi * width * edge, [1.0, 0.5, 0.25, 0.1]
-    else:
-        guess, families = np.pi * width * np.sqrt(edge * (edge - kappa)) / 2, [0.0]
+    """The shape with the smallest aliasing error for modes up to κ, by a scan around an estimate, and that error."""
+    edge, inner = 1.0 - kappa, width - HAT  # the nearest alias, cycles per grid cell; cells of K
+    guess = np.pi * inner * (edge if name == "kaiser_bessel" else np.sqrt(edge * (edge - kappa)) / 2)
     nodes, weight = np.polynomial.legendre.leggauss(6 * width + 24)
     nodes, weight = nodes[nodes > 0], weight[nodes > 0]
     band = kappa * _BAND
-    main = np.cos(np.pi * width * np.outer(band, nodes)) * weight
-    images = np.cos(np.pi * width * (band[:, None] + _ALIASES)[..., None] * nodes) * weight
-    scale = np.linspace(0.8, 1.2, 33)
-    best, lowest, decay = (guess, families[0]), np.inf, 1.0
-    for nu in families:
-        for a in guess * scale:
-            values = _SHAPES[name](1.0 - nodes**2, a, nu)[0]
-            transforms = np.abs(main @ values)
-            alias = (np.abs(images @ values).sum(axis=1) / transforms).max()
+    images = band[:, None] + _ALIASES
+    to_band = np.cos(np.pi * inner * np.outer(band, nodes)) * weight * np.sinc(band)[:, None] ** HAT
+    to_images = np.cos(np.pi * inner * images[..., None] * nodes) * weight * np.sinc(images)[..., None] ** HAT
+    best, lowest = (guess, 0.0), np.inf
+    for nu in _FAMILIES[name]:
+        for a in guess * np.linspace(0.7, 1.3, 37):
+            values = _SHAPES[name](1.0 - nodes**2, a, nu)
+            alias = (np.abs(to_images @ values).sum(axis=1) / np.abs(to_band @ values)).max()
             if alias < lowest:
-                best, lowest, decay = (float(a), nu), alias, transforms[-1] / transforms[0]
-    return best, decay
+                best, lowest = (float(a), nu), float(alias)
+    return best, lowest
 
 
 @lru_cache(maxsize=512)
@@ -215,19 +195,19 @@ def choose_window(name: str, eps: float, ratio: float) -> Window:
     ValueError
         When no window up to ``MAX_WIDTH`` points keeps ``eps`` at this ratio.
     """
-    target = eps / TRANSFORM_ERRORS
-    best = np.inf
-    for width in range(2, MAX_WIDTH + 1):
+    target, best = eps / TRANSFORM_ERRORS, np.inf
+    for width in range(HAT + 1, MAX_WIDTH + 1):
         # Even the optimum gains no more than a factor 60 per grid point, so widths that cannot do are skipped unseen.
-        if 60.0 ** -(width - 1) > target:
+        if (ratio / (1 - ratio)) ** HAT * 60.0 ** -(width - HAT) > target:
             continue
-        shape, decay = _best_shape(name, width, ratio)
-        # The polynomials may miss the shape by what is small against ψ̂ in the highest mode, where it is smallest.
-        window = _window(name, width, shape, max(0.1 * target * decay, 5e-16))
-        alias = window.alias(ratio)
-        if alias <= target:
-            return window
+        shape, alias = _best_shape(name, width, ratio)
         best = min(best, alias)
+        if alias > target:
+            continue
+        for degree in range(HAT, MAX_DEGREE + 1):
+            window = _window(name, width, shape, degree)
+            if window.alias(ratio) <= target:
+                return window
     raise ValueError(
         f"eps: {eps:g} is out of reach of the {name} window with at most {MAX_WIDTH} grid points and an oversampling "
         f"of {0.5 / ratio:.2f} (about {TRANSFORM_ERRORS * best:.0e} is reachable): ask for a larger eps"
@@ -242,7 +222,7 @@ def paper_window() -> Window:
     fallen below 1e-20 of its peak at the 7.5 points where it ends here.
     """
     width = 15
-    return _window("gaussian_paper", width, (float(np.pi**2 / 12 * (width / 2) ** 2), 0.0), 2e-16)
+    return _window("gaussian_paper", width, (float(np.pi**2 / 12 * (width / 2) ** 2), 0.0), 16)
 
 
 def accuracy_floor(dtype: np.dtype, modes: tuple[int, ...]) -> float:

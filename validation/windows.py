@@ -1,11 +1,15 @@
-"""What it costs in width that a window and its slope vanish at the edge.
+"""What it costs in width that a window and its slope vanish at the edge, and what it gains for long waves.
 
 For three oversampling ratios and eps from 1e-1 to 1e-12: the width, in grid points, that keeps eps by the rule of
 lrc_numba.windows, 6 * alias <= eps, for
 
   cut off   the Kaiser-Bessel window I0(beta s), which ends at its edge value: energies jump when a node enters it
   shifted   the same minus its edge value: energies are continuous, forces jump
-  C1        the window of lrc_numba: value and slope vanish at the edge, forces are continuous
+  C1        the window of lrc_numba, a hat function convolved with one: value and slope vanish at the edge, forces are
+            continuous
+
+and, for a wave at a twentieth of the band, the aliasing error of the gradient that the window's slope gives, alias m
+being (kappa + m) / kappa times as large as in the value: of the narrowest cut-off window that keeps eps, and of ours.
 
 The aliasing error is measured with more alias terms, more of the band and a finer quadrature than lrc_numba uses to
 choose, and the shape parameter of the first two is scanned at every width as it is there. Jumps are relative to the
@@ -32,6 +36,7 @@ RATIOS = (2.0, 1.5, 1.25)
 EPS = [10.0**-p for p in range(1, 13)]
 ALIASES = np.array([m for m in range(-12, 13) if m])
 BAND = np.linspace(0.0, 1.0, 41)
+LONG = 2  # where in the band a wave is long
 SCALES = np.linspace(0.8, 1.15, 29)
 
 
@@ -63,23 +68,28 @@ def _relative_alias(main: np.ndarray, images: np.ndarray) -> float:
     return float((np.abs(images).sum(axis=1) / np.abs(main)).max())
 
 
-def alias_of(family: str, width: int, beta: float, ratio: float) -> float:
-    """Aliasing error of one transform with a Kaiser–Bessel window."""
+def _relative_slope(main: np.ndarray, images: np.ndarray, ratio: float) -> float:
+    """The same of the gradient, for one long wave."""
+    kappa = BAND[LONG] / (2 * ratio)
+    return float((np.abs(images[LONG]) * np.abs(kappa + ALIASES)).sum() / np.abs(main[LONG]) / kappa)
+
+
+def transforms_of(family: str, width: int, beta: float, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """A Kaiser–Bessel window's transform in the band, and at the aliases."""
     nodes, main, images = _cosines(width, ratio)
     values = FAMILIES[family](1.0 - nodes**2, beta) / i0(beta)
-    return _relative_alias(main @ values, images @ values)
+    return main @ values, images @ values
 
 
-def alias_of_polynomials(window: Window, ratio: float) -> float:
-    """Aliasing error of one transform with the polynomials of lrc_numba, by their own quadrature."""
+def transforms_of_polynomials(window: Window, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same of the polynomials of lrc_numba, by their own quadrature."""
     tau, weight = np.polynomial.legendre.leggauss(64)
     values = polynomial.polyval(tau, window.coefficients[::-1]) * weight
     x = np.arange(window.width)[:, None] + 1.0 - (tau + 1.0) / 2 - window.width / 2
     kappa = BAND / (2 * ratio)
     flat, x = values.ravel(), x.ravel()
     main = np.cos(2 * np.pi * np.outer(kappa, x)) @ flat
-    images = np.cos(2 * np.pi * (kappa[:, None] + ALIASES)[..., None] * x) @ flat
-    return _relative_alias(main, images)
+    return main, np.cos(2 * np.pi * (kappa[:, None] + ALIASES)[..., None] * x) @ flat
 
 
 @cache
@@ -87,7 +97,8 @@ def best(family: str, width: int, ratio: float) -> tuple[float, float]:
     """β with the smallest aliasing error at this width, and that error."""
     guess = np.pi * width * (1.0 - 0.5 / ratio)
     return min(
-        ((float(b), alias_of(family, width, float(b), ratio)) for b in guess * SCALES), key=lambda found: found[1]
+        ((float(b), _relative_alias(*transforms_of(family, width, float(b), ratio))) for b in guess * SCALES),
+        key=lambda found: found[1],
     )
 
 
@@ -118,6 +129,7 @@ def measure(ratio: float, eps: float) -> dict:
         found = narrowest(family, eps, ratio)
         row[family] = None if found is None else {"width": found[0], "beta": found[1], "alias": found[2]}
         if found is not None:
+            row[family]["long"] = _relative_slope(*transforms_of(family, *found[:2], ratio), ratio)  # type: ignore
             row["energy jump" if family == "cut off" else "force jump"] = (
                 energy_jump(found[1]) if family == "cut off" else force_jump(found[1], found[0])
             )
@@ -126,11 +138,14 @@ def measure(ratio: float, eps: float) -> dict:
     except ValueError:
         row["C1"] = None
         return row
+    transforms = transforms_of_polynomials(window, ratio)
     values = polynomial.polyval(np.array([-1.0, 1.0]), window.coefficients[::-1])
     row["C1"] = {
         "width": window.width,
         "shape": list(window.shape),
-        "alias": alias_of_polynomials(window, ratio),
+        "degree": window.degree,
+        "alias": _relative_alias(*transforms),
+        "long": _relative_slope(*transforms, ratio),
         "edge value": float(max(abs(values[0, 1]), abs(values[-1, 0]))),
     }
     return row
@@ -145,9 +160,20 @@ def table(rows: list[dict]) -> None:
         error = TRANSFORM_ERRORS * r["C1"]["alias"] if r["C1"] else None
         edge = r["C1"]["edge value"] if r["C1"] else None
         shown = [None if w is None else str(w) for w in widths]
+        long = [r[name]["long"] if r[name] else None for name in ("cut off", "C1")]
         jumps = [r.get("energy jump"), r.get("force jump"), edge]
-        lines.append([f"{r['oversampling']:.2f}", r["eps"], *shown, price, error, *jumps])
-    header = ["oversampling", "eps", "cut off", "shifted", "C1", "C1 - cut off", "C1: 6 alias"]
+        lines.append([f"{r['oversampling']:.2f}", r["eps"], *shown, price, error, *long, *jumps])
+    header = [
+        "oversampling",
+        "eps",
+        "cut off",
+        "shifted",
+        "C1",
+        "C1 - cut off",
+        "C1: 6 alias",
+        "gradient of a long wave, cut off",
+        "C1",
+    ]
     header += ["energy jump, cut off", "force jump, shifted", "edge value, C1"]
     print_table("Width in grid points that keeps eps; jumps relative to the window's peak", header, lines)
 
@@ -169,7 +195,7 @@ def draw(rows: list[dict], path: Path) -> None:
             label = {"cut off": "cut off at its edge value", "shifted": "minus its edge value"}[family]
             axis.semilogy(widths, [best(family, w, ratio)[1] for w in widths], style, ms=3.5, lw=1, label=label)
         smooth = sorted({(r["C1"]["width"], r["C1"]["alias"]) for r in here if r["C1"]})
-        axis.semilogy(*zip(*smooth, strict=True), "^-", ms=4.5, lw=1, label="value and slope vanish (lrc_numba)")
+        axis.semilogy(*zip(*smooth, strict=True), "^-", ms=4.5, lw=1, label="hat * window (lrc_numba)")
         axis.set_title(f"oversampling {ratio:g}", fontsize=10)
         axis.set(xlabel="width w, grid points", ylim=(1e-14, 1))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
