@@ -149,11 +149,17 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     return out
 
 
+def _workers(numbers: int, grid: Grid, threads: int) -> int:
+    """How many threads of a library are worth waking for so many numbers; its own pool takes longer to wake."""
+    parallel = grid.backend.parallel
+    return len(parallel.even(numbers, threads, 2 * parallel.WORTH_A_THREAD)) - 1
+
+
 def _library_analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
     """``analyse`` by a library: all modes, of which the kept ones are taken."""
     first, second, last = grid.nodes
     axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
-    modes = arrays.rfftn(values[..., :first, :second, :last], axes, threads)
+    modes = arrays.rfftn(values[..., :first, :second, :last], axes, _workers(values.size, grid, threads))
     out[...] = modes[grid.kept]
     return out
 
@@ -164,5 +170,5 @@ def _library_synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads:
     axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
     wide = arrays.xp.zeros((*modes.shape[:2], first, second, last // 2 + 1), dtype=modes.dtype)
     wide[grid.kept] = modes
-    out[..., :first, :second, :last] = arrays.irfftn(wide, grid.n, axes, threads)
+    out[..., :first, :second, :last] = arrays.irfftn(wide, grid.n, axes, _workers(out.size, grid, threads))
     return out

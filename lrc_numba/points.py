@@ -14,7 +14,8 @@ from .workspace import Workspace
 __all__ = ["SortedPoints", "sort_points"]
 
 LARGEST_CHUNK = 2048  # points, or a quarter of a scratch block's nodes: what it costs to add that up is hidden then
-SMALLEST_PART = 8192  # points to sort or to move that are worth a thread
+SMALLEST_PART = 8192  # points to sort that are worth a thread
+SMALLEST_MOVE = 1 << 15  # and to move
 CROWD = 2  # points per piece of a tile, from which on sorting by pieces pays: their windows share what is in the cache
 SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
 LIGHT_ROWS, MERGE_ROWS, LIGHT_POINTS, HEAVY_ROWS = range(4)  # columns of ``SortedPoints.units``
@@ -30,8 +31,8 @@ class SortedPoints:
         Snapshots B and points per snapshot N.
     coordinates : (B·N, d) float64
         Grid coordinates, sorted; the floor is the first node under the window.
-    order : (B·N,) int32 or None
-        Index of each sorted point among the points as given; None where they are as given.
+    order, places : (B·N,) int32 or None
+        Index of each sorted point among the points as given, and the inverse; None where they are as given.
     chunks, light, heavy : (n, 7) int64
         See ``cpu.points.make_chunks``.
     merges : (n, 6) int64
@@ -47,6 +48,7 @@ class SortedPoints:
     batch: tuple[int, int]
     coordinates: np.ndarray
     order: np.ndarray | None
+    places: np.ndarray | None
     chunks: np.ndarray
     light: np.ndarray
     heavy: np.ndarray
@@ -102,11 +104,11 @@ class SortedPoints:
         if self.order is None:
             return xp.concatenate(arrays, axis=1, out=out)
         array = arrays[0]
-        if len(arrays) > 1:  # side by side first: what belongs to a point is fetched from far away once
+        if len(arrays) > 1:  # side by side first: what belongs to a point is sent far away once
             shape = (self.count, channels)
             array = xp.concatenate(arrays, axis=1, out=space.take("side by side", shape, arrays[0].dtype))
-        bounds = parallel.even(self.count, threads, SMALLEST_PART)
-        parallel.run(self.backend.points.gather, bounds, self.order, array, out)
+        bounds = parallel.even(self.count, threads, SMALLEST_MOVE)
+        parallel.run(self.backend.points.scatter, bounds, self.places, array, out)
         return out
 
     def scatter(self, values: np.ndarray, threads: int) -> np.ndarray:
@@ -122,9 +124,8 @@ class SortedPoints:
         if self.order is None:
             return values.copy()
         out, parallel = self.backend.arrays.xp.empty_like(values), self.backend.parallel
-        parallel.run(
-            self.backend.points.scatter, parallel.even(self.count, threads, SMALLEST_PART), self.order, values, out
-        )
+        bounds = parallel.even(self.count, threads, SMALLEST_MOVE)
+        parallel.run(self.backend.points.scatter, bounds, self.order, values, out)
         return out
 
 
@@ -165,20 +166,20 @@ def sort_points(
     if tiles == batch[0]:
         parallel.run(loops.fold_points, bounds, points, *where, coordinates, lost)
         _check(name, points, lost)
-        order, offsets = None, np.arange(batch[0] + 1) * batch[1]
+        order, places, offsets = None, None, np.arange(batch[0] + 1) * batch[1]
     else:
         counts = space.take("counts", (len(bounds) - 1, keys_count), np.int64)
         counts.fill(0)
-        keys = space.take("keys", (total,), np.int32)
+        places = space.take(f"{name} places", (total,), np.int32)  # until then: the keys
         sizes = (grid.tile_shifts, grid.tiles, pieces)
-        parallel.run(loops.count_tiles, bounds, points, batch, *where, *sizes, keys, counts, lost)
+        parallel.run(loops.count_tiles, bounds, points, batch, *where, *sizes, places, counts, lost)
         _check(name, points, lost)
         offsets = space.take("offsets", (keys_count + 1,), np.int64)
         loops.accumulate(counts, offsets)
         order = space.take(f"{name} order", (total,), np.int32)
-        parallel.run(loops.place_points, bounds, points, *where, keys, counts, coordinates, order)
+        parallel.run(loops.place_points, bounds, points, *where, places, counts, coordinates, order)
         offsets = xp.ascontiguousarray(offsets[::pieces])
-    return _cut(name, batch, coordinates, order, offsets, grid, space)
+    return _cut(name, batch, coordinates, (order, places), offsets, grid, space)
 
 
 def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
@@ -188,7 +189,7 @@ def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
 
 
-def _cut(name, batch, coordinates, order, offsets, grid: Grid, space: Workspace) -> SortedPoints:
+def _cut(name, batch, coordinates, orders: tuple, offsets, grid: Grid, space: Workspace) -> SortedPoints:
     """Sorted points with their chunks."""
     total = len(coordinates)
     largest = max(LARGEST_CHUNK, prod(grid.block) // 4)
@@ -200,4 +201,6 @@ def _cut(name, batch, coordinates, order, offsets, grid: Grid, space: Workspace)
         offsets, grid.pencils, grid.tile, grid.tiles, grid.block, largest, chunks, light, heavy, merges, units
     )
     chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
-    return SortedPoints(batch, coordinates, order, chunks, light, heavy, merges, units, grid.pencils, grid.backend)
+    return SortedPoints(
+        batch, coordinates, orders[0], orders[1], chunks, light, heavy, merges, units, grid.pencils, grid.backend
+    )

@@ -109,12 +109,14 @@ def accumulate(counts, offsets):
 
 @kernel
 def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates, order):
-    """Scatter grid coordinates and original indices to their sorted positions.
+    """Scatter grid coordinates and original indices to their sorted positions, and put these in the place of the keys.
 
     Parameters
     ----------
-    part, lo, hi, points, inverse, nodes, shift, keys
+    part, lo, hi, points, inverse, nodes, shift
         As for ``count_tiles``.
+    keys : (B·N,) int32
+        From ``count_tiles``; overwritten by the position of each point among the sorted ones.
     counts : (parts, number of keys) int64
         From ``accumulate``: where each part writes each key next.
     coordinates : (B·N, d) float64
@@ -126,7 +128,7 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
     for i in range(lo, hi):
         q = positions[keys[i]]
         positions[keys[i]] = q + 1
-        order[q] = i
+        keys[i], order[q] = q, i
         for axis in range(len(nodes)):
             coordinates[q, axis] = _coordinate(points, i, axis, inverse, nodes, shift)
 
@@ -220,38 +222,20 @@ def _all_chunks(offsets, tile, tiles, largest, chunks):
 
 
 @kernel
-def gather(part, lo, hi, order, values, out):
-    """Bring values into sorted order: out[i] = values[order[i]].
+def scatter(part, lo, hi, order, values, out):
+    """Bring values into another order: out[order[i]] = values[i].
 
-    A pass of its own, because here many scattered reads are under way at once; inside the spreading loop each would
-    hold up a whole point.
+    So into sorted order as well as back: scattered stores wait in a queue while the next are under way; scattered
+    loads (tried and lost) took two to four times as long from a million points on.
 
     Parameters
     ----------
     part, lo, hi : int
-        The range of sorted points.
+        The range of values.
     order : (B·N,) int32
-        Index of each sorted point.
+        Where each goes.
     values : (B·N, C)
         Read.
-    out : (B·N, C)
-        Written.
-    """
-    for i in range(lo, hi):
-        for channel in range(values.shape[1]):
-            out[i, channel] = values[order[i], channel]
-
-
-@kernel
-def scatter(part, lo, hi, order, values, out):
-    """Bring values back into the order of the user: out[order[i]] = values[i].
-
-    Parameters
-    ----------
-    part, lo, hi, order
-        As for ``gather``.
-    values : (B·N, C)
-        Sorted, read.
     out : (B·N, C)
         Written.
     """

@@ -81,13 +81,14 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
         Shapes and dtypes as there.
     """
     order[...] = xp.argsort(keys, kind="stable")
-    _place(part, lo, hi, points, inverse, nodes, shift, order, coordinates)
+    _place(part, lo, hi, points, inverse, nodes, shift, keys, order, coordinates)
 
 
 @kernel
-def _place(part, lo, hi, points, inverse, nodes, shift, order, coordinates):
-    """Grid coordinates of the points in their order."""
+def _place(part, lo, hi, points, inverse, nodes, shift, keys, order, coordinates):
+    """Grid coordinates of the points in their order, and its inverse in the place of the keys."""
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
+        keys[order[i]] = i
         for axis in range(len(nodes)):
             coordinates[i, axis] = _coordinate(points, order[i], axis, inverse, nodes, shift)
 
@@ -138,20 +139,6 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
     for column, chosen in ((0, one), (1, several)):
         units[:, column] = np.searchsorted(parity[chosen], np.arange(PARITIES + 1))
     return len(all_chunks), len(light_rows), len(heavy_rows), len(merge_rows)
-
-
-@kernel
-def gather(part, lo, hi, order, values, out):
-    """See ``cpu.points.gather``.
-
-    Parameters
-    ----------
-    part, lo, hi, order, values, out
-        Shapes and dtypes as there.
-    """
-    for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
-        for channel in range(values.shape[1]):
-            out[i, channel] = values[order[i], channel]
 
 
 @kernel
