@@ -149,18 +149,26 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     return out
 
 
-def _workers(numbers: int, grid: Grid, threads: int) -> int:
-    """How many threads of a library are worth waking for so many numbers; its own pool takes longer to wake."""
+def _shares(snapshots: int, numbers: int, grid: Grid, threads: int) -> tuple[list[int], int]:
+    """Bounds of the snapshots that each of our threads takes, and how many threads the library has for each of them."""
     parallel = grid.backend.parallel
-    return len(parallel.even(numbers, threads, 2 * parallel.WORTH_A_THREAD)) - 1
+    bounds = parallel.even(snapshots, threads, 1 + parallel.WORTH_A_THREAD // (2 * max(numbers, 1)))
+    # The library's own threads take longer to wake.
+    workers = len(parallel.even(numbers, threads // (len(bounds) - 1), 2 * parallel.WORTH_A_THREAD)) - 1
+    return bounds, workers
 
 
 def _library_analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
     """``analyse`` by a library: all modes, of which the kept ones are taken."""
     first, second, last = grid.nodes
     axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
-    modes = arrays.rfftn(values[..., :first, :second, :last], axes, _workers(values.size, grid, threads))
-    out[...] = modes[grid.kept]
+    bounds, workers = _shares(len(values), values[:1].size, grid, threads)
+
+    def share(part: int, lo: int, hi: int) -> None:
+        """Some snapshots."""
+        out[lo:hi] = arrays.rfftn(values[lo:hi, :, :first, :second, :last], axes, workers)[grid.kept]
+
+    grid.backend.parallel.run(share, bounds)
     return out
 
 
@@ -168,7 +176,13 @@ def _library_synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads:
     """``synthesise`` by a library: zeros for the modes that are not kept."""
     first, second, last = grid.nodes
     axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
-    wide = arrays.xp.zeros((*modes.shape[:2], first, second, last // 2 + 1), dtype=modes.dtype)
-    wide[grid.kept] = modes
-    out[..., :first, :second, :last] = arrays.irfftn(wide, grid.n, axes, _workers(out.size, grid, threads))
+    bounds, workers = _shares(len(out), out[:1].size, grid, threads)
+
+    def share(part: int, lo: int, hi: int) -> None:
+        """Some snapshots."""
+        wide = arrays.xp.zeros((hi - lo, modes.shape[1], first, second, last // 2 + 1), dtype=modes.dtype)
+        wide[grid.kept] = modes[lo:hi]
+        out[lo:hi, :, :first, :second, :last] = arrays.irfftn(wide, grid.n, axes, workers)
+
+    grid.backend.parallel.run(share, bounds)
     return out

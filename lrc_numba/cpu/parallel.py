@@ -44,6 +44,7 @@ class _Threads:
     def __init__(self) -> None:
         self.parts: SimpleQueue[_Part] = SimpleQueue()
         self.lock, self.count, self.wanted = Lock(), 0, 0
+        self.most = os.cpu_count() or 1  # asking takes as long as waking a thread
 
     def _work(self) -> None:
         while True:
@@ -53,7 +54,7 @@ class _Threads:
         """Have them done."""
         with self.lock:
             self.wanted += len(parts)
-            while self.count < min(self.wanted, os.cpu_count() or 1):
+            while self.count < min(self.wanted, self.most):
                 self.count += 1
                 Thread(target=self._work, name=f"lrc_numba {self.count}", daemon=True).start()
         for part in parts:
