@@ -140,6 +140,18 @@ def _first_nodes(within, tile, tiles):
     return first * tile[0], second * tile[1], third * tile[2]
 
 
+@inlined
+def _four(table, row, one, two, three, four):
+    """The first numbers of a row; a whole tuple at once, with its errors about shapes, takes seconds to compile."""
+    table[row, 0], table[row, 1], table[row, 2], table[row, 3] = one, two, three, four
+
+
+@inlined
+def _three(table, row, at, one, two, three):
+    """Three numbers of a row."""
+    table[row, at], table[row, at + 1], table[row, at + 2] = one, two, three
+
+
 @kernel
 def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heavy, merges, units):
     """Cut the points of every tile into chunks of at most ``largest``.
@@ -175,28 +187,31 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
     per_snapshot = tiles[0] * tiles[1] * tiles[2]
     per_slab, per_pencil = per_snapshot // shape[0], per_snapshot // (shape[0] * shape[1])
     for unit in range(len(units) - 1):
-        units[unit] = (n_light, n_merges, points, n_heavy)
+        _four(units, unit, n_light, n_merges, points, n_heavy)
         snapshot, position = unit // (shape[0] * shape[1]), unit % (shape[0] * shape[1])
-        begin = snapshot * per_snapshot + slab_at(position // shape[1], shape[0]) * per_slab
-        begin += slab_at(position % shape[1], shape[1]) * per_pencil
-        for key in range(begin, begin + per_pencil):
+        lowest = snapshot * per_snapshot + slab_at(position // shape[1], shape[0]) * per_slab
+        lowest += slab_at(position % shape[1], shape[1]) * per_pencil
+        for key in range(lowest, lowest + per_pencil):
             start, stop = offsets[key], offsets[key + 1]
             slots = (stop - start + largest - 1) // largest
             first, second, third = _first_nodes(key % per_snapshot, tile, tiles)
             if slots == 1:
-                light[n_light] = (start, stop, snapshot, 0, first, second, third)
+                _four(light, n_light, start, stop, snapshot, 0)
+                _three(light, n_light, 4, first, second, third)
                 n_light += 1
                 points += stop - start
             if slots < 2:
                 continue
-            merges[n_merges] = (n_heavy, slots, snapshot, first, second, third)
+            _three(merges, n_merges, 0, n_heavy, slots, snapshot)
+            _three(merges, n_merges, 3, first, second, third)
             n_merges += 1
             origin = (first * block[1] + second) * block[2] + third
             for s in range(slots):
-                bounds = _cut(start, stop, s, slots), _cut(start, stop, s + 1, slots)
-                heavy[n_heavy] = (bounds[0], bounds[1], n_heavy, -origin, first, second, third)
+                begin, end = _cut(start, stop, s, slots), _cut(start, stop, s + 1, slots)
+                _four(heavy, n_heavy, begin, end, n_heavy, -origin)
+                _three(heavy, n_heavy, 4, first, second, third)
                 n_heavy += 1
-    units[len(units) - 1] = (n_light, n_merges, points, n_heavy)
+    _four(units, len(units) - 1, n_light, n_merges, points, n_heavy)
     return n_chunks, n_light, n_heavy, n_merges
 
 
@@ -215,8 +230,9 @@ def _all_chunks(offsets, tile, tiles, largest, chunks):
         slots = (stop - start + largest - 1) // largest
         first, second, third = _first_nodes(key % per_snapshot, tile, tiles)
         for s in range(slots):
-            bounds = _cut(start, stop, s, slots), _cut(start, stop, s + 1, slots)
-            chunks[found] = (bounds[0], bounds[1], key // per_snapshot, 0, first, second, third)
+            begin, end = _cut(start, stop, s, slots), _cut(start, stop, s + 1, slots)
+            _four(chunks, found, begin, end, key // per_snapshot, 0)
+            _three(chunks, found, 4, first, second, third)
             found += 1
     return found
 
