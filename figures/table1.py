@@ -134,7 +134,8 @@ def run(args: argparse.Namespace, results: dict) -> bool:
     from tqdm import tqdm
 
     options = (args.init, args.cutoff, args.counting)
-    jobs = [Job(args.preset, kind, *options, mu, args.seed) for kind in args.kinds for mu in args.mu]
+    wanted = ((kind, mu) for kind in dict.fromkeys(args.kinds) for mu in dict.fromkeys(args.mu))
+    jobs = [Job(args.preset, kind, *options, mu, args.seed) for kind, mu in wanted]
     todo = [job for job in jobs if not (args.resume and job.name in results["jobs"])]
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     pool = ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn"))

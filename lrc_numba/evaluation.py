@@ -53,7 +53,7 @@ def bind(function, **operations):
 
 
 def offset(coordinate, table):
-    """τ ∈ [−1, 1), the place of a grid coordinate in its cell, in the precision of the polynomials.
+    """τ ∈ [−1, 1], the place of a grid coordinate in its cell, in the precision of the polynomials.
 
     Parameters
     ----------

@@ -151,10 +151,9 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
 
 def _shares(snapshots: int, numbers: int, grid: Grid, threads: int) -> tuple[list[int], int]:
     """Bounds of the snapshots that each of our threads takes, and how many threads the library has for each of them."""
-    parallel = grid.backend.parallel
-    bounds = parallel.even(snapshots, threads, 1 + parallel.WORTH_A_THREAD // (2 * max(numbers, 1)))
-    # The library's own threads take longer to wake.
-    workers = len(parallel.even(numbers, threads // (len(bounds) - 1), 2 * parallel.WORTH_A_THREAD)) - 1
+    even, worth = grid.backend.parallel.even, grid.backend.parallel.WORTH_A_THREAD
+    bounds = even(snapshots, threads, 1 + worth // (2 * max(numbers, 1)))
+    workers = len(even(numbers, threads // (len(bounds) - 1), 2 * worth)) - 1  # they take longer to wake
     return bounds, workers
 
 

@@ -4,16 +4,17 @@ A grid of n nodes per axis for modes up to K has κ = K/n, and a window of the K
 
     alias ≈ C e^{−πw√(1−2κ)}          ψ̂(κ)/ψ̂(0) ≈ e^{−πw(1 − κ − √(1−2κ))}
 
-with C ≈ 20, read off the aliases that ``python -m validation.windows`` prints. The first gives the width that an eps
-needs, the second how much rounding in the grid grows in the highest mode. The model adds up the time of spreading and
-interpolating N points with that width and of the transforms, in nanoseconds on one core, and the cheapest grid is
-taken: few points on many modes get a small grid and a wide window, many points a large grid and a narrow window.
+with C ≈ 30, read off the aliases that ``python -m validation.windows`` prints. The first gives the width that an eps
+needs, the second how much rounding in the grid grows when modes are divided by ψ̂: along each axis by the root mean
+square of ψ̂(0)/ψ̂(κ), a ninth of which is left, as ψ̂ has taken away as much of the noise. The model adds up the time of
+spreading and interpolating N points with that width and of the transforms, in nanoseconds on one core, and the cheapest
+grid is taken: few points on many modes get a small grid and a wide window, many points a large grid and a narrow one.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from math import ceil, exp, log, pi, prod, sqrt
+from math import ceil, log, pi, prod, sqrt
 
 import numpy as np
 
@@ -27,7 +28,7 @@ PER_NODE = 6.0  # ns: clear, fold, transform there and back, fill
 PER_ROW = {4: 0.6, 8: 0.6, 12: 0.95, 16: 1.35, 20: 1.8, 24: 2.1}
 WIDEST = 24  # nodes; beyond that a larger grid always pays
 TRANSFORM_ERRORS = 6  # how many times the error of one transform along one axis may enter
-ROUNDINGS = 8  # units of rounding in a mode of the grid, before the window's correction makes them grow
+ROUNDINGS = 16  # units of rounding in a mode of the grid, before the window's correction makes them grow
 PER_LANE = 0.5  # ns per axis, pass and lane: window polynomials
 PER_POINT = 10.0  # ns: gather, scatter; what does not depend on the grid is left out
 
@@ -51,12 +52,19 @@ def vector_lanes(width: int) -> int:
     return 1 if width == 1 else -(-width // 4) * 4
 
 
+def _growth(width: int, n: tuple[int, ...], kept: tuple[int, ...]) -> float:
+    """By how much rounding grows, all axes together."""
+    band = np.array([top / nodes for top, nodes in zip(kept, n, strict=True)])[:, None] * np.linspace(0.0, 1.0, 33)
+    factors = np.exp(pi * width * (1 - band - np.sqrt(np.maximum(1 - 2 * band, 1e-3))))
+    return max(1.0, float(np.prod(np.sqrt((factors**2).mean(axis=1)) / 9)))
+
+
 def _cost(n: tuple[int, ...], kept: tuple[int, ...], eps: float, points: int, machine: float) -> float:
     """Nanoseconds of the model; infinite where the window would be too wide or rounding too large."""
     dim, kappa = len(n), max(top / nodes for top, nodes in zip(kept, n, strict=True))
     decay = sqrt(max(1 - 2 * kappa, 1e-3))
-    width = max(2, ceil(log(20 * TRANSFORM_ERRORS / eps) / (pi * decay)))
-    if width > WIDEST or ROUNDINGS * machine * exp(pi * width * (1 - kappa - decay)) > eps:
+    width = max(2, ceil(log(30 * TRANSFORM_ERRORS / eps) / (pi * decay)))
+    if width > WIDEST or ROUNDINGS * machine * _growth(width, n, kept) > eps:
         return float("inf")
     lanes, rows = vector_lanes(width), width ** (dim - 1)
     return points * (PER_POINT + 2 * (dim * lanes * PER_LANE + rows * PER_ROW[lanes])) + prod(n) * PER_NODE

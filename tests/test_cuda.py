@@ -52,7 +52,6 @@ def test_modules_mirror_each_other(module):
         for name, shared in (("corner", indexing), ("offset", evaluation), ("windows", evaluation)):
             both = [getattr(import_module(f"lrc_numba.{b}.window"), name) for b in backends.BACKENDS]
             assert {inspect.unwrap(getattr(one, "py_func", one)) for one in both} == {getattr(shared, name)}
-        assert all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
     else:
         assert ours == theirs
 

@@ -43,13 +43,14 @@ KERNEL = Yukawa(1.0, 2.0)
 # Each returns bytes from and to memory, bytes between cache and registers, floating-point operations.
 def sort_work(grid: Grid, count: int) -> tuple[float, float, float]:
     """Two passes read the points (8d) and compute coordinates; the first writes keys (4), the second reads them and
-    writes coordinates (8d) and the order (4). A coordinate is d + 1 multiply-adds, and folding it about 4 more."""
-    moved = count * (2 * 8 * grid.dim + 8 * grid.dim + 3 * 4)
+    writes coordinates (8d), the order (4) and the places (4). A coordinate is d + 1 multiply-adds, and folding it
+    about 4 more."""
+    moved = count * (2 * 8 * grid.dim + 8 * grid.dim + 4 * 4)
     return moved, moved, 2 * count * grid.dim * (2 * (grid.dim + 1) + 4)
 
 
 def gather_work(grid: Grid, count: int) -> tuple[float, float, float]:
-    """The order (4) and the values (8) are read, the sorted values (8) written; no arithmetic."""
+    """The places (4) and the values (8) are read, the sorted values (8) written; no arithmetic."""
     return 20 * count, 20 * count, 0
 
 

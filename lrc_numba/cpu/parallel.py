@@ -8,6 +8,7 @@ never changes a result, because every kernel writes what only its range owns, in
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -29,12 +30,14 @@ class _Part:
     arguments: tuple
     done: Lock = field(default_factory=Lock)
     error: BaseException | None = None
+    finished: bool = False
 
     def __call__(self) -> None:
         try:
             self.function(*self.arguments)
         except BaseException as error:  # raised by who waits for it
             self.error = error
+        self.finished = True
         self.done.release()
 
 
@@ -51,22 +54,36 @@ class _Threads:
             self.parts.get()()
 
     def start(self, parts: list[_Part]) -> None:
-        """Have them done."""
+        """Have them done, here where no thread can be had."""
         with self.lock:
             self.wanted += len(parts)
-            while self.count < min(self.wanted, self.most):
-                self.count += 1
-                Thread(target=self._work, name=f"lrc_numba {self.count}", daemon=True).start()
+            try:
+                while self.count < min(self.wanted, self.most):
+                    Thread(target=self._work, name=f"lrc_numba {self.count}", daemon=True).start()
+                    self.count += 1
+            except RuntimeError:  # the system has no more
+                pass
+            alone = self.count == 0 or sys.is_finalizing()
         for part in parts:
             part.done.acquire()
-            self.parts.put(part)
+            if alone:
+                part()
+            else:
+                self.parts.put(part)
 
     def wait(self, parts: list[_Part]) -> None:
-        """Until all of them are done."""
+        """Until all of them are done, also when Ctrl-C is pressed meanwhile."""
+        interrupt = None
         for part in parts:
-            part.done.acquire()
+            while not part.finished:
+                try:
+                    part.done.acquire()
+                except KeyboardInterrupt as pressed:
+                    interrupt = pressed
         with self.lock:
             self.wanted -= len(parts)
+        if interrupt is not None:
+            raise interrupt
 
 
 _THREADS = _Threads()
@@ -125,14 +142,14 @@ def weighted(starts: np.ndarray, stop: int, threads: int, smallest: int) -> list
 def run(kernel, bounds: list[int], *arguments) -> None:
     """Call ``kernel(part, bounds[part], bounds[part + 1], *arguments)`` for every part, and wait for all.
 
-    The calling thread takes the first part itself.
+    The calling thread takes the first part itself. A kernel may not call this in its turn.
     """
     if len(bounds) == 2:
         kernel(0, bounds[0], bounds[1], *arguments)
         return
     others = [_Part(kernel, (p, bounds[p], bounds[p + 1], *arguments)) for p in range(1, len(bounds) - 1)]
-    _THREADS.start(others)
     try:
+        _THREADS.start(others)
         kernel(0, bounds[0], bounds[1], *arguments)
     finally:
         _THREADS.wait(others)  # nothing may still be writing when an error is raised

@@ -10,20 +10,13 @@ threads.
 from __future__ import annotations
 
 from .. import indexing
+from ..evaluation import bind
 from .compile import inlined, kernel
 
-first_node = inlined(indexing.first_node)
 ONE_TILE = 1 << 18  # bytes of a grid that the cache next to a core holds beside other things
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
-
-
-@inlined
-def _coordinate(points, i, axis, inverse, nodes, shift):
-    fraction = 0.0
-    for b in range(len(nodes)):
-        fraction += points[i, b] * inverse[b, axis]
-    return first_node(fraction, nodes[axis], shift)
+coordinate = inlined(bind(indexing.coordinate, first_node=inlined(indexing.first_node)))
 
 
 @kernel
@@ -39,7 +32,7 @@ def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
     """
     for i in range(lo, hi):
         for axis in range(len(nodes)):
-            coordinates[i, axis] = _coordinate(points, i, axis, inverse, nodes, shift)
+            coordinates[i, axis] = coordinate(points, i, axis, inverse, nodes, shift)
             if coordinates[i, axis] < 0.0:
                 lost[part] = i
 
@@ -81,11 +74,11 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
             snapshot += 1
             left = batch[1]
         left -= 1
-        third = int(_coordinate(points, i, dim - 1, inverse, nodes, shift))
+        third = int(coordinate(points, i, dim - 1, inverse, nodes, shift))
         if dim > 1:
-            second = int(_coordinate(points, i, dim - 2, inverse, nodes, shift))
+            second = int(coordinate(points, i, dim - 2, inverse, nodes, shift))
         if dim > 2:
-            first = int(_coordinate(points, i, dim - 3, inverse, nodes, shift))
+            first = int(coordinate(points, i, dim - 3, inverse, nodes, shift))
         if min(first, second, third) < 0:
             lost[part] = i
             continue
@@ -130,7 +123,7 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
         positions[keys[i]] = q + 1
         keys[i], order[q] = q, i
         for axis in range(len(nodes)):
-            coordinates[q, axis] = _coordinate(points, i, axis, inverse, nodes, shift)
+            coordinates[q, axis] = coordinate(points, i, axis, inverse, nodes, shift)
 
 
 @inlined

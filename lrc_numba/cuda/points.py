@@ -8,20 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from .. import indexing
+from ..evaluation import bind
 from .compile import cuda, inlined, kernel, xp
 from .schedule import PARITIES
 
 ONE_TILE = 0  # bytes: a tile must fit into the memory that a block of threads shares, so a grid is never one
-first_node = inlined(indexing.first_node)
 tile_key = inlined(indexing.tile_key)
-
-
-@inlined
-def _coordinate(points, i, axis, inverse, nodes, shift):
-    fraction = 0.0
-    for b in range(len(nodes)):
-        fraction += points[i, b] * inverse[b, axis]
-    return first_node(fraction, nodes[axis], shift)
+coordinate = inlined(bind(indexing.coordinate, first_node=inlined(indexing.first_node)))
 
 
 @kernel
@@ -35,9 +28,8 @@ def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
     """
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
         for axis in range(len(nodes)):
-            coordinate = _coordinate(points, i, axis, inverse, nodes, shift)
-            coordinates[i, axis] = coordinate
-            if coordinate < 0.0:
+            coordinates[i, axis] = coordinate(points, i, axis, inverse, nodes, shift)
+            if coordinates[i, axis] < 0.0:
                 cuda.atomic.max(lost, part, i)
 
 
@@ -53,11 +45,11 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
     dim = len(nodes)
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
         second, first = 0, 0
-        third = int(_coordinate(points, i, dim - 1, inverse, nodes, shift))
+        third = int(coordinate(points, i, dim - 1, inverse, nodes, shift))
         if dim > 1:
-            second = int(_coordinate(points, i, dim - 2, inverse, nodes, shift))
+            second = int(coordinate(points, i, dim - 2, inverse, nodes, shift))
         if dim > 2:
-            first = int(_coordinate(points, i, dim - 3, inverse, nodes, shift))
+            first = int(coordinate(points, i, dim - 3, inverse, nodes, shift))
         if min(first, min(second, third)) < 0:
             cuda.atomic.max(lost, part, i)
             continue
@@ -90,7 +82,7 @@ def _place(part, lo, hi, points, inverse, nodes, shift, keys, order, coordinates
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
         keys[order[i]] = i
         for axis in range(len(nodes)):
-            coordinates[i, axis] = _coordinate(points, order[i], axis, inverse, nodes, shift)
+            coordinates[i, axis] = coordinate(points, order[i], axis, inverse, nodes, shift)
 
 
 def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heavy, merges, units):

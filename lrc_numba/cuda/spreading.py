@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import block_kernel, cuda, inlined, kernel_over
-from .window import AXES, MOST, first_node, rows_of, weigh_axis
+from .window import AXES, MOST, first_under, rows_of, weigh_axis
 
 BATCH = 8  # points whose windows are made at once
 CORNERS = 3 * BATCH  # a name, because the shape of shared memory has to be a constant to the compiler
@@ -39,7 +39,7 @@ def _weigh_batch(begin, count, chunk, coordinates, table, slopes, lanes, support
                 slope = weigh_axis(begin + point, axis, node, coordinates, slopes, lanes, rows, 0.0)
                 weights[BATCH * AXES + q] = slope
         if node == 0:
-            corners[3 * point + axis] = first_node(begin + point, axis, coordinates) - chunk[4 + axis]
+            corners[3 * point + axis] = first_under(begin + point, axis, coordinates) - chunk[4 + axis]
 
 
 @inlined

@@ -29,12 +29,7 @@ def _load(table, index, support):
     return table[np.uint64(index)]
 
 
-@inlined
-def _fma(a, b, c):
-    """One instruction: NVVM contracts it."""
-    return a * b + c
-
-
+_fma = inlined(evaluation.fma)  # one instruction: NVVM contracts it
 offset = inlined(evaluation.offset)
 windows = inlined(evaluation.bind(evaluation.windows, load=_load, fma=_fma))
 
@@ -68,7 +63,7 @@ def rows_of(table, lanes):
 
 
 @inlined
-def first_node(i, axis, coordinates):
+def first_under(i, axis, coordinates):
     """The first node under the window along one of the three axes.
 
     Parameters

@@ -1,0 +1,98 @@
+"""Threads: what goes wrong in one is raised where it was asked for, and nothing is still written then."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from lrc_numba.cpu import parallel
+
+PARTS = [0, 1, 2, 3]
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """No thread is there yet; two at most."""
+    threads = parallel._Threads()
+    threads.most = 2
+    monkeypatch.setattr(parallel, "_THREADS", threads)
+    return threads
+
+
+def _mark(part, lo, hi, out):
+    out[part] += hi - lo
+
+
+def test_every_part_is_done_once():
+    """More parts than threads, again and again."""
+    out = np.zeros(3)
+    for _ in range(200):
+        parallel.run(_mark, PARTS, out)
+    assert out.tolist() == [200.0] * 3
+
+
+def test_an_error_in_a_thread_is_raised():
+    """After all parts have ended; the next call works."""
+    out = np.zeros(3)
+
+    def fail(part, lo, hi, out):
+        if part == 1:
+            raise ArithmeticError("part 1")
+        time.sleep(0.05)
+        out[part] = 1
+
+    with pytest.raises(ArithmeticError, match="part 1"):
+        parallel.run(fail, PARTS, out)
+    assert out.tolist() == [1.0, 0.0, 1.0]
+    parallel.run(_mark, PARTS, out)
+    assert out.tolist() == [2.0, 1.0, 2.0]
+
+
+def test_without_threads_the_caller_does_it(monkeypatch, fresh):
+    """Where the system has none, and with threads again when it has."""
+    with monkeypatch.context() as patch:
+        patch.setattr(parallel.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("no more")))
+        out = np.zeros(3)
+        parallel.run(_mark, PARTS, out)
+        assert out.tolist() == [1.0] * 3
+        assert (fresh.count, fresh.wanted) == (0, 0)
+    parallel.run(_mark, PARTS, out)
+    assert out.tolist() == [2.0] * 3
+    assert fresh.count == 2
+
+
+def test_ctrl_c_waits_for_what_is_being_written(fresh):
+    """The other parts are done when the interrupt arrives at the caller."""
+    out = np.zeros(3)
+
+    def slow(part, lo, hi, out):
+        if part:
+            time.sleep(0.5)
+        out[part] = 1
+
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        parallel.run(slow, PARTS, out)
+    assert out.tolist() == [1.0] * 3
+    assert fresh.wanted == 0
+
+
+def test_callers_at_the_same_time():
+    """Eight of a user's threads, each with work of its own."""
+    outs = np.zeros((8, 3))
+
+    def work(row):
+        for _ in range(100):
+            parallel.run(_mark, PARTS, row)
+
+    callers = [threading.Thread(target=work, args=(row,)) for row in outs]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert np.all(outs == 100)
