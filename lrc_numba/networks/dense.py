@@ -12,30 +12,29 @@ from ..cpu.compile import inlined
 
 __all__ = ["add", "add_outer", "add_product", "add_rows", "repeat", "start"]
 
-EIGHT, FOUR = (0,) * 8, (0,) * 4
+SIXTEEN, EIGHT, FOUR = (0,) * 16, (0,) * 8, (0,) * 4
 
 
 @inlined
 def _tile(p, out, q, left, n_in, weight, c, n_out):
     """Four rows from out[p] and left[q] on, and sixteen columns from c on, of out += left · weight."""
-    a0, b0 = simd.load(out, p, EIGHT), simd.load(out, p + 8, EIGHT)
-    a1, b1 = simd.load(out, p + n_out, EIGHT), simd.load(out, p + n_out + 8, EIGHT)
-    a2, b2 = simd.load(out, p + 2 * n_out, EIGHT), simd.load(out, p + 2 * n_out + 8, EIGHT)
-    a3, b3 = simd.load(out, p + 3 * n_out, EIGHT), simd.load(out, p + 3 * n_out + 8, EIGHT)
+    one, two = simd.load(out, p, SIXTEEN), simd.load(out, p + n_out, SIXTEEN)
+    three, four = simd.load(out, p + 2 * n_out, SIXTEEN), simd.load(out, p + 3 * n_out, SIXTEEN)
     for k in range(n_in):
-        w, v = simd.load(weight, k * n_out + c, EIGHT), simd.load(weight, k * n_out + c + 8, EIGHT)
-        a0, b0 = simd.fma(left[q + k], w, a0), simd.fma(left[q + k], v, b0)
-        a1, b1 = simd.fma(left[q + n_in + k], w, a1), simd.fma(left[q + n_in + k], v, b1)
-        a2, b2 = simd.fma(left[q + 2 * n_in + k], w, a2), simd.fma(left[q + 2 * n_in + k], v, b2)
-        a3, b3 = simd.fma(left[q + 3 * n_in + k], w, a3), simd.fma(left[q + 3 * n_in + k], v, b3)
-    simd.store(out, p, a0)
-    simd.store(out, p + 8, b0)
-    simd.store(out, p + n_out, a1)
-    simd.store(out, p + n_out + 8, b1)
-    simd.store(out, p + 2 * n_out, a2)
-    simd.store(out, p + 2 * n_out + 8, b2)
-    simd.store(out, p + 3 * n_out, a3)
-    simd.store(out, p + 3 * n_out + 8, b3)
+        line = simd.load(weight, k * n_out + c, SIXTEEN)
+        one = simd.fma(left[q + k], line, one)
+        two = simd.fma(left[q + n_in + k], line, two)
+        three = simd.fma(left[q + 2 * n_in + k], line, three)
+        four = simd.fma(left[q + 3 * n_in + k], line, four)
+    _store_tile(out, p, n_out, one, two, three, four)
+
+
+@inlined
+def _store_tile(out, p, n_out, one, two, three, four):
+    simd.store(out, p, one)
+    simd.store(out, p + n_out, two)
+    simd.store(out, p + 2 * n_out, three)
+    simd.store(out, p + 3 * n_out, four)
 
 
 @inlined
@@ -139,25 +138,15 @@ def add_outer(rows, left, at, n_in, right, n_out, out):
 @inlined
 def _outer_tile(rows, left, q, n_in, right, c, n_out, out, p):
     """Four rows from out[p] on, sixteen columns, of out += leftᵀ · right; the columns of left from left[q] on."""
-    a0, b0 = simd.load(out, p, EIGHT), simd.load(out, p + 8, EIGHT)
-    a1, b1 = simd.load(out, p + n_out, EIGHT), simd.load(out, p + n_out + 8, EIGHT)
-    a2, b2 = simd.load(out, p + 2 * n_out, EIGHT), simd.load(out, p + 2 * n_out + 8, EIGHT)
-    a3, b3 = simd.load(out, p + 3 * n_out, EIGHT), simd.load(out, p + 3 * n_out + 8, EIGHT)
+    one, two = simd.load(out, p, SIXTEEN), simd.load(out, p + n_out, SIXTEEN)
+    three, four = simd.load(out, p + 2 * n_out, SIXTEEN), simd.load(out, p + 3 * n_out, SIXTEEN)
     for r in range(rows):
-        w, v = simd.load(right, r * n_out + c, EIGHT), simd.load(right, r * n_out + c + 8, EIGHT)
-        x = q + r * n_in
-        a0, b0 = simd.fma(left[x], w, a0), simd.fma(left[x], v, b0)
-        a1, b1 = simd.fma(left[x + 1], w, a1), simd.fma(left[x + 1], v, b1)
-        a2, b2 = simd.fma(left[x + 2], w, a2), simd.fma(left[x + 2], v, b2)
-        a3, b3 = simd.fma(left[x + 3], w, a3), simd.fma(left[x + 3], v, b3)
-    simd.store(out, p, a0)
-    simd.store(out, p + 8, b0)
-    simd.store(out, p + n_out, a1)
-    simd.store(out, p + n_out + 8, b1)
-    simd.store(out, p + 2 * n_out, a2)
-    simd.store(out, p + 2 * n_out + 8, b2)
-    simd.store(out, p + 3 * n_out, a3)
-    simd.store(out, p + 3 * n_out + 8, b3)
+        line, x = simd.load(right, r * n_out + c, SIXTEEN), q + r * n_in
+        one = simd.fma(left[x], line, one)
+        two = simd.fma(left[x + 1], line, two)
+        three = simd.fma(left[x + 2], line, three)
+        four = simd.fma(left[x + 3], line, four)
+    _store_tile(out, p, n_out, one, two, three, four)
 
 
 @inlined
