@@ -24,7 +24,7 @@ import numpy as np
 from .backends import Backend, load
 from .cell import Cell
 from .conventions import ModeSet, highest_mode
-from .sizes import choose_sizes, good_size, vector_lanes
+from .sizes import choose_sizes, good_size, highest_ratio, vector_lanes
 from .windows import Window, choose_window, paper_window
 
 __all__ = ["Grid", "embed"]
@@ -39,6 +39,10 @@ def _kept_indices(kept: int, nodes: int) -> np.ndarray:
     """Where the kept modes stand among ``nodes`` frequencies: 0, 1, …, K, −K, …, −1."""
     top = kept // 2
     return np.concatenate([np.arange(top + 1), np.arange(nodes - top, nodes)])
+
+
+def _width(eps: float, ratio: float) -> int:
+    return choose_window("kaiser_bessel", eps, ratio).width
 
 
 @dataclass
@@ -89,7 +93,7 @@ class Grid:
             double = tuple(good_size(2 * (2 * top + 1)) for top in kept)
             # The cost model knows the Kaiser–Bessel family; Gaussians need the room of an oversampling of 2.
             model = self.window_name == "kaiser_bessel"
-            self.n = choose_sizes(kept, self.eps, self.points, self.dtype.name) if model else double
+            self.n = choose_sizes(kept, self.eps, self.points, self.dtype.name, _width) if model else double
             try:
                 self.window = self._narrowest(kept)
             except ValueError:  # the model was too hopeful about a small grid
@@ -97,8 +101,7 @@ class Grid:
                 self.window = self._narrowest(kept)
 
     def _narrowest(self, kept: tuple[int, ...]) -> Window:
-        ratio = max(max(top, 0.5) / n for top, n in zip(kept, self.n, strict=True))
-        return choose_window(self.window_name, self.eps, round(ratio + 5e-4, 3))
+        return choose_window(self.window_name, self.eps, highest_ratio(kept, self.n))
 
     @property
     def dim(self) -> int:
