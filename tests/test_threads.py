@@ -75,9 +75,13 @@ def test_ctrl_c_waits_for_what_is_being_written(fresh):
             time.sleep(0.5)
         out[part] = 1
 
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        parallel.run(slow, PARTS, out)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have it ignored in the background
+    try:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            parallel.run(slow, PARTS, out)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert out.tolist() == [1.0] * 3
     assert fresh.wanted == 0
 
