@@ -163,11 +163,10 @@ def _library_analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: i
     axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
     bounds, workers = _shares(len(values), values[:1].size, grid, threads)
 
-    def share(part: int, lo: int, hi: int) -> None:
-        """Some snapshots."""
+    def _share(part: int, lo: int, hi: int) -> None:
         out[lo:hi] = arrays.rfftn(values[lo:hi, :, :first, :second, :last], axes, workers)[grid.kept]
 
-    grid.backend.parallel.run(share, bounds)
+    grid.backend.parallel.run(_share, bounds)
     return out
 
 
@@ -177,11 +176,10 @@ def _library_synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads:
     axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
     bounds, workers = _shares(len(out), out[:1].size, grid, threads)
 
-    def share(part: int, lo: int, hi: int) -> None:
-        """Some snapshots."""
+    def _share(part: int, lo: int, hi: int) -> None:
         wide = arrays.xp.zeros((hi - lo, modes.shape[1], first, second, last // 2 + 1), dtype=modes.dtype)
         wide[grid.kept] = modes[lo:hi]
         out[lo:hi, :, :first, :second, :last] = arrays.irfftn(wide, grid.n, axes, workers)
 
-    grid.backend.parallel.run(share, bounds)
+    grid.backend.parallel.run(_share, bounds)
     return out

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -57,12 +58,10 @@ class _Threads:
         """Have them done, here where no thread can be had."""
         with self.lock:
             self.wanted += len(parts)
-            try:
+            with suppress(RuntimeError):  # the system has no more
                 while self.count < min(self.wanted, self.most):
                     Thread(target=self._work, name=f"lrc_numba {self.count}", daemon=True).start()
                     self.count += 1
-            except RuntimeError:  # the system has no more
-                pass
             alone = self.count == 0 or sys.is_finalizing()
         for part in parts:
             part.done.acquire()
