@@ -35,7 +35,7 @@ class LRCPlan(Preparation):
         The last is the paper's Appendix B to the letter: no oversampling, and no promise about eps.
     gradient : {"exact", "spectral"}
         Derivative of the computed operator, or of the exact kernel. The first is the gradient of the computed energy to
-        rounding, but further from that of the exact kernel than eps, for which ask a tighter eps or the second.
+        rounding; of the second, eps is promised against the gradient of the exact kernel.
     dtype : float32 or float64
         Of points, values and results.
     threads : int, optional
