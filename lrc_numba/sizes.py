@@ -9,7 +9,7 @@ needs, the second how much rounding in the grid grows when modes are divided by 
 square of ψ̂(0)/ψ̂(κ), a ninth of which is left, as ψ̂ has taken away as much of the noise. The model adds up the time of
 spreading and interpolating N points with that width and of the transforms, in nanoseconds on one core, and the cheapest
 grid is taken: few points on many modes get a small grid and a wide window, many points a large grid and a narrow one.
-A width that is wrong by one can cost a quarter of the time, so for the cheapest few the windows themselves decide.
+A width that is wrong by one can mean longer vectors, so for the cheapest few the windows themselves decide.
 """
 
 from __future__ import annotations

@@ -43,12 +43,12 @@ class _Part:
 
 
 class _Threads:
-    """Threads that wait for parts. An executor of the standard library takes twice as long to wake one."""
+    """Threads that wait for parts. An executor of the standard library is slower to wake them."""
 
     def __init__(self) -> None:
         self.parts: SimpleQueue[_Part] = SimpleQueue()
         self.lock, self.count, self.wanted = Lock(), 0, 0
-        self.most = os.cpu_count() or 1  # asking takes as long as waking a thread
+        self.most = os.cpu_count() or 1  # asking each time takes tens of microseconds
 
     def _work(self) -> None:
         while True:
