@@ -9,7 +9,9 @@ from __future__ import annotations
 from functools import update_wrapper
 from types import FunctionType
 
-__all__ = ["bind", "fma", "load", "offset", "windows"]
+__all__ = ["bind", "fma", "load", "offset", "weight_at", "windows"]
+
+ONE_AXIS = ((0,), (0,), (0,))  # supports for a window along one axis alone
 
 
 def load(table, index, support):
@@ -94,3 +96,18 @@ def windows(one, two, three, table, lane, lanes, rows, supports):
         if len(supports[0]) > 1:
             first = fma(one, first, coefficients)
     return first, second, along
+
+
+def weight_at(tau, node, table, lanes, rows):
+    """What ``windows`` gives for one axis alone: where ``load`` takes one number, the weight of one node.
+
+    Parameters
+    ----------
+    tau : float
+        τ along the axis.
+    node : int
+        Under the window.
+    table, lanes, rows
+        As for ``windows``.
+    """
+    return windows(tau, tau, tau, table, node, lanes, rows, ONE_AXIS)[2]

@@ -20,7 +20,6 @@ from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Yukawa, backends, evalua
 from lrc_numba import points as sorting
 from lrc_numba.windows import MAX_WIDTH
 
-OF_THE_CPU = {"simd.py", "fft.py"}  # vectors, which the hardware makes, and transforms, which a library does
 MODULES = sorted(path.stem for path in Path(backends.__file__).with_name("cuda").glob("[!_]*.py"))
 
 
@@ -35,33 +34,35 @@ def _functions(backend: str, module: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_mirror_each_other(module):
-    """Every public function of a module has a namesake with the same parameters in the other back end.
-
-    But for transforms, all of which a library does on a device; for ways to compile, of which a device has more; and
-    for windows, of which the one keeps vectors and the other single weights, from the same functions.
-    """
+    """Every public function of a module has a namesake with the same parameters in the other back end."""
     backends.load("cuda")
     ours, theirs = _functions("cuda", module), _functions("cpu", module)
     assert theirs
-    if module == "fourier":
-        assert not ours
-        assert [import_module(f"lrc_numba.{b}.fourier").LOOPS for b in backends.BACKENDS] == [True, False]
-    elif module == "compile":
-        assert theirs.items() <= ours.items()
-    elif module == "window":
-        for name, shared in (("corner", indexing), ("offset", evaluation), ("windows", evaluation)):
-            both = [getattr(import_module(f"lrc_numba.{b}.window"), name) for b in backends.BACKENDS]
-            assert {inspect.unwrap(getattr(one, "py_func", one)) for one in both} == {getattr(shared, name)}
-    else:
-        assert ours == theirs
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "shared"),
+    [
+        ("window", "corner", indexing),
+        ("window", "offset", evaluation),
+        ("window", "windows", evaluation),
+        ("points", "tile_key", indexing),
+        ("points", "coordinate", indexing),
+    ],
+)
+def test_windows_and_index_arithmetic_are_the_same_functions(module, name, shared):
+    """Not copies: each back end compiles the one undecorated function."""
+    backends.load("cuda")
+    both = [getattr(import_module(f"lrc_numba.{b}.{module}"), name) for b in backends.BACKENDS]
+    assert {inspect.unwrap(getattr(one, "py_func", one)) for one in both} == {getattr(shared, name)}
 
 
 def test_every_file_has_a_counterpart():
-    """But for vectors and for transforms of our own."""
+    """The two folders have the same files."""
     here = Path(backends.__file__).parent
     cpu, cuda = ({path.name for path in (here / name).glob("*.py")} for name in backends.BACKENDS)
-    assert cpu - cuda == OF_THE_CPU
-    assert cuda <= cpu
+    assert cpu == cuda
 
 
 CASES = [

@@ -8,7 +8,7 @@ from measures import MACHINE, relative
 
 from lrc_numba import LRCPlan, fourier
 from lrc_numba.conventions import mode_numbers
-from lrc_numba.cpu import fft
+from lrc_numba.fft import passes
 from lrc_numba.grid import embed
 from lrc_numba.workspace import Workspace
 
@@ -65,14 +65,14 @@ def test_against_numpy(dim, modes, dtype):
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 6, 8, 30, 36, 100, 128, 135, 250])
 def test_eight_transforms(length):
-    """``fft.transform`` is the discrete Fourier transform of eight signals, forwards and backwards."""
+    """``passes.transform`` is the discrete Fourier transform of eight signals, forwards and backwards."""
     generator = np.random.default_rng(length)
     signals = generator.standard_normal((8, length)) + 1j * generator.standard_normal((8, length))
-    radices, twiddles = fft.plan(length, "float64")
+    radices, twiddles = passes.plan(length, "float64")
     for sign, wanted in ((1.0, np.fft.fft(signals)), (-1.0, np.fft.ifft(signals, norm="forward"))):
         work = np.zeros((2, 16 * length))
         work[0].reshape(length, 2, 8)[:] = np.stack([signals.real.T, signals.imag.T], axis=1)
-        result = work[fft.transform(work, length, radices, twiddles, sign)].reshape(length, 2, 8)
+        result = work[passes.transform(work, length, radices, twiddles, sign)].reshape(length, 2, 8)
         found = (result[:, 0] + 1j * result[:, 1]).T
         assert relative(found, wanted) <= 8 * MACHINE * np.log2(2 * length)
 
@@ -80,4 +80,4 @@ def test_eight_transforms(length):
 def test_other_lengths_are_refused():
     """A prime above 5 is not for these transforms."""
     with pytest.raises(ValueError, match="length: expected a product of 2, 3 and 5, got 14"):
-        fft.plan(14, "float64")
+        passes.plan(14, "float64")

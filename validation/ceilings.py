@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-from lrc_numba.cpu import parallel, simd
+from lrc_numba import simd
+from lrc_numba.cpu import parallel
 
 __all__ = ["ceilings"]
 

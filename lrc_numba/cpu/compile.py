@@ -30,7 +30,7 @@ def _fingerprint(folder: Path) -> str:
     here = Path(__file__).parent
     sources = [
         *sorted({*here.glob("*.py"), *folder.glob("*.py")}),
-        *(here.parent / f"{name}.py" for name in ("evaluation", "indexing", "sizes")),
+        *(here.parent / f"{name}.py" for name in ("evaluation", "indexing", "simd", "sizes")),
     ]
     digest = sha256(os.environ.get("LRC_NUMBA_VECTORS", "1").encode())
     for source in sources:
@@ -38,8 +38,18 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def kernel(function):
-    """Compile a function that releases the interpreter lock, and keep the result on disk where that is possible."""
+def kernel(function=None, threads=None):
+    """Compile a function that releases the interpreter lock, and keep the result on disk where that is possible.
+
+    Parameters
+    ----------
+    function : function
+        Called as ``function(part, lo, hi, *arguments)``.
+    threads : optional
+        Without meaning here: who calls a kernel says which part of the work it is to do.
+    """
+    if function is None:
+        return kernel
     try:
         compiled = njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # no directory can be written to

@@ -1,264 +1,132 @@
-"""Grid ↔ modes, one axis at a time, keeping only the modes that are kept: after the last axis less than half of the
-grid is left, after the next a quarter, after the first an eighth.
+"""Transforms of grids: along the last axis, then the next, then the first, keeping only the modes that are kept.
 
-Rows are the last axis, real on the grid: sixteen at a time, eight as real and eight as imaginary parts of eight
-complex signals, taken apart by symmetry afterwards. Rounding in one of a pair depends on the other, so it is always the
-same sixteen rows of a plane that go together, whoever does them. Columns are the other axes: eight neighbours along the
-last axis at a time. Both are the transforms of ``fft``.
+In two and three dimensions, for lengths that are products of 2, 3 and 5, the loops are our own (``lrc_numba.fft``):
+pruned, on padded rows, eight at a time. In one dimension there may be nothing to do eight of at a time, and the paper's
+window has grids of any length: those go to a library. The choice does not depend on the number of snapshots or
+channels, so neither does the result.
 
-Which thread may write what: a call of ``*_rows`` writes the rows, of ``*_columns`` the blocks of eight columns, of
-``*_planes`` the planes that it is given.
+Which thread may write what: rows, blocks of columns or planes of its own, see ``fft.axes``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from . import simd
-from .compile import inlined, kernel
-from .fft import LANES, transform
+from ..fft import axes as loops
+from ..fft import library, passes
+from ..grid import Grid, embed
+from ..workspace import Workspace
+from . import parallel
 
-__all__ = [
-    "analyse_columns",
-    "analyse_planes",
-    "analyse_rows",
-    "synthesise_columns",
-    "synthesise_planes",
-    "synthesise_rows",
-]
+__all__ = ["analyse", "synthesise"]
 
 
-LOOPS = True  # transforms of our own
+def _row_starts(shape: tuple[int, ...], grid: Grid) -> np.ndarray:
+    """Where each row of the padded grids begins, (B·C·n_1, n_2) int64."""
+    grids = np.arange(shape[0] * shape[1])[:, None, None] * (shape[2] * shape[3] * shape[4])
+    planes = np.arange(grid.nodes[0])[:, None] * (shape[3] * shape[4])
+    rows = np.arange(grid.nodes[1]) * shape[4]
+    return (grids + planes + rows).reshape(-1, grid.nodes[1])
 
 
-@inlined
-def _eight(begin, step):
-    return (
-        begin,
-        begin + step,
-        begin + 2 * step,
-        begin + 3 * step,
-        begin + 4 * step,
-        begin + 5 * step,
-        begin + 6 * step,
-        begin + 7 * step,
-    )
+class _Sizes:
+    """What the transforms of some grids need to know, and their loops with these sizes filled in."""
+
+    def __init__(self, shape: tuple[int, ...], grid: Grid, threads: int, space: Workspace, dtype: np.dtype):
+        self.nodes, self.kept = grid.nodes, embed(grid.mode_set.shape, 1)
+        self.inner = -(-self.kept[2] // 8) * 8
+        self.starts = _row_starts(shape, grid)
+        self.plans = [passes.plan(n, grid.dtype.name) for n in self.nodes]
+        self.grids, self.planes, self.threads = shape[0] * shape[1], len(self.starts), threads
+        self.space, self.dtype = space, dtype
+        self.by_plane = self.planes >= 2 * threads
+
+    def take(self, name: str, *shape: int) -> np.ndarray:
+        """An array of the modes' dtype from the workspace."""
+        return self.space.take(name, shape, self.dtype)
+
+    def rows(self, loop, *arrays) -> None:
+        """Transform the last axis; ``arrays`` in the order of the loop."""
+        sizes = (self.starts, self.nodes[2], self.kept[2], *self.plans[2])
+        groups = self.planes * -(-self.nodes[1] // 16)
+        fewest = 1 + parallel.WORTH_A_THREAD // (16 * self.nodes[2])
+        parallel.run(loop, parallel.even(groups, self.threads, fewest), *sizes, *arrays)
+
+    def columns(self, axis: int, loop, source: np.ndarray, out: np.ndarray) -> None:
+        """Transform axis 1 of every plane, or axis 0 of every grid.
+
+        Parameters
+        ----------
+        axis : int
+            0 or 1.
+        loop : function
+            From ``fft.axes``.
+        source, out : complex arrays
+            Read, written.
+        """
+        outer, inner = (self.planes, self.inner) if axis == 1 else (self.grids, self.kept[1] * self.inner)
+        sizes = (self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
+        blocks = parallel.even(outer * inner // 8, self.threads, 1 + parallel.WORTH_A_THREAD // (8 * self.nodes[axis]))
+        parallel.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
+
+    def by_planes(self, loop, *arrays) -> None:
+        """Transform the last two axes, a plane at a time."""
+        sizes = (self.starts, self.nodes[1:], self.kept[1:], self.plans[2], self.plans[1])
+        fewest = 1 + parallel.WORTH_A_THREAD // (self.nodes[1] * self.nodes[2])
+        parallel.run(loop, parallel.even(self.planes, self.threads, fewest), *sizes, *arrays)
 
 
-@inlined
-def _places(starts, first, offset):
-    """Where eight rows begin, plus an offset; beyond the last row the last one again, which does no harm."""
-    last = len(starts) - 1
-    return (
-        starts[min(first, last)] + offset,
-        starts[min(first + 1, last)] + offset,
-        starts[min(first + 2, last)] + offset,
-        starts[min(first + 3, last)] + offset,
-        starts[min(first + 4, last)] + offset,
-        starts[min(first + 5, last)] + offset,
-        starts[min(first + 6, last)] + offset,
-        starts[min(first + 7, last)] + offset,
-    )
-
-
-@kernel
-def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, out):
-    """Rows of the grid to their lowest ``kept`` modes.
-
-    Parameters
-    ----------
-    part, lo, hi : int
-        The range, in sixteens of rows: those of the first plane, of the next, …
-    starts : (planes, rows) int64
-        Where each row begins.
-    length, kept : int
-        Nodes and modes per row.
-    radices, twiddles
-        From ``fft.plan``.
-    grid : 1-D array
-        Padded grids, flattened; at least seven numbers follow every row.
-    out : (planes · rows · inner,) complex
-        Written; inner is ``kept`` rounded up to a multiple of 8, what is beyond ``kept`` means nothing.
-    """
-    work = np.zeros((2, (length + 16) * 16), dtype=grid.dtype)
-    block, turned = np.empty((4, 64), dtype=grid.dtype), np.empty((4, 64), dtype=grid.dtype)
-    rows, half, inner = starts.shape[1], grid.dtype.type(0.5), (kept + 7) // 8 * 8
-    groups = (rows + 15) // 16
-    for group in range(lo, hi):
-        plane, row = group // groups, 16 * (group % groups)
-        for i in range(0, length, 8):
-            simd.copy_transposed(grid, _places(starts[plane], row, i), work[0], _eight(16 * i, 16))
-            simd.copy_transposed(grid, _places(starts[plane], row + 8, i), work[0], _eight(16 * i + 8, 16))
-        z = work[transform(work, length, radices, twiddles, 1.0)]
-        for first in range(0, inner, 8):
-            for j in range(8):
-                # The modes of two real rows a, b from those of a + ib: A = (Z_k + Z̄_−k)/2, B = (Z_k − Z̄_−k)/2i.
-                k = first + j
-                mirrored = (length - k) % length
-                zr, zi = simd.load(z, 16 * k, LANES), simd.load(z, 16 * k + 8, LANES)
-                yr, yi = simd.load(z, 16 * mirrored, LANES), simd.load(z, 16 * mirrored + 8, LANES)
-                simd.store(block[0], 8 * j, half * (zr + yr))
-                simd.store(block[1], 8 * j, half * (zi - yi))
-                simd.store(block[2], 8 * j, half * (zi + yi))
-                simd.store(block[3], 8 * j, half * (yr - zr))
-            for q in range(4):
-                simd.copy_transposed(block[q], _eight(0, 8), turned[q], _eight(0, 8))
-            for lane in range(min(16, rows - row)):
-                q, at = 2 * (lane // 8), 8 * (lane % 8)
-                real, imaginary = simd.load(turned[q], at, LANES), simd.load(turned[q + 1], at, LANES)
-                simd.store_complex(out, (plane * rows + row + lane) * inner + first, real, imaginary)
-
-
-@kernel
-def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes, grid):
-    """Rows of modes to rows of the grid, the modes −k included: the transpose of ``analyse_rows`` but for a factor 2.
+def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
+    """Last axis first; the last two a plane at a time, where there are planes enough for all threads.
 
     Parameters
     ----------
-    part, lo, hi, starts, length, kept, radices, twiddles
-        As for ``analyse_rows``.
-    modes : (planes · rows · inner,) complex
-        Read.
-    grid : 1-D array
-        Written, up to seven numbers beyond every row.
+    values, grid, out, threads, space
+        As for ``lrc_numba.fourier.analyse``.
     """
-    work = np.zeros((2, (length + 16) * 16), dtype=grid.dtype)
-    block, turned = np.empty((4, 64), dtype=grid.dtype), np.empty((4, 64), dtype=grid.dtype)
-    rows, inner = starts.shape[1], (kept + 7) // 8 * 8
-    groups = (rows + 15) // 16
-    for group in range(lo, hi):
-        plane, row = group // groups, 16 * (group % groups)
-        z = work[0]
-        z[16 * kept : 16 * (length - kept + 1)] = 0.0
-        for first in range(0, inner, 8):
-            for lane in range(16):
-                q, at = 2 * (lane // 8), 8 * (lane % 8)
-                at_row = plane * rows + min(row + lane, rows - 1)
-                real, imaginary = simd.load_complex(modes, at_row * inner + first, LANES)
-                simd.store(block[q], at, real)
-                simd.store(block[q + 1], at, imaginary)
-            for q in range(4):
-                simd.copy_transposed(block[q], _eight(0, 8), turned[q], _eight(0, 8))
-            for j in range(min(8, kept - first)):
-                k = first + j
-                ar, ai = simd.load(turned[0], 8 * j, LANES), simd.load(turned[1], 8 * j, LANES)
-                br, bi = simd.load(turned[2], 8 * j, LANES), simd.load(turned[3], 8 * j, LANES)
-                if k == 0:  # the mode 0 of a real row is real; what else is there has no effect
-                    simd.store(z, 0, ar)
-                    simd.store(z, 8, br)
-                else:
-                    simd.store(z, 16 * k, ar - bi)
-                    simd.store(z, 16 * k + 8, ai + br)
-                    simd.store(z, 16 * (length - k), ar + bi)
-                    simd.store(z, 16 * (length - k) + 8, br - ai)
-        result = work[transform(work, length, radices, twiddles, -1.0)]
-        for i in range(0, length, 8):
-            simd.copy_transposed(result, _eight(16 * i, 16), grid, _places(starts[plane], row, i))
-            simd.copy_transposed(result, _eight(16 * i + 8, 16), grid, _places(starts[plane], row + 8, i))
+    if grid.dim == 1 or not grid.smooth:
+        return library.analyse(values, grid, out, threads)
+    sizes, flat = _Sizes(values.shape, grid, threads, space, out.dtype), values.reshape(-1)
+    kept, inner = sizes.kept, sizes.inner
+    if sizes.by_plane:
+        modes = sizes.take("planes", sizes.planes, kept[1], inner)
+        sizes.by_planes(loops.analyse_planes, flat, modes)
+    else:
+        modes = sizes.take("rows", sizes.starts.size, inner)
+        sizes.rows(loops.analyse_rows, flat, modes.reshape(-1))
+        rows, modes = modes, sizes.take("planes", sizes.planes, kept[1], inner)
+        sizes.columns(1, loops.analyse_columns, rows, modes)
+    if sizes.nodes[0] > 1:
+        planes, modes = modes, out if inner == kept[2] else sizes.take("rows", sizes.grids, *kept[:2], inner)
+        sizes.columns(0, loops.analyse_columns, planes, modes)
+    if modes is not out:
+        out[...] = modes.reshape(*out.shape[:4], inner)[..., : kept[2]]
+    return out
 
 
-@kernel
-def analyse_columns(part, lo, hi, length, kept, inner, radices, twiddles, source, out):
-    """Blocks [lo, hi) of eight columns of ``source`` (outer, length, inner) to ``out`` (outer, kept, inner).
+def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
+    """First axis first; the transpose of ``analyse`` where all modes are counted.
 
     Parameters
     ----------
-    part, lo, hi : int
-        The range, of outer · inner/8 blocks.
-    length, kept, inner : int
-        Nodes and modes along the axis; numbers behind it, a multiple of 8.
-    radices, twiddles
-        From ``fft.plan``.
-    source, out : complex, flattened
-        Read, written.
+    modes, grid, out, threads, space
+        As for ``lrc_numba.fourier.synthesise``.
     """
-    work = np.empty((2, length * 16), dtype=twiddles.dtype)
-    blocks, top = inner // 8, kept // 2
-    for block in range(lo, hi):
-        begin = block // blocks * length * inner + block % blocks * 8
-        for i in range(length):
-            real, imaginary = simd.load_complex(source, begin + i * inner, LANES)
-            simd.store(work[0], 16 * i, real)
-            simd.store(work[0], 16 * i + 8, imaginary)
-        side = transform(work, length, radices, twiddles, 1.0)
-        begin = block // blocks * kept * inner + block % blocks * 8
-        for k in range(kept):
-            i = k if k <= top else length - kept + k
-            real, imaginary = simd.load(work[side], 16 * i, LANES), simd.load(work[side], 16 * i + 8, LANES)
-            simd.store_complex(out, begin + k * inner, real, imaginary)
-
-
-@kernel
-def synthesise_columns(part, lo, hi, length, kept, inner, radices, twiddles, source, out):
-    """The transpose of ``analyse_columns``: ``source`` (outer, kept, inner) to ``out`` (outer, length, inner).
-
-    Parameters
-    ----------
-    part, lo, hi, length, kept, inner, radices, twiddles, source, out
-        As for ``analyse_columns``.
-    """
-    work = np.empty((2, length * 16), dtype=twiddles.dtype)
-    blocks, top = inner // 8, kept // 2
-    for block in range(lo, hi):
-        begin = block // blocks * kept * inner + block % blocks * 8
-        work[0, 16 * (top + 1) : 16 * (length - top)] = 0.0
-        for k in range(kept):
-            i = k if k <= top else length - kept + k
-            real, imaginary = simd.load_complex(source, begin + k * inner, LANES)
-            simd.store(work[0], 16 * i, real)
-            simd.store(work[0], 16 * i + 8, imaginary)
-        side = transform(work, length, radices, twiddles, -1.0)
-        begin = block // blocks * length * inner + block % blocks * 8
-        for i in range(length):
-            real, imaginary = simd.load(work[side], 16 * i, LANES), simd.load(work[side], 16 * i + 8, LANES)
-            simd.store_complex(out, begin + i * inner, real, imaginary)
-
-
-@kernel
-def analyse_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, grid, out):
-    """Rows, then columns of planes [lo, hi), a plane at a time, so that what is between them stays in the cache.
-
-    Parameters
-    ----------
-    part, lo, hi : int
-        The range.
-    starts : (planes, rows) int64
-        Where each row begins.
-    lengths, kept : (int, int)
-        Nodes and modes per column and row.
-    row_plan, column_plan
-        From ``fft.plan``.
-    grid : 1-D array
-        Padded grids, flattened.
-    out : (planes, modes, inner) complex
-        Written; inner is the number of modes per row, rounded up to a multiple of 8.
-    """
-    inner = out.shape[2]
-    plane = np.zeros((lengths[0], inner), dtype=out.dtype)
-    flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
-    for p in range(lo, hi):
-        analyse_rows(0, 0, groups, starts[p : p + 1], lengths[1], kept[1], row_plan[0], row_plan[1], grid, flat)
-        columns = (lengths[0], kept[0], inner, column_plan[0], column_plan[1])
-        analyse_columns(0, 0, inner // 8, *columns, flat, out[p].reshape(-1))
-
-
-@kernel
-def synthesise_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, modes, grid):
-    """The transpose of ``analyse_planes``.
-
-    Parameters
-    ----------
-    part, lo, hi, starts, lengths, kept, row_plan, column_plan
-        As for ``analyse_planes``.
-    modes : (planes, modes, inner) complex
-        Read.
-    grid : 1-D array
-        Written.
-    """
-    inner = modes.shape[2]
-    plane = np.empty((lengths[0], inner), dtype=modes.dtype)
-    flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
-    for p in range(lo, hi):
-        columns = (lengths[0], kept[0], inner, column_plan[0], column_plan[1])
-        synthesise_columns(0, 0, inner // 8, *columns, modes[p].reshape(-1), flat)
-        synthesise_rows(0, 0, groups, starts[p : p + 1], lengths[1], kept[1], row_plan[0], row_plan[1], flat, grid)
+    if grid.dim == 1 or not grid.smooth:
+        return library.synthesise(modes, grid, out, threads)
+    sizes, flat = _Sizes(out.shape, grid, threads, space, modes.dtype), out.reshape(-1)
+    kept, inner = sizes.kept, sizes.inner
+    if inner != kept[2]:
+        wide = sizes.take("wide", *modes.shape[:4], inner)
+        wide[..., : kept[2]], wide[..., kept[2] :] = modes, 0.0
+        modes = wide
+    if sizes.nodes[0] > 1:
+        wide, modes = modes, sizes.take("planes", sizes.planes, kept[1], inner)
+        sizes.columns(0, loops.synthesise_columns, wide, modes)
+    if sizes.by_plane:
+        sizes.by_planes(loops.synthesise_planes, modes.reshape(sizes.planes, kept[1], inner), flat)
+    else:
+        planes, modes = modes, sizes.take("rows", sizes.starts.size, inner)
+        sizes.columns(1, loops.synthesise_columns, planes, modes)
+        sizes.rows(loops.synthesise_rows, modes.reshape(-1), flat)
+    return out

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import simd
+from .. import simd
 from .compile import inlined, kernel
 from .window import AHEAD, ahead, corner, last_axis, weigh, weight
 

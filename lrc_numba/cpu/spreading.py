@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import simd
+from .. import simd
 from .compile import kernel
 from .window import AHEAD, ahead, corner, last_axis, weigh, weight
 

@@ -8,8 +8,7 @@ is only the last, and its weights stay in registers.
 
 from __future__ import annotations
 
-from .. import evaluation, indexing
-from . import simd
+from .. import evaluation, indexing, simd
 from .compile import inlined
 
 AHEAD = 8  # points

@@ -1,6 +1,5 @@
 """Loops for NVIDIA GPUs, file for file and name for name those of ``lrc_numba.cpu``.
 
-``simd`` and ``fft`` have no counterpart: on a device the hardware makes the vectors and a library the transforms.
 Kernels take the same arguments; the range [lo, hi) that a thread of the CPU is given is spread over the whole device.
 Everything is done on the stream that is current in CuPy.
 No floating-point atomics are used anywhere, so results are the same bits every time.

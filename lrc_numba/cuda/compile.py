@@ -1,15 +1,14 @@
 """How loops are compiled for a device, and the one place where CUDA is imported.
 
-``kernel`` gives every item of [lo, hi) to a thread, ``block_kernel`` to a block of threads, ``kernel_over`` to as many
-threads as there is work in it. All are called as the CPU's kernels are, ``loop(part, lo, hi, *arguments)``, and run on
-the stream that is current in CuPy. With ``NUMBA_ENABLE_CUDASIM=1`` in the environment before Numba is imported the same
-code runs, slowly, in Numba's simulator, on NumPy arrays.
+A ``kernel`` is called as the CPU's are, ``loop(part, lo, hi, *arguments)``, and runs on the stream that is current in
+CuPy, on as many threads as there is work for. With ``NUMBA_ENABLE_CUDASIM=1`` in the environment before Numba is
+imported the same code runs, slowly, in Numba's simulator, on NumPy arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, update_wrapper
+from functools import lru_cache, partial, update_wrapper
 
 import numpy as np
 
@@ -19,7 +18,7 @@ try:
 except ImportError as missing:  # a Numba without it
     raise ImportError("backend: 'cuda' needs numba-cuda and CuPy: pip install 'lrc_numba[cuda]'") from missing
 
-__all__ = ["SIMULATED", "THREADS", "block_kernel", "cuda", "inlined", "kernel", "kernel_over", "xp"]
+__all__ = ["SIMULATED", "THREADS", "cuda", "inlined", "kernel", "xp"]
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 THREADS = 4 if SIMULATED else 128  # per block; the simulator makes a thread of Python for each
@@ -73,19 +72,22 @@ class _Loop:
         self.compiled[blocks, THREADS, _stream()](part, lo, hi, *arguments)
 
 
-def kernel(function):
-    """Compile a function whose threads take an item each."""
-    return _Loop(function, lambda items, *_: items)
+def kernel(function=None, threads=None):
+    """Compile a function that is launched like one of the CPU's kernels; also as ``@kernel(threads=…)``.
 
-
-def block_kernel(function):
-    """Compile a function whose blocks take an item each."""
-    return _Loop(function, lambda items, *_: items * THREADS)
-
-
-def kernel_over(threads: Callable[..., int]):
-    """Compile a function that has work for ``threads(hi - lo, *arguments)`` threads."""
-    return lambda function: _Loop(function, threads)
+    Parameters
+    ----------
+    function : function
+        Called as ``function(part, lo, hi, *arguments)``, by every thread of a launch.
+    threads : function or int, optional
+        How many have work to do: ``threads(hi - lo, *arguments)``, or so many for every item of [lo, hi); one by
+        default.
+    """
+    if function is None:
+        return partial(kernel, threads=threads)
+    if callable(threads):
+        return _Loop(function, threads)
+    return _Loop(function, lambda items, *_: items * (threads or 1))
 
 
 def inlined(function):

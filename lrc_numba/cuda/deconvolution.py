@@ -5,7 +5,7 @@ Which thread may write what: a thread writes every so-manieth mode, of every sna
 
 from __future__ import annotations
 
-from .compile import cuda, inlined, kernel_over
+from .compile import cuda, inlined, kernel
 
 
 def _modes(rows: int, modes, *_) -> int:
@@ -19,7 +19,7 @@ def _turned(factor, value):
     return complex(-factor * value.imag, factor * value.real)
 
 
-@kernel_over(_modes)
+@kernel(threads=_modes)
 def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, channels, out):
     """See ``cpu.deconvolution.multiply``.
 
@@ -48,7 +48,7 @@ def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, chan
                 out[snapshot, write + o, a, b, c] = total * factor
 
 
-@kernel_over(_modes)
+@kernel(threads=_modes)
 def correlate(part, lo, hi, modes, corrections, weights, per_channel, channels, out):
     """See ``cpu.deconvolution.correlate``.
 
@@ -74,7 +74,7 @@ def correlate(part, lo, hi, modes, corrections, weights, per_channel, channels, 
                     out[to, ti, a, b, c] += modes[snapshot, read + i, a, b, c] * cotangent * factor
 
 
-@kernel_over(_modes)
+@kernel(threads=_modes)
 def differentiate(part, lo, hi, modes, vectors, transposed, out):
     """See ``cpu.deconvolution.differentiate``.
 

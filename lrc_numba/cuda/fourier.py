@@ -1,3 +1,29 @@
-"""Transforms on a device are a library's (``arrays.rfftn``); there are no loops here."""
+"""Transforms of grids on a device: all of them are a library's, on the device's own arrays."""
 
-LOOPS = False
+from __future__ import annotations
+
+from ..fft import library
+
+__all__ = ["analyse", "synthesise"]
+
+
+def analyse(values, grid, out, threads, space):
+    """See ``cpu.fourier.analyse``.
+
+    Parameters
+    ----------
+    values, grid, out, threads, space
+        Shapes and dtypes as there.
+    """
+    return library.analyse(values, grid, out, threads)
+
+
+def synthesise(modes, grid, out, threads, space):
+    """See ``cpu.fourier.synthesise``.
+
+    Parameters
+    ----------
+    modes, grid, out, threads, space
+        Shapes and dtypes as there.
+    """
+    return library.synthesise(modes, grid, out, threads)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compile import block_kernel, cuda, inlined, kernel_over
-from .window import AXES, MOST, corner, weigh_point
+from .compile import THREADS, cuda, inlined, kernel
+from .window import AXES, MOST, corner, last_axis, weigh, weight
 
 
 def _points(_, chunks, coordinates, *rest) -> int:
@@ -28,7 +28,7 @@ def _snapshot(i, coordinates, grid, strides):
 
 
 @inlined
-def _value(grid, start, weights, strides, supports):
+def _value(grid, start, weights, last, strides, supports):
     """One channel at one point."""
     total = grid.dtype.type(0)
     for a in range(len(supports[0])):
@@ -37,14 +37,14 @@ def _value(grid, start, weights, strides, supports):
             row = start + a * strides[2] + b * strides[3]
             line = grid.dtype.type(0)
             for c in range(len(supports[2])):
-                line += weights[np.uint64(2 * MOST + c)] * grid[np.uint64(row + c)]
-            plane += weights[MOST + b] * line
-        total += weights[a] * plane
+                line += weights[np.uint64(last + c)] * grid[np.uint64(row + c)]
+            plane += weight(weights, MOST + b, supports[1], 1) * line
+        total += weight(weights, a, supports[0], 1) * plane
     return total
 
 
 @inlined
-def _gradient(grid, start, weights, slopes, strides, supports):
+def _gradient(grid, start, weights, slopes, last, strides, supports):
     """Value and the three grid-coordinate derivatives of one channel at one point."""
     zero = grid.dtype.type(0)
     value, one, two, three = zero, zero, zero, zero
@@ -54,19 +54,19 @@ def _gradient(grid, start, weights, slopes, strides, supports):
             row = start + a * strides[2] + b * strides[3]
             line, tilt = zero, zero
             for c in range(len(supports[2])):
-                line += weights[np.uint64(2 * MOST + c)] * grid[np.uint64(row + c)]
-                tilt += slopes[np.uint64(2 * MOST + c)] * grid[np.uint64(row + c)]
-            plane += weights[MOST + b] * line
-            plane_two += slopes[MOST + b] * line
-            plane_three += weights[MOST + b] * tilt
-        value += weights[a] * plane
-        one += slopes[a] * plane
-        two += weights[a] * plane_two
-        three += weights[a] * plane_three
+                line += weights[np.uint64(last + c)] * grid[np.uint64(row + c)]
+                tilt += slopes[np.uint64(last + c)] * grid[np.uint64(row + c)]
+            plane += weight(weights, MOST + b, supports[1], 1) * line
+            plane_two += weight(slopes, MOST + b, supports[1], 0) * line
+            plane_three += weight(weights, MOST + b, supports[1], 1) * tilt
+        value += weight(weights, a, supports[0], 1) * plane
+        one += weight(slopes, a, supports[0], 0) * plane
+        two += weight(weights, a, supports[0], 1) * plane_two
+        three += weight(weights, a, supports[0], 1) * plane_three
     return value, one, two, three
 
 
-@kernel_over(_points)
+@kernel(threads=_points)
 def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out):
     """See ``cpu.interpolation.interpolate``.
 
@@ -76,14 +76,16 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
         Shapes and dtypes as there.
     """
     weights = cuda.local.array(AXES, grid.dtype)
+    rows = np.uint32(len(table)) // np.uint32(lanes)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
         start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
-        weigh_point(i, coordinates, table, lanes, supports, 1.0, weights)
+        weigh(i, i + 1, coordinates, table, lanes, rows, supports, weights)
+        last = last_axis(i, 0, coordinates, table, lanes, rows, supports, weights)
         for channel in range(out.shape[1]):
-            out[i, channel] = _value(grid, start + channel * strides[1], weights, strides, supports)
+            out[i, channel] = _value(grid, start + channel * strides[1], weights, last, strides, supports)
 
 
-@kernel_over(_points)
+@kernel(threads=_points)
 def interpolate_vjp(
     part,
     lo,
@@ -112,20 +114,23 @@ def interpolate_vjp(
     """
     weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
     total = cuda.local.array(3, grid.dtype)
-    dim = coordinates.shape[1]
+    dim, rows = coordinates.shape[1], np.uint32(len(table)) // np.uint32(lanes)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
         start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
-        weigh_point(i, coordinates, table, lanes, supports, 1.0, weights)
-        weigh_point(i, coordinates, slopes, lanes, supports, 0.0, tilts)
+        weigh(i, i + 1, coordinates, table, lanes, rows, supports, weights)
+        last = last_axis(i, 0, coordinates, table, lanes, rows, supports, weights)
+        weigh(i, i + 1, coordinates, slopes, lanes, rows, supports, tilts)
         for a in range(3):
             total[a] = 0.0
         for channel in range(out.shape[1]):
-            value, one, two, three = _gradient(grid, start + channel * strides[1], weights, tilts, strides, supports)
-            weight = cotangent[i, (channel + turn) % out.shape[1]]
+            value, one, two, three = _gradient(
+                grid, start + channel * strides[1], weights, tilts, last, strides, supports
+            )
+            factor = cotangent[i, (channel + turn) % out.shape[1]]
             out[i, channel] = value
-            total[0] += weight * one
-            total[1] += weight * two
-            total[2] += weight * three
+            total[0] += factor * one
+            total[1] += factor * two
+            total[2] += factor * three
         for b in range(dim):
             slope = 0.0
             for a in range(dim):
@@ -133,7 +138,7 @@ def interpolate_vjp(
             out_points[i, b] = slope
 
 
-@kernel_over(_points)
+@kernel(threads=_points)
 def interpolate_jvp(
     part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out, dout
 ):
@@ -147,24 +152,27 @@ def interpolate_jvp(
     """
     weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
     step = cuda.local.array(3, grid.dtype)
-    dim = coordinates.shape[1]
+    dim, rows = coordinates.shape[1], np.uint32(len(table)) // np.uint32(lanes)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
         start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
-        weigh_point(i, coordinates, table, lanes, supports, 1.0, weights)
-        weigh_point(i, coordinates, slopes, lanes, supports, 0.0, tilts)
+        weigh(i, i + 1, coordinates, table, lanes, rows, supports, weights)
+        last = last_axis(i, 0, coordinates, table, lanes, rows, supports, weights)
+        weigh(i, i + 1, coordinates, slopes, lanes, rows, supports, tilts)
         for a in range(3):
             step[a] = 0.0
         for a in range(dim):
             for b in range(dim):
                 step[3 - dim + a] += dpoints[i, b] * to_grid[b, a]
         for channel in range(out.shape[1]):
-            value, one, two, three = _gradient(grid, start + channel * strides[1], weights, tilts, strides, supports)
+            value, one, two, three = _gradient(
+                grid, start + channel * strides[1], weights, tilts, last, strides, supports
+            )
             out[i, channel] = value
-            drift = _value(grid, start + (out.shape[1] + channel) * strides[1], weights, strides, supports)
+            drift = _value(grid, start + (out.shape[1] + channel) * strides[1], weights, last, strides, supports)
             dout[i, channel] = drift + step[0] * one + step[1] * two + step[2] * three
 
 
-@kernel_over(_padding)
+@kernel(threads=_padding)
 def fill_padding(part, lo, hi, grids, nodes):
     """See ``cpu.interpolation.fill_padding``.
 
@@ -186,7 +194,7 @@ def fill_padding(part, lo, hi, grids, nodes):
         grids[g, a, b, c] = grids[g, a, b % nodes[1], c % nodes[2]]
 
 
-@block_kernel
+@kernel(threads=THREADS)
 def fill_planes(part, lo, hi, grids, nodes):
     """See ``cpu.interpolation.fill_planes``.
 

@@ -13,45 +13,46 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compile import block_kernel, cuda, inlined, kernel_over
-from .window import AXES, MOST, first_under, rows_of, weigh_axis
+from .compile import THREADS, cuda, inlined, kernel
+from .window import AHEAD, AXES, MOST, ahead, last_axis, offset, weight, weight_at
 
-BATCH = 8  # points whose windows are made at once
-CORNERS = 3 * BATCH  # a name, because the shape of shared memory has to be a constant to the compiler
-WEIGHTS, BUFFER = BATCH * AXES, 5200  # numbers in shared memory: together below the 48 KiB that every device has
-WEIGHTS_AND_SLOPES, BUFFER_JVP = 2 * BATCH * AXES, 4400
+CORNERS = 3 * AHEAD  # a name, because the shape of shared memory has to be a constant to the compiler
+WEIGHTS, BUFFER = AHEAD * AXES, 5200  # numbers in shared memory: together below the 48 KiB that every device has
+WEIGHTS_AND_SLOPES, BUFFER_JVP = 2 * AHEAD * AXES, 4400
 
 
 @inlined
-def _weigh_batch(begin, count, chunk, coordinates, table, slopes, lanes, supports, tangent, weights, corners):
-    """Windows of ``count`` points from ``begin`` on, and their first nodes relative to the tile."""
-    rows = rows_of(table, lanes)
-    for q in range(cuda.threadIdx.x, count * AXES, cuda.blockDim.x):
+def _weigh_together(begin, end, chunk, coordinates, table, slopes, lanes, supports, tangent, weights, corners):
+    """``weigh`` by a block of threads, with slopes behind the weights, and first nodes relative to the tile."""
+    rows, missing = np.uint32(len(table)) // np.uint32(lanes), 3 - coordinates.shape[1]
+    for q in range(cuda.threadIdx.x, (end - begin) * AXES, cuda.blockDim.x):
         point, axis, node = q // AXES, q % AXES // MOST, q % MOST
-        width = len(supports[0])
-        if axis == 1:
+        width = len(supports[2])
+        if axis == 0:
+            width = len(supports[0])
+        elif axis == 1:
             width = len(supports[1])
-        elif axis == 2:
-            width = len(supports[2])
-        if node < width:
-            weights[q] = weigh_axis(begin + point, axis, node, coordinates, table, lanes, rows, 1.0)
+        place = coordinates[begin + point, axis - missing] if axis >= missing else 0.0
+        if node < width and axis >= missing:
+            tau = offset(place, table)
+            weights[q] = weight_at(tau, node, table, lanes, rows)
             if tangent:
-                slope = weigh_axis(begin + point, axis, node, coordinates, slopes, lanes, rows, 0.0)
-                weights[BATCH * AXES + q] = slope
+                weights[AHEAD * AXES + q] = weight_at(tau, node, slopes, lanes, rows)
         if node == 0:
-            corners[3 * point + axis] = first_under(begin + point, axis, coordinates) - chunk[4 + axis]
+            corners[3 * point + axis] = int(place) - chunk[4 + axis]
 
 
 @inlined
-def _term(value, change, step, at, a, b, c, tangent, weights):
+def _term(value, change, step, at, last, a, b, c, supports, tangent, weights):
     """What a point adds to one node under its window: f ψ, or ḟ ψ + f ẋ·∇ψ."""
-    one, two, three = at + a, at + np.uint32(MOST) + b, at + np.uint32(2 * MOST) + c
-    first, second, third = weights[one], weights[two], weights[three]
+    one, two, three = at + a, at + np.uint32(MOST) + b, last + c
+    first, second = weight(weights, one, supports[0], 1), weight(weights, two, supports[1], 1)
+    third = weights[three]
     if not tangent:
         return value * first * second * third
-    more = np.uint32(BATCH * AXES)
-    along = step[0] * weights[more + one] * second * third
-    along += step[1] * first * weights[more + two] * third
+    more = np.uint32(AHEAD * AXES)
+    along = step[0] * weight(weights, more + one, supports[0], 0) * second * third
+    along += step[1] * first * weight(weights, more + two, supports[1], 0) * third
     along += step[2] * first * second * weights[more + three]
     return change * first * second * third + value * along
 
@@ -95,24 +96,27 @@ def _spread_layer(
     moves = tangent and channel >= half
     for q in range(cuda.threadIdx.x, planes * plane_size, cuda.blockDim.x):
         buffer[q] = 0.0
-    for begin in range(chunk[0], chunk[1], BATCH):
-        count = min(BATCH, chunk[1] - begin)
+    rows, some = np.uint32(len(table)) // np.uint32(lanes), ahead(supports[1])
+    for begin in range(chunk[0], chunk[1], some):
+        end = min(begin + some, chunk[1])
         cuda.syncthreads()
-        _weigh_batch(begin, count, chunk, coordinates, table, slopes, lanes, supports, moves, weights, corners)
+        _weigh_together(begin, end, chunk, coordinates, table, slopes, lanes, supports, moves, weights, corners)
         cuda.syncthreads()
-        for point in range(count):
-            value = values[begin + point, channel - half if moves else channel]
-            change = values[begin + point, channel]
+        for i in range(begin, end):
+            point = i - begin
+            value = values[i, channel - half if moves else channel]
+            change = values[i, channel]
             if moves:
-                _step(values, begin + point, to_grid, dim, step)
+                _step(values, i, to_grid, dim, step)
             plane = corners[3 * point] - bottom
             start = max(0, -plane)  # planes of the window that are below this layer
             there = max(0, min(len(supports[0]), planes - plane) - start)  # and in it
             origin = (plane + start) * block[1] * block[2] + corners[3 * point + 1] * block[2] + corners[3 * point + 2]
             at, base = np.uint32(point * AXES), np.uint32(origin)
+            last = last_axis(i, at, coordinates, table, lanes, rows, supports, weights)
             for q in range(np.uint32(cuda.threadIdx.x), np.uint32(there) * under, np.uint32(cuda.blockDim.x)):
                 a, b, c = q // under, q % under // third, q % third
-                term = _term(value, change, step, at, np.uint32(start) + a, b, c, moves, weights)
+                term = _term(value, change, step, at, last, np.uint32(start) + a, b, c, supports, moves, weights)
                 buffer[base + a * plane_size + b * row_size + c] += term
             cuda.syncthreads()
 
@@ -181,7 +185,7 @@ def _spread_chunks(
                 _add_layer(chunk, strides, block, channel, bottom, planes, buffer, out)
 
 
-@block_kernel
+@kernel(threads=THREADS)
 def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, block, out):
     """See ``cpu.spreading.spread``.
 
@@ -217,7 +221,7 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
     )
 
 
-@block_kernel
+@kernel(threads=THREADS)
 def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, block, out):
     """See ``cpu.spreading.spread_jvp``.
 
@@ -253,7 +257,7 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
     )
 
 
-@block_kernel
+@kernel(threads=THREADS)
 def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, strides, out):
     """See ``cpu.spreading.merge_scratch``.
 
@@ -276,7 +280,7 @@ def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, stride
                     out[node] += scratch[(slot * channels + channel) * size + (a * shape[1] + b) * shape[2] + c]
 
 
-@block_kernel
+@kernel(threads=THREADS)
 def fold_planes(part, lo, hi, grids, nodes):
     """See ``cpu.spreading.fold_planes``.
 
@@ -298,7 +302,7 @@ def _met(planes: int, grids, nodes) -> int:
     return planes * (rows * nodes[2] + (nodes[1] - rows) * columns)
 
 
-@kernel_over(_met)
+@kernel(threads=_met)
 def fold_padding(part, lo, hi, grids, nodes):
     """See ``cpu.spreading.fold_padding``; here a thread takes a node and adds to it all that stand for it.
 

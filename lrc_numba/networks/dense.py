@@ -7,7 +7,7 @@ the tiles. Arrays are flattened, row by row.
 
 from __future__ import annotations
 
-from ..cpu import simd
+from .. import simd
 from ..cpu.compile import inlined
 
 __all__ = ["add", "add_outer", "add_product", "add_rows", "repeat", "start"]

@@ -7,7 +7,7 @@ which is meant.
 
 from __future__ import annotations
 
-from ..cpu import simd
+from .. import simd
 from ..cpu.compile import kernel
 
 __all__ = ["WIDTH", "add_rows", "dot_rows", "spread_pair_rows", "spread_rows"]

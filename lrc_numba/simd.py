@@ -24,7 +24,7 @@ from numba.core import cgutils, config, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from ..sizes import vector_lanes
+from .sizes import vector_lanes
 
 __all__ = [
     "VECTORS",

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import simd
-from .compile import inlined, kernel
+from .. import simd
+from ..cpu.compile import inlined, kernel
 
 __all__ = ["LANES", "plan", "transform"]
 
