@@ -24,6 +24,7 @@ validation.stages.
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import datetime
 import gc
@@ -110,13 +111,15 @@ class Ladder:
         For the reference.
     step : int
         Rungs to skip: 1 for all of them, 3 for one per decade.
+    looser : dict
+        Rungs from eps = target to what was found last for a library: where a search begins. Of problems alike before,
+        and updated.
     """
 
-    def __init__(self, problem: Problem, threads: int, step: int):
-        self.problem, self.step = problem, step
+    def __init__(self, problem: Problem, threads: int, step: int, looser: dict[tuple, int]):
+        self.problem, self.step, self._looser = problem, step, looser
         self.truth = reference(problem, threads)
         self._errors: dict[tuple, float] = {}
-        self._looser: dict[tuple, int] = {}  # rungs from eps = target to what was found last: where a search begins
         self.fastest: dict[tuple, str] = {}  # variant per library, threads and mode, where trying them takes long
 
     def error(self, library: str, variant: str, threads: int, rung: int) -> float:
@@ -135,7 +138,8 @@ class Ladder:
     def loosest(self, library: str, variant: str, threads: int, target: float) -> float | None:
         """The loosest eps that keeps the target; None where there is none."""
         nominal = round(-PER_DECADE * np.log10(target))
-        rung = max(self.step, nominal + self._looser.get((library, variant), 0))
+        alike = (library, variant, self.problem.operation, self.problem.dim, target)
+        rung = max(self.step, nominal + self._looser.get(alike, 0))
         last = round(-PER_DECADE * np.log10(TIGHTEST))
         while self.error(library, variant, threads, rung) > target:
             rung += self.step
@@ -143,7 +147,7 @@ class Ladder:
                 return None
         while rung > self.step and self.error(library, variant, threads, rung - self.step) <= target:
             rung -= self.step
-        self._looser[library, variant] = rung - nominal
+        self._looser[alike] = rung - nominal
         return float(10.0 ** (-rung / PER_DECADE))
 
 
@@ -209,14 +213,22 @@ def _key(cell: dict, *more: str) -> str:
     return json.dumps([cell.get(name) for name in names])
 
 
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """What is said of a program, and not to a compiler, is no other program."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
 def _versions() -> dict[str, str]:
-    """Of the libraries; ours is told by the sources of the engine."""
+    """Of the libraries; ours is told by the sources of the engine, without their comments and docstrings."""
     import ducc0
     import finufft
 
     digest, root = sha256(), Path(lrc_numba.__file__).parent
-    for source in sorted({*root.glob("*.py"), *(root / "cpu").glob("*.py")}):
-        digest.update(source.read_bytes())
+    for source in sorted(path for folder in (root, root / "cpu", root / "fft") for path in folder.glob("*.py")):
+        digest.update(ast.dump(_without_docstrings(ast.parse(source.read_bytes()))).encode())
     return {"lrc_numba": digest.hexdigest()[:12], "finufft": finufft.__version__, "ducc0": ducc0.__version__}
 
 
@@ -247,6 +259,7 @@ def report(args: argparse.Namespace) -> list[dict]:
 def run(args: argparse.Namespace) -> list[dict]:
     """All selected cells; with --resume those that are there of these versions are not measured again."""
     known, rows, work = {}, [], _work(args)
+    looser: dict[tuple, int] = {}
     if args.resume:
         known = {_key(cell, "versions"): cell for cell in _read_cells(args)}
     total = sum(len(cells) for _, cells in work)
@@ -262,7 +275,7 @@ def run(args: argparse.Namespace) -> list[dict]:
                 done = known.get(_key(cell, "versions"))
                 if done is None:
                     if ladder is None:
-                        ladder = Ladder(p, max(args.threads), PER_DECADE if args.quick else 1)
+                        ladder = Ladder(p, max(args.threads), PER_DECADE if args.quick else 1, looser)
                     done = cell | _circumstances() | measure(ladder, cell["target"], cell["threads"], args.quick)
                     log.write(json.dumps(done) + "\n")
                     log.flush()
