@@ -48,8 +48,7 @@ def as_array(name: str, value, dtype: np.dtype, arrays: ModuleType = host) -> np
         For another kind of numbers; for NaN and infinity.
     """
     given = arrays.take(name, value)
-    kind, plain = given.dtype.kind, given.dtype.newbyteorder("=")
-    if kind not in "iuf" or (kind == "f" and plain != dtype and _dtype(value) is not None):
+    if given.dtype != dtype and not _converts(given.dtype, dtype, _dtype(value)):
         raise TypeError(f"{name}: expected {dtype.name} (the dtype of the plan) or integers, got {given.dtype}")
     array = arrays.require(given, dtype)
     # A sum is finite unless a term is not; only an overflow of the sum itself needs the slow look.
@@ -59,6 +58,11 @@ def as_array(name: str, value, dtype: np.dtype, arrays: ModuleType = host) -> np
         first = tuple(int(i) for i in arrays.xp.argwhere(~finite)[0])
         raise ValueError(f"{name}: expected finite numbers, got {array[first]} at index {first}")
     return array
+
+
+def _converts(given: np.dtype, dtype: np.dtype, named: np.dtype | None) -> bool:
+    """Whether numbers become ``dtype`` without a loss that was not asked for; ``named`` is None for Python's own."""
+    return given.kind in "iu" or (given.kind == "f" and (named is None or given.newbyteorder("=") == dtype))
 
 
 def _dtype(value) -> np.dtype | None:

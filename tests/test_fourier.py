@@ -13,6 +13,12 @@ from lrc_numba.grid import embed
 from lrc_numba.workspace import Workspace
 
 SHAPES = [
+    (1, (1,)),
+    (1, (2,)),
+    (1, (7,)),
+    (1, (10,)),
+    (1, (501,)),
+    (1, (4001,)),
     (2, (63, 63)),
     (2, (3, 50)),
     (2, (21, 16)),
@@ -68,7 +74,7 @@ def test_eight_transforms(length):
     """``passes.transform`` is the discrete Fourier transform of eight signals, forwards and backwards."""
     generator = np.random.default_rng(length)
     signals = generator.standard_normal((8, length)) + 1j * generator.standard_normal((8, length))
-    radices, twiddles = passes.plan(length, "float64")
+    radices, twiddles = passes.plan(length, np.dtype(float))
     for sign, wanted in ((1.0, np.fft.fft(signals)), (-1.0, np.fft.ifft(signals, norm="forward"))):
         work = np.zeros((2, 16 * length))
         work[0].reshape(length, 2, 8)[:] = np.stack([signals.real.T, signals.imag.T], axis=1)
@@ -80,4 +86,4 @@ def test_eight_transforms(length):
 def test_other_lengths_are_refused():
     """A prime above 5 is not for these transforms."""
     with pytest.raises(ValueError, match="length: expected a product of 2, 3 and 5, got 14"):
-        passes.plan(14, "float64")
+        passes.plan(14, np.dtype(float))

@@ -1,19 +1,21 @@
 """Transforms of grids: along the last axis, then the next, then the first, keeping only the modes that are kept.
 
-In two and three dimensions, for lengths that are products of 2, 3 and 5, the loops are our own (``lrc_numba.fft``):
-pruned, on padded rows, eight at a time. In one dimension there may be nothing to do eight of at a time, and the paper's
-window has grids of any length: those go to a library. The choice does not depend on the number of snapshots or
-channels, so neither does the result.
+For lengths that are products of 2, 3 and 5 the loops are our own (``lrc_numba.fft``): pruned, on padded rows, eight at
+a time. In one dimension there may be nothing to do eight of at a time, so long lines go to a library, and so do the
+grids of the paper's window, which have any length. The choice does not depend on the number of snapshots or channels,
+so neither does the result.
 
 Which thread may write what: rows, blocks of columns or planes of its own, see ``fft.axes``.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..fft import axes as loops
-from ..fft import library, passes
+from ..fft import library, lines, passes
 from ..grid import Grid, embed
 from ..workspace import Workspace
 from . import parallel
@@ -36,7 +38,7 @@ class _Sizes:
         self.nodes, self.kept = grid.nodes, embed(grid.mode_set.shape, 1)
         self.inner = -(-self.kept[2] // 8) * 8
         self.starts = _row_starts(shape, grid)
-        self.plans = [passes.plan(n, grid.dtype.name) for n in self.nodes]
+        self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
         self.grids, self.planes, self.threads = shape[0] * shape[1], len(self.starts), threads
         self.space, self.dtype = space, dtype
         self.by_plane = self.planes >= 2 * threads
@@ -76,6 +78,19 @@ class _Sizes:
         parallel.run(loop, parallel.even(self.planes, self.threads, fewest), *sizes, *arrays)
 
 
+@lru_cache(maxsize=16)
+def _line_starts(count: int, stride: int) -> np.ndarray:
+    return np.arange(count) * stride
+
+
+def _by_lines(loop, values: np.ndarray, grid: Grid, threads: int, *arrays) -> None:
+    """Transform the lines of one-dimensional grids, eight at a time; ``arrays`` in the order of the loop."""
+    count, length = values.shape[0] * values.shape[1], grid.n[0]
+    bounds = parallel.even(-(-count // 8), threads, 1 + parallel.WORTH_A_THREAD // (16 * length))
+    starts = _line_starts(count, values.shape[4])
+    parallel.run(loop, bounds, starts, length, *lines.plan(length, grid.dtype), *arrays)
+
+
 def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
     """Last axis first; the last two a plane at a time, where there are planes enough for all threads.
 
@@ -84,8 +99,11 @@ def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space
     values, grid, out, threads, space
         As for ``lrc_numba.fourier.analyse``.
     """
-    if grid.dim == 1 or not grid.smooth:
+    if not grid.smooth or (grid.dim == 1 and grid.n[0] > lines.LONGEST):
         return library.analyse(values, grid, out, threads)
+    if grid.dim == 1:
+        _by_lines(lines.analyse_lines, values, grid, threads, values.reshape(-1), out.reshape(-1, out.shape[4]))
+        return out
     sizes, flat = _Sizes(values.shape, grid, threads, space, out.dtype), values.reshape(-1)
     kept, inner = sizes.kept, sizes.inner
     if sizes.by_plane:
@@ -112,8 +130,11 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     modes, grid, out, threads, space
         As for ``lrc_numba.fourier.synthesise``.
     """
-    if grid.dim == 1 or not grid.smooth:
+    if not grid.smooth or (grid.dim == 1 and grid.n[0] > lines.LONGEST):
         return library.synthesise(modes, grid, out, threads)
+    if grid.dim == 1:
+        _by_lines(lines.synthesise_lines, out, grid, threads, modes.reshape(-1, modes.shape[4]), out.reshape(-1))
+        return out
     sizes, flat = _Sizes(out.shape, grid, threads, space, modes.dtype), out.reshape(-1)
     kept, inner = sizes.kept, sizes.inner
     if inner != kept[2]:

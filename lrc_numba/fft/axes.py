@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import simd
-from ..cpu.compile import inlined, kernel
-from .passes import LANES, transform
+from ..cpu.compile import kernel
+from .passes import LANES, eight, places, transform
 
 __all__ = [
     "analyse_columns",
@@ -26,36 +26,6 @@ __all__ = [
     "synthesise_planes",
     "synthesise_rows",
 ]
-
-
-@inlined
-def _eight(begin, step):
-    return (
-        begin,
-        begin + step,
-        begin + 2 * step,
-        begin + 3 * step,
-        begin + 4 * step,
-        begin + 5 * step,
-        begin + 6 * step,
-        begin + 7 * step,
-    )
-
-
-@inlined
-def _places(starts, first, offset):
-    """Where eight rows begin, plus an offset; beyond the last row the last one again, which does no harm."""
-    last = len(starts) - 1
-    return (
-        starts[min(first, last)] + offset,
-        starts[min(first + 1, last)] + offset,
-        starts[min(first + 2, last)] + offset,
-        starts[min(first + 3, last)] + offset,
-        starts[min(first + 4, last)] + offset,
-        starts[min(first + 5, last)] + offset,
-        starts[min(first + 6, last)] + offset,
-        starts[min(first + 7, last)] + offset,
-    )
 
 
 @kernel
@@ -84,8 +54,8 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
     for group in range(lo, hi):
         plane, row = group // groups, 16 * (group % groups)
         for i in range(0, length, 8):
-            simd.copy_transposed(grid, _places(starts[plane], row, i), work[0], _eight(16 * i, 16))
-            simd.copy_transposed(grid, _places(starts[plane], row + 8, i), work[0], _eight(16 * i + 8, 16))
+            simd.copy_transposed(grid, places(starts[plane], row, i), work[0], eight(16 * i, 16))
+            simd.copy_transposed(grid, places(starts[plane], row + 8, i), work[0], eight(16 * i + 8, 16))
         z = work[transform(work, length, radices, twiddles, 1.0)]
         for first in range(0, inner, 8):
             for j in range(8):
@@ -99,7 +69,7 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
                 simd.store(block[2], 8 * j, half * (zi + yi))
                 simd.store(block[3], 8 * j, half * (yr - zr))
             for q in range(4):
-                simd.copy_transposed(block[q], _eight(0, 8), turned[q], _eight(0, 8))
+                simd.copy_transposed(block[q], eight(0, 8), turned[q], eight(0, 8))
             for lane in range(min(16, rows - row)):
                 q, at = 2 * (lane // 8), 8 * (lane % 8)
                 real, imaginary = simd.load(turned[q], at, LANES), simd.load(turned[q + 1], at, LANES)
@@ -135,7 +105,7 @@ def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes
                 simd.store(block[q], at, real)
                 simd.store(block[q + 1], at, imaginary)
             for q in range(4):
-                simd.copy_transposed(block[q], _eight(0, 8), turned[q], _eight(0, 8))
+                simd.copy_transposed(block[q], eight(0, 8), turned[q], eight(0, 8))
             for j in range(min(8, kept - first)):
                 k = first + j
                 ar, ai = simd.load(turned[0], 8 * j, LANES), simd.load(turned[1], 8 * j, LANES)
@@ -150,8 +120,8 @@ def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes
                     simd.store(z, 16 * (length - k) + 8, br - ai)
         result = work[transform(work, length, radices, twiddles, -1.0)]
         for i in range(0, length, 8):
-            simd.copy_transposed(result, _eight(16 * i, 16), grid, _places(starts[plane], row, i))
-            simd.copy_transposed(result, _eight(16 * i + 8, 16), grid, _places(starts[plane], row + 8, i))
+            simd.copy_transposed(result, eight(16 * i, 16), grid, places(starts[plane], row, i))
+            simd.copy_transposed(result, eight(16 * i + 8, 16), grid, places(starts[plane], row + 8, i))
 
 
 @kernel

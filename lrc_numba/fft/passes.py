@@ -14,7 +14,7 @@ import numpy as np
 from .. import simd
 from ..cpu.compile import inlined, kernel
 
-__all__ = ["LANES", "plan", "transform"]
+__all__ = ["LANES", "eight", "places", "plan", "transform"]
 
 LANES = (0,) * 8
 _WIDTH = 16  # numbers per element: eight real, eight imaginary parts
@@ -24,7 +24,7 @@ _S1, _S2 = float(np.sin(2 * np.pi / 5)), float(np.sin(4 * np.pi / 5))
 
 
 @lru_cache(maxsize=256)
-def plan(length: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+def plan(length: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Radices of the passes and their twiddle factors e^{−2πi pj/length}, (m, r − 1, 2) per pass, all in one array.
 
     Raises ValueError for a length with a prime factor above 5.
@@ -42,6 +42,37 @@ def plan(length: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
         tables.append(np.stack([np.cos(angle), np.sin(angle)], axis=-1).ravel())
         rest //= radix
     return np.array(radices, dtype=np.int64), np.concatenate(tables).astype(dtype)
+
+
+@inlined
+def eight(begin, step):
+    """Eight indices, evenly apart."""
+    return (
+        begin,
+        begin + step,
+        begin + 2 * step,
+        begin + 3 * step,
+        begin + 4 * step,
+        begin + 5 * step,
+        begin + 6 * step,
+        begin + 7 * step,
+    )
+
+
+@inlined
+def places(starts, first, offset):
+    """Where eight rows begin, plus an offset; beyond the last row the last one again, which does no harm."""
+    last = len(starts) - 1
+    return (
+        starts[min(first, last)] + offset,
+        starts[min(first + 1, last)] + offset,
+        starts[min(first + 2, last)] + offset,
+        starts[min(first + 3, last)] + offset,
+        starts[min(first + 4, last)] + offset,
+        starts[min(first + 5, last)] + offset,
+        starts[min(first + 6, last)] + offset,
+        starts[min(first + 7, last)] + offset,
+    )
 
 
 @inlined
