@@ -240,9 +240,14 @@ class Grid:
 
     @cached_property
     def channel_bytes(self) -> int:
-        """Bytes of workspace per snapshot and channel: the padded grid, and modes at three stages of the transforms."""
+        """Bytes of workspace per snapshot and channel: the padded grid, and modes at three stages of the transforms.
+
+        A library copies the grid in and out, has all modes twice, and on a device works in as much again.
+        """
         rows, half = prod(embed(self.n[:-1], 1)), self.mode_set.shape[-1]
         stages = prod(embed(self.mode_set.shape, 1)) * 2 + rows * half
+        if self.backend.name == "cuda" or not self.smooth:
+            stages += 5 * prod(self.nodes) // 2
         return self.dtype.itemsize * (prod(self.padded) + 2 * stages)
 
     def memory(self, points: int, batch: int, channels: int) -> int:

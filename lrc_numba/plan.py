@@ -61,7 +61,7 @@ class LRCPlan(Preparation):
       stores in the first-level cache; sorting, an eighth, by the latency of memory;
     * fewer points: the transforms, and clearing and padding the grid, bound by the bandwidth of memory;
     * a grid that is one tile (in one dimension, and small ones in two): nothing is sorted;
-    * below about a thousand points and modes: the interpreter, some 50 µs a call.
+    * below about a thousand points and modes: the interpreter, some 60 µs a call.
 
     A plan keeps its workspace between calls, so one plan serves one thread of the user's at a time. The tabulated
     multiplier is kept too, for as long as the same multiplier comes with the same ``parameters``.

@@ -38,7 +38,8 @@ class SortedPoints:
     merges : (n, 6) int64
         Tiles whose points come in several chunks.
     units : (B · slabs · pencils + 1, 4) int64
-        What comes before each pencil, in the order in which one thread spreads them.
+        What comes before each pencil, in the order in which one thread spreads them; on a device, before the tiles of
+        each of the parities of ``cuda.schedule``.
     shape : (int, int)
         Slabs per snapshot and pencils per slab.
     backend : Backend

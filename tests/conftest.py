@@ -26,11 +26,21 @@ def _devices() -> int:
     return count.value if known else 0
 
 
-HARDWARE = _devices() > 0 and find_spec("cupy") is not None
-if not HARDWARE:
-    os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")  # read when Numba is imported, which is later
+def _why_simulated() -> str:
+    """Why the back end for GPUs is run in the simulator; nothing where it runs on hardware."""
+    if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0"):
+        return "NUMBA_ENABLE_CUDASIM is set"
+    if not _devices():
+        return "no NVIDIA GPU"
+    return "" if find_spec("cupy") else "a GPU, but not CuPy: pip install -e '.[test,cuda]'"
 
-EXAMPLES = {"here": 20, "simulator": 2}
+
+WHY_SIMULATED = _why_simulated()
+HARDWARE = not WHY_SIMULATED
+if not HARDWARE:
+    os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # read when Numba is imported, which is later
+
+EXAMPLES = {"here": 20, "simulator": 3}
 
 
 def _load(name: str, examples: int) -> None:
@@ -49,6 +59,11 @@ def _load(name: str, examples: int) -> None:
 
 BACKENDS = ("cpu", "cuda")
 LONG = ("test_accuracy.py", "test_derivatives.py", "test_properties.py", "test_multipliers.py")  # but for properties
+
+
+def pytest_report_header() -> str:
+    """What the back end for GPUs is tested on."""
+    return f"backend='cuda': {'on hardware' if HARDWARE else f'in the simulator ({WHY_SIMULATED})'}"
 
 
 def pytest_configure(config) -> None:

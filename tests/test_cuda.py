@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,23 +14,25 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import HARDWARE
+from conftest import HARDWARE, WHY_SIMULATED
 from measures import relative
 
-from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Yukawa, backends, evaluation, indexing, lrc_convolve
+from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Table, Yukawa, backends, evaluation, indexing, lrc_convolve
 from lrc_numba import points as sorting
+from lrc_numba.grid import Grid
 from lrc_numba.windows import MAX_WIDTH
 
 MODULES = sorted(path.stem for path in Path(backends.__file__).with_name("cuda").glob("[!_]*.py"))
 
 
-def _functions(backend: str, module: str) -> dict[str, list[str]]:
-    """Public functions of a module of a back end, and the names of their parameters."""
+def _functions(backend: str, module: str) -> dict[str, list[tuple]]:
+    """Public functions of a module of a back end; names, kinds and defaults of their parameters."""
     name = f"lrc_numba.{backend}.{module}"
     inner = {key: getattr(value, "py_func", value) for key, value in vars(import_module(name)).items()}
     inner = {key: inspect.unwrap(value) for key, value in inner.items() if callable(value) and key[0] != "_"}
     ours = {key: value for key, value in inner.items() if getattr(value, "__module__", "") == name}
-    return {key: list(inspect.signature(value).parameters) for key, value in ours.items()}
+    parameters = {key: inspect.signature(value).parameters.values() for key, value in ours.items()}
+    return {key: [(p.name, p.kind, p.default) for p in found] for key, found in parameters.items()}
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -65,6 +68,17 @@ def test_every_file_has_a_counterpart():
     assert cpu == cuda
 
 
+def test_cuda_is_imported_in_one_module():
+    """All else goes through it."""
+    package = Path(backends.__file__).parent
+    found = [
+        p
+        for p in package.rglob("*.py")
+        if re.search(r"^\s*(from|import) (cupy|numba import cuda|numba\.cuda)", p.read_text("utf-8"), re.M)
+    ]
+    assert [str(path.relative_to(package)) for path in found] == [str(Path("cuda", "compile.py"))]
+
+
 CASES = [
     # dim, modes, dtype, window, eps, channels of the kernel, snapshots, targets
     (1, 9, np.float64, "kaiser_bessel", 1e-9, None, None, False),
@@ -74,6 +88,9 @@ CASES = [
     (2, (5, 7), np.float32, "kaiser_bessel", 1e-4, None, 2, False),
     (3, (3, 5, 4), np.float64, "kaiser_bessel", 1e-3, None, None, True),
     (3, (3, 5, 4), np.float32, "kaiser_bessel", 1e-2, (3, 2), None, False),
+    (1, 9, np.float64, "kaiser_bessel", 1e-6, (2, 1), 3, False),
+    (1, 9, np.float32, "gaussian_paper", 1e-3, None, None, True),
+    (3, (3, 2, 3), np.float64, "gaussian", 1e-1, None, 2, False),
 ]
 
 
@@ -115,17 +132,51 @@ def test_same_numbers(case):
         assert relative(other, one) <= bound
 
 
-def test_crowded_tiles(monkeypatch):
-    """Tiles in several chunks go by way of scratch and give the numbers of the CPU, the same bits every time."""
-    monkeypatch.setattr(sorting, "LARGEST_CHUNK", 3)
-    generator = np.random.default_rng(0)
-    points, values = generator.random((2, 24, 1)) * 0.3, generator.standard_normal((2, 24))
-    wanted, *found = (
-        LRCPlan(1.0, 5, eps=1e-3, dim=1, backend=b).set_points(points).convolve(values, Gaussian(0.1))
-        for b in ("cpu", "cuda", "cuda")
-    )
-    assert relative(found[0], wanted) <= 1e-13
-    np.testing.assert_array_equal(found[0], found[1])
+@pytest.mark.parametrize(("dim", "modes"), [(1, 9), (2, (5, 4))])
+def test_the_rest_is_the_same(dim, modes):
+    """The gradient by ik, a complex table, the self left out, and the derivatives of parameter gradients."""
+    generator, found = np.random.default_rng(dim), []
+    points, values = generator.random((5, dim)), generator.standard_normal(5)
+    for backend in backends.BACKENDS:
+        plan = LRCPlan(1.5, modes, eps=1e-3, dim=dim, gradient="spectral", backend=backend).set_points(points)
+        table = np.exp(1j * plan.grid.mode_set.k.reshape(*plan.grid.mode_set.shape, dim)[..., 0])
+        parts = []
+        for kernel in (Yukawa(1.0, 2.0), Table(table, dim)):
+            gradient = plan.vjp(values, kernel, np.cos(values), exclude_self=True)
+            parts += [gradient.output, gradient.points, gradient.values, *gradient.parameters.values()]
+            parts.append(plan.jvp(values, kernel, np.sin(points), np.sin(values), exclude_self=True))
+        rest = plan.parameters_jvp(values, Yukawa(1.0, 2.0), np.cos(values), dpoints=points, dcotangent=values)
+        found.append([np.asarray(part) for part in [*parts, *rest.values()]])
+    for one, other in zip(*found, strict=True):
+        assert relative(other, one) <= 1e-12
+
+
+TILES = [  # modes, tiles of 2^… nodes for windows of four, points, in which part of the box
+    ((21,), (0, 0, 3), 12, 1.0),
+    ((21,), (0, 0, 3), 40, 0.2),
+    ((5, 9), (0, 2, 3), 12, 1.0),
+    ((5, 9), (0, 2, 3), 50, 0.15),
+    ((7, 9, 11), (2, 2, 3), 10, 1.0),
+]
+
+
+@pytest.mark.parametrize(("modes", "shifts", "count", "part"), TILES, ids=str)
+def test_several_tiles(modes, shifts, count, part, monkeypatch):
+    """Sorted by tile, launched by parity, with scratch where it is crowded: the CPU's numbers, the same bits twice."""
+    monkeypatch.setattr(Grid, "tile_shifts", shifts)  # of themselves, grids as small as these are one tile
+    if part < 1:
+        monkeypatch.setattr(sorting, "LARGEST_CHUNK", 2)
+    dim, generator, found = len(modes), np.random.default_rng(0), []
+    points, values = generator.random((count, dim)) * part, generator.standard_normal(count)
+    for backend in ("cpu", "cuda", "cuda"):
+        plan = LRCPlan(np.ones(dim), modes, eps=0.1, backend=backend).set_points(points)
+        assert min(plan.grid.tiles[3 - dim :]) > 1
+        assert bool(len(plan._sources.heavy)) == (part < 1)
+        gradient = plan.vjp(values, Gaussian(0.1), np.cos(values))
+        found.append([gradient.output, gradient.points, gradient.values])
+    for wanted, one, other in zip(*found, strict=True):
+        assert relative(one, wanted) <= 1e-13
+        np.testing.assert_array_equal(one, other)
 
 
 def test_tiles_in_layers(monkeypatch):
@@ -136,6 +187,9 @@ def test_tiles_in_layers(monkeypatch):
     plane = plans[1].grid.block[1] * plans[1].grid.block[2]
     monkeypatch.setattr(spreading, "BUFFER", 3 * plane)
     monkeypatch.setattr(spreading, "BUFFER_JVP", 2 * plane)
+    for name in ("spread", "spread_jvp"):  # compiled ones keep the sizes that they were compiled with
+        fresh = import_module("lrc_numba.cuda.compile").kernel(getattr(spreading, name).__wrapped__, spreading.THREADS)
+        monkeypatch.setattr(spreading, name, fresh)
     assert plans[1].grid.block[0] > 3
     wanted, found = (
         [p.set_points(points).convolve(values, Gaussian(0.1)), p.jvp(values, Gaussian(0.1), points)] for p in plans
@@ -153,6 +207,13 @@ def test_planes_fit_into_shared_memory(dim, dtype):
         grid = LRCPlan(1.0, 101, eps=1e-3, dim=dim, dtype=dtype, backend="cuda").grid
         grid.window = replace(grid.window, width=width, coefficients=np.zeros((3, width)))
         assert grid.block[1] * grid.block[2] <= spreading.BUFFER_JVP
+
+
+def test_shared_memory_is_what_every_device_has():
+    """48 KiB a block, in double precision, first nodes included."""
+    s = backends.load("cuda").spreading
+    assert 8 * (s.WEIGHTS + s.BUFFER + s.CORNERS) <= 48 << 10
+    assert 8 * (s.WEIGHTS_AND_SLOPES + s.BUFFER_JVP + s.CORNERS) <= 48 << 10
 
 
 def test_kernels_follow_the_stream(monkeypatch):
@@ -180,7 +241,15 @@ def test_kernels_follow_the_stream(monkeypatch):
     compiling._numba_stream.cache_clear()
 
 
-GRIDS = [(1, 1, 1, 1, 11), (1, 1, 1, 11, 1), (0, 1, 1, 6, 6), (2, 3, 4, 6, 5), (1, 2, 1, 1, 8), (1, 1, 7, 1, 1)]
+GRIDS = [
+    (1, 1, 1, 1, 11),
+    (1, 1, 1, 11, 1),
+    (0, 1, 1, 6, 6),
+    (2, 3, 4, 6, 5),
+    (1, 2, 1, 1, 8),
+    (1, 1, 7, 1, 1),
+    (2, 3, 5, 1, 7),
+]
 
 
 @pytest.mark.parametrize("shape", GRIDS, ids=str)
@@ -203,10 +272,11 @@ def test_transforms(shape, dim, dtype):
 
 
 def test_plans_that_are_refused():
-    """CuPy makes no plan of several axes for an array that is Fortran's as well as C's; it is not asked for one."""
+    """CuPy makes no plan for axes that are no neighbours, nor for an array that is Fortran's as well as C's."""
     plan = backends.load("cuda").arrays._plan
     assert plan(np.zeros((1, 1, 1, 11, 1)), None, (-2, -1), "R2C") is None
     assert plan(np.zeros((2, 3, 1, 1, 11)), None, (-1,), "R2C") is None
+    assert plan(np.zeros((2, 3, 5, 1, 7)), None, (-3, -1), "R2C") is None
 
 
 class OnDevice:
@@ -277,7 +347,7 @@ def test_without_a_gpu_it_says_what_to_do():
     assert "pip install 'lrc_numba[cuda]'" in done.stderr or "found no NVIDIA GPU" in done.stderr
 
 
-@pytest.mark.skipif(not HARDWARE, reason="no NVIDIA GPU: run in the simulator, not on hardware")
+@pytest.mark.skipif(not HARDWARE, reason=f"in the simulator, not on hardware: {WHY_SIMULATED}")
 def test_large_problem_on_hardware():
     """A million points on a real device, against the CPU."""
     generator = np.random.default_rng(0)

@@ -34,6 +34,7 @@ def test_kernels_compile(dtype):
 
 def _without_device():
     """The back end on NumPy arrays; a list of the launches, (loop, types of its arguments), without double ones."""
+    import scipy.fft
     from numba import cuda
     from numba.cuda import dispatcher
 
@@ -42,7 +43,7 @@ def _without_device():
     cuda.is_available = lambda: True
     device = SimpleNamespace(compute_capability=CAPABILITY)
     dispatcher.get_current_device = lambda: device  # asked for where a kernel calls another function
-    sys.modules["cupy"] = np
+    sys.modules |= {"cupy": np, "cupyx": scipy, "cupyx.scipy": scipy}
     cpu = backends.load("cpu")
     from lrc_numba.cuda import compile as compiling
 
@@ -63,7 +64,7 @@ def _without_device():
 
 def _ask_everything(dtype: str, dim: int, gradient: str, matrix) -> None:
     """Every method of a plan, once with and once without targets; results are whatever was in memory."""
-    from lrc_numba import ChannelMatrix, LRCPlan, Yukawa
+    from lrc_numba import ChannelMatrix, LRCPlan, Table, Yukawa
 
     generator = np.random.default_rng(0)
     points, targets = (generator.random((n, dim)).astype(dtype) for n in (COUNT, 5))
@@ -77,6 +78,8 @@ def _ask_everything(dtype: str, dim: int, gradient: str, matrix) -> None:
         plan.jvp(values, kernel, **moves)
         plan.vjp(values, kernel, cotangent)
         plan.parameters_jvp(values, kernel, cotangent, **moves)
+    if matrix is None:
+        plan.convolve(values, Table(np.ones(plan.grid.mode_set.shape, dtype=complex), dim))
 
 
 def _compile_all(dtype: str) -> int:

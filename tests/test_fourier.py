@@ -8,7 +8,8 @@ from measures import MACHINE, relative
 
 from lrc_numba import LRCPlan, fourier
 from lrc_numba.conventions import mode_numbers
-from lrc_numba.fft import passes
+from lrc_numba.cpu import parallel
+from lrc_numba.fft import lines, passes
 from lrc_numba.grid import embed
 from lrc_numba.workspace import Workspace
 
@@ -67,6 +68,28 @@ def test_against_numpy(dim, modes, dtype):
     for out, back in zip(found[1:], again[1:], strict=True):
         np.testing.assert_array_equal(out, found[0])
         np.testing.assert_array_equal(back, again[0])
+
+
+@pytest.mark.parametrize("modes", [31, 2999])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lines_are_shared_out_and_stand_alone(modes, dtype, monkeypatch):
+    """A line among 25, whoever does them, and alone: the same bits, there and back."""
+    grid = LRCPlan(1.0, modes, eps=1e-3, dim=1, dtype=dtype).set_points(np.zeros((1, 1), dtype)).grid
+    assert grid.n[0] <= lines.LONGEST
+    monkeypatch.setattr(parallel, "WORTH_A_THREAD", 1)
+    values = np.random.default_rng(0).standard_normal((5, 5, *grid.padded)).astype(dtype)
+
+    def there_and_back(some: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
+        kind = np.complex64 if dtype == np.float32 else np.complex128
+        out = np.empty((*some.shape[:2], *embed(grid.mode_set.shape, 1)), dtype=kind)
+        fourier.analyse(some, grid, out, threads, Workspace())
+        return out, fourier.synthesise(out, grid, np.zeros_like(some), threads, Workspace())[..., : grid.n[0]]
+
+    wanted = there_and_back(values, 1)
+    alone = there_and_back(values[4:, 3:4].copy(), 1)
+    for one, two, other in zip(wanted, there_and_back(values, 4), alone, strict=True):
+        np.testing.assert_array_equal(two, one)
+        np.testing.assert_array_equal(other, one[4:, 3:4])
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 6, 8, 30, 36, 100, 128, 135, 250])

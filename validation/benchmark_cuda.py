@@ -56,9 +56,13 @@ def copy_bandwidth() -> float:
 
 
 def _bytes(plan: LRCPlan, count: int, channels: int) -> int:
-    """Points and values there and back, the grid cleared, written, transformed twice, filled and read, modes twice."""
+    """What ``convolve`` moves.
+
+    Coordinates and the order are read twice, values are put in order and u is brought back; the grid is cleared,
+    written, transformed twice, filled and read; modes twice.
+    """
     grid, size = plan.grid, plan.dtype.itemsize
-    points = count * (grid.dim * (2 * size + 8) + 8 + channels * 4 * size)
+    points = count * (2 * 8 * grid.dim + 2 * 4 + channels * 6 * size)
     return points + channels * (8 * prod(grid.padded) * size + 4 * 2 * size * grid.mode_set.size)
 
 

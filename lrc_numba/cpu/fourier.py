@@ -1,11 +1,11 @@
 """Transforms of grids: along the last axis, then the next, then the first, keeping only the modes that are kept.
 
-For lengths that are products of 2, 3 and 5 the loops are our own (``lrc_numba.fft``): pruned, on padded rows, eight at
-a time. In one dimension there may be nothing to do eight of at a time, so long lines go to a library, and so do the
-grids of the paper's window, which have any length. The choice does not depend on the number of snapshots or channels,
-so neither does the result.
+For lengths that are products of 2, 3 and 5 the loops are our own (``lrc_numba.fft``): on padded rows, eight at a time,
+and pruned where there are several axes. In one dimension there may be nothing to do eight of at a time, so long lines
+go to a library, and so do the grids of the paper's window, which have any length. The choice does not depend on the
+number of snapshots or channels, so neither does the result.
 
-Which thread may write what: rows, blocks of columns or planes of its own, see ``fft.axes``.
+Which thread may write what: rows, blocks of columns or planes of its own, see ``fft.axes`` and ``fft.lines``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class _Sizes:
         parallel.run(loop, parallel.even(self.planes, self.threads, fewest), *sizes, *arrays)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=2)
 def _line_starts(count: int, stride: int) -> np.ndarray:
     return np.arange(count) * stride
 

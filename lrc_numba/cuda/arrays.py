@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import fft as host_fft
 
 from ..memory import available_memory as host_memory
-from .compile import SIMULATED, xp
+from .compile import SIMULATED, fft, xp
 
 __all__ = ["asarray", "available_memory", "empty", "irfftn", "require", "rfftn", "shape", "take", "to_host", "xp"]
 
@@ -78,20 +77,19 @@ def available_memory() -> int:
     )
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _kept_plan(lengths: tuple[int, ...], dtype: str, shape, axes: tuple[int, ...], kind: str, place: tuple[int, int]):
     """A plan of cuFFT for one place, a device and a stream: what it works in may not be used by two at a time."""
-    from cupyx.scipy.fft import get_fft_plan
-
-    return get_fft_plan(xp.empty(lengths, dtype=dtype), shape=shape, axes=axes, value_type=kind)
+    return fft.get_fft_plan(xp.empty(lengths, dtype=dtype), shape=shape, axes=axes, value_type=kind)
 
 
 def _plan(values: np.ndarray, shape: tuple[int, ...] | None, axes: tuple[int, ...], kind: str):
     """A plan that is kept; None where CuPy wants to choose for itself.
 
-    That is along one axis, for which it keeps its own, and where an array is Fortran's as well as C's.
+    That is along one axis, for which it keeps its own; where an axis between others has been left out; and where an
+    array is Fortran's as well as C's.
     """
-    if len(axes) == 1 or values.flags.f_contiguous:
+    if len(axes) == 1 or axes != tuple(range(-len(axes), 0)) or values.flags.f_contiguous:
         return None
     place = xp.cuda.Device().id, xp.cuda.get_current_stream().ptr
     return _kept_plan(values.shape, values.dtype.name, shape, axes, kind, place)
@@ -124,9 +122,7 @@ def rfftn(values: np.ndarray, axes: tuple[int, ...], threads: int) -> np.ndarray
         return xp.zeros(half, dtype=np.result_type(values.dtype, np.complex64))
     axes = _long(values.shape, axes)
     if SIMULATED:
-        return host_fft.rfftn(values, axes=axes)
-    from cupyx.scipy import fft
-
+        return fft.rfftn(values, axes=axes)
     values = xp.ascontiguousarray(values)
     return fft.rfftn(values, axes=axes, plan=_plan(values, None, axes, "R2C"))
 
@@ -156,8 +152,6 @@ def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], thr
     axes = _long(modes.shape, axes)
     shape = tuple(lengths[axis] for axis in axes)
     if SIMULATED:
-        return host_fft.irfftn(modes, s=shape, axes=axes, norm="forward")
-    from cupyx.scipy import fft
-
+        return fft.irfftn(modes, s=shape, axes=axes, norm="forward")
     plan = _plan(modes, shape, axes, "C2R")
     return fft.irfftn(modes, s=shape, axes=axes, norm="forward", overwrite_x=True, plan=plan)

@@ -18,7 +18,7 @@ try:
 except ImportError as missing:  # a Numba without it
     raise ImportError("backend: 'cuda' needs numba-cuda and CuPy: pip install 'lrc_numba[cuda]'") from missing
 
-__all__ = ["SIMULATED", "THREADS", "cuda", "inlined", "kernel", "xp"]
+__all__ = ["SIMULATED", "THREADS", "cuda", "fft", "inlined", "kernel", "xp"]
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 THREADS = 4 if SIMULATED else 128  # per block; the simulator makes a thread of Python for each
@@ -42,7 +42,16 @@ def _arrays():
     return cupy
 
 
-xp = _arrays()
+def _transforms():
+    """SciPy's transforms in the simulator, CuPy's on a device."""
+    if SIMULATED:
+        from scipy import fft
+    else:
+        from cupyx.scipy import fft
+    return fft
+
+
+xp, fft = _arrays(), _transforms()
 
 
 @lru_cache(maxsize=64)
