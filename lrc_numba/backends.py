@@ -58,8 +58,9 @@ class Backend:
 class _OurOwn:
     """Finds the modules of this package, and nothing else.
 
-    The package numba-cuda (seen in 0.30) takes every module with "numba.cuda" in its name for one of Numba's, and never
-    comes back from looking for ``lrc_numba.cuda``; it must not be asked.
+    The package numba-cuda (seen in 0.30) takes every module with "numba.cuda" in its name for one of Numba's, and looks
+    for ``lrc_numba.cuda`` until the interpreter ends that with a RecursionError; it must not be asked. This comes first
+    from the moment that a back end is loaded, so the modules of a back end are reached through ``load``.
     """
 
     @staticmethod
