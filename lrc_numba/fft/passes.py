@@ -46,7 +46,13 @@ def plan(length: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
 
 @inlined
 def eight(begin, step):
-    """Eight indices, evenly apart."""
+    """Eight indices, evenly apart.
+
+    Parameters
+    ----------
+    begin, step : int
+        The first, and from one to the next.
+    """
     return (
         begin,
         begin + step,
@@ -61,7 +67,17 @@ def eight(begin, step):
 
 @inlined
 def places(starts, first, offset):
-    """Where eight rows begin, plus an offset; beyond the last row the last one again, which does no harm."""
+    """Where eight rows begin, plus an offset; beyond the last row the last one again, which does no harm.
+
+    Parameters
+    ----------
+    starts : (rows,) int64
+        Where each row begins.
+    first : int
+        The first of the eight.
+    offset : int
+        Added to all.
+    """
     last = len(starts) - 1
     return (
         starts[min(first, last)] + offset,
