@@ -40,7 +40,7 @@ HARDWARE = not WHY_SIMULATED
 if not HARDWARE:
     os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # read when Numba is imported, which is later
 
-EXAMPLES = {"here": 20, "simulator": 3}
+EXAMPLES = {"here": 20, "simulator": 2}
 
 
 def _load(name: str, examples: int) -> None:
