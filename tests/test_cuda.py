@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import HARDWARE, WHY_SIMULATED
-from measures import relative
+from measures import MACHINE, relative
 
 from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Table, Yukawa, backends, evaluation, indexing, lrc_convolve
 from lrc_numba import points as sorting
@@ -79,6 +79,7 @@ def test_cuda_is_imported_in_one_module():
     assert [str(path.relative_to(package)) for path in found] == [str(Path("cuda", "compile.py"))]
 
 
+ROUNDING = 300 * MACHINE  # sums of some thousand terms in another order
 CASES = [
     # dim, modes, dtype, window, eps, channels of the kernel, snapshots, targets
     (1, 9, np.float64, "kaiser_bessel", 1e-9, None, None, False),
@@ -125,7 +126,7 @@ def test_same_numbers(case):
         gradient = plan.vjp(values, kernel, cotangent)
         parts = [u, plan.jvp(values, kernel, **moves), gradient.points, gradient.values, gradient.targets]
         found.append([part for part in [*parts, *gradient.parameters.values()] if part is not None])
-    bound = 300 * np.finfo(values.dtype).eps
+    bound = ROUNDING * np.finfo(values.dtype).eps / MACHINE
     for one, other in zip(*found, strict=True):
         assert isinstance(other, (np.ndarray, np.generic))
         assert other.dtype == one.dtype
@@ -148,7 +149,7 @@ def test_the_rest_is_the_same(dim, modes):
         rest = plan.parameters_jvp(values, Yukawa(1.0, 2.0), np.cos(values), dpoints=points, dcotangent=values)
         found.append([np.asarray(part) for part in [*parts, *rest.values()]])
     for one, other in zip(*found, strict=True):
-        assert relative(other, one) <= 1e-12
+        assert relative(other, one) <= 20 * ROUNDING  # in gradients of parameters terms cancel
 
 
 TILES = [  # modes, tiles of 2^… nodes for windows of four, points, in which part of the box
@@ -167,7 +168,7 @@ def test_several_tiles(modes, shifts, count, part, monkeypatch):
     if part < 1:
         monkeypatch.setattr(sorting, "LARGEST_CHUNK", 2)
     dim, generator, found = len(modes), np.random.default_rng(0), []
-    points, values = generator.random((count, dim)) * part, generator.standard_normal(count)
+    points, values = generator.random((2, count, dim)) * part, generator.standard_normal((2, count))
     for backend in ("cpu", "cuda", "cuda"):
         plan = LRCPlan(np.ones(dim), modes, eps=0.1, backend=backend).set_points(points)
         assert min(plan.grid.tiles[3 - dim :]) > 1
@@ -175,7 +176,7 @@ def test_several_tiles(modes, shifts, count, part, monkeypatch):
         gradient = plan.vjp(values, Gaussian(0.1), np.cos(values))
         found.append([gradient.output, gradient.points, gradient.values])
     for wanted, one, other in zip(*found, strict=True):
-        assert relative(one, wanted) <= 1e-13
+        assert relative(one, wanted) <= ROUNDING
         np.testing.assert_array_equal(one, other)
 
 
@@ -195,7 +196,7 @@ def test_tiles_in_layers(monkeypatch):
         [p.set_points(points).convolve(values, Gaussian(0.1)), p.jvp(values, Gaussian(0.1), points)] for p in plans
     )
     for one, other in zip(found, wanted, strict=True):
-        assert relative(one, other) <= 1e-13
+        assert relative(one, other) <= ROUNDING
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])

@@ -1,6 +1,6 @@
 """Transforms by the library of a back end (``arrays.rfftn``): for what our own loops do not do, and on a device.
 
-Snapshots are shared out to our threads first: a library has more to say before it begins.
+Snapshots are shared out to our own threads first, because the library's take longer to wake.
 """
 
 from __future__ import annotations
