@@ -7,6 +7,7 @@ import pytest
 
 from lrc_numba.nbody import sample_points
 from lrc_numba.networks import FullRangeNetwork
+from lrc_numba.workspace import Workspace
 
 BOX, CUTOFF, MODES = 4.0, 1.5, 9
 
@@ -30,3 +31,32 @@ def test_means_of_u_do_not_move():
     places = np.linspace(0, BOX, 64, endpoint=False)[None, :, None]  # as good as every place
     found = network.plan.set_points(places).convolve(None, network.multiplier)
     assert np.abs(found).max() < 1e-6
+
+
+def _far_bend(network, points) -> float:
+    """Largest second difference of g_θ on lines through û of the points that go on to twelve spreads."""
+    inputs = network._features(points).reshape(-1, 2)
+    middle, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    line = np.linspace(-12, 12, 241)[:, None]
+    bends = []
+    for direction in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, -1.0)):
+        out = network.post.forward(network.parameters, middle + line * spread * direction, Workspace())[0]
+        bends.append(np.abs(np.diff(out, n=2, axis=0)).max())
+    return max(bends)
+
+
+def test_moved_kinks():
+    """Energies and forces at the points stay; beyond them g_θ goes on as it is among them, without a bend."""
+    points = sample_points(50, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
+    network = FullRangeNetwork(BOX, CUTOFF, MODES, seed=1, dim=2)
+    network.set_scales(points)
+    for layer in range(5):  # all on among the points
+        network.parameters[f"g.weight{layer}"][...] = np.abs(network.parameters[f"g.weight{layer}"])
+    before = network.energy_forces(points)
+    assert _far_bend(network, points) > 1e-3
+    network.move_kinks(points, spreads=200.0)
+    for one, other in zip(network.energy_forces(points), before, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-10 * np.abs(other).max())
+    assert _far_bend(network, points) < 1e-9
+    with pytest.raises(ValueError, match="spreads: expected"):
+        network.move_kinks(points, spreads=-1.0)

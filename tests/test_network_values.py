@@ -35,11 +35,12 @@ def described(network, points: np.ndarray) -> np.ndarray:
         if s >= CUTOFF:
             continue
         t = s / CUTOFF
-        switch = 1 - 10 * t**3 + 15 * t**4 - 6 * t**5 if network.cutoff_kind == "smooth" else 1.0
+        switch = 1 - 10 * t**3 + 15 * t**4 - 6 * t**5
         r = (1 / s - scales.r_mean) / scales.r_std
         q = ((np.array([s]) if network.dim == 1 else apart / s) - scales.q_mean) / scales.q_std
-        rows[i, :32] += switch * r * perceptron(network, "f1", q[None])[0]
-        rows[i, 32:] += switch * r * perceptron(network, "f2", np.array([[r]]))[0]
+        weight = switch / s / scales.r_std if network.cutoff_kind == "smooth" else r
+        rows[i, :32] += weight * perceptron(network, "f1", q[None])[0]
+        rows[i, 32:] += weight * perceptron(network, "f2", np.array([[r]]))[0]
     return rows
 
 

@@ -2,11 +2,12 @@ r"""Short-range descriptors, eqs (9)–(14) of the LRC paper, with what force ma
 
 With s = |x_i − x_j| and r = 1/s, both normalised by a mean and a standard deviation (a hat), over neighbours within R:
 
-    D₁ᵢ = Σ_j f₁(q̂_ij) w_ij        D₂ᵢ = Σ_j f₂(r̂_ij) w_ij        w = r̂ S(s)
+    D₁ᵢ = Σ_j f₁(q̂_ij) w_ij        D₂ᵢ = Σ_j f₂(r̂_ij) w_ij
 
-q is s in one dimension and the unit vector (x_i − x_j)/s in more. S is 1 for ``cutoff="paper"``, where the energy jumps
-when a neighbour crosses R; with ``cutoff="smooth"`` S = 1 − 10 t³ + 15 t⁴ − 6 t⁵, t = s/R, goes to zero at R with two
-continuous derivatives.
+q is s in one dimension and the unit vector (x_i − x_j)/s in more. ``cutoff="paper"`` has w = r̂, so the energy jumps
+when a neighbour crosses R. ``cutoff="smooth"`` has w = S(s) r/std(r), where S = 1 − 10 t³ + 15 t⁴ − 6 t⁵, t = s/R, goes
+to zero at R with two continuous derivatives. The mean is not taken off there: r̂ is zero where s is the harmonic mean
+distance, and a pair that counts neither there nor at R cannot pull the same way all along between the two.
 
     vjp        D̄ → x̄
     jvp        ẋ → Ḋ
@@ -73,9 +74,8 @@ class _Features:
     unit: np.ndarray
     r: np.ndarray
     r_slope: np.ndarray
-    switch: np.ndarray
-    switch_slope: np.ndarray
     weight: np.ndarray
+    weight_slope: np.ndarray
     q: np.ndarray
 
 
@@ -133,14 +133,16 @@ class Descriptor:
         unit = pairs.displacement / s[:, None]
         r = (1.0 / s - self.scales.r_mean) / self.scales.r_std
         r_slope = -1.0 / (s * s * self.scales.r_std)
-        switch, switch_slope = np.ones_like(s), np.zeros_like(s)
+        weight, weight_slope = r, r_slope
         if self.smooth:
             t = s / self.cutoff
             switch = 1.0 - t**3 * (10.0 - 15.0 * t + 6.0 * t * t)
             switch_slope = -30.0 * (t * (1.0 - t)) ** 2 / self.cutoff
+            weight = switch / (s * self.scales.r_std)
+            weight_slope = r_slope * switch + switch_slope / (s * self.scales.r_std)
         q = s[:, None] if self.dim == 1 else np.concatenate([unit, -unit])
         q = (q - self.scales.q_mean) / self.scales.q_std
-        return _Features(unit, r, r_slope, switch, switch_slope, r * switch, q)
+        return _Features(unit, r, r_slope, weight, weight_slope, q)
 
     def _same(self, column: int) -> bool:
         """Whether i and j see the same: f₂ always, f₁ in one dimension."""
@@ -208,8 +210,8 @@ class Descriptor:
             dot_rows(pairs.first, pairs.second, rows, *place, *self._sides(values, count, column), weight_bar)
         one_bar, two_bar = bars
         q_bar = self.angular.vjp(views, tape_one, one_bar) / self.scales.q_std
-        r_bar = self.radial.vjp(views, tape_two, two_bar)[:, 0] + weight_bar * features.switch
-        s_bar = r_bar * features.r_slope + weight_bar * features.r * features.switch_slope
+        r_bar = self.radial.vjp(views, tape_two, two_bar)[:, 0]
+        s_bar = r_bar * features.r_slope + weight_bar * features.weight_slope
         if self.dim == 1:
             moved = (s_bar + q_bar[:, 0])[:, None] * features.unit
         else:
@@ -235,8 +237,7 @@ class Descriptor:
         pairs, features, one, tape_one, two, tape_two = tape
         moved = tangent[pairs.first] - tangent[pairs.second]
         ds = np.einsum("pa,pa->p", features.unit, moved)
-        dr = features.r_slope * ds
-        dweight = dr * features.switch + features.r * features.switch_slope * ds
+        dr, dweight = features.r_slope * ds, features.weight_slope * ds
         if self.dim == 1:
             dq = ds[:, None]
         else:

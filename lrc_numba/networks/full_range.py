@@ -122,6 +122,26 @@ class FullRangeNetwork(ShortRangeNetwork):
         passed = float(np.sqrt((self._centred((found - shift) / spread) ** 2).mean())) or 1.0
         self.long_shift, self.long_scale = shift.astype(self.dtype), (spread * passed).astype(self.dtype)
 
+    def move_kinks(self, points, spreads: float = 20.0) -> None:
+        """Let g_θ go on beyond these points as it is among them; to be called after training.
+
+        The relus of g_θ come out of a training with nearly all kinks just beyond its data, where nothing holds them,
+        and a point that is a little more crowded than any there meets another g_θ. Here these kinks move away, see
+        ``Perceptron.move_kinks``; energies and forces at the points stay the same up to rounding.
+
+        Parameters
+        ----------
+        points : (B, N, d) or (N, d) array
+            Those it was trained with, units of length.
+        spreads : float
+            How far kinks are to be from them, in standard deviations of what the relu is given.
+        """
+        spreads = arguments.as_positive("spreads", float(spreads), np.inf)
+        array, _ = self._checked(points)
+        rise = self.post.move_kinks(self.parameters, self._features(array).reshape(-1, len(self._lam)), spreads)
+        weight, bias = (self.parameters[f"{self.fitting.name}.{part}0"] for part in ("weight", "bias"))
+        bias -= rise @ weight[self.descriptor.width :]
+
     def _features(self, points: np.ndarray) -> np.ndarray:
         return (self.plan.set_points(points).convolve(None, self.multiplier) - self.long_shift) / self.long_scale
 

@@ -70,6 +70,38 @@ class Perceptron:
         for name, shape in self.shapes().items():
             views[name][...] = 0.0 if len(shape) == 1 else generator.normal(0.0, np.sqrt(2.0 / sum(shape)), shape)
 
+    def move_kinks(self, views: Parameters, inputs: np.ndarray, spreads: float) -> np.ndarray:
+        """Move the kinks of relus that lie beyond some inputs further away; how much outputs rise by that.
+
+        A relu that is on at all of the inputs gets a larger bias, which the next layer takes off again, and one that
+        is off at all of them a smaller one, so that the nearest of them is ``spreads`` standard deviations of z away
+        from the kink. Those with a kink among the inputs stay.
+
+        Parameters
+        ----------
+        views : Parameters
+            Biases are written.
+        inputs : (n, sizes[0])
+            Rows the network is used for.
+        spreads : float
+            How far.
+
+        Returns
+        -------
+        (sizes[-1],) array, for the reader of the outputs to take off.
+        """
+        h, rise = inputs, np.zeros(self.sizes[0], dtype=inputs.dtype)
+        for layer in range(len(self.sizes) - 1):
+            weight, bias = views[f"{self.name}.weight{layer}"], views[f"{self.name}.bias{layer}"]
+            bias -= rise @ weight
+            z = h @ weight + bias
+            low, high, reach = z.min(axis=0), z.max(axis=0), spreads * z.std(axis=0)
+            rise = np.where(low > 0, np.maximum(reach - low, 0), 0).astype(z.dtype)
+            fall = np.where(high <= 0, np.maximum(reach + high, 0), 0)
+            bias += rise - fall
+            h = np.maximum(z + rise - fall, 0)
+        return rise
+
     @property
     def last_bias(self) -> str:
         """Name of the bias of the last layer."""
