@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import prod
+from threading import local
 
 import numpy as np
 
 from .backends import Backend, load
 
-__all__ = ["Workspace"]
+__all__ = ["Workspace", "Workspaces"]
 
 
 class Workspace:
@@ -46,3 +47,26 @@ class Workspace:
     def nbytes(self) -> int:
         """Bytes held."""
         return sum(array.nbytes for array in self._arrays.values())
+
+
+class Workspaces:
+    """One for every part of some work that is still to be read, and one for each thread. A pickle has none of them."""
+
+    def __init__(self) -> None:
+        self._of_parts: dict[int, Workspace] = {}
+        self._of_threads = local()
+
+    def of(self, part: int | None) -> Workspace:
+        """Memory for a part, or for whatever this thread does next.
+
+        Parameters
+        ----------
+        part : int, optional
+            Any number that tells it from the others.
+        """
+        if part is None:
+            return self._of_threads.__dict__.setdefault("space", Workspace())
+        return self._of_parts.setdefault(part, Workspace())
+
+    def __reduce__(self) -> tuple:
+        return Workspaces, ()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lrc_numba.nbody import sample_points
+from lrc_numba.nbody import PairPotential, Snapshots, sample_points
 from lrc_numba.networks import FullRangeNetwork
+from lrc_numba.training import force_error
 from lrc_numba.workspace import Workspace
 
 BOX, CUTOFF, MODES = 4.0, 1.5, 9
@@ -60,3 +61,13 @@ def test_moved_kinks():
     assert _far_bend(network, points) < 1e-9
     with pytest.raises(ValueError, match="spreads: expected"):
         network.move_kinks(points, spreads=-1.0)
+
+
+@pytest.mark.parametrize("mu", [0.5, 2.0])
+def test_the_layer_is_the_potential(mu):
+    """β = 1, λ = μ is exact, U = ½ Σ u: the series ends without ringing, for points that are not nearer than its end."""
+    data = Snapshots.make(PairPotential("screened_coulomb", (5.0,), (mu,), (1.0,)), 20, (10,), 2, 0.05, 0, False)
+    network = FullRangeNetwork(5.0, CUTOFF, 501, lam=(mu,), dim=1, eps=1e-9)
+    half = np.full((*data.points.shape[:2], 1), 0.5)
+    forces = -network.plan.set_points(data.points).vjp(None, network.multiplier, half, wrt=("points",)).points
+    assert force_error(forces, data.forces)["true"] < 1e-3

@@ -52,8 +52,9 @@ def long_range(network, points: np.ndarray, modes: int) -> np.ndarray:
     phases = points @ (2 * np.pi * n / network.box).T
     k2 = ((2 * np.pi * n / network.box) ** 2).sum(axis=1)
     density = np.exp(-1j * phases).sum(axis=0)
+    taper = np.exp(-0.5 * 3.5**2 * k2 / (2 * np.pi * top / network.box.max()) ** 2)
     u = [
-        (np.exp(1j * phases) @ (4 * np.pi * beta / (k2 + lam**2) * density)).real / np.prod(network.box)
+        (np.exp(1j * phases) @ (4 * np.pi * beta / (k2 + lam**2) * taper * density)).real / np.prod(network.box)
         for beta, lam in zip(network.parameters["beta"], network.parameters["lam"], strict=True)
     ]
     return perceptron(network, "g", (np.stack(u, axis=1) - network.long_shift) / network.long_scale, relu=True)

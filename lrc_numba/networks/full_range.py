@@ -1,13 +1,17 @@
 r"""The full-range network: a short-range one that also reads the LRC layer, eqs (21)–(23) of arXiv 2010.05295.
 
-U = Σᵢ 𝒩(Dᵢ, g_θ(ûᵢ)),   uᵢ^c = Σ_j φ^c(xᵢ − x_j),   φ̂^c(k) = 4πβ_c/(k² + λ_c²) for k ≠ 0, φ̂(0) = 0
+U = Σᵢ 𝒩(Dᵢ, g_θ(ûᵢ)),   uᵢ^c = Σ_j φ^c(xᵢ − x_j),   φ̂^c(k) = 4πβ_c/(k² + λ_c²) e^{−k²τ²/2} for k ≠ 0, φ̂(0) = 0
+
+A series that just stopped at its last mode, where 4πβ/k² is not small, would ring: in the forces more strongly than the
+network errs, and at a wavelength that no short-range network takes off. So it ends with a Gaussian, TAPER standard
+deviations wide at the last mode; its τ = TAPER/k_max is about the length L/M that M modes resolve.
 
 The mode k = 0 only adds a constant to u, which the first biases of g_θ hold as well; left in, that constant (4πβN/λ²V,
 hundreds of times the spread of u) would move at every step that λ learns. Three more things let blind start values
 learn, as g_θ passes on a fiftieth of its input when drawn, or nothing where its relus are dead:
 
-- û = (u − shift)/scale is positive, SHIFT spreads above zero, so that relus which are alive are linear at first;
-- of DRAWS Glorot draws of g_θ, the one counts that passes most of both channels on;
+- û = (u − shift)/scale is positive, SHIFT spreads above zero, so relus can be linear at first;
+- of DRAWS Glorot draws of g_θ, those count that are, and of these the one that tells both channels apart best;
 - scale is such that the outputs of g_θ start with a spread of 1.
 """
 
@@ -30,19 +34,27 @@ from .parameters import Parameters
 
 __all__ = ["FullRangeNetwork"]
 
-SHIFT, DRAWS, TRIALS = 6.0, 32, 256
+SHIFT, WIDE, DRAWS, TRIALS, TAPER = 10.0, 2.0, 1000, 64, 3.5
 
 
-class _YukawaWithoutMean(Yukawa):
-    """φ̂ of the module: a ``Yukawa`` whose field has no mean."""
+class _TaperedYukawa(Yukawa):
+    """φ̂ of the module: a ``Yukawa`` whose field has no mean and does not ring."""
+
+    @staticmethod
+    def _taper(modes: ModeSet) -> np.ndarray:
+        """The Gaussian, 0 at k = 0."""
+        ends = (modes.k**2).max(axis=0)
+        last = ends[ends > 0].min(initial=np.inf)  # of the axis that ends first
+        return np.exp(-0.5 * TAPER**2 * modes.k2 / last) * (modes.k2 > 0)
 
     def values(self, modes: ModeSet) -> np.ndarray:
         """φ̂ on the modes, see ``Multiplier.values``."""
-        return super().values(modes) * (modes.k2 > 0)
+        return super().values(modes) * self._taper(modes)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
         """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
-        return {name: slope * (modes.k2 > 0) for name, slope in super().derivatives(modes).items()}
+        taper = self._taper(modes)
+        return {name: slope * taper for name, slope in super().derivatives(modes).items()}
 
 
 class FullRangeNetwork(ShortRangeNetwork):
@@ -76,7 +88,6 @@ class FullRangeNetwork(ShortRangeNetwork):
         self.plan = LRCPlan(self.box, modes, eps=self.eps, dtype=self.dtype, threads=self.threads, dim=self.dim)
         self.parameters["beta"][...], self.parameters["lam"][...] = 1.0, self._lam
         self.long_shift, self.long_scale = np.zeros(len(self._lam), self.dtype), np.ones(len(self._lam), self.dtype)
-        self._draw_post()
 
     def _extra(self) -> int:
         return self.post.sizes[-1]
@@ -87,14 +98,19 @@ class FullRangeNetwork(ShortRangeNetwork):
     def _more_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"beta": (len(self._lam),), "lam": (len(self._lam),)}
 
-    def _draw_post(self) -> None:
-        """Draw g_θ: the last singular value of its outputs, of normal inputs SHIFT above zero, is the largest found."""
-        inputs = SHIFT + np.random.default_rng(0).standard_normal((TRIALS, len(self._lam)))
+    def _draw_post(self, inputs: np.ndarray) -> None:
+        """Draw g_θ: linear among some û, also were they WIDE times as wide, and of such draws the best conditioned."""
+        few = inputs[np.random.default_rng(self.seed).permutation(len(inputs))[:TRIALS]]
+        wide = SHIFT + WIDE * (few - SHIFT)
         last, found = min(len(self._lam), 2) - 1, []  # its first layer has two units
         for number in range(DRAWS):
             self.post.initialise(self.parameters, np.random.default_rng([self.seed, number]))
-            found.append(np.linalg.svd(self._centred(inputs.astype(self.dtype)), compute_uv=False)[last])
-        best = int(np.argmax(found))
+            if self.post.bent(self.parameters, wide):
+                continue
+            values = np.linalg.svd(self._centred(few), compute_uv=False)
+            if values[0] > 0:  # not all relus are off
+                found.append((values[min(last, len(values) - 1)] / values[0], number))
+        best = max(found, default=(0.0, 0))[1]
         self.post.initialise(self.parameters, np.random.default_rng([self.seed, best]))
 
     def _centred(self, inputs: np.ndarray) -> np.ndarray:
@@ -108,18 +124,18 @@ class FullRangeNetwork(ShortRangeNetwork):
         beta, lam = (np.array(self.parameters[name], dtype=np.float64) for name in ("beta", "lam"))
         key = (beta.tobytes(), lam.tobytes())
         if self._kept is None or self._kept[0] != key:  # the same object while nothing changed: plans keep its table
-            self._kept = (key, _YukawaWithoutMean(beta, lam))
+            self._kept = (key, _TaperedYukawa(beta, lam))
         return self._kept[1]
 
-    def set_scales(self, points) -> None:
-        """Measure the normalisation of the neighbours, and that of u with the parameters of now."""
-        super().set_scales(points)
-        array, _ = self._checked(points)
-        found = self.plan.set_points(array).convolve(None, self.multiplier).reshape(-1, len(self._lam))
+    def _measure(self, points: np.ndarray) -> None:
+        super()._measure(points)
+        found = self.plan.set_points(points).convolve(None, self.multiplier).reshape(-1, len(self._lam))
         spread = found.std(axis=0)
         spread = np.where(spread > self.eps * np.abs(found).max(axis=0), spread, 1.0)  # no more than errors, as at rest
         shift = found.mean(axis=0) - SHIFT * spread
-        passed = float(np.sqrt((self._centred((found - shift) / spread) ** 2).mean())) or 1.0
+        inputs = ((found - shift) / spread).astype(self.dtype)
+        self._draw_post(inputs)
+        passed = float(np.sqrt((self._centred(inputs) ** 2).mean())) or 1.0
         self.long_shift, self.long_scale = shift.astype(self.dtype), (spread * passed).astype(self.dtype)
 
     def move_kinks(self, points, spreads: float = 20.0) -> None:
@@ -139,7 +155,7 @@ class FullRangeNetwork(ShortRangeNetwork):
         spreads = arguments.as_positive("spreads", float(spreads), np.inf)
         array, _ = self._checked(points)
         rise = self.post.move_kinks(self.parameters, self._features(array).reshape(-1, len(self._lam)), spreads)
-        weight, bias = (self.parameters[f"{self.fitting.name}.{part}0"] for part in ("weight", "bias"))
+        weight, bias = self._first_layer
         bias -= rise @ weight[self.descriptor.width :]
 
     def _features(self, points: np.ndarray) -> np.ndarray:

@@ -70,6 +70,24 @@ class Perceptron:
         for name, shape in self.shapes().items():
             views[name][...] = 0.0 if len(shape) == 1 else generator.normal(0.0, np.sqrt(2.0 / sum(shape)), shape)
 
+    def bent(self, views: Parameters, inputs: np.ndarray) -> bool:
+        """Whether a relu is on at some of the inputs and off at others.
+
+        Parameters
+        ----------
+        views : Parameters
+            Weights and biases.
+        inputs : (n, sizes[0])
+            Rows.
+        """
+        h = inputs
+        for layer in range(len(self.sizes) - 1):
+            h = np.maximum(h @ views[f"{self.name}.weight{layer}"] + views[f"{self.name}.bias{layer}"], 0)
+            some = (h > 0).sum(axis=0)
+            if ((some > 0) & (some < len(h))).any():
+                return True
+        return False
+
     def move_kinks(self, views: Parameters, inputs: np.ndarray, spreads: float) -> np.ndarray:
         """Move the kinks of relus that lie beyond some inputs further away; how much outputs rise by that.
 

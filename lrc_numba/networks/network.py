@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import local
 from typing import Any, Self
 
 import numpy as np
@@ -23,7 +22,7 @@ import numpy as np
 from .. import arguments
 from ..cpu import parallel
 from ..memory import available_memory, check_memory
-from ..workspace import Workspace
+from ..workspace import Workspace, Workspaces
 from .checks import as_energies, as_forces, as_lengths, check_some
 from .descriptors import Descriptor, Scales
 from .mlp import Perceptron
@@ -34,6 +33,7 @@ from .storage import read_network, write_network
 __all__ = ["ShortRangeNetwork"]
 
 FITTING = (32,) * 6
+LINEAR = 0.1  # of Glorot's weights in the first layer: an energy is a sum over pairs, so 𝒩 begins near linear
 POINTS_AT_ONCE = 320  # of several snapshots, in one pass of the interpreter; the same for any number of threads
 
 
@@ -95,8 +95,7 @@ class ShortRangeNetwork:
         self.cutoff_kind = arguments.as_choice("cutoff_kind", cutoff_kind, ("smooth", "paper"))
         self.dim, self.dtype, self.seed = len(self.box), arguments.as_dtype(dtype), int(seed)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
-        self._of_parts: dict[int, Workspace] = {}
-        self._of_thread = local()
+        self._spaces = Workspaces()
         self.descriptor = Descriptor(self.dim, cutoff, cutoff_kind == "smooth", scales or Scales())
         self.fitting = Perceptron(
             "fit", (self.descriptor.width + self._extra(), *FITTING, 1), residual=True, linear_end=True
@@ -108,6 +107,7 @@ class ShortRangeNetwork:
         generator = np.random.default_rng(seed)
         for network in self._networks():
             network.initialise(self.parameters, generator)
+        self._first_layer[0][...] *= LINEAR
 
     # ------------------------------------------------------------------ what a full-range network adds
     def _extra(self) -> int:
@@ -145,39 +145,39 @@ class ShortRangeNetwork:
 
     def _pairs(self, points: np.ndarray, start: int = 0) -> Pairs:
         pairs = neighbours(points, self.box, self.descriptor.cutoff)
-        if len(pairs) and not pairs.distance.min() > 1e-6 * self.descriptor.cutoff:
-            p = int(pairs.distance.argmin())
-            count = points.shape[1]
-            raise ValueError(
-                f"points: expected no two of them in one place, got {pairs.first[p] % count} and "
-                f"{pairs.second[p] % count} of snapshot {start + pairs.first[p] // count} {pairs.distance[p]:.1e} apart"
-            )
+        pairs.check_apart(1e-6 * self.descriptor.cutoff, points.shape[1], start)
         return pairs
 
     def set_scales(self, points) -> None:
-        """Measure the normalisation of the neighbours on some snapshots, (B, N, d)."""
+        """Before training: measure the normalisation on some snapshots (B, N, d), and centre what 𝒩 reads there.
+
+        The first biases of 𝒩 take off what the mean of its inputs gives, so no tanh is saturated from the start.
+        """
         array, _ = self._checked(points)
-        self.descriptor.scales = Scales.of(self._pairs(array), self.dim)
+        check_some(array)
+        self._measure(array)
+        long, parts = self._features(array), self._parts(array)
+        work = lambda part: self._inputs(array, long, part, self._spaces.of(None))[0].sum(axis=0)  # noqa: E731
+        mean = sum(self._each(work, parts)) / (array.shape[0] * array.shape[1])
+        weight, bias = self._first_layer
+        bias[...] = -(mean @ weight)
+
+    def _measure(self, points: np.ndarray) -> None:
+        """The normalisation."""
+        self.descriptor.scales = Scales.of(self._pairs(points), self.dim)
+
+    @property
+    def _first_layer(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and biases of the first layer of 𝒩."""
+        return self.parameters[f"{self.fitting.name}.weight0"], self.parameters[f"{self.fitting.name}.bias0"]
 
     # ------------------------------------------------------------------ values
     def _features(self, points: np.ndarray) -> np.ndarray | None:
         """What a full-range network reads at the points, (B, N, C)."""
         return None
 
-    def __getstate__(self) -> dict:
-        return {name: value for name, value in vars(self).items() if name not in ("_of_parts", "_of_thread")}
-
-    def __setstate__(self, state: dict) -> None:
-        vars(self).update(state | {"_of_parts": {}, "_of_thread": local()})
-
-    def _space(self, part: slice | None) -> Workspace:
-        """Memory for the tapes of a part that are still to be read, or of whatever this thread does next."""
-        if part is None:
-            return self._of_thread.__dict__.setdefault("space", Workspace())
-        return self._of_parts.setdefault(part.start, Workspace())
-
-    def _forward(self, points: np.ndarray, long, part: slice, space: Workspace) -> tuple[np.ndarray, dict]:
-        """𝒩 (n,) of some snapshots, and the tapes, which live in ``space``."""
+    def _inputs(self, points: np.ndarray, long, part: slice, space: Workspace) -> tuple[np.ndarray, dict]:
+        """What 𝒩 reads of some snapshots, (n, features), and the tapes, which live in ``space``."""
         points, long = points[part], None if long is None else long[part]
         count = points.shape[0] * points.shape[1]
         pairs = self._pairs(points, part.start)
@@ -185,7 +185,11 @@ class ShortRangeNetwork:
         check_memory("points", f"{points.shape} with {len(pairs)} pairs within the cutoff", needed, available_memory)
         described, tape = self.descriptor.forward(self.parameters, pairs, count, space)
         kept: dict[str, Any] = {"descriptor": tape, "space": space}
-        inputs = self._join(described, long, kept)
+        return self._join(described, long, kept), kept
+
+    def _forward(self, points: np.ndarray, long, part: slice, space: Workspace) -> tuple[np.ndarray, dict]:
+        """𝒩 (n,) of some snapshots, and the tapes."""
+        inputs, kept = self._inputs(points, long, part, space)
         out, kept["fitting"] = self.fitting.forward(self.parameters, inputs, space)
         return out[:, 0].copy(), kept
 
@@ -196,7 +200,7 @@ class ShortRangeNetwork:
         """𝒩 of every point, (N,) or (B, N)."""
         array, batched = self._checked(points)
         long = self._features(array)
-        work = lambda part: self._forward(array, long, part, self._space(None))[0]  # noqa: E731
+        work = lambda part: self._forward(array, long, part, self._spaces.of(None))[0]  # noqa: E731
         found = self._each(work, self._parts(array))
         out = np.concatenate(found or [np.zeros(0, self.dtype)]).reshape(array.shape[:2])
         return out if batched else out[0]
@@ -218,7 +222,7 @@ class ShortRangeNetwork:
 
         def work(part: slice) -> tuple:
             """𝒩, its gradient in D alone and in g, and the tape, of some snapshots."""
-            out, kept = self._forward(points, long, part, self._space(part if keep else None))
+            out, kept = self._forward(points, long, part, self._spaces.of(part.start if keep else None))
             below = self.fitting.vjp(self.parameters, kept["fitting"], np.ones((len(out), 1), dtype=self.dtype))
             width = self.descriptor.width
             bar, space = np.ascontiguousarray(below[:, :width]), kept["space"]

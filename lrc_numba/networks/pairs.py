@@ -34,6 +34,25 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.first)
 
+    def check_apart(self, least: float, count: int, start: int = 0) -> None:
+        """A ValueError that names two points which are too close.
+
+        Parameters
+        ----------
+        least : float
+            Distance they have to be apart.
+        count, start : int
+            Points in a snapshot; number of the first snapshot.
+        """
+        if not len(self) or self.distance.min() > least:
+            return
+        p = int(self.distance.argmin())
+        i, j, snapshot = self.first[p] % count, self.second[p] % count, start + self.first[p] // count
+        raise ValueError(
+            f"points: expected no two of them in one place, got {i} and {j} of snapshot {snapshot} "
+            f"{self.distance[p]:.1e} apart"
+        )
+
 
 def neighbours(points: np.ndarray, box: np.ndarray, cutoff: float) -> Pairs:
     """All pairs of points of a snapshot closer than ``cutoff``.
