@@ -1,9 +1,10 @@
 """Table 1 of the LRC paper: force errors of the short- and the full-range network against the range of the potential.
 
 Screened Coulomb in one dimension, α₂ = 0, box L = 5, N = 20 points (two in each of ten cells, no two closer than 0.05),
-cutoff R = 1.5, 501 modes; μ₁ = 0.5, 1, 2, 5, 10. Both networks are trained on forces by the paper's protocol and tested
-on 100 fresh snapshots: ‖F − F*‖ / ‖F*‖; "median" is that of twelve such tests, as one rare snapshot can make the
-error. Kinks of g_θ beyond the data are moved away before (``FullRangeNetwork.move_kinks``). λ starts blind, at 2/L and 20/L, unless ``--init truth`` starts it at μ₁ and 10 μ₁.
+cutoff R = 1.5, 501 modes; μ₁ = 0.5, 1, 2, 5, 10. Both networks are trained on forces by the paper's protocol; kinks of
+g_θ beyond the data are moved away (``FullRangeNetwork.move_kinks``). The test is the forces on 100 fresh snapshots,
+‖F − F*‖ / ‖F*‖; "median" is that of twelve such tests, as one rare snapshot can make the error. λ starts blind, at 2/L
+and 20/L, unless ``--init truth`` starts it at μ₁ and 10 μ₁.
 
     python -m figures.table1 --preset quick
     python -m figures.table1 --preset paper --resume

@@ -1,4 +1,4 @@
-"""How a full-range network begins: no mean in u, and a g that passes it on."""
+"""How networks begin, and what a full-range one reads: no mean in u, no ringing, and a g that passes it on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrc_numba.nbody import PairPotential, Snapshots, sample_points
-from lrc_numba.networks import FullRangeNetwork
+from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
 from lrc_numba.training import force_error
 from lrc_numba.workspace import Workspace
 
@@ -16,14 +16,28 @@ BOX, CUTOFF, MODES = 4.0, 1.5, 9
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("lam", [(1.3,), (0.4, 4.0), (0.4, 1.0, 4.0)])
 def test_no_draw_of_g_is_dead(seed, lam):
-    """Its outputs start with a spread of 1, and more than one channel moves them."""
+    """Its outputs start with a spread of 1 and no kink among the points, and more than one channel moves them."""
     points = sample_points(20, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
     network = FullRangeNetwork(BOX, CUTOFF, MODES, lam=lam, seed=seed, dim=2)
     network.set_scales(points)
     inputs = network._features(points).reshape(-1, len(lam))
     outputs = network._centred(inputs)
+    assert not network.post.bent(network.parameters, inputs)
     assert np.sqrt((outputs**2).mean()) == pytest.approx(1.0)
     assert np.linalg.svd(outputs, compute_uv=False)[min(len(lam), 2) - 1] > 0.01 * np.linalg.norm(outputs)
+
+
+@pytest.mark.parametrize("kind", [ShortRangeNetwork, FullRangeNetwork])
+def test_the_fitting_network_starts_centred(kind):
+    """What its first tanh get has no mean, and is small enough to be linear in."""
+    points = sample_points(20, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
+    network = kind(BOX, CUTOFF, *[MODES] * (kind is FullRangeNetwork), dim=2)
+    network.set_scales(points)
+    inputs, _ = network._inputs(points, network._features(points), slice(0, len(points)), Workspace())
+    weight, bias = network._first_layer
+    z = inputs @ weight + bias
+    np.testing.assert_allclose(z.mean(axis=0), 0.0, atol=1e-12)
+    assert 0 < z.std() < 0.3
 
 
 def test_means_of_u_do_not_move():
@@ -65,7 +79,7 @@ def test_moved_kinks():
 
 @pytest.mark.parametrize("mu", [0.5, 2.0])
 def test_the_layer_is_the_potential(mu):
-    """β = 1, λ = μ is exact, U = ½ Σ u: the series ends without ringing, for points that are not nearer than its end."""
+    """U = ½ Σ u for β = 1, λ = μ: the series ends without ringing, for points not nearer than it resolves."""
     data = Snapshots.make(PairPotential("screened_coulomb", (5.0,), (mu,), (1.0,)), 20, (10,), 2, 0.05, 0, False)
     network = FullRangeNetwork(5.0, CUTOFF, 501, lam=(mu,), dim=1, eps=1e-9)
     half = np.full((*data.points.shape[:2], 1), 0.5)

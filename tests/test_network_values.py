@@ -9,6 +9,7 @@ import pytest
 
 from lrc_numba.nbody import sample_points
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
+from lrc_numba.networks.pairs import neighbours
 
 CUTOFF, MODES = 1.2, {1: 31, 2: 9, 3: 7}
 
@@ -80,3 +81,15 @@ def test_potential(kind, dim, cutoff_kind):
     wanted = perceptron(network, "fit", inputs, residual=True, linear_end=True)[:, 0]
     tolerance = 1e-13 if kind == "short-range" else 1e-9
     np.testing.assert_allclose(network.potential(points)[0], wanted, atol=tolerance * np.abs(wanted).max())
+
+
+def test_smooth_weight_has_no_hole():
+    """A pair counts at every distance within R: a network that is linear in D then can have any force between them."""
+    network = ShortRangeNetwork(5.0, CUTOFF, dim=1)
+    distances = np.linspace(0.05, 0.98, 50) * CUTOFF
+    places = np.stack([np.zeros_like(distances), distances], axis=1)[:, :, None]
+    pairs = neighbours(places, network.box, CUTOFF)
+    weight = network.descriptor._features(pairs).weight
+    assert len(weight) == len(distances)
+    assert (np.diff(weight) < 0).all()
+    assert (weight > 0).all()

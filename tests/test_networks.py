@@ -244,18 +244,6 @@ def test_smooth_and_paper_cutoff():
     assert jumps["paper"][0] > 1e-4
 
 
-def test_smooth_weight_has_no_hole():
-    """A pair counts at every distance within R: a network that is linear in D then can have any force between them."""
-    network = network_of("short", 1, "smooth")
-    distances = np.linspace(0.05, 0.98, 50) * CUTOFF
-    places = np.stack([np.zeros_like(distances), distances], axis=1)[:, :, None]
-    pairs = neighbours(places, network.box, CUTOFF)
-    weight = network.descriptor._features(pairs).weight
-    assert len(weight) == len(distances)
-    assert (np.diff(weight) < 0).all()
-    assert (weight > 0).all()
-
-
 @pytest.mark.parametrize(
     ("dim", "count", "cutoff"), [(1, 40, 0.3), (2, 60, 0.25), (3, 80, 0.3), (3, 5, 0.5), (2, 1, 0.2)]
 )

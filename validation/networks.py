@@ -123,6 +123,8 @@ def trained(kind: str, threads: int | None, epochs: int) -> tuple[ShortRangeNetw
     begin = time.perf_counter()
     trainer.run()
     taken = time.perf_counter() - begin
+    if isinstance(network, FullRangeNetwork):
+        network.move_kinks(data.points)
     network.fix_energies(data.points, data.energies)
     errors.append(force_error(network.energy_forces(test.points)[1], test.forces)["true"])
     return network, {"kind": kind, "epochs": epochs, "seconds": taken, "errors": errors}

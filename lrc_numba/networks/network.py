@@ -149,9 +149,10 @@ class ShortRangeNetwork:
         return pairs
 
     def set_scales(self, points) -> None:
-        """Before training: measure the normalisation on some snapshots (B, N, d), and centre what 𝒩 reads there.
+        """Before training, as it writes parameters: make some snapshots (B, N, d) normal to the network.
 
-        The first biases of 𝒩 take off what the mean of its inputs gives, so no tanh is saturated from the start.
+        The first biases of 𝒩 take off what the mean of its inputs gives, so that no tanh is saturated from the start;
+        a full-range network also draws g_θ here, see ``full_range``.
         """
         array, _ = self._checked(points)
         check_some(array)
@@ -163,7 +164,6 @@ class ShortRangeNetwork:
         bias[...] = -(mean @ weight)
 
     def _measure(self, points: np.ndarray) -> None:
-        """The normalisation."""
         self.descriptor.scales = Scales.of(self._pairs(points), self.dim)
 
     @property
