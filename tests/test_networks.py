@@ -181,7 +181,7 @@ def _broken_files(folder):
         np.savez(folder / "short.npz", header=file["header"], parameters=file["parameters"][:-1])
         settings = str(file["header"]).replace('"cutoff": 1.5', '"cutoff": 99')
         np.savez(folder / "wide.npz", header=np.array(settings), parameters=file["parameters"])
-    yield from (("cut", "damaged"), ("empty", "damaged"), ("other", "damaged"), ("late", "expected version 2"))
+    yield from (("cut", "damaged"), ("empty", "damaged"), ("other", "damaged"), ("late", "expected version 3"))
     yield from (("short", "expected 10655 finite parameters"), ("wide", "make no network.*cutoff"))
 
 

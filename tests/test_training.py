@@ -230,8 +230,8 @@ def test_no_number_stops_with_the_last_good_state(tmp_path, monkeypatch):
     assert np.isfinite(again.network.parameters.flat).all()
 
 
-def test_wrong_checkpoints(tmp_path):
-    """Damaged, or of another run: an error, and nothing is changed."""
+def test_wrong_checkpoints(tmp_path, monkeypatch):
+    """Damaged, of another run or of networks that meant something else: an error, and nothing is changed."""
     trainer(tmp_path).run(2, progress=False)
     other = trainer(tmp_path, seed=1)
     before = other.network.parameters.flat.copy()
@@ -241,6 +241,10 @@ def test_wrong_checkpoints(tmp_path):
         moved.resume()
     with pytest.raises(ValueError, match=r"checkpoint: .* is of another network, protocol or data"):
         other.resume()
+    with monkeypatch.context() as patch:
+        patch.setattr("lrc_numba.training.trainer.NETWORK_VERSION", 1)
+        with pytest.raises(ValueError, match="of another network, protocol or data"):
+            same.resume()
     state = tmp_path / "state.npz"
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"checkpoint: .* is damaged"):

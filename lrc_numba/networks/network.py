@@ -362,11 +362,9 @@ class ShortRangeNetwork:
         Raises
         ------
         ValueError
-            Naming the file: where it is damaged, of a later version, or of a network of another kind.
+            Naming the file: where it is damaged, of another version, or of a network of another kind.
         """
-        settings, flat = read_network(path)
-        if settings.get("kind") != cls.kind:
-            raise ValueError(f"path: expected a {cls.kind} network in {path}, got a {settings.get('kind')} one")
+        settings, flat = read_network(path, cls.kind)
         try:
             network = cls._made_from(settings, threads)
         except (KeyError, TypeError, ValueError) as wrong:

@@ -11,7 +11,7 @@ from ..files import replaced
 
 __all__ = ["read_network", "write_network"]
 
-FORMAT, VERSION = "lrc_numba network", 2
+FORMAT, VERSION = "lrc_numba network", 3  # a new one also where the same parameters come to mean another network
 
 
 def write_network(path: str | Path, settings: dict, parameters: np.ndarray) -> None:
@@ -38,20 +38,22 @@ def write_network(path: str | Path, settings: dict, parameters: np.ndarray) -> N
         np.savez(file, header=np.array(header), parameters=parameters)
 
 
-def read_network(path: str | Path) -> tuple[dict, np.ndarray]:
+def read_network(path: str | Path, kind: str) -> tuple[dict, np.ndarray]:
     """Settings and parameters (n,) from a file.
 
     Parameters
     ----------
     path : str or Path
         What ``write_network`` wrote.
+    kind : str
+        Which the settings have to name.
 
     Raises
     ------
     FileNotFoundError
         Where there is none.
     ValueError
-        Where it is damaged, of something else or of a later version.
+        Where it is damaged, of something else, of another version or of a network of another kind.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -65,4 +67,6 @@ def read_network(path: str | Path) -> tuple[dict, np.ndarray]:
         raise ValueError(f"path: {path} is not the file of a network")
     if header.get("version") != VERSION:
         raise ValueError(f"path: expected version {VERSION} in {path}, got {header.get('version')}")
+    if settings.get("kind") != kind:
+        raise ValueError(f"path: expected a {kind} network in {path}, got a {settings.get('kind')} one")
     return settings, parameters

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from ..files import replaced
 from ..networks import Adam, ShortRangeNetwork
+from ..networks.storage import VERSION as NETWORK_VERSION
 from .protocol import Protocol
 
 __all__ = ["Trainer", "TrainingError", "force_error"]
@@ -220,7 +221,8 @@ class Trainer:
     def _identity(self) -> str:
         """What a checkpoint must agree with."""
         settings = self.network.settings()
-        about = {"version": VERSION, "network": settings, "protocol": self.protocol.record(), "seed": self.seed}
+        about = {"versions": [VERSION, NETWORK_VERSION], "network": settings, "seed": self.seed}
+        about["protocol"] = self.protocol.record()
         about["energies"] = None if self.energies is None else self.energy_weight
         about |= {"samples": list(self.points.shape), "data": self._fingerprint}
         return json.dumps(about, sort_keys=True, default=str)
