@@ -94,27 +94,6 @@ def _worst(cells: list[dict]) -> tuple[float, str] | None:
     return min(found) if found else None
 
 
-def _speed_ups(cells: list[dict]) -> dict[str, dict[str, float | str]]:
-    """Two threads against one, ours, for N ≥ 10⁵: mean and worst, with new and with kept points."""
-
-    def identity(cell: dict) -> tuple:
-        return tuple(cell[k] for k in ("dim", "count", "modes", "distribution", "target"))
-
-    alone = {identity(c): c["lrc_numba"] for c in cells if c["threads"] == 1 and c["count"] >= 100_000}
-    result = {}
-    for mode in TIMES:
-        found = []
-        for cell in cells:
-            one = alone.get(identity(cell))
-            if cell["threads"] == 2 and one and one[mode] and cell["lrc_numba"][mode]:
-                at = f"{_label(cell)} {cell['target']:.0e} {cell['distribution']}"
-                found.append((one[mode] / cell["lrc_numba"][mode], at))
-        if found:
-            slowest = min(found)
-            result[mode] = {"mean": _mean(r for r, _ in found), "worst": slowest[0], "worst_cell": slowest[1]}
-    return result
-
-
 def summary(cells: list[dict]) -> list[dict]:
     """Per operation and number of threads, and per operation; of the times that ``at_most`` shows."""
     rows, cells = [], at_most(cells)
@@ -138,7 +117,7 @@ def summary(cells: list[dict]) -> list[dict]:
             row = {"threads": threads, "cells": len(here), "means": means, "slower": slower, "missed": missed}
             per_threads.append(row | {"worst": worst and worst[0], "worst_cell": worst and worst[1]})
         looser = {name: _looser(some, name) for name in LIBRARIES}
-        rows.append({"operation": operation, "threads": per_threads, "speed_up": _speed_ups(some), "looser": looser})
+        rows.append({"operation": operation, "threads": per_threads, "looser": looser})
     return rows
 
 
@@ -149,8 +128,8 @@ def _looser(cells: list[dict], library: str) -> float | None:
 
 
 def print_summary(rows: list[dict]) -> None:
-    """Geometric means, worst cells, speed-ups."""
-    lines, ups = [], []
+    """Geometric means, and worst cells."""
+    lines = []
     for row in rows:
         for part in row["threads"]:
             line = [row["operation"], part["threads"], part["cells"]]
@@ -160,8 +139,6 @@ def print_summary(rows: list[dict]) -> None:
                 line.append(f">= {goal:g}" if goal else "")
             missed = ", ".join(f"{NAMES[name]} {n}" for name, n in part["missed"].items() if n)
             lines.append([*line, _times(part["worst"]), part["worst_cell"], part["slower"], missed or "none"])
-        for mode, up in row["speed_up"].items():
-            ups.append([row["operation"], mode, _times(up["mean"]), _times(up["worst"]), up["worst_cell"]])
     header = ["operation", "thr", "cells"]
     for peer in PEERS:
         header += [f"{NAMES[peer]}/ours: new", "kept", "both", "goal"]
@@ -170,9 +147,6 @@ def print_summary(rows: list[dict]) -> None:
     for row in rows:
         found = ", ".join(f"{NAMES[name]} {value:.1f}" for name, value in row["looser"].items() if value is not None)
         print(f"{row['operation']}: eps above the error that came of it, decades: {found}")
-    if ups:
-        header = ["operation", "points", "mean", "worst", "worst cell"]
-        print_table("Two threads against one, ours, N >= 1e5 (goal: 1.7)", header, ups)
 
 
 # ---------------------------------------------------------------------- picture

@@ -1,9 +1,10 @@
-"""What the machine can do: ceilings to hold the stages of a convolution against. Used by ``stages``."""
+"""What the machine can do: ceilings to hold the stages of a convolution against, and two threads against one."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
@@ -11,7 +12,7 @@ from numba import njit
 from lrc_numba import simd
 from lrc_numba.cpu import parallel
 
-__all__ = ["ceilings"]
+__all__ = ["Loop", "ceilings", "loops"]
 
 EIGHT = (0,) * 8  # lanes of a vector
 _COMPILE = {"nogil": True, "error_model": "numpy", "cache": True}
@@ -58,6 +59,43 @@ def _multiply_add(part, lo, hi, arrays, repeats):
     simd.store(array, 0, a + b + c + d + e + f + g + h + i + j)
 
 
+@dataclass(frozen=True)
+class Loop:
+    """A loop that keeps one part of the machine busy.
+
+    Attributes
+    ----------
+    run : callable
+        Once, on all threads.
+    amount : float
+        Bytes, reads and writes together, or floating-point operations of a run.
+    """
+
+    run: Callable[[], object]
+    amount: float
+
+
+def loops(threads: int) -> dict[str, Loop]:
+    """Whose speed is a ceiling: "memory", a large copy; "cache", a cached update; "operations", in registers.
+
+    Parameters
+    ----------
+    threads : int
+        At the same time.
+    """
+    source, target = np.ones(1 << 25), np.zeros(1 << 25)
+    small, repeats = np.full((threads, 2048), 0.5), 20_000  # 16 KiB each
+    register, steps = np.full((threads, 64), 1e-3), 4_000_000
+    alone = parallel.even(threads, threads)
+    return {
+        "memory": Loop(
+            lambda: parallel.run(_copy, parallel.even(source.size, threads), source, target), 2 * source.nbytes
+        ),
+        "cache": Loop(lambda: parallel.run(_update, alone, small, repeats), 2 * small.nbytes * repeats),
+        "operations": Loop(lambda: parallel.run(_multiply_add, alone, register, steps), threads * steps * 10 * 8 * 2),
+    }
+
+
 def _best(call: Callable[[], object], repeats: int = 7) -> float:
     """The shortest time of several: a ceiling is what the machine can do."""
     call()
@@ -70,27 +108,11 @@ def _best(call: Callable[[], object], repeats: int = 7) -> float:
 
 
 def ceilings(threads: int) -> dict[str, float]:
-    """What the machine was seen to do.
+    """What the machine was seen to do, per second; see ``loops``.
 
     Parameters
     ----------
     threads : int
         At the same time.
-
-    Returns
-    -------
-    dict
-        "memory" and "cache", bytes per second of a large copy and of a cached update, reads and writes together;
-        "operations", floating-point operations per second in registers.
     """
-    source, target = np.ones(1 << 25), np.zeros(1 << 25)
-    copy = _best(lambda: parallel.run(_copy, parallel.even(source.size, threads), source, target))
-    small, repeats = np.full((threads, 2048), 0.5), 20_000  # 16 KiB each
-    update = _best(lambda: parallel.run(_update, parallel.even(threads, threads), small, repeats))
-    register, steps = np.full((threads, 64), 1e-3), 4_000_000
-    add = _best(lambda: parallel.run(_multiply_add, parallel.even(threads, threads), register, steps))
-    return {
-        "memory": 2 * source.nbytes / copy,
-        "cache": 2 * small.nbytes * repeats / update,
-        "operations": threads * steps * 10 * 8 * 2 / add,
-    }
+    return {name: loop.amount / _best(loop.run) for name, loop in loops(threads).items()}
