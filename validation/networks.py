@@ -4,9 +4,9 @@
    differences, parameter by parameter, for both networks, both cutoffs, one to three dimensions.
 2. 1000 steps of velocity Verlet in one dimension with networks that were trained for some epochs on screened Coulomb
    forces: the largest |E(t) − E(0)| for steps h, h/2, h/4 over the same time. The points start at rest near a lattice,
-   as in one dimension they pass through each other otherwise, where no network was trained. Of second order for the
-   short-range network; the forces of the full-range one jump a little wherever an input of a relu in g_θ, the paper's
-   activation, crosses zero, so its drift falls with the step, but by no fixed power.
+   as in one dimension they pass through each other otherwise, where no network was trained. Of second order for both,
+   as g_θ is drawn linear among the data and its kinks beyond them are moved away: where an input of one of its relus,
+   the paper's activation, crosses zero, forces jump.
 3. Time of energy and forces for N = 10² … 10⁶ points at fixed density, and the fitted exponent.
 
   python -m validation.networks --quick
