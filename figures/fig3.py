@@ -18,6 +18,7 @@ import numpy as np
 
 from lrc_numba.files import write_json
 from lrc_numba.nbody import PairPotential, sample_points
+from lrc_numba.nbody.torus import minimum_image
 
 HERE = Path(__file__).parent
 BOX, CELLS, PER_CELL, DELTA, CUTOFF = 5.0, 10, 2, 0.05, 1.5
@@ -38,7 +39,7 @@ def contributions(points: np.ndarray, one: int, mu: float) -> dict:
     others = np.delete(points, one, axis=0)
     apart = points[one] - others
     _, slope = PairPotential("screened_coulomb", (BOX,), (mu,), (1.0,)).pair(apart)
-    nearest = -(apart - BOX * np.round(apart / BOX))[:, 0]
+    nearest = -minimum_image(apart, BOX)[:, 0]
     order = np.argsort(nearest)
     return {"mu": mu, "places": nearest[order].tolist(), "forces": (-slope[order, 0]).tolist()}
 

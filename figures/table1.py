@@ -10,8 +10,9 @@ and 20/L, unless ``--init truth`` starts it at μ₁ and 10 μ₁.
     python -m figures.table1 --preset paper --resume
 
 Trainings run in processes of their own, ``--jobs`` at a time on one thread each; an interrupted one goes on with
---resume, without it the trainings that are asked for begin anew. Results of other trainings stay in the file.
-``--plot`` only prints and plots the results that are there.
+--resume, and begins anew only with --restart. --resume also keeps the results that are there, unless the networks have
+changed since. Results of trainings that are not asked for stay in the file. ``--plot`` only prints and plots what is
+there.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import argparse
 import json
 import os
 import platform
+import signal
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,7 @@ import numpy as np
 import lrc_numba
 from lrc_numba.cpu.parallel import available_threads
 from lrc_numba.files import write_json
+from lrc_numba.networks.storage import VERSION as NETWORK_VERSION
 from lrc_numba.training.protocol import COUNTING
 
 HERE = Path(__file__).parent
@@ -126,7 +130,7 @@ def train(job: Job, folder: Path, resume: bool) -> dict:
     curve = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
     errors = [_error(network, potential, job.seed + 1000 + number) for number in range(SETS)]
     result = {"job": vars(job), "errors": errors[0], "errors_of_sets": [found["true"] for found in errors]}
-    result["versions"] = _versions()
+    result |= {"versions": _versions(), "date": time.strftime("%Y-%m-%d", time.gmtime())}
     result |= {"steps": trainer.step, "seconds": taken, "steps_timed": trainer.step - done}
     if job.kind == "full-range":
         result |= {name: network.parameters[name].tolist() for name in ("beta", "lam")}
@@ -134,23 +138,52 @@ def train(job: Job, folder: Path, resume: bool) -> dict:
     return result | {"curve": [[row["step"], row["loss"]] for row in [*curve[::thin], *curve[-1:]]]}
 
 
-def _versions() -> dict[str, str]:
+def _versions() -> dict[str, str | int]:
     import numba
 
-    ours = {"lrc_numba": lrc_numba.__version__, "numba": numba.__version__}
+    ours = {"lrc_numba": lrc_numba.__version__, "networks": NETWORK_VERSION, "numba": numba.__version__}
     return {"python": platform.python_version(), "numpy": np.__version__} | ours
+
+
+def _todo(args: argparse.Namespace, results: dict) -> list[Job]:
+    """The jobs to do; ends the program where that would destroy a training that has begun."""
+    options = (args.init, args.cutoff, args.counting)
+    wanted = ((kind, mu) for kind in dict.fromkeys(args.kinds) for mu in dict.fromkeys(args.mu))
+    jobs = [Job(args.preset, kind, *options, mu, args.seed) for kind, mu in wanted]
+    current = {name for name, r in results["jobs"].items() if r.get("versions", {}).get("networks") == NETWORK_VERSION}
+    if args.resume:
+        return [job for job in jobs if job.name not in current]
+    begun = [job.name for job in jobs if job.name not in current and (args.folder / f"{job.name}.npz").exists()]
+    if begun and not args.restart:
+        raise SystemExit(f"{args.folder}: {', '.join(begun)} has begun; --resume goes on, --restart begins anew")
+    return jobs
+
+
+def _follow(parent: int) -> None:
+    """In a process that trains: end with the one that began it, so that nobody else writes to its checkpoint."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _stop(running: dict) -> None:
+    """Ctrl-C in a terminal goes to the trainings too, which leave a checkpoint; a signal to this process does not."""
+    if wait(running, timeout=3.0).not_done:
+        for process in active_children():
+            os.kill(process.pid, signal.SIGINT)
 
 
 def run(args: argparse.Namespace, results: dict) -> bool:
     """All jobs, with --resume those that have no result; each is written when it is there. Whether all succeeded."""
     from tqdm import tqdm
 
-    options = (args.init, args.cutoff, args.counting)
-    wanted = ((kind, mu) for kind in dict.fromkeys(args.kinds) for mu in dict.fromkeys(args.mu))
-    jobs = [Job(args.preset, kind, *options, mu, args.seed) for kind, mu in wanted]
-    todo = [job for job in jobs if not (args.resume and job.name in results["jobs"])]
+    todo = _todo(args, results)
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    pool = ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(args.jobs, get_context("spawn"), _follow, (os.getpid(),))
     queue, running, fine = list(todo), {}, True
     write_json(args.output, results)  # a place that cannot be written to is noticed now
     try:
@@ -165,7 +198,8 @@ def run(args: argparse.Namespace, results: dict) -> bool:
                     fine &= _keep(running.pop(future), future, args, results)
                 bar.n = sum(_steps_done(args.folder / f"{job.name}.jsonl", begin) for job in todo)
                 bar.set_postfix_str(f"{len(todo) - len(queue) - len(running)} of {len(todo)} networks done")
-    except KeyboardInterrupt:  # the trainings got it too, and leave a checkpoint
+    except KeyboardInterrupt:
+        _stop(running)
         print("stopped; --resume goes on from the checkpoints")
         raise SystemExit(130) from None
     except BrokenProcessPool:
@@ -206,7 +240,7 @@ def _steps_done(log: Path, begin: float) -> int:
 
 
 def show(results: dict, args: argparse.Namespace) -> None:
-    """Print the table and plot errors and losses of the jobs that were asked for."""
+    """Print the table for the μ that were asked for, and plot errors and losses for all that are there."""
     wanted = {"preset": args.preset, "init": args.init, "cutoff_kind": args.cutoff, "counting": args.counting}
     wanted["seed"] = args.seed
     chosen = [r for r in results["jobs"].values() if wanted.items() <= r["job"].items()]
@@ -227,7 +261,7 @@ def show(results: dict, args: argparse.Namespace) -> None:
     if found:
         options = (args.init, args.cutoff, args.counting, args.seed)
         name = args.output.stem + ("" if options == USUAL else "_" + "_".join(map(str, options)))
-        _draw(found, sorted(args.mu), args.output.with_name(f"{name}.png"))
+        _draw(found, sorted({mu for _, mu in found}), args.output.with_name(f"{name}.png"))
 
 
 def _draw(found: dict, mus: list[float], path: Path) -> None:
@@ -264,7 +298,9 @@ def main() -> None:
         prog="python -m figures.table1", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preset", choices=("quick", "paper"), default="quick")
-    parser.add_argument("--resume", action="store_true", help="keep results and checkpoints that are there")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="keep results and checkpoints that are there")
+    again.add_argument("--restart", action="store_true", help="begin anew, also where a training has begun")
     parser.add_argument("--plot", action="store_true", help="train nothing")
     parser.add_argument("--init", choices=("blind", "truth"), default="blind", help="start values of λ")
     parser.add_argument("--cutoff", choices=("smooth", "paper"), default="smooth")
@@ -276,15 +312,17 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=HERE / "checkpoints", help="of checkpoints and logs")
     parser.add_argument("--output", type=Path, help="results (default: figures/results/table1_PRESET.json)")
     args = parser.parse_args()
-    if args.jobs < 1 or not min(args.mu) > 0:
+    if args.jobs < 1 or not all(0 < mu < np.inf for mu in args.mu):
         parser.error(f"--jobs, --mu: expected at least one job and positive numbers, got {args.jobs}, {args.mu}")
     args.output = args.output or HERE / "results" / f"table1_{args.preset}.json"
     results: dict = {"jobs": {}}
     if args.output.exists():
         try:
             results = json.loads(args.output.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as wrong:
-            parser.error(f"--output: {args.output} is damaged ({wrong})")
+            for job in results["jobs"].values():
+                Job(**job["job"]), job["errors"]["true"], job["errors"]["predicted"], job["curve"]
+        except (ValueError, TypeError, KeyError, AttributeError) as wrong:
+            parser.error(f"--output: {args.output} is damaged, or no results of this script ({wrong!r})")
     fine = args.plot or run(args, results)
     show(results, args)
     raise SystemExit(0 if fine else 1)

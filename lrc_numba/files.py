@@ -27,6 +27,8 @@ def replaced(path: str | Path) -> Iterator[BinaryIO]:
     try:
         with unfinished.open("wb") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # or a crash of the machine leaves an empty file under the new name
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from lrc_numba import Yukawa
+from lrc_numba.cell import Cell
+from lrc_numba.conventions import ModeSet
 from lrc_numba.nbody import PairPotential, Snapshots, sample_points
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
 from lrc_numba.training import force_error
@@ -61,13 +63,17 @@ def _far_bend(network, points) -> float:
     return max(bends)
 
 
-def test_moved_kinks():
+@pytest.mark.parametrize("off", [False, True])
+def test_moved_kinks(off):
     """Energies and forces at the points stay; beyond them g_θ goes on as it is among them, without a bend."""
     points = sample_points(50, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
     network = FullRangeNetwork(BOX, CUTOFF, MODES, seed=1, dim=2)
     network.set_scales(points)
     for layer in range(5):  # all on among the points
         network.parameters[f"g.weight{layer}"][...] = np.abs(network.parameters[f"g.weight{layer}"])
+    if off:  # a relu that comes on just beyond the points
+        z = network._features(points).reshape(-1, 2) @ network.parameters["g.weight0"][:, 0]
+        network.parameters["g.bias0"][0] = -z.max() - 0.1 * z.std()
     before = network.energy_forces(points)
     assert _far_bend(network, points) > 1e-3
     network.move_kinks(points, spreads=200.0)
@@ -76,6 +82,22 @@ def test_moved_kinks():
     assert _far_bend(network, points) < 1e-9
     with pytest.raises(ValueError, match="spreads: expected"):
         network.move_kinks(points, spreads=-1.0)
+    with pytest.raises(ValueError, match="points: expected at least one snapshot"):
+        network.move_kinks(points[:0])
+
+
+def test_the_series_ends_along_every_axis():
+    """Also in a box that is no cube, with one mode along an axis: the Gaussian is that of the axis that ends first."""
+    network = FullRangeNetwork((4.0, 8.0, 4.0), CUTOFF, (9, 9, 1), dim=3)
+    modes = ModeSet(Cell((4.0, 8.0, 4.0), 3), (9, 9, 1))
+    last = 2 * np.pi / 8.0 * 4
+    taper = (
+        network.multiplier.values(modes)[:, modes.k2 > 0]
+        / Yukawa([1.0, 1.0], network._lam).values(modes)[:, modes.k2 > 0]
+    )
+    np.testing.assert_allclose(taper, np.tile(np.exp(-0.5 * 3.5**2 * modes.k2[modes.k2 > 0] / last**2), (2, 1)))
+    with pytest.raises(ValueError, match="modes: expected three or more along some axis"):
+        FullRangeNetwork((4.0, 8.0), CUTOFF, (1, 2))
 
 
 @pytest.mark.parametrize("mu", [0.5, 2.0])

@@ -125,6 +125,34 @@ def test_distances_across_the_border_count(dim):
     assert _smallest(points, box)[0] == pytest.approx(0.03)
 
 
+def test_few_points():
+    """One point has no forces, and no point or no snapshot no numbers; sizes may be NumPy's, and are saved."""
+    function = potential(1)
+    for shape in ((1, 1), (2, 1, 1), (0, 1), (2, 0, 1), (0, 3, 1)):
+        energy, forces = function.energy_forces(np.zeros(shape))
+        assert np.shape(energy) == shape[:-2]
+        assert forces.shape == shape
+        assert not np.any(energy)
+        assert not forces.any()
+
+
+def test_sizes_of_numpy(tmp_path):
+    """Are as good as Python's, also in a file; a seed that cannot make the same again is none."""
+    made = Snapshots.make(potential(1), np.int64(2), np.array([10]), np.int64(1), np.float64(0.01), np.int64(3))
+    made.save(tmp_path / "a.npz")
+    again = Snapshots.again(Snapshots.load(tmp_path / "a.npz").recipe, progress=False)
+    np.testing.assert_array_equal(again.points, made.points)
+    with pytest.raises(TypeError, match="NoneType"):
+        Snapshots.make(potential(1), 2, (10,), 1, 0.01, None)
+
+
+def test_points_that_cannot_keep_apart():
+    """Are refused at once."""
+    for dim, delta in ((1, 0.51), (2, 0.6), (3, 0.7), (1, np.nan), (2, -1.0)):
+        with pytest.raises(ValueError, match=r"delta: .* cannot all be"):
+            sample_points(1, (4,) * dim, 1 if dim == 1 else 4 ** (dim - 1), 0.5, delta, np.random.default_rng(0))
+
+
 def test_bad_input():
     """Numbers that make no potential, points that make no energy."""
     assert PairPotential("exponential", 5.0, [1.0], 2).alpha == (2.0,)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lrc_numba.nbody import sample_points
-from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
+from lrc_numba.networks import FullRangeNetwork, Scales, ShortRangeNetwork
 from lrc_numba.networks.pairs import neighbours
+from validation.networks import drift
 
 CUTOFF, MODES = 1.2, {1: 31, 2: 9, 3: 7}
 
@@ -93,3 +94,65 @@ def test_smooth_weight_has_no_hole():
     assert len(weight) == len(distances)
     assert (np.diff(weight) < 0).all()
     assert (weight > 0).all()
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_normalisation(dim):
+    """Means and standard deviations of s and 1/s over the pairs; of the unit vectors, seen from both ends, in more."""
+    distances = np.array([0.2, 0.5, 0.7])
+    places = np.zeros((3, 2, dim))
+    for row, (s, axis) in enumerate(zip(distances, (0, dim - 1, 0), strict=True)):
+        places[row, 1, axis] = s
+    scales = Scales.of(neighbours(places, np.full(dim, 5.0), CUTOFF), dim)
+    wanted = (distances.mean(), distances.std()) if dim == 1 else (0.0, np.sqrt(1 / dim))
+    found = (scales.q_mean, scales.q_std, scales.r_mean, scales.r_std)
+    np.testing.assert_allclose(found, (*wanted, (1 / distances).mean(), (1 / distances).std()), rtol=1e-14)
+
+
+def test_glorot():
+    """Weights begin with variance 2/(inputs + outputs); 1024 of them tell it to some 4%."""
+    network = ShortRangeNetwork(5.0, CUTOFF, dim=1)
+    for name in ("f1.weight4", "f2.weight4", "fit.weight1", "fit.weight5"):
+        weight = network.parameters[name]
+        assert weight.std() == pytest.approx(np.sqrt(2 / sum(weight.shape)), rel=0.15)
+
+
+def test_numbers_that_are_none_are_not_kept(tmp_path):
+    """Parameters that are NaN are neither saved over a file nor loaded; nor is a scale of u that is not positive."""
+    network = FullRangeNetwork(5.0, CUTOFF, 15, dim=1)
+    path = tmp_path / "a.npz"
+    network.save(path)
+    before = path.read_bytes()
+    with np.load(path) as file:
+        header, parameters = str(file["header"]), file["parameters"]
+    parameters[3] = np.nan
+    np.savez(tmp_path / "nan.npz", header=np.array(header), parameters=parameters)
+    with pytest.raises(ValueError, match=r"1 of them no numbers"):
+        FullRangeNetwork.load(tmp_path / "nan.npz")
+    changed = header.replace('"long_scale": [1.0, 1.0]', '"long_scale": [1.0, 0.0]')
+    assert changed != header
+    np.savez(tmp_path / "scale.npz", header=np.array(changed), parameters=np.zeros(len(parameters)))
+    with pytest.raises(ValueError, match="positive scales of u"):
+        FullRangeNetwork.load(tmp_path / "scale.npz")
+    network.parameters.flat[3] = np.nan
+    with pytest.raises(ValueError, match="parameters: expected finite numbers"):
+        network.save(path)
+    assert path.read_bytes() == before
+
+
+def test_points_that_are_nearly_one():
+    """The error names the snapshot, also in a later part of the work."""
+    points = sample_points(40, (10,), 2, 0.5, 0.05, np.random.default_rng(3))
+    points[33, 7] = points[33, 2] + 5e-7 * CUTOFF
+    with pytest.raises(ValueError, match=r"got 2 and 7 of snapshot 33 6\.0e-07 apart"):
+        ShortRangeNetwork(5.0, CUTOFF, dim=1).energy(points)
+
+
+@pytest.mark.parametrize("kind", [ShortRangeNetwork, FullRangeNetwork])
+def test_energy_is_conserved(kind):
+    """Half the step, a quarter of the drift, but for a hundredth that is of higher order."""
+    network = kind(5.0, CUTOFF, *[63] * (kind is FullRangeNetwork), dim=1)
+    network.set_scales(sample_points(50, (10,), 2, 0.5, 0.05, np.random.default_rng(3)))
+    start = 0.25 * (np.arange(20)[:, None] + 0.2 * np.random.default_rng(7).random((20, 1)))
+    coarse, fine = (np.abs(drift(network, start, 0.01 / n, 20 * n)).max() for n in (1, 2))
+    assert coarse / fine == pytest.approx(4.0, rel=0.01)

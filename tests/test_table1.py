@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,11 +35,72 @@ def test_one_training(kind, tiny, tmp_path):
     assert first["steps"] == 4
     assert len(first["curve"]) == 3  # two epochs, the last one once more
     assert first["job"]["mu"] == 2.0
-    assert set(first["versions"]) == {"python", "numpy", "numba", "lrc_numba"}
+    assert set(first["versions"]) == {"python", "numpy", "numba", "lrc_numba", "networks"}
     again, resumed = (table1.train(job, tmp_path, resume=flag) for flag in (False, True))
     assert first["errors"] == again["errors"] == resumed["errors"]
     if kind == "full-range":
         np.testing.assert_allclose(first["lam"], [2.0, 20.0], rtol=1e-2)
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    """Two short-range networks at a time."""
+    given = {"preset": "quick", "init": "blind", "cutoff": "smooth", "counting": "epochs", "seed": 3, "jobs": 2}
+    given |= {"kinds": ["short-range"], "mu": [1.0, 2.0], "resume": False, "restart": False}
+    return argparse.Namespace(**given, folder=tmp_path / "folder", output=tmp_path / "table.json")
+
+
+def test_all_jobs(tiny, arguments, monkeypatch, capsys):
+    """Each is trained once and written; --resume does those of old networks again; without it nothing is destroyed."""
+    monkeypatch.setattr(table1, "ProcessPoolExecutor", lambda jobs, *rest: ThreadPoolExecutor(jobs))
+    trained, plain = [], table1.train
+
+    def train(job, folder, resume):
+        trained.append((job.mu, job.counting, job.seed, resume))
+        return plain(job, folder, resume)
+
+    monkeypatch.setattr(table1, "train", train)
+    results = {"jobs": {"another": {}}}
+    assert table1.run(arguments, results)
+    assert sorted(trained) == [(1.0, "epochs", 3, False), (2.0, "epochs", 3, False)]
+    kept = json.loads(arguments.output.read_text())
+    assert set(kept["jobs"]) == {"another", *(f"quick-short-range-mu{mu}-blind-smooth-epochs-3" for mu in (1, 2))}
+    assert kept == json.loads(json.dumps(results))
+    arguments.resume = True
+    trained.clear()
+    old = results["jobs"]["quick-short-range-mu2-blind-smooth-epochs-3"]
+    old["versions"]["networks"] -= 1
+    assert table1.run(arguments, results)
+    assert [row[0] for row in trained] == [2.0]
+    old["versions"]["networks"] -= 1
+    results["jobs"]["quick-short-range-mu2-blind-smooth-epochs-3"] = old
+    arguments.resume = False
+    with pytest.raises(SystemExit, match="mu2-blind-smooth-epochs-3 has begun; --resume goes on, --restart"):
+        table1.run(arguments, results)
+    arguments.restart = True
+    assert table1.run(arguments, results)
+    assert "relative force error" in capsys.readouterr().out
+
+
+def test_trainings_end_with_the_program(tmp_path):
+    """They write to its checkpoints, where the next one would go on."""
+    code = "import os, subprocess, sys; p = subprocess.Popen([sys.executable, '-c', sys.argv[1], str(os.getpid())], "
+    code += "stdout=subprocess.PIPE); p.stdout.readline(); print(p.pid, flush=True); os._exit(0)"
+    child = "import sys, time; from figures.table1 import _follow; _follow(int(sys.argv[1])); print('on', flush=True); "
+    child += "time.sleep(60)"
+    done = subprocess.run([sys.executable, "-c", code, child], capture_output=True, text=True, check=True)
+    number, end = int(done.stdout), time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            return
+        state = Path(f"/proc/{number}/stat")
+        if state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            return
+        time.sleep(0.1)
+    os.kill(number, signal.SIGKILL)
+    pytest.fail("the training went on")
 
 
 def test_what_is_shown(tmp_path, capsys):
@@ -76,5 +144,22 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     output.write_text("{", encoding="utf-8")
     assert run("--plot") == 2
     assert "is damaged" in capsys.readouterr().err
+    for other in ("[]", "null", '{"jobs": []}', '{"jobs": {"a": {}}}'):
+        output.write_text(other, encoding="utf-8")
+        assert run("--plot") == 2
+    assert run("--mu", "1", "inf") == 2
     output.write_text(json.dumps({"jobs": {}}), encoding="utf-8")
     assert run("--plot") == 0
+
+
+def test_readme_shows_the_results():
+    """The rows of README are those of the file, to two digits, all of the networks as they are."""
+    root = Path(table1.__file__).parents[1]
+    jobs = json.loads((root / "figures" / "results" / "table1_paper.json").read_text(encoding="utf-8"))["jobs"]
+    lines = (root / "README.md").read_text(encoding="utf-8").splitlines()
+    for kind in table1.KINDS:
+        row = next(line for line in lines if line.startswith(f"| {kind} |"))
+        found = [jobs[table1.Job("paper", kind, "blind", "smooth", "steps", mu, 0).name] for mu in table1.MU]
+        assert {job["versions"]["networks"] for job in found} == {table1.NETWORK_VERSION}
+        shown = [float(number) for number in row.split("|")[2:-1]]
+        assert shown == [float(f"{job['errors']['true']:.2g}") for job in found]

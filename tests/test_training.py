@@ -33,11 +33,51 @@ def test_rates_of_the_paper():
     steps = PAPER.total_steps(1000)
     assert PAPER.rate_at(steps - 1, 2999, 1000) == pytest.approx(1.65e-5, rel=0.06)
     assert PAPER.rate_at(0, 0, 1000) == 1e-3
+    assert PAPER.rate_at(20, 0, 15) == pytest.approx(1e-3 * 0.95**2)  # ⌊15/8⌋ = 1 step of the first stage is an epoch
     by_epochs = Protocol(PAPER.stages, counting="epochs")
     assert by_epochs.rate_at(5, 99, 1000) == pytest.approx(1e-3 * 0.95**9)
     by_stages = Protocol(PAPER.stages, counting="stages")
     for epoch, decays in ((0, 0), (199, 19), (200, 0), (599, 39), (600, 0), (1400, 0), (2999, 159)):
         assert by_stages.rate_at(5, epoch, 1000) == pytest.approx(1e-3 * 0.95**decays)
+
+
+@pytest.mark.parametrize("counting", ["steps", "epochs", "stages"])
+def test_rates_of_a_run(counting, tmp_path):
+    """What Adam is given in the last step of each epoch, seven snapshots in batches of three and of two."""
+    one = trainer(tmp_path, Protocol((Stage(3, 4), Stage(2, 5)), every=2, counting=counting))
+    plain, given = one.adam.step, []
+    one.adam.step = lambda flat, gradient, rate: given.append(rate) or plain(flat, gradient, rate)
+    one.run(progress=False)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [3, 6, 9, 12, 16, 20, 24, 28, 32]
+    counts = {"steps": [2, 5, 8, 11, 15, 19, 23, 27, 31], "epochs": range(9), "stages": [0, 1, 2, 3, 0, 1, 2, 3, 4]}
+    wanted = [1e-3 * 0.95 ** (count // 2) for count in counts[counting]]
+    np.testing.assert_allclose([row["rate"] for row in rows], wanted, rtol=1e-14)
+    np.testing.assert_allclose([given[row["step"] - 1] for row in rows], wanted, rtol=1e-14)
+
+
+def test_order_of_the_snapshots(tmp_path):
+    """Every epoch has each snapshot once, in another order, and another seed in yet another."""
+    orders = []
+    for seed in (0, 1):
+        one = trainer(tmp_path, Protocol((Stage(3, 3), Stage(7, 2))), checkpoint=None, log=None)
+        one.seed, seen = seed, []
+        flat = np.zeros(one.adam.mean.size)
+        one.network.loss_gradient = _noting(seen, flat)
+        one.run(progress=False)
+        orders += np.array(seen).reshape(5, 7).tolist()
+    assert all(sorted(order) == sorted(orders[0]) for order in orders)
+    assert len({tuple(order) for order in orders}) == 10
+
+
+def _noting(seen: list, flat: np.ndarray):
+    """A loss that notes which snapshots it is of."""
+
+    def loss_gradient(points, forces):
+        seen.extend(points[:, 0, 0])
+        return 0.0, flat
+
+    return loss_gradient
 
 
 def test_losses_fall(tmp_path):
@@ -102,6 +142,31 @@ def test_killed_and_resumed(tmp_path):
     whole = trainer(tmp_path / "whole", protocol)
     whole.run(end, progress=False)
     np.testing.assert_array_equal(rest.network.parameters.flat, whole.network.parameters.flat)
+    logs = [(tmp_path / name / "log.jsonl").read_text() for name in ("killed", "whole")]
+    assert logs[0] == logs[1]
+
+
+def test_killed_before_it_saved(tmp_path):
+    """Only a log: it begins anew. Half a line at the end of a log is no line; a file that is no log is left alone."""
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step": 3, "loss": 1.0}\n{"step": 6, "lo')
+    one = trainer(tmp_path)
+    assert not one.resume()
+    one.run(4, progress=False)
+    first = log.read_text().splitlines()
+    assert [json.loads(line)["step"] for line in first] == [3]
+    with log.open("a") as file:
+        file.write('{"step": 6, "lo')
+    rest = trainer(tmp_path)
+    assert rest.resume()
+    assert log.read_text().splitlines() == first
+    for other in ("a book\nof mine\n", "a page\n", "3\n", '{"a": 1}\n{"step": 3}\n'):
+        log.write_text(other)
+        again = trainer(tmp_path)
+        with pytest.raises(ValueError, match="has no losses in line 1; nothing was changed"):
+            again.resume()
+        assert again.step == 0
+        assert log.read_text() == other
 
 
 def test_interrupt_leaves_a_checkpoint(tmp_path, monkeypatch):
@@ -152,6 +217,26 @@ def test_interrupts_take_effect_between_steps(tmp_path, monkeypatch, interruptib
     assert (rest.step, rest.adam.steps) == (3, 3)
     rest.run(progress=False)
     np.testing.assert_array_equal(rest.network.parameters.flat, whole.network.parameters.flat)
+
+
+def test_a_second_interrupt_does_not_wait(tmp_path, monkeypatch, interruptible):
+    """It ends the step in the middle, which is not kept: the checkpoint is of the last save."""
+    one = trainer(tmp_path)
+    plain = one.adam.step
+
+    def interrupted(*arguments):
+        plain(*arguments)
+        if one.step == 2:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(one.adam, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        one.run(progress=False)
+    assert one.step == 2
+    rest = trainer(tmp_path)
+    assert rest.resume()
+    assert rest.step == rest.adam.steps == 0
 
 
 @pytest.mark.parametrize(("where", "after"), [("step", 2), ("_end_epoch", 3)])
@@ -217,17 +302,36 @@ def test_logged_losses_are_means_over_snapshots(tmp_path, monkeypatch):
     assert first == {"step": 3, "stage": 1, "epoch": 0, "loss": pytest.approx((3 + 6 + 10) / 7), "rate": 1e-3}
 
 
-def test_no_number_stops_with_the_last_good_state(tmp_path, monkeypatch):
-    """A NaN loss says where, and the checkpoint has the parameters before it."""
-    one = trainer(tmp_path)
+@pytest.mark.parametrize("part", [0, 1])
+def test_no_number_stops_with_the_last_good_state(part, tmp_path, monkeypatch):
+    """A loss or a gradient that is NaN says where, and the checkpoint is of the last step with a number."""
+    one = trainer(tmp_path, save_every=0.0)
     plain = one.network.loss_gradient
-    monkeypatch.setattr(one.network, "loss_gradient", lambda *a: (np.nan, plain(*a)[1]) if one.step == 2 else plain(*a))
+
+    def broken(*arguments):
+        found = list(plain(*arguments))
+        found[part] *= np.nan if one.step == 2 else 1.0
+        return found
+
+    monkeypatch.setattr(one.network, "loss_gradient", broken)
     with pytest.raises(TrainingError, match="step 2, stage 1, epoch 0, batch 2"):
         one.run(progress=False)
     again = trainer(tmp_path)
     assert again.resume()
-    assert again.step == 2
-    assert np.isfinite(again.network.parameters.flat).all()
+    assert again.step == 1
+
+
+@pytest.mark.parametrize("rate", [1e160, 1e308])
+def test_a_run_that_diverges(rate, tmp_path):
+    """Its parameters are not kept; those from before the step that led there are."""
+    protocol = Protocol((Stage(4, 20),), rate=rate)
+    one = trainer(tmp_path, protocol, save_every=0.0)
+    start = one.network.parameters.flat.copy()
+    with pytest.raises(TrainingError, match=r"at step 1, stage 1, epoch 0, batch 1"), np.errstate(all="ignore"):
+        one.run(progress=False)
+    again = trainer(tmp_path, protocol)
+    assert again.resume()
+    np.testing.assert_array_equal(again.network.parameters.flat, start)
 
 
 def test_wrong_checkpoints(tmp_path, monkeypatch):
@@ -239,8 +343,10 @@ def test_wrong_checkpoints(tmp_path, monkeypatch):
     moved = Trainer(same.network, same.points, same.forces + 1.0, SHORT, checkpoint=same.checkpoint)
     with pytest.raises(ValueError, match=r"checkpoint: .* is of another network, protocol or data"):
         moved.resume()
-    with pytest.raises(ValueError, match=r"checkpoint: .* is of another network, protocol or data"):
-        other.resume()
+    for change in ({"seed": 1}, {"protocol": Protocol((Stage(3, 2), Stage(5, 3)))}):
+        given = {"protocol": SHORT, "checkpoint": same.checkpoint} | change
+        with pytest.raises(ValueError, match=r"checkpoint: .* is of another network, protocol or data"):
+            Trainer(same.network, same.points, same.forces, **given).resume()
     with monkeypatch.context() as patch:
         patch.setattr("lrc_numba.training.trainer.NETWORK_VERSION", 1)
         with pytest.raises(ValueError, match="of another network, protocol or data"):
@@ -254,20 +360,30 @@ def test_wrong_checkpoints(tmp_path, monkeypatch):
 
 
 def test_wrong_data(tmp_path):
-    """Forces of another shape, and forces that are no numbers."""
-    with pytest.raises(ValueError, match="forces: expected the shape"):
-        Trainer(None, np.zeros((2, 3, 1)), np.zeros((2, 4, 1)), SHORT)
-    with pytest.raises(ValueError, match="forces: expected finite numbers, got nan"):
-        Trainer(None, np.zeros((2, 3, 1)), np.full((2, 3, 1), np.nan), SHORT)
-    with pytest.raises(ValueError, match="points: expected at least one snapshot"):
-        Trainer(None, np.zeros((0, 3, 1)), np.zeros((0, 3, 1)), SHORT)
+    """Points or forces of another shape or dtype, or that are no numbers, before the first step."""
+    one = trainer(tmp_path)
+    cases = (
+        (one.points, one.forces[:, :4], "forces: expected the shape"),
+        (one.points, one.forces * np.nan, "forces: .* nan"),
+        (one.points * np.nan, one.forces, "points: .* nan"),
+        (one.points[0], one.forces[0], r"points: expected snapshots \(B, N, d\)"),
+        (one.points[:0], one.forces[:0], "points: expected at least one snapshot"),
+    )
+    for points, forces, message in cases:
+        with pytest.raises(ValueError, match=message):
+            Trainer(one.network, points, forces, SHORT)
+    with pytest.raises(ValueError, match="weight: expected a finite number"):
+        Trainer(one.network, one.points, one.forces, SHORT, energies=np.zeros(7), energy_weight=-1.0)
     with pytest.raises(ValueError, match="rate, decay, every: expected a positive rate"):
         Protocol(SHORT.stages, rate=float("nan"))
+    with pytest.raises(ValueError, match=r"epochs: expected an integer of at least one, got 2\.5"):
+        Stage(4, 2.5)
 
 
 def test_force_error():
     """Over the true forces and over the predicted ones."""
     found = force_error(np.array([[2.0]]), np.array([[1.0]]))
     assert found == {"true": 1.0, "predicted": 0.5}
+    assert force_error(np.array([[0.0]]), np.array([[1.0]])) == {"true": 1.0, "predicted": np.inf}
     with pytest.raises(ValueError, match="forces: expected two of one shape"):
         force_error(np.ones((2, 1)), np.ones(2))

@@ -52,7 +52,9 @@ def torch_step(script: Path, case: tuple, threads: int) -> float:
     dim, count, batch, modes, dtype = case
     options = {"dim": dim, "points": count, "batch": batch, "modes": modes, "threads": threads, "dtype": dtype}
     words = [str(word) for key, value in options.items() for word in (f"--{key}", value)]
-    done = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{script}: ended with {done.returncode}: {done.stderr[-1000:]}")
     found = re.search(r"([\d.]+) ms/step", done.stdout)
     if found is None:
         raise RuntimeError(f"{script}: expected '… ms/step' in what it prints, got {done.stdout!r}")

@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import arguments
+from .torus import minimum_image
 
 __all__ = ["PairPotential"]
 
@@ -78,8 +79,7 @@ class PairPotential:
     # ------------------------------------------------------------------ one pair
     def pair(self, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ψ (…,) and ∇ψ (…, d) of displacements (…, d) x_i − x_j that are not zero."""
-        lengths = np.array(self.box)
-        nearest = displacement - lengths * np.round(displacement / lengths)
+        nearest = minimum_image(displacement, self.box)
         value, slope = np.zeros(nearest.shape[:-1]), np.zeros(nearest.shape)
         for mu, alpha in zip(self.mu, self.alpha, strict=True):
             if not self.images:
@@ -187,10 +187,9 @@ class PairPotential:
         """½ Σ_{j≠i} ψ(x_i − x_j), (…, N)."""
         return self._potential_forces(points)[0]
 
-    def _check_apart(self, apart: np.ndarray, i: np.ndarray, j: np.ndarray) -> None:
-        """A ValueError where two points are in one place, but for rounding."""
-        nearest = apart - np.array(self.box) * np.round(apart / np.array(self.box))
-        square = (nearest**2).sum(axis=-1).reshape(-1, len(i))
+    def _check_apart(self, nearest: np.ndarray, i: np.ndarray, j: np.ndarray) -> None:
+        """A ValueError where two points are in one place, but for rounding; of displacements (B, pairs, d)."""
+        square = (nearest**2).sum(axis=-1)
         if square.size and not square.min() > (1e-12 * min(self.box)) ** 2:
             snapshot, pair = np.unravel_index(square.argmin(), square.shape)
             raise ValueError(
@@ -200,17 +199,14 @@ class PairPotential:
 
     def _potential_forces(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         points = arguments.as_points("points", points, np.dtype(np.float64), self.dim)
+        snapshots = points if points.ndim == 3 else points[None]
         i, j = np.triu_indices(points.shape[-2], 1)
-        apart = points[..., i, :] - points[..., j, :]
-        self._check_apart(apart, i, j)
-        value, slope = self.pair(apart)
-        potential, forces = np.zeros(points.shape[:-1]), np.zeros(points.shape)
-        flat = potential.reshape(-1, points.shape[-2]), forces.reshape(-1, *points.shape[-2:])
-        for snapshot, (v, s) in enumerate(
-            zip(value.reshape(len(flat[0]), -1), slope.reshape(len(flat[0]), -1, self.dim), strict=True)
-        ):
-            np.add.at(flat[0][snapshot], i, v / 2)
-            np.add.at(flat[0][snapshot], j, v / 2)
-            np.add.at(flat[1][snapshot], i, -s)
-            np.add.at(flat[1][snapshot], j, s)
-        return potential, forces
+        nearest = minimum_image(snapshots[:, i] - snapshots[:, j], self.box)
+        self._check_apart(nearest, i, j)
+        potential, forces = np.zeros(snapshots.shape[:2]), np.zeros(snapshots.shape)
+        for u, f, value, slope in zip(potential, forces, *self.pair(nearest), strict=True):
+            np.add.at(u, i, value / 2)
+            np.add.at(u, j, value / 2)
+            np.add.at(f, i, -slope)
+            np.add.at(f, j, slope)
+        return potential.reshape(points.shape[:-1]), forces.reshape(points.shape)

@@ -7,6 +7,7 @@ smallest periodic distance is large enough.
 from __future__ import annotations
 
 import json
+import operator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from ..files import replaced
 from .potentials import PairPotential
+from .torus import minimum_image
 
 __all__ = ["Snapshots", "sample_points"]
 
@@ -53,6 +55,9 @@ def sample_points(
             f"count, cells, per_cell: expected at least one of each, got {count}, {tuple(cells)}, {per_cell}"
         )
     dim, total = len(cells), int(np.prod(cells)) * per_cell
+    ball = {1: delta, 2: np.pi * delta**2 / 4, 3: np.pi * delta**3 / 6}[dim]  # around each point, none meets another
+    if not 0 <= delta < np.inf or (total > 1 and total * ball > np.prod(cells) * cell**dim):
+        raise ValueError(f"delta: {total} points cannot all be {delta} apart in {tuple(cells)} cells of {cell:g}")
     corners = np.stack(np.meshgrid(*[np.arange(n) for n in cells], indexing="ij"), axis=-1).reshape(-1, dim) * cell
     corners, box = np.repeat(corners, per_cell, axis=0), np.array(cells) * cell
     step = max(1, AT_ONCE // (total * dim))
@@ -77,8 +82,7 @@ def _smallest(points: np.ndarray, box: np.ndarray) -> np.ndarray:
         return np.minimum(np.diff(ordered, axis=1).min(axis=1), ordered[:, 0] + box[0] - ordered[:, -1])
     smallest = np.full(len(points), np.inf)
     for i in range(points.shape[1] - 1):
-        apart = points[:, i, None] - points[:, i + 1 :]
-        apart -= box * np.round(apart / box)
+        apart = minimum_image(points[:, i, None] - points[:, i + 1 :], box)
         smallest = np.minimum(smallest, (apart**2).sum(axis=-1).min(axis=1))
     return np.sqrt(smallest)
 
@@ -131,12 +135,14 @@ class Snapshots:
             raise ValueError(
                 f"cells: expected {potential.dim} counts of one cell length in {potential.box}, got {cells}"
             )
+        count, per_cell, seed = (operator.index(number) for number in (count, per_cell, seed))
+        cells = tuple(operator.index(number) for number in cells)
         points = sample_points(count, cells, per_cell, float(sides[0]), delta, np.random.default_rng(seed))
         steps = tqdm(range(0, count, 16), leave=False, disable=not progress)
         parts = [potential.energy_forces(points[lo : lo + 16]) for lo in steps]
         energies, forces = (np.concatenate(part) for part in zip(*parts, strict=True))
         recipe = {"potential": asdict(potential), "count": count, "cells": list(cells), "per_cell": per_cell}
-        return Snapshots(points, forces, energies, recipe | {"delta": delta, "seed": seed, "version": VERSION})
+        return Snapshots(points, forces, energies, recipe | {"delta": float(delta), "seed": seed, "version": VERSION})
 
     @staticmethod
     def again(recipe: dict, progress: bool = True) -> Snapshots:
@@ -165,7 +171,7 @@ class Snapshots:
             with np.load(path, allow_pickle=False) as file:
                 arrays = [np.asarray(file[name], dtype=np.float64) for name in ("points", "forces", "energies")]
                 recipe = dict(json.loads(str(file["recipe"])))
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, PermissionError):
             raise
         except Exception as wrong:  # zip, JSON, array: a damaged file fails in many ways
             raise ValueError(f"path: expected snapshots as Snapshots.save writes them, got {path} ({wrong})") from wrong

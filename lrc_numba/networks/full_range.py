@@ -27,7 +27,7 @@ from ..conventions import ModeSet
 from ..kernels import Yukawa
 from ..plan import LRCPlan
 from ..workspace import Workspace
-from .checks import as_lengths
+from .checks import as_lengths, check_some
 from .mlp import Perceptron
 from .network import ShortRangeNetwork
 from .parameters import Parameters
@@ -43,9 +43,9 @@ class _TaperedYukawa(Yukawa):
     @staticmethod
     def _taper(modes: ModeSet) -> np.ndarray:
         """The Gaussian, 0 at k = 0."""
-        ends = (modes.k**2).max(axis=0)
+        ends = np.array([np.abs(axis).max() for axis in modes.axes]) * np.diag(modes.cell.reciprocal)  # of a box
         last = ends[ends > 0].min(initial=np.inf)  # of the axis that ends first
-        return np.exp(-0.5 * TAPER**2 * modes.k2 / last) * (modes.k2 > 0)
+        return np.exp(-0.5 * (TAPER / last) ** 2 * modes.k2) * (modes.k2 > 0)
 
     def values(self, modes: ModeSet) -> np.ndarray:
         """φ̂ on the modes, see ``Multiplier.values``."""
@@ -86,6 +86,8 @@ class FullRangeNetwork(ShortRangeNetwork):
         self._kept: tuple | None = None
         self.eps = float(eps) if eps is not None else 1e-5 if self.dtype == np.float32 else 1e-6
         self.plan = LRCPlan(self.box, modes, eps=self.eps, dtype=self.dtype, threads=self.threads, dim=self.dim)
+        if np.max(modes) < 3:
+            raise ValueError(f"modes: expected three or more along some axis, as k = 0 is left out, got {modes}")
         self.parameters["beta"][...], self.parameters["lam"][...] = 1.0, self._lam
         self.long_shift, self.long_scale = np.zeros(len(self._lam), self.dtype), np.ones(len(self._lam), self.dtype)
 
@@ -154,6 +156,7 @@ class FullRangeNetwork(ShortRangeNetwork):
         """
         spreads = arguments.as_positive("spreads", float(spreads), np.inf)
         array, _ = self._checked(points)
+        check_some(array)
         rise = self.post.move_kinks(self.parameters, self._features(array).reshape(-1, len(self._lam)), spreads)
         weight, bias = self._first_layer
         bias -= rise @ weight[self.descriptor.width :]

@@ -57,7 +57,7 @@ class ShortRangeNetwork:
     seed : int
         Of the initial weights.
     threads : int, optional
-        At most so many; results do not depend on it.
+        At most so many, which share the snapshots; results do not depend on it.
 
     Attributes
     ----------

@@ -50,8 +50,8 @@ def read_network(path: str | Path, kind: str) -> tuple[dict, np.ndarray]:
 
     Raises
     ------
-    FileNotFoundError
-        Where there is none.
+    OSError
+        Where there is none, or none to be read.
     ValueError
         Where it is damaged, of something else, of another version or of a network of another kind.
     """
@@ -59,7 +59,7 @@ def read_network(path: str | Path, kind: str) -> tuple[dict, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             header, parameters = json.loads(str(file["header"])), file["parameters"]
             settings = dict(header["settings"]) if header.get("version") == VERSION else {}
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as wrong:  # zip, header, array: a damaged file fails in many ways
         raise ValueError(f"path: {path} is damaged, or not the file of a network ({wrong})") from wrong

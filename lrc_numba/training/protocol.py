@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from math import ceil, inf
 
+import numpy as np
+
 __all__ = ["PAPER", "QUICK", "Protocol", "Stage"]
 
 
@@ -22,6 +24,13 @@ class Stage:
 
     batch: int
     epochs: int
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "epochs"):
+            given = getattr(self, name)
+            if not isinstance(given, (int, np.integer)) or given < 1:
+                raise ValueError(f"{name}: expected an integer of at least one, got {given!r}")
+            object.__setattr__(self, name, int(given))
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,8 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.counting not in COUNTING:
             raise ValueError(f"counting: expected one of {COUNTING}, got {self.counting!r}")
-        if not self.stages or min(min(s.batch, s.epochs) for s in self.stages) < 1:
-            raise ValueError(f"stages: expected batches and epochs of at least one, got {self.stages}")
+        if not self.stages:
+            raise ValueError("stages: expected at least one, got none")
         if not (0 < self.rate < inf and 0 < self.decay <= 1 and self.every >= 1):
             raise ValueError(
                 f"rate, decay, every: expected a positive rate, a decay up to 1 and a period of at least one epoch, "

@@ -7,6 +7,7 @@ holds the parameters, Adam's moments, and where in which epoch they are.
 from __future__ import annotations
 
 import json
+import operator
 import signal
 import sys
 import threading
@@ -20,8 +21,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from .. import arguments
 from ..files import replaced
 from ..networks import Adam, ShortRangeNetwork
+from ..networks.checks import as_energies, as_forces, check_some
 from ..networks.storage import VERSION as NETWORK_VERSION
 from .protocol import Protocol
 
@@ -60,8 +63,8 @@ def force_error(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
     """Relative ℓ² error of forces: over the true ones (the paper), and over the predicted ones (the authors' code)."""
     if np.shape(found) != np.shape(wanted) or not np.any(wanted):
         raise ValueError(f"forces: expected two of one shape, not all zero, got {np.shape(found)}, {np.shape(wanted)}")
-    distance = float(np.linalg.norm(found - wanted))
-    return {"true": distance / float(np.linalg.norm(wanted)), "predicted": distance / float(np.linalg.norm(found))}
+    distance, true, predicted = (float(np.linalg.norm(x)) for x in (found - wanted, wanted, found))
+    return {"true": distance / true, "predicted": distance / predicted if predicted else np.inf}
 
 
 @dataclass
@@ -73,7 +76,7 @@ class Trainer:
     network : ShortRangeNetwork
         Trained in place.
     points, forces : (B, N, d)
-        Snapshots.
+        Snapshots, of the dtype of the network.
     protocol : Protocol
         Stages and learning rate.
     energies : (B,) array, optional
@@ -119,25 +122,20 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.checkpoint, self.log = (None if path is None else Path(path) for path in (self.checkpoint, self.log))
-        self.points, self.forces = np.asarray(self.points), np.asarray(self.forces)
-        self.energies = None if self.energies is None else np.asarray(self.energies)
-        if not self.points.size:
-            raise ValueError(f"points: expected at least one snapshot of one point, got shape {self.points.shape}")
-        if self.points.shape != self.forces.shape or self.points.ndim != 3:
-            raise ValueError(
-                f"forces: expected the shape (B, N, d) of the points, got {self.forces.shape} for {self.points.shape}"
-            )
-        if not np.isfinite(self.forces).all():
-            first = tuple(int(i) for i in np.argwhere(~np.isfinite(self.forces))[0])
-            raise ValueError(f"forces: expected finite numbers, got {self.forces[first]} at index {first}")
-        if self.energies is not None and self.energies.shape != self.points.shape[:1]:
-            raise ValueError(f"energies: expected shape {self.points.shape[:1]}, got {self.energies.shape}")
-        if self.energies is not None and not np.isfinite(self.energies).all():
-            raise ValueError("energies: expected finite numbers")
+        self.seed = operator.index(self.seed)
+        network = self.network
+        self.points = arguments.as_points("points", self.points, network.dtype, network.dim)
+        if self.points.ndim != 3:
+            raise ValueError(f"points: expected snapshots (B, N, d), got shape {self.points.shape}")
+        check_some(self.points)
+        self.forces = as_forces(self.forces, self.points.shape, network.dtype)
+        if self.energies is not None:
+            self.energies = as_energies(self.energies, len(self.points), self.energy_weight)
         self.adam = Adam(self.network.parameters.flat.size)
         data = [a for a in (self.points, self.forces, self.energies) if a is not None]
         self._fingerprint = sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in data)).hexdigest()[:16]
-        self._whole = True  # parameters, moments and counters are of one step
+        self._sound = True  # parameters, moments and counters are of one step, and the loss was a number
+        self._saved = -np.inf  # when
 
     # ------------------------------------------------------------------ the loop
     @property
@@ -146,7 +144,9 @@ class Trainer:
         return self.stage >= len(self.protocol.stages)
 
     def run(self, steps: int | None = None, progress: bool = True) -> None:
-        """Train to the end, or for so many steps; a checkpoint of the last whole step is left whatever ends it.
+        """Train to the end, or for so many steps; whatever ends it, a checkpoint is left.
+
+        It is of the last whole step; but where the loss is no number any more, of the last save before, when it was.
 
         Parameters
         ----------
@@ -165,10 +165,12 @@ class Trainer:
         for path in (self.checkpoint, self.log):
             if self.step == 0 and path is not None and path.exists() and path.stat().st_size:
                 raise FileExistsError(f"{path} is there; resume() goes on from it, a new run needs it removed")
+        if self.log is not None:  # a place that cannot be written to is noticed now
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.open("a", encoding="utf-8").close()
         samples, begun = len(self.points), self.step
         total = self.protocol.total_steps(samples)
         end = total if steps is None else min(total, self.step + steps)
-        saved = time.monotonic()
         bar = tqdm(total=total, initial=self.step, file=sys.stderr, leave=False, disable=not progress)
         with bar, _interrupts_between_steps() as interrupted:
             try:
@@ -176,14 +178,12 @@ class Trainer:
                     loss = self._one_step(samples)
                     bar.update()
                     if self.step % 20 == 0:
-                        bar.set_postfix(stage=self.stage + 1, loss=f"{loss:.3e}")
-                    if time.monotonic() - saved > self.save_every:
-                        self.save()
-                        saved = time.monotonic()
+                        stage = min(self.stage + 1, len(self.protocol.stages))
+                        bar.set_postfix(stage=stage, loss=f"{loss:.3e}")
                     if interrupted():
                         raise KeyboardInterrupt
             finally:
-                if self._whole and self.step > begun:
+                if self._sound and self.step > begun:
                     self.save()
 
     def _one_step(self, samples: int) -> float:
@@ -192,20 +192,23 @@ class Trainer:
         chosen = order[self.batch * stage.batch : (self.batch + 1) * stage.batch]
         energies = () if self.energies is None else (self.energies[chosen], self.energy_weight)
         at = f"at step {self.step}, stage {self.stage + 1}, epoch {self.epoch}, batch {self.batch}"
-        at += f" (snapshots {chosen.tolist()}); the parameters are those before this step"
+        at += f" (snapshots {chosen.tolist()})"
         try:
             loss, gradient = self.network.loss_gradient(self.points[chosen], self.forces[chosen], *energies)
-        except ValueError as wrong:
+        except ValueError as wrong:  # of the points, or of parameters that have become too large
+            self._sound = False
             raise TrainingError(f"{wrong}, {at}") from wrong
+        self._sound = False
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
-            raise TrainingError(f"the loss is {loss} {at}")
+            raise TrainingError(f"the loss is {loss}, or its gradient no number, {at}; the checkpoint is from before")
+        if time.monotonic() - self._saved > self.save_every:  # only now is it known that the parameters are sound
+            self.save()
         rate = self.protocol.rate_at(self.step, self.epochs, samples)
-        self._whole = False
         self.adam.step(self.network.parameters.flat, gradient, rate)
         self.step, self.batch, self.total = self.step + 1, self.batch + 1, self.total + loss * len(chosen)
         if self.batch == self.protocol.steps_per_epoch(self.stage, samples):
             self._end_epoch(samples, rate)
-        self._whole = True
+        self._sound = True
         return loss
 
     def _end_epoch(self, samples: int, rate: float) -> None:
@@ -225,10 +228,11 @@ class Trainer:
         about["protocol"] = self.protocol.record()
         about["energies"] = None if self.energies is None else self.energy_weight
         about |= {"samples": list(self.points.shape), "data": self._fingerprint}
-        return json.dumps(about, sort_keys=True, default=str)
+        return json.dumps(about, sort_keys=True)
 
     def save(self) -> None:
         """Write the state, whole or not at all."""
+        self._saved = time.monotonic()
         if self.checkpoint is None:
             return
         numbers = np.array([self.step, self.stage, self.epoch, self.batch, self.epochs, self.adam.steps])
@@ -244,48 +248,70 @@ class Trainer:
             )
 
     def resume(self) -> bool:
-        """Go on from the checkpoint; False where there is none.
+        """Go on from the checkpoint; False where there is none, and a log beside it then begins anew.
 
         Raises
         ------
         ValueError
-            Where it is damaged, or of another network, protocol or data.
+            Where it or the log is damaged or of something else, or it is of another network, protocol or data; nothing
+            was changed then.
         """
-        if self.checkpoint is None or not self.checkpoint.exists():
+        if self.checkpoint is None:
             return False
-        try:
-            with np.load(self.checkpoint, allow_pickle=False) as file:
-                state = {name: file[name] for name in file.files}
-            identity, total = str(state["identity"]), float(state["total"])
-            step, stage, epoch, batch, epochs, adam_steps = state["numbers"].tolist()
-            arrays = [state[name] for name in ("parameters", "mean", "square")]
-        except Exception as wrong:
-            raise ValueError(f"checkpoint: {self.checkpoint} is damaged ({wrong}); nothing was changed") from wrong
-        if identity != self._identity():
-            raise ValueError(
-                f"checkpoint: {self.checkpoint} is of another network, protocol or data; nothing was changed"
-            )
+        if not self.checkpoint.exists():
+            self._write_log(self._logged_until(0))
+            return False
+        numbers, total, arrays = self._read_checkpoint(self.checkpoint)
+        lines = self._logged_until(numbers[0])
         own = (self.network.parameters.flat, self.adam.mean, self.adam.square)
-        if [a.shape for a in arrays] != [a.shape for a in own]:
-            raise ValueError(f"checkpoint: {self.checkpoint} is damaged (wrong shapes); nothing was changed")
         for mine, saved in zip(own, arrays, strict=True):
             mine[...] = saved
-        self.step, self.stage, self.epoch, self.batch, self.epochs = step, stage, epoch, batch, epochs
-        self.adam.steps, self.total = adam_steps, total
-        self._cut_log()
+        self.step, self.stage, self.epoch, self.batch, self.epochs, self.adam.steps = numbers
+        self.total = total
+        self._write_log(lines)
         return True
 
-    def _cut_log(self) -> None:
-        """Forget what was logged after the checkpoint."""
+    def _read_checkpoint(self, path: Path) -> tuple[list[int], float, list[np.ndarray]]:
+        """Counters, sum of losses; parameters and moments."""
+        wrong_file = f"checkpoint: {path} is damaged"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                state = {name: file[name] for name in file.files}
+            identity, total = str(state["identity"]), float(state["total"])
+            numbers = [int(number) for number in state["numbers"]]
+            arrays = [state[name] for name in ("parameters", "mean", "square")]
+        except (IsADirectoryError, PermissionError):
+            raise
+        except Exception as wrong:  # zip, array: a damaged file fails in many ways
+            raise ValueError(f"{wrong_file} ({wrong}); nothing was changed") from wrong
+        if identity != self._identity():
+            raise ValueError(f"checkpoint: {path} is of another network, protocol or data; nothing was changed")
+        if {a.shape for a in arrays} != {self.adam.mean.shape} or len(numbers) != 6:
+            raise ValueError(f"{wrong_file} (wrong shapes); nothing was changed")
+        if not all(np.isfinite(a).all() for a in arrays):
+            raise ValueError(f"{wrong_file} (parameters that are no numbers); nothing was changed")
+        return numbers, total, arrays
+
+    def _logged_until(self, step: int) -> list[str]:
+        """Lines of the log that are not after a step; a killed process may have left half a line at the end."""
+        if self.log is None or not self.log.exists():
+            return []
+        kept, lines = [], self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines):
+            try:
+                at = json.loads(line)["step"]
+                if at <= step:
+                    kept.append(line)
+            except (ValueError, TypeError, KeyError):
+                if number < len(lines) - 1 or not line.startswith("{"):
+                    raise ValueError(
+                        f"log: {self.log} has no losses in line {number + 1}; nothing was changed"
+                    ) from None
+        return kept
+
+    def _write_log(self, lines: list[str]) -> None:
+        """In the place of what was logged after the checkpoint."""
         if self.log is None or not self.log.exists():
             return
-        kept = []
-        for line in self.log.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if row["step"] <= self.step:
-                kept.append(line)
         with replaced(self.log) as file:
-            file.write("".join(line + "\n" for line in kept).encode())
+            file.write("".join(line + "\n" for line in lines).encode())
