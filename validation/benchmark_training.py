@@ -2,7 +2,8 @@
 
 The four cases of the comparison with PyTorch: one dimension, N = 20, batches of 64, 501 modes, in float64 and float32;
 two dimensions, N = 50, batches of 8, 31² modes; three, N = 54, batches of 8, 25³ modes. With --torch SCRIPT the same
-step in PyTorch (a script that prints "… ms/step, … snapshots/s") takes turns with ours, in its own process.
+step in PyTorch (a script that prints "… ms/step, … snapshots/s") takes turns with ours, in its own process; the medians
+of the turns are shown.
 
   python -m validation.benchmark_training --quick
 """
@@ -28,9 +29,10 @@ CASES = (  # d, N, batch, modes, dtype
     (3, 54, 8, 25, "float64"),
 )
 BOX, CUTOFF = 5.0, 1.5
+TURNS = 5
 
 
-def measure(case: tuple, threads: int, repeats: int) -> dict:
+def measure(case: tuple, threads: int, repeats: int) -> float:
     """Median seconds of a step."""
     dim, count, batch, modes, dtype = case
     generator = np.random.default_rng(0)
@@ -44,7 +46,7 @@ def measure(case: tuple, threads: int, repeats: int) -> dict:
         _, gradient = network.loss_gradient(points, forces)
         adam.step(network.parameters.flat, gradient, 1e-4)
         taken.append(time.perf_counter() - start)
-    return {"case": list(case), "threads": threads, "seconds": float(np.median(taken[3:]))}
+    return float(np.median(taken[3:]))
 
 
 def torch_step(script: Path, case: tuple, threads: int) -> float:
@@ -68,11 +70,13 @@ def main() -> None:
     rows, lines = [], []
     for case in CASES:
         for threads in args.threads:
-            row = measure(case, threads, 10 if args.quick else 40)
-            if args.torch:
-                row["torch"] = torch_step(args.torch, case, threads)
-                again = measure(case, threads, 10 if args.quick else 40)
-                row["seconds"] = float(np.median([row["seconds"], again["seconds"]]))
+            turns: dict[str, list[float]] = {"seconds": [], "torch": []}
+            for _ in range(1 if args.quick else TURNS):
+                turns["seconds"].append(measure(case, threads, 10 if args.quick else 30))
+                if args.torch:
+                    turns["torch"].append(torch_step(args.torch, case, threads))
+            row = {"case": list(case), "threads": threads, "turns": turns}
+            row |= {name: float(np.median(taken)) for name, taken in turns.items() if taken}
             rows.append(row)
             dim, count, batch, modes, dtype = case
             line = [dim, count, batch, f"{modes}^{dim}", dtype, threads, f"{1e3 * row['seconds']:.1f}"]
