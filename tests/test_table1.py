@@ -85,7 +85,9 @@ def test_all_jobs(tiny, arguments, monkeypatch, capsys):
 def test_trainings_end_with_the_program(tmp_path):
     """They write to its checkpoints, where the next one would go on."""
     code = "import os, subprocess, sys; p = subprocess.Popen([sys.executable, '-c', sys.argv[1], str(os.getpid())], "
-    code += "stdout=subprocess.PIPE); p.stdout.readline(); print(p.pid, flush=True); os._exit(0)"
+    code += (
+        "stdout=subprocess.PIPE, stderr=subprocess.DEVNULL); p.stdout.readline(); print(p.pid, flush=True); os._exit(0)"
+    )
     child = "import sys, time; from figures.table1 import _follow; _follow(int(sys.argv[1])); print('on', flush=True); "
     child += "time.sleep(60)"
     done = subprocess.run([sys.executable, "-c", code, child], capture_output=True, text=True, check=True)
