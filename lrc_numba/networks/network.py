@@ -176,20 +176,20 @@ class ShortRangeNetwork:
         """What a full-range network reads at the points, (B, N, C)."""
         return None
 
-    def _inputs(self, points: np.ndarray, long, part: slice, space: Workspace) -> tuple[np.ndarray, dict]:
-        """What 𝒩 reads of some snapshots, (n, features), and the tapes, which live in ``space``."""
+    def _inputs(self, points: np.ndarray, long, part: slice, space: Workspace, tapes=1) -> tuple[np.ndarray, dict]:
+        """What 𝒩 reads of some snapshots, (n, features), and the tapes, which live in ``space``: two for a pair."""
         points, long = points[part], None if long is None else long[part]
         count = points.shape[0] * points.shape[1]
         pairs = self._pairs(points, part.start)
-        needed = self.descriptor.memory(len(pairs), self.dtype.itemsize) - space.nbytes
+        needed = tapes * self.descriptor.memory(len(pairs), self.dtype.itemsize) - space.nbytes
         check_memory("points", f"{points.shape} with {len(pairs)} pairs within the cutoff", needed, available_memory)
         described, tape = self.descriptor.forward(self.parameters, pairs, count, space)
         kept: dict[str, Any] = {"descriptor": tape, "space": space}
         return self._join(described, long, kept), kept
 
-    def _forward(self, points: np.ndarray, long, part: slice, space: Workspace) -> tuple[np.ndarray, dict]:
+    def _forward(self, points: np.ndarray, long, part: slice, space: Workspace, tapes=1) -> tuple[np.ndarray, dict]:
         """𝒩 (n,) of some snapshots, and the tapes."""
-        inputs, kept = self._inputs(points, long, part, space)
+        inputs, kept = self._inputs(points, long, part, space, tapes)
         out, kept["fitting"] = self.fitting.forward(self.parameters, inputs, space)
         return out[:, 0].copy(), kept
 
@@ -222,10 +222,11 @@ class ShortRangeNetwork:
 
         def work(part: slice) -> tuple:
             """𝒩, its gradient in D alone and in g, and the tape, of some snapshots."""
-            out, kept = self._forward(points, long, part, self._spaces.of(part.start if keep else None))
+            space = self._spaces.of(part.start if keep else None)
+            out, kept = self._forward(points, long, part, space, 2 if keep else 1)
             below = self.fitting.vjp(self.parameters, kept["fitting"], np.ones((len(out), 1), dtype=self.dtype))
             width = self.descriptor.width
-            bar, space = np.ascontiguousarray(below[:, :width]), kept["space"]
+            bar = np.ascontiguousarray(below[:, :width])
             moved = self.descriptor.vjp(self.parameters, kept["descriptor"], bar, space)
             return out, moved, self._read_back(kept, below), kept if keep else None
 
