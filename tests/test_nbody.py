@@ -153,6 +153,12 @@ def test_points_that_cannot_keep_apart():
             sample_points(1, (4,) * dim, 1 if dim == 1 else 4 ** (dim - 1), 0.5, delta, np.random.default_rng(0))
 
 
+def test_four_dimensions():
+    """Are none of ours."""
+    with pytest.raises(ValueError, match="cells: expected one to three dimensions"):
+        sample_points(1, (2, 2, 2, 2), 1, 0.5, 0.01, np.random.default_rng(0))
+
+
 def test_bad_input():
     """Numbers that make no potential, points that make no energy."""
     assert PairPotential("exponential", 5.0, [1.0], 2).alpha == (2.0,)

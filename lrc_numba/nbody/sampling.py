@@ -54,6 +54,8 @@ def sample_points(
         raise ValueError(
             f"count, cells, per_cell: expected at least one of each, got {count}, {tuple(cells)}, {per_cell}"
         )
+    if len(cells) > 3:
+        raise ValueError(f"cells: expected one to three dimensions, got {tuple(cells)}")
     dim, total = len(cells), int(np.prod(cells)) * per_cell
     ball = {1: delta, 2: np.pi * delta**2 / 4, 3: np.pi * delta**3 / 6}[dim]  # around each point, none meets another
     if not 0 <= delta < np.inf or (total > 1 and total * ball > np.prod(cells) * cell**dim):
