@@ -31,16 +31,32 @@ def test_no_draw_of_g_is_dead(seed, lam):
 
 
 @pytest.mark.parametrize("kind", [ShortRangeNetwork, FullRangeNetwork])
-def test_the_fitting_network_starts_centred(kind):
-    """What its first tanh get has no mean, and is small enough to be linear in."""
+def test_how_the_fitting_network_starts(kind):
+    """Its first tanh are bent alike little by all inputs, each at a place of its own; measured again, they are again."""
     points = sample_points(20, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
     network = kind(BOX, CUTOFF, *[MODES] * (kind is FullRangeNetwork), dim=2)
-    network.set_scales(points)
-    inputs, _ = network._inputs(points, network._features(points), slice(0, len(points)), Workspace())
-    weight, bias = network._first_layer
-    z = inputs @ weight + bias
-    np.testing.assert_allclose(z.mean(axis=0), 0.0, atol=1e-12)
-    assert 0 < z.std() < 0.3
+    for _ in range(2):
+        network.set_scales(points)
+        inputs, _ = network._inputs(points, network._features(points), slice(0, len(points)), Workspace())
+        weight, bias = network._first_layer
+        z = inputs @ weight + bias
+        np.testing.assert_allclose(z.mean(axis=0), network._start, atol=1e-12)
+        assert (z.std(axis=0) < 0.3).all()
+    assert 0.4 < network._start.std() < 1.0
+    assert np.abs(network._start).max() < 2.5  # none is saturated
+
+
+def test_a_full_range_network_starts_short_ranged():
+    """What it reads of the convolution counts for nothing before training, but training can let it count."""
+    points = sample_points(20, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
+    networks = [FullRangeNetwork(BOX, CUTOFF, MODES, lam=lam, dim=2) for lam in ((0.4, 4.0), (1.0, 3.0))]
+    for network in networks:
+        network.set_scales(points)
+    one, other = (network.energy_forces(points) for network in networks)
+    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(one[1], other[1])
+    networks[0].parameters.flat -= 1e-3 * networks[0].loss_gradient(points, np.zeros_like(points))[1]
+    assert (networks[0]._first_layer[0][networks[0].descriptor.width :] != 0).any()
 
 
 def test_means_of_u_do_not_move():
@@ -71,9 +87,13 @@ def test_moved_kinks(off):
     network.set_scales(points)
     for layer in range(5):  # all on among the points
         network.parameters[f"g.weight{layer}"][...] = np.abs(network.parameters[f"g.weight{layer}"])
+    inputs = network._features(points).reshape(-1, 2)
     if off:  # a relu that comes on just beyond the points
-        z = network._features(points).reshape(-1, 2) @ network.parameters["g.weight0"][:, 0]
+        z = inputs @ network.parameters["g.weight0"][:, 0]
         network.parameters["g.bias0"][0] = -z.max() - 0.1 * z.std()
+    read = network._first_layer[0][network.descriptor.width :]  # nothing at the start
+    outputs = network.post.forward(network.parameters, inputs, Workspace())[0]
+    read += np.random.default_rng(8).standard_normal(read.shape) / np.linalg.norm(outputs, axis=1).max()
     before = network.energy_forces(points)
     assert _far_bend(network, points) > 1e-3
     network.move_kinks(points, spreads=200.0)

@@ -13,6 +13,8 @@ input when drawn, or nothing where its relus are dead:
 - û = (u − shift)/scale is positive, SHIFT spreads above zero, so relus can be linear at first;
 - of DRAWS Glorot draws of g_θ, those count that are, and of these the one that tells both channels apart best;
 - scale is such that the outputs of g_θ start with a spread of 1.
+
+𝒩 begins as that of a short-range network: its weights of g_θ are zero, and grow as far as the forces ask for it.
 """
 
 from __future__ import annotations
@@ -88,6 +90,7 @@ class FullRangeNetwork(ShortRangeNetwork):
         self.plan = LRCPlan(self.box, modes, eps=self.eps, dtype=self.dtype, threads=self.threads, dim=self.dim)
         if np.max(modes) < 3:
             raise ValueError(f"modes: expected three or more along some axis, as k = 0 is left out, got {modes}")
+        self._first_layer[0][self.descriptor.width :] = 0.0
         self.parameters["beta"][...], self.parameters["lam"][...] = 1.0, self._lam
         self.long_shift, self.long_scale = np.zeros(len(self._lam), self.dtype), np.ones(len(self._lam), self.dtype)
 
