@@ -32,7 +32,7 @@ def test_no_draw_of_g_is_dead(seed, lam):
 
 @pytest.mark.parametrize("kind", [ShortRangeNetwork, FullRangeNetwork])
 def test_how_the_fitting_network_starts(kind):
-    """Its first tanh are bent alike little by all inputs, each at a place of its own; measured again, they are again."""
+    """Its first tanh begin each at a place of its own and nearly linear there, also where scales are set again."""
     points = sample_points(20, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
     network = kind(BOX, CUTOFF, *[MODES] * (kind is FullRangeNetwork), dim=2)
     for _ in range(2):

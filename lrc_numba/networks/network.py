@@ -34,7 +34,7 @@ __all__ = ["ShortRangeNetwork"]
 
 FITTING = (32,) * 6
 LINEAR = 0.1  # of Glorot's weights in the first layer: an energy is a sum over pairs, so 𝒩 begins near linear
-BENT = 0.7  # spread of its first biases: with none, all tanh begin odd, and 𝒩 learns what is not odd slowly
+BENT = 0.7  # spread of its first biases, so that not all of its tanh begin where they are odd
 POINTS_AT_ONCE = 320  # of several snapshots, in one pass of the interpreter; the same for any number of threads
 
 
