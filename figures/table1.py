@@ -11,8 +11,8 @@ and 20/L, unless ``--init truth`` starts it at μ₁ and 10 μ₁.
 
 Trainings run in processes of their own, ``--jobs`` at a time on one thread each; an interrupted one goes on with
 --resume, and begins anew only with --restart. --resume also keeps the results that are there, unless the networks have
-changed since; a checkpoint of such networks is refused, and needs --restart. Results of trainings that are not asked
-for stay in the file. ``--plot`` only prints and plots what is there.
+changed since; how they begin does not count as a change. A checkpoint of changed networks is refused, and needs
+--restart. Results of trainings that are not asked for stay in the file. ``--plot`` only prints and plots what is there.
 """
 
 from __future__ import annotations

@@ -161,8 +161,7 @@ class ShortRangeNetwork:
         long, parts = self._features(array), self._parts(array)
         work = lambda part: self._inputs(array, long, part, self._spaces.of(None))[0].sum(axis=0)  # noqa: E731
         mean = sum(self._each(work, parts)) / (array.shape[0] * array.shape[1])
-        weight, bias = self._first_layer
-        bias[...] = self._start - mean @ weight
+        self._first_layer[1][...] = self._start - mean @ self._first_layer[0]
 
     def _measure(self, points: np.ndarray) -> None:
         self.descriptor.scales = Scales.of(self._pairs(points), self.dim)
