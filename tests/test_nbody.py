@@ -45,7 +45,9 @@ def test_smoothing_in_fourier_space(dim):
     k = 2 * np.pi * n / np.array(BOX[dim])
     k2 = (k**2).sum(axis=1)
     weight = 4 * np.pi / (k2 + 1.5**2) * np.exp(-k2 * 0.3**2 / 2) / np.prod(BOX[dim])
-    np.testing.assert_allclose(smooth.pair(apart)[0], np.cos(apart @ k.T) @ weight, rtol=1e-10)
+    value, slope = smooth.pair(apart)
+    np.testing.assert_allclose(value, np.cos(apart @ k.T) @ weight, rtol=1e-10)
+    np.testing.assert_allclose(slope, -(np.sin(apart @ k.T) * weight) @ k, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
@@ -165,6 +167,13 @@ def test_bad_input():
     for options in ({"mu": np.nan}, {"box": np.inf}, {"alpha": np.nan}, {"tau": np.nan}):
         with pytest.raises(ValueError, match=f"{next(iter(options))}: "):
             PairPotential(**({"kind": "screened_coulomb", "box": 5.0, "mu": 1.0, "alpha": 1.0} | options))
+    for kind, box, mu in (
+        ("screened_coulomb", 5.0, 1e-200),
+        ("exponential", 5.0, 1e-7),
+        ("exponential", [5.0] * 3, 0.02),
+    ):
+        with pytest.raises(ValueError, match="mu: "):
+            PairPotential(kind, box, mu, 1.0)
     for dim in (1, 2, 3):
         points = np.random.default_rng(dim).random((2, 5, dim))
         points[1, 4] = points[1, 2] + np.array(BOX[dim])
@@ -174,8 +183,16 @@ def test_bad_input():
             potential(dim).energy_forces(points * np.nan)
         with pytest.raises(TypeError, match="points: expected float64"):
             potential(dim).energy_forces(points + 0j)
+    generator = np.random.default_rng(0)
     with pytest.raises(ValueError, match="count, cells, per_cell: expected at least one of each"):
-        sample_points(0, (2,), 1, 0.5, 0.1, np.random.default_rng(0))
+        sample_points(0, (2,), 1, 0.5, 0.1, generator)
+    for length in (0.0, np.nan):
+        with pytest.raises(ValueError, match="cell: expected a positive length"):
+            sample_points(1, (2,), 1, length, 0.0, generator)
+    with pytest.raises(TypeError, match="cells: expected a tuple of integers, got 10"):
+        sample_points(1, 10, 1, 0.5, 0.0, generator)
+    with pytest.raises(ValueError, match="cells: expected 1 counts of one cell length"):
+        Snapshots.make(PairPotential("exponential", 5.0, 1.0, 1.0), 1, 10, 2, 0.05, 0)
 
 
 def test_too_dense():

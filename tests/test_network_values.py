@@ -9,7 +9,7 @@ import pytest
 
 from lrc_numba.nbody import sample_points
 from lrc_numba.networks import FullRangeNetwork, Scales, ShortRangeNetwork
-from lrc_numba.networks.pairs import neighbours
+from lrc_numba.networks.pairs import _cells, neighbours
 from validation.networks import drift
 
 CUTOFF, MODES = 1.2, {1: 31, 2: 9, 3: 7}
@@ -152,7 +152,48 @@ def test_points_that_are_nearly_one():
 def test_energy_is_conserved(kind):
     """Half the step, a quarter of the drift, but for a hundredth that is of higher order."""
     network = kind(5.0, CUTOFF, *[63] * (kind is FullRangeNetwork), dim=1)
-    network.set_scales(sample_points(50, (10,), 2, 0.5, 0.05, np.random.default_rng(3)))
+    points = sample_points(50, (10,), 2, 0.5, 0.05, np.random.default_rng(3))
+    network.set_scales(points)
+    if kind is FullRangeNetwork:  # which begins without its long range
+        short = network.energy_forces(points)[1]
+        network.parameters["fit.weight0"][64:] = 0.1 * np.random.default_rng(0).standard_normal((32, 32))
+        assert np.linalg.norm(network.energy_forces(points)[1] - short) > 0.01 * np.linalg.norm(short)
+        network.move_kinks(points)
     start = 0.25 * (np.arange(20)[:, None] + 0.2 * np.random.default_rng(7).random((20, 1)))
     coarse, fine = (np.abs(drift(network, start, 0.01 / n, 20 * n)).max() for n in (1, 2))
     assert coarse / fine == pytest.approx(4.0, rel=0.01)
+
+
+@pytest.mark.parametrize("kind", [ShortRangeNetwork, FullRangeNetwork])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_single_precision(kind, dim):
+    """Energies, forces and the gradient of the loss are those in float64 to some units of rounding."""
+    cells, per_cell = {1: ((10,), 2), 2: ((4, 4), 1), 3: ((3, 3, 3), 1)}[dim]
+    points = sample_points(6, cells, per_cell, 5.0 / cells[0], 0.1, np.random.default_rng(dim)).astype(np.float32)
+    wanted = np.random.default_rng(0).standard_normal(points.shape).astype(np.float32)
+    found = {}
+    for dtype in (np.float64, np.float32):
+        network = kind(5.0, CUTOFF, *[MODES[dim]] * (kind is FullRangeNetwork), dim=dim, dtype=dtype)
+        network.set_scales(points.astype(dtype))
+        moved = 0.05 * np.random.default_rng(2).standard_normal(network.parameters.flat.size)
+        flat = found["flat"] if "flat" in found else network.parameters.flat + moved
+        network.parameters.flat[...] = found["flat"] = flat
+        energies, forces = network.energy_forces(points.astype(dtype))
+        _, gradient = network.loss_gradient(points.astype(dtype), wanted.astype(dtype))
+        found[dtype] = energies, forces, gradient
+    for one, exact in zip(found[np.float32], found[np.float64], strict=True):
+        assert np.linalg.norm(one - exact) <= 2e-5 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize(
+    ("box", "cutoff", "count", "wanted"),
+    [
+        ((1000.0, 3.0, 3.0), 1.0, 9000, [1000, 3, 3]),  # a long axis has what the short ones leave
+        ((3.0, 700.0), 1.0, 2100, [3, 700]),
+        ((100.0, 100.0, 2.5), 1.0, 50, [14, 14, 1]),
+        ((5.0,), 1e-20, 20, [40]),  # not more than some for each point
+    ],
+)
+def test_cells(box, cutoff, count, wanted):
+    """Of the cell list: its cost is linear in boxes that are no cubes, too."""
+    assert _cells(np.array(box), cutoff, count).tolist() == wanted

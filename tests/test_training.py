@@ -237,6 +237,10 @@ def test_a_second_interrupt_does_not_wait(tmp_path, monkeypatch, interruptible):
     rest = trainer(tmp_path)
     assert rest.resume()
     assert rest.step == rest.adam.steps == 0
+    rest.run(progress=False)  # a checkpoint of no step is one to go on from
+    whole = trainer(tmp_path / "whole")
+    whole.run(progress=False)
+    np.testing.assert_array_equal(rest.network.parameters.flat, whole.network.parameters.flat)
 
 
 @pytest.mark.parametrize(("where", "after"), [("step", 2), ("_end_epoch", 3)])
@@ -286,8 +290,9 @@ def test_energies_of_the_batch(tmp_path):
     Adam(gradient.size).step(network.parameters.flat, gradient, 1e-3)
     one.run(1, progress=False)
     np.testing.assert_array_equal(one.network.parameters.flat, network.parameters.flat)
-    for other in ({}, {"energies": energies + 1.0, "energy_weight": 0.3}, {"energies": energies}):
-        with pytest.raises(ValueError, match="of another network, protocol or data"):
+    moved = {"energies": energies + 1.0, "energy_weight": 0.3}
+    for other, what in (({}, "energy_weight, data"), (moved, "data"), ({"energies": energies}, "energy_weight")):
+        with pytest.raises(ValueError, match=f"of a run with other {what}; nothing was changed"):
             trainer(tmp_path, **other).resume()
 
 
@@ -332,6 +337,8 @@ def test_a_run_that_diverges(rate, tmp_path):
     again = trainer(tmp_path, protocol)
     assert again.resume()
     np.testing.assert_array_equal(again.network.parameters.flat, start)
+    with pytest.raises(TrainingError, match=r"at step 1, stage 1"), np.errstate(all="ignore"):
+        again.run(progress=False)
 
 
 def test_wrong_checkpoints(tmp_path, monkeypatch):
@@ -341,16 +348,18 @@ def test_wrong_checkpoints(tmp_path, monkeypatch):
     before = other.network.parameters.flat.copy()
     same = trainer(tmp_path)
     moved = Trainer(same.network, same.points, same.forces + 1.0, SHORT, checkpoint=same.checkpoint)
-    with pytest.raises(ValueError, match=r"checkpoint: .* is of another network, protocol or data"):
+    with pytest.raises(ValueError, match=r"checkpoint: .* is of a run with other data; nothing was changed"):
         moved.resume()
     for change in ({"seed": 1}, {"protocol": Protocol((Stage(3, 2), Stage(5, 3)))}):
         given = {"protocol": SHORT, "checkpoint": same.checkpoint} | change
-        with pytest.raises(ValueError, match=r"checkpoint: .* is of another network, protocol or data"):
+        with pytest.raises(ValueError, match=f"checkpoint: .* is of a run with other {next(iter(change))}"):
             Trainer(same.network, same.points, same.forces, **given).resume()
     with monkeypatch.context() as patch:
         patch.setattr("lrc_numba.training.trainer.NETWORK_VERSION", 1)
-        with pytest.raises(ValueError, match="of another network, protocol or data"):
+        with pytest.raises(ValueError, match="of a run with other versions"):
             same.resume()
+    digits = Trainer(same.network, same.points, same.forces * (1 + 1e-12), SHORT, checkpoint=same.checkpoint)
+    assert digits.resume()
     state = tmp_path / "state.npz"
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"checkpoint: .* is damaged"):

@@ -12,7 +12,7 @@ after is short-ranged in Fourier space, and both are summed to rounding. With τ
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -24,6 +24,14 @@ __all__ = ["PairPotential"]
 KINDS = ("exponential", "screened_coulomb")
 NODES = 96  # of the quadrature in the logarithm of time
 DIGITS = 37.0  # e^−37 is below rounding
+MOST_IMAGES = 10**7
+LEAST = 1e-100  # of μ, whose square is a number still
+
+
+@cache
+def _gauss_legendre() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights."""
+    return np.polynomial.legendre.leggauss(NODES)
 
 
 @dataclass(frozen=True)
@@ -66,8 +74,14 @@ class PairPotential:
             object.__setattr__(self, name, tuple(given.tolist()))
         if not 1 <= len(self.box) <= 3 or min(self.box) <= 0:
             raise ValueError(f"box: expected one to three positive lengths, got {self.box}")
-        if len(self.mu) != len(self.alpha) or not self.mu or min(self.mu) <= 0:
+        if len(self.mu) != len(self.alpha) or not self.mu or min(self.mu) < LEAST:
             raise ValueError(f"mu: expected as many positive numbers as alpha has, got {self.mu} for {self.alpha}")
+        if self.images and self.kind == "exponential":
+            number = np.prod([2.0 * (DIGITS / min(self.mu) / length + 0.5) for length in self.box])
+            if number > MOST_IMAGES:
+                raise ValueError(
+                    f"mu: {min(self.mu)} is too small to sum an exponential over images, {number:.0e} of them"
+                )
         if not 0 <= self.tau < np.inf or (self.tau > 0 and (self.kind != "screened_coulomb" or not self.images)):
             raise ValueError(f"tau: only the sum over images of the screened Coulomb is smoothed, got {self.tau}")
 
@@ -113,8 +127,8 @@ class PairPotential:
         return 2 * k0(mu * r), -2 * mu * k1(mu * r)
 
     def _shifts(self, reach: float) -> np.ndarray:
-        """Images within ``reach`` of any point of the box."""
-        axes = [np.arange(-n, n + 1) * length for length in self.box for n in [int(np.ceil(reach / length + 0.5))]]
+        """Images within ``reach`` of a nearest one, which is at most half a box away along each axis."""
+        axes = [np.arange(-n, n + 1) * length for length in self.box for n in [int(reach / length + 0.5)]]
         return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, self.dim)
 
     def _image_sum(self, nearest: np.ndarray, mu: float) -> tuple[np.ndarray, np.ndarray]:
@@ -149,9 +163,8 @@ class PairPotential:
         # Beyond this y the Gaussian is below rounding; in one dimension √t sees to it even at r = 0.
         last = np.log(np.maximum(4 * self._eta * 2 * DIGITS / np.maximum(square, 1e-300), 1.0 + 1e-12))
         last = np.minimum(last, np.log(self._eta / start) if start > 0 else 2 * DIGITS)
-        nodes, weights = np.polynomial.legendre.leggauss(NODES)
         value, over_r = np.zeros(square.shape), np.zeros(square.shape)
-        for node, weight in zip(nodes, weights, strict=True):
+        for node, weight in zip(*_gauss_legendre(), strict=True):
             y = last * (node + 1) / 2
             t = self._eta * np.exp(-y)
             part = 4 * np.pi * weight * last / 2 * t * (4 * np.pi * t) ** (-self.dim / 2)

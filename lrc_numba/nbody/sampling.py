@@ -50,12 +50,16 @@ def sample_points(
     ValueError
         When configurations without too close points are too rare to be found, or there is nothing to draw.
     """
+    if np.ndim(cells) != 1:
+        raise TypeError(f"cells: expected a tuple of integers, got {cells!r}")
     if count < 1 or per_cell < 1 or min(cells, default=0) < 1:
         raise ValueError(
             f"count, cells, per_cell: expected at least one of each, got {count}, {tuple(cells)}, {per_cell}"
         )
     if len(cells) > 3:
         raise ValueError(f"cells: expected one to three dimensions, got {tuple(cells)}")
+    if not 0 < cell < np.inf:
+        raise ValueError(f"cell: expected a positive length, got {cell}")
     dim, total = len(cells), int(np.prod(cells)) * per_cell
     ball = {1: delta, 2: np.pi * delta**2 / 4, 3: np.pi * delta**3 / 6}[dim]  # around each point, none meets another
     if not 0 <= delta < np.inf or (total > 1 and total * ball > np.prod(cells) * cell**dim):
@@ -131,7 +135,7 @@ class Snapshots:
         progress : bool
             Show a bar.
         """
-        fit = len(cells) == potential.dim and min(cells) > 0
+        fit = np.shape(cells) == (potential.dim,) and min(cells) > 0
         sides = np.array(potential.box) / np.array(cells) if fit else np.zeros(2)
         if not fit or not np.allclose(sides, sides[0]):
             raise ValueError(

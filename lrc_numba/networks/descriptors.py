@@ -4,10 +4,10 @@ With s = |x_i − x_j| and r = 1/s, both normalised by a mean and a standard dev
 
     D₁ᵢ = Σ_j f₁(q̂_ij) w_ij        D₂ᵢ = Σ_j f₂(r̂_ij) w_ij
 
-q is s in one dimension and the unit vector (x_i − x_j)/s in more. ``cutoff="paper"`` has w = r̂, so the energy jumps
-when a neighbour crosses R. ``cutoff="smooth"`` has w = S(s) r/std(r), where S = 1 − 10 t³ + 15 t⁴ − 6 t⁵, t = s/R, goes
-to zero at R with two continuous derivatives. The mean is not taken off there: r̂ is zero where s is the harmonic mean
-distance, and a pair that counts neither there nor at R cannot pull the same way all along between the two.
+q is s in one dimension and the unit vector (x_i − x_j)/s in more. ``cutoff_kind="paper"`` has w = r̂, so the energy
+jumps when a neighbour crosses R. ``cutoff_kind="smooth"`` has w = S(s) r/std(r), where S = 1 − 10 t³ + 15 t⁴ − 6 t⁵ of
+t = s/R goes to zero at R with two continuous derivatives. The mean is not taken off there: r̂ is zero where s is the
+harmonic mean distance, and a pair that counts neither there nor at R cannot pull the same way all along between.
 
     vjp        D̄ → x̄
     jvp        ẋ → Ḋ

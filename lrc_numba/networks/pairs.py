@@ -68,15 +68,24 @@ def neighbours(points: np.ndarray, box: np.ndarray, cutoff: float) -> Pairs:
     """
     batch, count, dim = points.shape
     flat = np.ascontiguousarray(points.reshape(-1, dim), dtype=np.float64)
-    cells = np.array([max(1, int(length // cutoff)) for length in box], dtype=np.int64)
-    most = max(1, round(count ** (1 / dim)))  # more cells than points only cost memory
-    cells = np.array([1 if (n := min(int(c), 2 * most)) < 3 else n for c in cells], dtype=np.int64)
+    cells = _cells(np.asarray(box), cutoff, count)
     starts, order, places = _bin(flat, batch, box, cells)
     number = _find(flat, batch, box, cells, starts, order, places, cutoff, _EMPTY, _EMPTY, _NOWHERE)
     first, second = np.empty(number, dtype=np.int64), np.empty(number, dtype=np.int64)
     displacement = np.empty((number, dim))
     _find(flat, batch, box, cells, starts, order, places, cutoff, first, second, displacement)
     return Pairs(first, second, displacement.astype(points.dtype, copy=False))
+
+
+def _cells(box: np.ndarray, cutoff: float, count: int) -> np.ndarray:
+    """How many along each axis, none shorter than the cutoff; in all, some 2^d for each point, as more cost memory."""
+    fit, dim = np.minimum(box, 1e18 * cutoff) // cutoff, len(box)
+    cells, room = np.ones(dim, dtype=np.int64), 2.0**dim * max(1, count)
+    for left, axis in zip(range(dim, 0, -1), np.argsort(fit), strict=True):  # what a short axis leaves, a long one has
+        cells[axis] = max(1, int(min(fit[axis], room ** (1 / left))))
+        room /= cells[axis]
+    cells[cells < 3] = 1
+    return cells
 
 
 _EMPTY, _NOWHERE = np.empty(0, dtype=np.int64), np.empty((0, 1))

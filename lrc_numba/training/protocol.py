@@ -58,6 +58,8 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.counting not in COUNTING:
             raise ValueError(f"counting: expected one of {COUNTING}, got {self.counting!r}")
+        if not isinstance(self.stages, tuple) or not all(isinstance(stage, Stage) for stage in self.stages):
+            raise TypeError(f"stages: expected a tuple of Stage, got {self.stages!r}")
         if not self.stages:
             raise ValueError("stages: expected at least one, got none")
         if not (0 < self.rate < inf and 0 < self.decay <= 1 and self.every >= 1):

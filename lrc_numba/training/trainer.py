@@ -63,8 +63,15 @@ def force_error(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
     """Relative ℓ² error of forces: over the true ones (the paper), and over the predicted ones (the authors' code)."""
     if np.shape(found) != np.shape(wanted) or not np.any(wanted):
         raise ValueError(f"forces: expected two of one shape, not all zero, got {np.shape(found)}, {np.shape(wanted)}")
+    if not (np.isfinite(found).all() and np.isfinite(wanted).all()):
+        raise ValueError("forces: expected finite numbers")
     distance, true, predicted = (float(np.linalg.norm(x)) for x in (found - wanted, wanted, found))
     return {"true": distance / true, "predicted": distance / predicted if predicted else np.inf}
+
+
+def _rounded(array: np.ndarray) -> np.ndarray:
+    """To six digits of the largest number: computed on another processor, data differ in the last ones."""
+    return np.round(array / (np.abs(array).max() or 1.0), 6) + 0.0  # no −0
 
 
 @dataclass
@@ -123,6 +130,8 @@ class Trainer:
     def __post_init__(self) -> None:
         self.checkpoint, self.log = (None if path is None else Path(path) for path in (self.checkpoint, self.log))
         self.seed = operator.index(self.seed)
+        if not isinstance(self.protocol, Protocol):
+            raise TypeError(f"protocol: expected a Protocol, got {self.protocol!r}")
         network = self.network
         self.points = arguments.as_points("points", self.points, network.dtype, network.dim)
         if self.points.ndim != 3:
@@ -132,10 +141,11 @@ class Trainer:
         if self.energies is not None:
             self.energies = as_energies(self.energies, len(self.points), self.energy_weight)
         self.adam = Adam(self.network.parameters.flat.size)
-        data = [a for a in (self.points, self.forces, self.energies) if a is not None]
-        self._fingerprint = sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in data)).hexdigest()[:16]
+        data = [_rounded(a) for a in (self.points, self.forces, self.energies) if a is not None]
+        self._fingerprint = sha256(b"".join(a.tobytes() for a in data)).hexdigest()[:16]
         self._sound = True  # parameters, moments and counters are of one step, and the loss was a number
         self._saved = -np.inf  # when
+        self._goes_on = False  # from the checkpoint and the log that are there
 
     # ------------------------------------------------------------------ the loop
     @property
@@ -163,8 +173,9 @@ class Trainer:
             Where there is a checkpoint or a log of another run, which ``resume`` was not called to go on with.
         """
         for path in (self.checkpoint, self.log):
-            if self.step == 0 and path is not None and path.exists() and path.stat().st_size:
+            if not self._goes_on and path is not None and path.exists() and path.stat().st_size:
                 raise FileExistsError(f"{path} is there; resume() goes on from it, a new run needs it removed")
+        self._goes_on = True
         if self.log is not None:  # a place that cannot be written to is noticed now
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self.log.open("a", encoding="utf-8").close()
@@ -221,14 +232,13 @@ class Trainer:
             self.stage, self.epoch = self.stage + 1, 0
 
     # ------------------------------------------------------------------ checkpoints
-    def _identity(self) -> str:
+    def _identity(self) -> dict:
         """What a checkpoint must agree with."""
-        settings = self.network.settings()
-        about = {"versions": [VERSION, NETWORK_VERSION], "network": settings, "seed": self.seed}
+        about = {"versions": [VERSION, NETWORK_VERSION], "network": self.network.settings(), "seed": self.seed}
         about["protocol"] = self.protocol.record()
-        about["energies"] = None if self.energies is None else self.energy_weight
+        about["energy_weight"] = None if self.energies is None else self.energy_weight
         about |= {"samples": list(self.points.shape), "data": self._fingerprint}
-        return json.dumps(about, sort_keys=True)
+        return json.loads(json.dumps(about))  # as it is read: with lists for tuples
 
     def save(self) -> None:
         """Write the state, whole or not at all."""
@@ -239,7 +249,7 @@ class Trainer:
         with replaced(self.checkpoint) as file:
             np.savez(
                 file,
-                identity=np.array(self._identity()),
+                identity=np.array(json.dumps(self._identity())),
                 numbers=numbers,
                 total=np.array(self.total),
                 parameters=self.network.parameters.flat,
@@ -267,7 +277,7 @@ class Trainer:
         for mine, saved in zip(own, arrays, strict=True):
             mine[...] = saved
         self.step, self.stage, self.epoch, self.batch, self.epochs, self.adam.steps = numbers
-        self.total = total
+        self.total, self._goes_on = total, True
         self._write_log(lines)
         return True
 
@@ -277,15 +287,16 @@ class Trainer:
         try:
             with np.load(path, allow_pickle=False) as file:
                 state = {name: file[name] for name in file.files}
-            identity, total = str(state["identity"]), float(state["total"])
+            identity, total = dict(json.loads(str(state["identity"]))), float(state["total"])
             numbers = [int(number) for number in state["numbers"]]
             arrays = [state[name] for name in ("parameters", "mean", "square")]
         except (IsADirectoryError, PermissionError):
             raise
         except Exception as wrong:  # zip, array: a damaged file fails in many ways
             raise ValueError(f"{wrong_file} ({wrong}); nothing was changed") from wrong
-        if identity != self._identity():
-            raise ValueError(f"checkpoint: {path} is of another network, protocol or data; nothing was changed")
+        other = [name for name, value in self._identity().items() if identity.get(name) != value]
+        if other:
+            raise ValueError(f"checkpoint: {path} is of a run with other {', '.join(other)}; nothing was changed")
         if {a.shape for a in arrays} != {self.adam.mean.shape} or len(numbers) != 6:
             raise ValueError(f"{wrong_file} (wrong shapes); nothing was changed")
         if not all(np.isfinite(a).all() for a in arrays):
