@@ -89,11 +89,17 @@ def main() -> None:
         "--output", type=Path, default=HERE / "results" / "fig3.json", help="result; the picture lies beside"
     )
     args = parser.parse_args()
+    if args.output.suffix != ".json":
+        parser.error(f"--output: expected a name that ends with .json, got {args.output}")
     if args.plot:
-        if not args.output.exists():
-            parser.error(f"--plot: there is no {args.output}; run without it first")
-        result = json.loads(args.output.read_text(encoding="utf-8"))
+        try:
+            result = json.loads(args.output.read_text(encoding="utf-8"))
+            [(row["mu"], row["places"], row["forces"]) for row in result["rows"]]
+        except (OSError, ValueError, TypeError, KeyError) as wrong:
+            parser.error(f"--plot: {args.output} is no result of this script ({wrong!r}); run without --plot first")
     else:
+        if not all(0 < mu < np.inf for mu in args.mu):
+            parser.error(f"--mu: expected positive numbers, got {args.mu}")
         generator = np.random.default_rng(args.seed)
         points = sample_points(1, (CELLS,), PER_CELL, BOX / CELLS, DELTA, generator)[0]
         rows = [contributions(points, CELLS * PER_CELL // 2, mu) for mu in args.mu]

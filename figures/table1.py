@@ -13,6 +13,7 @@ Trainings run in processes of their own, ``--jobs`` at a time on one thread each
 --resume, and begins anew only with --restart. --resume also keeps the results that are there, unless the networks have
 changed since; how they begin does not count as a change. A checkpoint of changed networks is refused, and needs
 --restart. Results of trainings that are not asked for stay in the file. ``--plot`` only prints and plots what is there.
+Trained networks lie beside the checkpoints, in files …-network.npz that ``FullRangeNetwork.load`` reads.
 """
 
 from __future__ import annotations
@@ -127,6 +128,8 @@ def train(job: Job, folder: Path, resume: bool) -> dict:
     taken = time.perf_counter() - begin
     if job.kind == "full-range":
         network.move_kinks(data.points)
+    network.fix_energies(data.points, data.energies)
+    network.save(folder / f"{job.name}-network.npz")
     curve = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
     errors = [_error(network, potential, job.seed + 1000 + number) for number in range(SETS)]
     result = {"job": vars(job), "errors": errors[0], "errors_of_sets": [found["true"] for found in errors]}
@@ -153,7 +156,7 @@ def _todo(args: argparse.Namespace, results: dict) -> list[Job]:
     current = {name for name, r in results["jobs"].items() if r.get("versions", {}).get("networks") == NETWORK_VERSION}
     if args.resume:
         return [job for job in jobs if job.name not in current]
-    begun = [job.name for job in jobs if job.name not in current and (args.folder / f"{job.name}.npz").exists()]
+    begun = [job.name for job in jobs if (args.folder / f"{job.name}.npz").exists()]
     if begun and not args.restart:
         raise SystemExit(f"{args.folder}: {', '.join(begun)} has begun; --resume goes on, --restart begins anew")
     return jobs
@@ -214,7 +217,8 @@ def _keep(job: Job, future: Future, args: argparse.Namespace, results: dict) -> 
     if (wrong := future.exception()) is not None:
         print(f"{job.name}: {wrong!r}")
         return False
-    results["jobs"][job.name] = future.result()
+    others = json.loads(args.output.read_text(encoding="utf-8"))["jobs"]  # also those of another run
+    results["jobs"] = others | {job.name: future.result()}
     write_json(args.output, results)
     print(f"{job.name}: relative force error {results['jobs'][job.name]['errors']['true']:.2e}")
     return True
@@ -315,6 +319,8 @@ def main() -> None:
     if args.jobs < 1 or not all(0 < mu < np.inf for mu in args.mu):
         parser.error(f"--jobs, --mu: expected at least one job and positive numbers, got {args.jobs}, {args.mu}")
     args.output = args.output or HERE / "results" / f"table1_{args.preset}.json"
+    if args.output.suffix != ".json":  # the picture lies beside it
+        parser.error(f"--output: expected a name that ends with .json, got {args.output}")
     results: dict = {"jobs": {}}
     if args.output.exists():
         try:

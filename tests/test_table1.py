@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import pytest
 
 from figures import table1
 from lrc_numba import training
+from lrc_numba.networks import FullRangeNetwork
 
 
 @pytest.fixture
@@ -39,6 +40,8 @@ def test_one_training(kind, tiny, tmp_path):
     again, resumed = (table1.train(job, tmp_path, resume=flag) for flag in (False, True))
     assert first["errors"] == again["errors"] == resumed["errors"]
     if kind == "full-range":
+        network = FullRangeNetwork.load(tmp_path / f"{job.name}-network.npz")
+        assert first["lam"] == network.parameters["lam"].tolist()
         np.testing.assert_allclose(first["lam"], [2.0, 20.0], rtol=1e-2)
 
 
@@ -72,14 +75,21 @@ def test_all_jobs(tiny, arguments, monkeypatch, capsys):
     old["versions"]["networks"] -= 1
     assert table1.run(arguments, results)
     assert [row[0] for row in trained] == [2.0]
-    old["versions"]["networks"] -= 1
-    results["jobs"]["quick-short-range-mu2-blind-smooth-epochs-3"] = old
     arguments.resume = False
     with pytest.raises(SystemExit, match="mu2-blind-smooth-epochs-3 has begun; --resume goes on, --restart"):
-        table1.run(arguments, results)
+        table1.run(arguments, results)  # though finished: its checkpoint would be lost
     arguments.restart = True
     assert table1.run(arguments, results)
     assert "relative force error" in capsys.readouterr().out
+
+
+def test_two_runs_write_to_one_file(tiny, arguments):
+    """What another has added meanwhile stays."""
+    arguments.output.write_text(json.dumps({"jobs": {"of another run": {}}}))
+    done = Future()
+    done.set_result({"errors": {"true": 0.5}})
+    assert table1._keep(table1.Job("quick", *[""] * 4, 1.0, 0), done, arguments, {"jobs": {}})
+    assert len(json.loads(arguments.output.read_text())["jobs"]) == 2
 
 
 def test_trainings_end_with_the_program(tmp_path):
@@ -152,6 +162,19 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     assert run("--mu", "1", "inf") == 2
     output.write_text(json.dumps({"jobs": {}}), encoding="utf-8")
     assert run("--plot") == 0
+
+
+@pytest.mark.parametrize("kind", table1.KINDS)
+def test_results_are_of_this_code(kind, tmp_path, monkeypatch):
+    """The first epoch of every network in the file, trained again."""
+    monkeypatch.setattr(training, "PAPER", training.Protocol((training.Stage(8, 1),)))
+    monkeypatch.setattr(table1, "SETS", 1)
+    results = Path(table1.__file__).parent / "results" / "table1_paper.json"
+    jobs = json.loads(results.read_text(encoding="utf-8"))["jobs"]
+    for mu in table1.MU:
+        job = table1.Job("paper", kind, "blind", "smooth", "steps", mu, 0)
+        found = table1.train(job, tmp_path, resume=False)
+        np.testing.assert_allclose(found["curve"][0], jobs[job.name]["curve"][0], rtol=1e-3)
 
 
 def test_readme_shows_the_results():
