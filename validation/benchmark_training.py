@@ -86,7 +86,8 @@ def main() -> None:
             lines.append(line)
     header = ["d", "N", "batch", "modes", "dtype", "threads", "ms/step", "snapshots/s", "PyTorch snapshots/s", "ratio"]
     print_table("One step of force matching, full-range network", header, lines)
-    save_json(args.output / "benchmark_training.json", {"environment": environment(max(args.threads)), "rows": rows})
+    name = "benchmark_training" if args.torch else "benchmark_training_alone"  # not in the place of a comparison
+    save_json(args.output / f"{name}.json", {"environment": environment(max(args.threads)), "rows": rows})
 
 
 if __name__ == "__main__":
