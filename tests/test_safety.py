@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import pickle
 import subprocess
@@ -18,6 +19,8 @@ from lrc_numba import Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convo
 from lrc_numba.cell import Cell
 from lrc_numba.cpu import points as tiles
 from lrc_numba.cpu import schedule
+from lrc_numba.cpu.compile import _uncollected
+from lrc_numba.cpu.spreading import spread
 from lrc_numba.grid import Grid
 from lrc_numba.sizes import vector_lanes
 from lrc_numba.windows import MAX_WIDTH, Window
@@ -82,6 +85,17 @@ def test_on_simpler_processors(way, tmp_path):
     # Lanes are added up in another order; sums of some thousand terms.
     np.testing.assert_allclose([float(x) for x in simple[:-1]], [float(x) for x in usual[:-1]], rtol=1e-12)
     assert simple[-1] == usual[-1] == "0"  # found in the cache
+
+
+def test_garbage_waits_while_a_kernel_is_compiled():
+    """And is looked for again after, also where compiling fails."""
+    assert gc.isenabled()
+    assert not _uncollected(gc.isenabled)()
+    assert gc.isenabled()
+    with pytest.raises(ZeroDivisionError):
+        _uncollected(divmod)(1, 0)
+    assert gc.isenabled()
+    assert spread.compile.__wrapped__.__self__ is spread
 
 
 def test_switched_off_compilation_is_an_error():

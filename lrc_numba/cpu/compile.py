@@ -3,12 +3,16 @@
 Compiled code is kept on disk. Numba notices a change of the file a function stands in, not of the files of the
 functions it calls; here every kernel is stamped with a fingerprint of all of them, so an update of the package
 recompiles what it must. Where no place can be written to, kernels are compiled anew in every process.
+
+Compiling takes Numba's own time in Python more than the compiler's. So functions that only kernels call get no entry
+from Python, and garbage is looked for between kernels, not within.
 """
 
 from __future__ import annotations
 
+import gc
 import os
-from functools import cache
+from functools import cache, wraps
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,7 +25,7 @@ __all__ = ["inlined", "kernel"]
 # give equal bits wherever it is compiled into.
 if config.DISABLE_JIT:
     raise RuntimeError("lrc_numba has to be compiled, but NUMBA_DISABLE_JIT is set")
-_OPTIONS = {"nogil": True, "error_model": "numpy"}
+_OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 
 @cache
@@ -52,13 +56,30 @@ def kernel(function=None, threads=None):
         return kernel
     try:
         compiled = njit(cache=True, **_OPTIONS)(function)
+        index = compiled._cache._cache_file
+        index._source_stamp = (index._source_stamp, _fingerprint(Path(function.__code__.co_filename).parent))
     except RuntimeError:  # no directory can be written to
-        return njit(**_OPTIONS)(function)
-    index = compiled._cache._cache_file
-    index._source_stamp = (index._source_stamp, _fingerprint(Path(function.__code__.co_filename).parent))
+        compiled = njit(**_OPTIONS)(function)
+    compiled.compile = _uncollected(compiled.compile)
     return compiled
+
+
+def _uncollected(function):
+    """The same function, in which Python looks for no garbage."""
+
+    @wraps(function)
+    def call(*arguments):
+        was = gc.isenabled()
+        gc.disable()
+        try:
+            return function(*arguments)
+        finally:
+            if was:
+                gc.enable()
+
+    return call
 
 
 def inlined(function):
     """Compile a function into the kernels that call it; it may not allocate, so no references are counted in loops."""
-    return njit(forceinline=True, _nrt=False, **_OPTIONS)(function)
+    return njit(forceinline=True, _nrt=False, no_cpython_wrapper=True, **_OPTIONS)(function)

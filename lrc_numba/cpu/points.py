@@ -9,6 +9,8 @@ threads.
 
 from __future__ import annotations
 
+import numpy as np
+
 from .. import indexing
 from ..evaluation import bind
 from .compile import inlined, kernel
@@ -176,7 +178,7 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
         Rows written of chunks, light, heavy and merges.
     """
     n_chunks = _all_chunks(offsets, tile, tiles, largest, chunks)
-    n_light, n_heavy, n_merges, points = 0, 0, 0, 0
+    n_light = n_heavy = n_merges = points = np.int64(0)  # 0 is a type of its own, for which more would be compiled
     per_snapshot = tiles[0] * tiles[1] * tiles[2]
     per_slab, per_pencil = per_snapshot // shape[0], per_snapshot // (shape[0] * shape[1])
     for unit in range(len(units) - 1):
@@ -217,7 +219,7 @@ def _cut(start, stop, number, parts):
 @inlined
 def _all_chunks(offsets, tile, tiles, largest, chunks):
     """Write the chunks of all tiles in the order of the points; how many there are."""
-    found, per_snapshot = 0, tiles[0] * tiles[1] * tiles[2]
+    found, per_snapshot = np.int64(0), tiles[0] * tiles[1] * tiles[2]
     for key in range(len(offsets) - 1):
         start, stop = offsets[key], offsets[key + 1]
         slots = (stop - start + largest - 1) // largest

@@ -203,7 +203,8 @@ def transform(work, length, radices, twiddles, sign):
     int
         Which half of ``work`` holds the result.
     """
-    half, stride, rest, t = 0, 1, length, 0
+    half, rest = 0, length
+    stride, t = np.int64(1), np.int64(0)  # as constants they would have every pass compiled once more, for them
     for radix in radices:
         source, target = work[half], work[1 - half]
         if radix == 4:
