@@ -30,7 +30,7 @@ from .protocol import Protocol
 
 __all__ = ["Trainer", "TrainingError", "force_error"]
 
-VERSION = 1
+VERSION = 2
 
 
 class TrainingError(RuntimeError):
