@@ -69,6 +69,7 @@ def _uncollected(function):
 
     @wraps(function)
     def call(*arguments):
+        """Called in its place."""
         was = gc.isenabled()
         gc.disable()
         try:
