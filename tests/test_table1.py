@@ -166,7 +166,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("kind", table1.KINDS)
 def test_results_are_of_this_code(kind, tmp_path, monkeypatch):
-    """The first epoch of every network in the file, trained again."""
+    """The first epoch of every network in the file, trained again; without vectors its loss differed by 2e-16."""
     monkeypatch.setattr(training, "PAPER", training.Protocol((training.Stage(8, 1),)))
     monkeypatch.setattr(table1, "SETS", 1)
     results = Path(table1.__file__).parent / "results" / "table1_paper.json"
@@ -174,7 +174,7 @@ def test_results_are_of_this_code(kind, tmp_path, monkeypatch):
     for mu in table1.MU:
         job = table1.Job("paper", kind, "blind", "smooth", "steps", mu, 0)
         found = table1.train(job, tmp_path, resume=False)
-        np.testing.assert_allclose(found["curve"][0], jobs[job.name]["curve"][0], rtol=1e-3)
+        np.testing.assert_allclose(found["curve"][0], jobs[job.name]["curve"][0], rtol=1e-6)
 
 
 def test_readme_shows_the_results():

@@ -75,7 +75,9 @@ class PairPotential:
         if not 1 <= len(self.box) <= 3 or min(self.box) <= 0:
             raise ValueError(f"box: expected one to three positive lengths, got {self.box}")
         if len(self.mu) != len(self.alpha) or not self.mu or min(self.mu) < LEAST:
-            raise ValueError(f"mu: expected as many positive numbers as alpha has, got {self.mu} for {self.alpha}")
+            raise ValueError(
+                f"mu: expected as many numbers of {LEAST} or more as alpha has, got {self.mu} for {self.alpha}"
+            )
         if self.images and self.kind == "exponential":
             number = np.prod([2.0 * (DIGITS / min(self.mu) / length + 0.5) for length in self.box])
             if number > MOST_IMAGES:
