@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from math import floor
 
 __all__ = ["coordinate", "corner", "first_node", "slab_at", "tile_key"]
 
@@ -26,10 +26,9 @@ def first_node(fraction, nodes, shift):
     """
     if not abs(fraction) < 4503599627370496.0:
         return -1.0
-    coordinate = (fraction - math.floor(fraction)) * nodes + shift
-    if coordinate < 0.0:
-        coordinate += nodes * math.ceil(-coordinate / nodes)
-    if coordinate >= nodes:  # also where rounding has lifted a tiny negative number to a whole period
+    coordinate = (fraction - floor(fraction)) * nodes + shift
+    coordinate -= nodes * floor(coordinate / nodes)
+    if coordinate >= nodes:  # rounding has lifted a tiny negative number to a whole period
         coordinate -= nodes
     return coordinate
 

@@ -39,12 +39,7 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
     channels = values.shape[1]
     out = space.take("read", (points.count, channels), values.dtype)
     rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), out)
-    grid.backend.parallel.run(
-        grid.backend.interpolation.interpolate,
-        points.share(points.chunks, threads, grid.rows(values.shape[1])),
-        *_places(points),
-        *rest,
-    )
+    _run(grid.backend.interpolation.interpolate, points, grid.rows(channels), grid, threads, *rest)
     return points.scatter(out, threads)
 
 
@@ -66,12 +61,7 @@ def interpolate_jvp(
     out = space.take("read", (points.count, channels), values.dtype)
     dout = space.take("read more", (points.count, channels), values.dtype)
     rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), out, dout)
-    grid.backend.parallel.run(
-        grid.backend.interpolation.interpolate_jvp,
-        points.share(points.chunks, threads, grid.rows(values.shape[1])),
-        *_places(points),
-        *rest,
-    )
+    _run(grid.backend.interpolation.interpolate_jvp, points, grid.rows(2 * channels), grid, threads, *rest)
     return points.scatter(out, threads), points.scatter(dout, threads)
 
 
@@ -99,12 +89,7 @@ def interpolate_vjp(
     out = space.take("read", (points.count, channels), values.dtype)
     out_points = space.take("read more", (points.count, grid.dim), values.dtype)
     rest = (values.reshape(-1), cotangent, turn, *_tables(grid), *_sizes(values, grid), out, out_points)
-    grid.backend.parallel.run(
-        grid.backend.interpolation.interpolate_vjp,
-        points.share(points.chunks, threads, grid.rows(values.shape[1])),
-        *_places(points),
-        *rest,
-    )
+    _run(grid.backend.interpolation.interpolate_vjp, points, grid.rows(channels), grid, threads, *rest)
     return points.scatter(out, threads), points.scatter(out_points, threads)
 
 
@@ -129,8 +114,10 @@ def fill(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
     return values
 
 
-def _places(points: SortedPoints) -> tuple:
-    return points.chunks, points.coordinates
+def _run(loop, points: SortedPoints, rows: int, grid: Grid, threads: int, *arguments) -> None:
+    """A loop over all chunks, ``rows`` under the window of a point."""
+    bounds = points.share(points.chunks, threads, rows)
+    grid.backend.parallel.run(loop, bounds, points.chunks, points.coordinates, *arguments)
 
 
 def _tables(grid: Grid) -> tuple:

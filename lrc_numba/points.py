@@ -18,6 +18,7 @@ SMALLEST_PART = 8192  # points to sort that are worth a thread
 SMALLEST_MOVE = 1 << 15  # and to move
 CROWD = 2  # points per piece of a tile, from which on sorting by pieces pays: their windows share what is in the cache
 SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
+SORT_ROWS = 10  # sorting a point once more takes about as long as so many rows of its window
 LIGHT_ROWS, MERGE_ROWS, LIGHT_POINTS, HEAVY_ROWS = range(4)  # columns of ``SortedPoints.units``
 
 
@@ -35,6 +36,8 @@ class SortedPoints:
         Index of each sorted point among the points as given, and the inverse; None where they are as given.
     chunks, light, heavy : (n, 7) int64
         See ``cpu.points.make_chunks``.
+    crowded : bool
+        Whether the points of heavy chunks are sorted by the nodes under their windows.
     merges : (n, 6) int64
         Tiles whose points come in several chunks.
     units : (B · slabs · pencils + 1, 4) int64
@@ -53,6 +56,7 @@ class SortedPoints:
     chunks: np.ndarray
     light: np.ndarray
     heavy: np.ndarray
+    crowded: bool
     merges: np.ndarray
     units: np.ndarray
     shape: tuple[int, int]
@@ -180,7 +184,7 @@ def sort_points(
         order = space.take(f"{name} order", (total,), np.int32)
         parallel.run(loops.place_points, bounds, points, *where, places, counts, coordinates, order)
         offsets = xp.ascontiguousarray(offsets[::pieces])
-    return _cut(name, batch, coordinates, (order, places), offsets, grid, space)
+    return _cut(name, batch, coordinates, (order, places), offsets, grid, threads, space)
 
 
 def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
@@ -190,18 +194,23 @@ def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
 
 
-def _cut(name, batch, coordinates, orders: tuple, offsets, grid: Grid, space: Workspace) -> SortedPoints:
-    """Sorted points with their chunks."""
-    total = len(coordinates)
+def _cut(name, batch, coordinates, orders: tuple, offsets, grid: Grid, threads: int, space: Workspace) -> SortedPoints:
+    """Sorted points with their chunks, those of crowded tiles sorted once more."""
+    total, loops = len(coordinates), grid.backend.points
     largest = max(LARGEST_CHUNK, prod(grid.block) // 4)
     most = min(total, len(offsets) - 1) + 2 * (total // largest) + 1
     chunks, light, heavy = space.take(f"{name} chunks", (3, most, 7), np.int64)
     merges = space.take(f"{name} merges", (total // largest + 1, 6), np.int64)
     units = np.zeros((grid.backend.schedule.units(batch[0], grid.pencils) + 1, 4), dtype=np.int64)
-    ends = grid.backend.points.make_chunks(
+    ends = loops.make_chunks(
         offsets, grid.pencils, grid.tile, grid.tiles, grid.block, largest, chunks, light, heavy, merges, units
     )
     chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
-    return SortedPoints(
-        batch, coordinates, orders[0], orders[1], chunks, light, heavy, merges, units, grid.pencils, grid.backend
+    crowded = loops.CROWDS and orders[0] is not None and grid.dim == 3  # in a plane there is too little to share
+    sorted_points = SortedPoints(
+        batch, coordinates, *orders, chunks, light, heavy, crowded, merges, units, grid.pencils, grid.backend
     )
+    if crowded and len(heavy):
+        bounds = sorted_points.share(heavy, threads, SORT_ROWS)
+        grid.backend.parallel.run(loops.sort_crowds, bounds, heavy, grid.tile, coordinates, *orders)
+    return sorted_points

@@ -1,4 +1,4 @@
-"""Vectors in registers for Numba: the only file that speaks LLVM.
+"""Vectors in registers for Numba: this file and ``simd_rows``, which builds on it, are the only ones that speak LLVM.
 
 LLVM does not vectorise the inner loops of spreading and interpolation well: it must assume that the row written and the
 weights read overlap, and checks it again at every row. Here a row is one value of type ``Vector``, loaded, added to and
@@ -26,17 +26,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from .sizes import vector_lanes
 
-__all__ = [
-    "VECTORS",
-    "copy_transposed",
-    "fma",
-    "load",
-    "load_complex",
-    "store",
-    "store_complex",
-    "total",
-    "zero",
-]
+__all__ = ["VECTORS", "copy_transposed", "fma", "load", "load_complex", "store", "store_complex", "total", "zero"]
 
 VECTORS = os.environ.get("LRC_NUMBA_VECTORS", "1") != "0"
 if config.CPU_FEATURES is not None:  # Numba compiles for another processor than this one
@@ -89,7 +79,7 @@ def _join(builder, pieces: list, kind):
     return result
 
 
-def _vector_of(array, support) -> Vector:
+def vector_of(array, support) -> Vector:
     return Vector(getattr(array.dtype, "underlying_float", array.dtype), vector_lanes(len(support)))
 
 
@@ -109,6 +99,13 @@ def _fused(builder, a, b, c):
     name = f"llvm.fma.{lanes}{'f64' if isinstance(element, ir.DoubleType) else 'f32'}"
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
     return builder.call(function, [a, b, c])
+
+
+def fused(builder, factor, vector, other):
+    """What ``fma`` returns, for who builds more of it."""
+    if isinstance(factor.type, ir.FloatType | ir.DoubleType):
+        factor = _splat(builder, factor, vector.type)
+    return _build(builder, vector.type, lambda *operands: _fused(builder, *operands), factor, vector, other)
 
 
 def _splat(builder, scalar, vector_type):
@@ -171,16 +168,13 @@ def fma(typing_context, factor, vector, other):
     scalar = not isinstance(factor, Vector)
 
     def _generate(context, builder, signature, arguments):
-        a, b, c = arguments
-        if scalar:
-            a = _splat(builder, a, b.type)
-        return _build(builder, b.type, lambda *operands: _fused(builder, *operands), a, b, c)
+        return fused(builder, *arguments)
 
     return vector(vector.dtype if scalar else vector, vector, vector), _generate
 
 
 # ---------------------------------------------------------------- memory
-def _element(context, builder, array_type, array, index):
+def element(context, builder, array_type, array, index):
     """Address of the first number at ``array[index]``; that of the real part for a complex array."""
     address = builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
     if isinstance(array_type.dtype, types.Complex):
@@ -198,14 +192,14 @@ def _places(builder, kind, start, step: int) -> list:
     return places
 
 
-def _load_lanes(context, builder, vector, start, step: int = 1):
+def load_lanes(context, builder, vector, start, step: int = 1):
     """A vector of the numbers at start, start + step, …; vectors proper have a step of 1."""
     kind, align = context.get_value_type(vector), vector.dtype.bitwidth // 8
     pieces = [builder.load(place, align=align) for _, place in _places(builder, kind, start, step)]
     return _join(builder, pieces, kind)
 
 
-def _store_lanes(builder, vector, value, start, step: int = 1):
+def store_lanes(builder, vector, value, start, step: int = 1):
     for piece, (_, place) in zip(_elements(builder, value), _places(builder, value.type, start, step), strict=True):
         builder.store(piece, place, align=vector.dtype.bitwidth // 8)
 
@@ -223,11 +217,11 @@ def load(typing_context, array, index, support):
     support : tuple
         As long as the window.
     """
-    vector = _vector_of(array, support)
+    vector = vector_of(array, support)
 
     def _generate(context, builder, signature, arguments):
-        start = _element(context, builder, signature.args[0], *arguments[:2])
-        return _load_lanes(context, builder, vector, start)
+        start = element(context, builder, signature.args[0], *arguments[:2])
+        return load_lanes(context, builder, vector, start)
 
     return vector(array, types.intp, support), _generate
 
@@ -247,8 +241,8 @@ def store(typing_context, array, index, vector):
     """
 
     def _generate(context, builder, signature, arguments):
-        start = _element(context, builder, signature.args[0], *arguments[:2])
-        _store_lanes(builder, vector, arguments[2], start)
+        start = element(context, builder, signature.args[0], *arguments[:2])
+        store_lanes(builder, vector, arguments[2], start)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), _generate
@@ -270,11 +264,11 @@ def copy_transposed(typing_context, source, rows, target, columns):
 
     def _generate(context, builder, signature, arguments):
         types_, (array, at, out, to) = signature.args, arguments
-        reads = [_element(context, builder, types_[0], array, i) for i in cgutils.unpack_tuple(builder, at)]
-        writes = [_element(context, builder, types_[2], out, i) for i in cgutils.unpack_tuple(builder, to)]
-        values = [_load_lanes(context, builder, vector, start) for start in reads]
+        reads = [element(context, builder, types_[0], array, i) for i in cgutils.unpack_tuple(builder, at)]
+        writes = [element(context, builder, types_[2], out, i) for i in cgutils.unpack_tuple(builder, to)]
+        values = [load_lanes(context, builder, vector, start) for start in reads]
         for value, start in zip(_transposed(builder, values), writes, strict=True):
-            _store_lanes(builder, vector, value, start)
+            store_lanes(builder, vector, value, start)
         return context.get_dummy_value()
 
     return types.void(source, eight, target, eight), _generate
@@ -315,15 +309,15 @@ def load_complex(typing_context, array, index, support):
     support : tuple
         As long as the vectors.
     """
-    vector = _vector_of(array, support)
+    vector = vector_of(array, support)
 
     def _generate(context, builder, signature, arguments):
-        start = _element(context, builder, signature.args[0], *arguments[:2])
+        start = element(context, builder, signature.args[0], *arguments[:2])
         if not VECTORS:
             starts = (start, builder.gep(start, [context.get_constant(types.intp, 1)]))
-            parts = [_load_lanes(context, builder, vector, begin, 2) for begin in starts]
+            parts = [load_lanes(context, builder, vector, begin, 2) for begin in starts]
             return context.make_tuple(builder, signature.return_type, parts)
-        whole = _load_lanes(context, builder, Vector(vector.dtype, 2 * vector.lanes), start)
+        whole = load_lanes(context, builder, Vector(vector.dtype, 2 * vector.lanes), start)
         nothing = ir.Constant(whole.type, ir.Undefined)
         parts = [builder.shuffle_vector(whole, nothing, _lanes(list(range(p, 2 * vector.lanes, 2)))) for p in (0, 1)]
         return context.make_tuple(builder, signature.return_type, parts)
@@ -346,15 +340,15 @@ def store_complex(typing_context, array, index, real, imaginary):
     """
 
     def _generate(context, builder, signature, arguments):
-        start = _element(context, builder, signature.args[0], *arguments[:2])
+        start = element(context, builder, signature.args[0], *arguments[:2])
         if not VECTORS:
             starts = (start, builder.gep(start, [context.get_constant(types.intp, 1)]))
             for part, begin in zip(arguments[2:], starts, strict=True):
-                _store_lanes(builder, real, part, begin, 2)
+                store_lanes(builder, real, part, begin, 2)
             return context.get_dummy_value()
         order = [lane + part * real.lanes for lane in range(real.lanes) for part in (0, 1)]
         whole = builder.shuffle_vector(arguments[2], arguments[3], _lanes(order))
-        _store_lanes(builder, Vector(real.dtype, 2 * real.lanes), whole, start)
+        store_lanes(builder, Vector(real.dtype, 2 * real.lanes), whole, start)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, real, imaginary), _generate
@@ -371,7 +365,7 @@ def zero(typing_context, array, support):
     support : tuple
         As long as the window.
     """
-    vector = _vector_of(array, support)
+    vector = vector_of(array, support)
     return vector(array, support), lambda context, builder, signature, arguments: context.get_constant_null(vector)
 
 

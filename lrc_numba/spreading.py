@@ -50,8 +50,9 @@ def spread(
     ndarray
         ``out``.
     """
-    inputs = (points.coordinates, values, grid.polynomials.ravel())
-    return _in_phases(grid.backend.spreading.spread, points, inputs, grid, out, threads, space)
+    inputs, loops = (points.coordinates, values, grid.polynomials.ravel()), grid.backend.spreading
+    crowd = loops.spread_crowd if points.crowded else loops.spread
+    return _in_phases((loops.spread, crowd), points, inputs, grid, out, threads, space)
 
 
 def spread_jvp(
@@ -67,13 +68,14 @@ def spread_jvp(
         f, ḟ and ẋ (units of length) side by side, sorted.
     """
     inputs = (points.coordinates, values, grid.to_grid, grid.polynomials.ravel(), grid.slopes.ravel())
-    return _in_phases(grid.backend.spreading.spread_jvp, points, inputs, grid, out, threads, space)
+    return _in_phases((grid.backend.spreading.spread_jvp,) * 2, points, inputs, grid, out, threads, space)
 
 
 def _in_phases(
-    kernel, points: SortedPoints, inputs: tuple, grid: Grid, out: np.ndarray, threads: int, space: Workspace
+    kernels: tuple, points: SortedPoints, inputs: tuple, grid: Grid, out: np.ndarray, threads: int, space: Workspace
 ):
-    """Run a spreading loop over all chunks: crowded tiles to scratch, the others to the grid, then scratch to the grid.
+    """Run spreading loops over all chunks: the first to the grid, the second, for crowded tiles, to scratch, then that
+    to the grid.
 
     Tiles that share nodes never at the same time (``schedule``), so that threads never meet.
     """
@@ -85,13 +87,13 @@ def _in_phases(
     if len(points.light):
         rest = (*inputs, lanes, steps, grid.supports, grid.block, flat)
         for chosen, bounds in points.phases(LIGHT_ROWS, LIGHT_POINTS, threads, 1 + SMALLEST_SHARE // rows):
-            parallel.run(kernel, bounds, points.light[chosen], *rest)
+            parallel.run(kernels[0], bounds, points.light[chosen], *rest)
     if len(points.heavy):
         scratch = space.take("scratch", (len(points.heavy), channels, *grid.block), out.dtype)
         flat_scratch = scratch.reshape(-1)
         parallel.run(_clear, parallel.even(scratch.size, threads, SMALLEST_CLEAR), flat_scratch)
         rest = (points.heavy, *inputs, lanes, strides(scratch.shape), grid.supports, grid.block, flat_scratch)
-        parallel.run(kernel, points.share(points.heavy, threads, rows), *rest)
+        parallel.run(kernels[1], points.share(points.heavy, threads, rows), *rest)
         rest = (flat_scratch, grid.block, channels, out.shape[2:], steps, flat)
         smallest = 1 + SMALLEST_MERGE // (channels * prod(grid.block))
         for chosen, bounds in points.phases(MERGE_ROWS, HEAVY_ROWS, threads, smallest):

@@ -96,13 +96,15 @@ def _slope(grid, along, tilt, sums, supports):
 
 
 @inlined
-def _turn_back(i, slope, to_grid, out):
+def _turn_back(i, slope, to_grid, supports, out):
     """A gradient per grid cell into one per unit of length, the row i of ``out``."""
     dim = out.shape[1]
-    for b in range(dim):
-        back = 0.0
-        for a in range(dim):
-            back += to_grid[b, a] * slope[3 - dim + a]
+    for b in range(dim):  # no loop over the slopes: which of a tuple is wanted would be looked up every time
+        back = to_grid[b, dim - 1] * slope[2]
+        if len(supports[1]) > 1:
+            back += to_grid[b, dim - 2] * slope[1]
+        if len(supports[0]) > 1:
+            back += to_grid[b, dim - 3] * slope[0]
         out[i, b] = back
 
 
@@ -166,7 +168,7 @@ def interpolate_vjp(
                     row += strides[1]
                 tilt = last_axis(i, place, coordinates, slopes, lanes, rows, supports, tilts)
                 slope = _slope(grid, along, tilt, (total, total_first, total_second), supports)
-                _turn_back(i, slope, to_grid, out_points)
+                _turn_back(i, slope, to_grid, supports, out_points)
 
 
 @kernel

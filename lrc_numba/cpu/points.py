@@ -1,10 +1,10 @@
 """Fold points into the cell and sort them by tile, or by pieces of tiles: a stable counting sort in two passes, or
 none for a single tile.
 
-Both passes compute the grid coordinates from the points (a few multiplications), which is cheaper than writing them out
-unsorted and reading them back. Thread p counts and places the p-th range of points; the positions it writes to are its
-own, because the counts of earlier ranges are added in front. The order is that of a stable sort, whatever the number of
-threads.
+Both passes compute the grid coordinates from the points, which is cheaper than writing them out unsorted and reading
+them back: a block of points at a time and axis by axis, in loops that the compiler turns into vectors. Thread p counts
+and places the p-th range of points; the positions it writes to are its own, because the counts of earlier ranges are
+added in front. The order is that of a stable sort, whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -16,9 +16,33 @@ from ..evaluation import bind
 from .compile import inlined, kernel
 
 ONE_TILE = 1 << 18  # bytes of a grid that the cache next to a core holds beside other things
+CROWDS = True  # whether there are loops for points that share the nodes under their windows
+MOST_SLOTS = 64  # chunks of a tile: enough for as many threads, and each has a block of scratch to clear and to add up
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
-coordinate = inlined(bind(indexing.coordinate, first_node=inlined(indexing.first_node)))
+first_node = inlined(bind(indexing.first_node, floor=np.floor))  # that of ``math`` is an integer, and back again
+BLOCK = 256  # points whose coordinates are computed before they are used
+
+
+@inlined
+def _fold(begin, end, points, inverse, nodes, shift, block):
+    """Grid coordinates of the points [begin, end) to ``block`` (3, BLOCK), whose last axis is the points' last.
+
+    Returns
+    -------
+    bool
+        Whether one of them has no place in the cell: its coordinate is −1.
+    """
+    dim, lost = len(nodes), False
+    for axis in range(dim):
+        some, out, count = points[begin * dim : end * dim], block[3 - dim + axis], float(nodes[axis])
+        for i in range(end - begin):
+            fraction = 0.0
+            for b in range(dim):
+                fraction += some[i * dim + b] * inverse[b, axis]
+            out[i] = first_node(fraction, count, shift)
+            lost |= out[i] < 0.0
+    return lost
 
 
 @kernel
@@ -32,11 +56,17 @@ def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
     coordinates : (B·N, d) float64
         Written.
     """
-    for i in range(lo, hi):
-        for axis in range(len(nodes)):
-            coordinates[i, axis] = coordinate(points, i, axis, inverse, nodes, shift)
-            if coordinates[i, axis] < 0.0:
-                lost[part] = i
+    dim, block, flat = len(nodes), np.zeros((3, BLOCK)), points.reshape(-1)
+    for begin in range(lo, hi, BLOCK):
+        end = min(begin + BLOCK, hi)
+        without = _fold(begin, end, flat, inverse, nodes, shift, block)
+        for i in range(begin, end):
+            for axis in range(dim):
+                coordinates[i, axis] = block[3 - dim + axis, i - begin]
+        if without:
+            for i in range(begin, end):
+                if block[:, i - begin].min() < 0.0:
+                    lost[part] = i
 
 
 @kernel
@@ -66,27 +96,24 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
     lost : (parts,) int64
         Set to the index of a point that is too far away to have a place in the cell.
     """
-    dim = len(nodes)
-    histogram = counts[part]
+    histogram, block, flat = counts[part], np.zeros((3, BLOCK)), points.reshape(-1)
     snapshot = lo // batch[1]
     left = (snapshot + 1) * batch[1] - lo
-    second, first = 0, 0
-    for i in range(lo, hi):
-        if left == 0:
-            snapshot += 1
-            left = batch[1]
-        left -= 1
-        third = int(coordinate(points, i, dim - 1, inverse, nodes, shift))
-        if dim > 1:
-            second = int(coordinate(points, i, dim - 2, inverse, nodes, shift))
-        if dim > 2:
-            first = int(coordinate(points, i, dim - 3, inverse, nodes, shift))
-        if min(first, second, third) < 0:
-            lost[part] = i
-            continue
-        key = tile_key(first, second, third, snapshot, shifts, tiles, pieces)
-        keys[i] = key
-        histogram[key] += 1
+    for begin in range(lo, hi, BLOCK):
+        end = min(begin + BLOCK, hi)
+        _fold(begin, end, flat, inverse, nodes, shift, block)
+        for i in range(begin, end):
+            if left == 0:
+                snapshot += 1
+                left = batch[1]
+            left -= 1
+            first, second, third = int(block[0, i - begin]), int(block[1, i - begin]), int(block[2, i - begin])
+            if min(first, second, third) < 0:
+                lost[part] = i
+                continue
+            key = tile_key(first, second, third, snapshot, shifts, tiles, pieces)
+            keys[i] = key
+            histogram[key] += 1
 
 
 @kernel
@@ -119,13 +146,16 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
     order : (B·N,) int32
         Written.
     """
-    positions = counts[part]
-    for i in range(lo, hi):
-        q = positions[keys[i]]
-        positions[keys[i]] = q + 1
-        keys[i], order[q] = q, i
-        for axis in range(len(nodes)):
-            coordinates[q, axis] = coordinate(points, i, axis, inverse, nodes, shift)
+    dim, positions, block, flat = len(nodes), counts[part], np.zeros((3, BLOCK)), points.reshape(-1)
+    for begin in range(lo, hi, BLOCK):
+        end = min(begin + BLOCK, hi)
+        _fold(begin, end, flat, inverse, nodes, shift, block)
+        for i in range(begin, end):
+            q = positions[keys[i]]
+            positions[keys[i]] = q + 1
+            keys[i], order[q] = q, i
+            for axis in range(dim):
+                coordinates[q, axis] = block[3 - dim + axis, i - begin]
 
 
 @inlined
@@ -188,7 +218,7 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
         lowest += slab_at(position % shape[1], shape[1]) * per_pencil
         for key in range(lowest, lowest + per_pencil):
             start, stop = offsets[key], offsets[key + 1]
-            slots = (stop - start + largest - 1) // largest
+            slots = _slots(stop - start, largest)
             first, second, third = _first_nodes(key % per_snapshot, tile, tiles)
             if slots == 1:
                 _four(light, n_light, start, stop, snapshot, 0)
@@ -217,12 +247,18 @@ def _cut(start, stop, number, parts):
 
 
 @inlined
+def _slots(count, largest):
+    """Into how many chunks so many points of a tile are cut."""
+    return min((count + largest - 1) // largest, MOST_SLOTS)
+
+
+@inlined
 def _all_chunks(offsets, tile, tiles, largest, chunks):
     """Write the chunks of all tiles in the order of the points; how many there are."""
     found, per_snapshot = np.int64(0), tiles[0] * tiles[1] * tiles[2]
     for key in range(len(offsets) - 1):
         start, stop = offsets[key], offsets[key + 1]
-        slots = (stop - start + largest - 1) // largest
+        slots = _slots(stop - start, largest)
         first, second, third = _first_nodes(key % per_snapshot, tile, tiles)
         for s in range(slots):
             begin, end = _cut(start, stop, s, slots), _cut(start, stop, s + 1, slots)
@@ -230,6 +266,44 @@ def _all_chunks(offsets, tile, tiles, largest, chunks):
             _three(chunks, found, 4, first, second, third)
             found += 1
     return found
+
+
+@kernel
+def sort_crowds(part, lo, hi, chunks, tile, coordinates, order, places):
+    """Sort points by the first node under their windows, in 3-D: a stable counting sort of each of ``chunks[lo:hi]``.
+
+    Parameters
+    ----------
+    part, lo, hi : int
+        The range of chunks.
+    chunks : (n, 7) int64
+        Heavy ones, see ``make_chunks``.
+    tile : (int, int, int)
+        Nodes per tile.
+    coordinates : (B·N, 3) float64
+        Changed.
+    order, places : (B·N,) int32
+        Changed: the index of each point among those given, and the inverse.
+    """
+    counts = np.empty(tile[0] * tile[1] * tile[2] + 1, dtype=np.int64)
+    for c in range(lo, hi):
+        begin, end = chunks[c, 0], chunks[c, 1]
+        keys, old = np.empty(end - begin, dtype=np.int64), order[begin:end].copy()
+        unsorted = coordinates[begin:end].copy()
+        counts[:] = 0
+        for i in range(end - begin):
+            key = (int(unsorted[i, 0]) - chunks[c, 4]) * tile[1] + int(unsorted[i, 1]) - chunks[c, 5]
+            key = key * tile[2] + int(unsorted[i, 2]) - chunks[c, 6]
+            keys[i] = key
+            counts[key + 1] += 1
+        for key in range(len(counts) - 1):
+            counts[key + 1] += counts[key]
+        for i in range(end - begin):
+            q = begin + counts[keys[i]]
+            counts[keys[i]] += 1
+            order[q], places[old[i]] = old[i], q
+            for axis in range(3):
+                coordinates[q, axis] = unsorted[i, axis]
 
 
 @kernel

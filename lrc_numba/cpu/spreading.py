@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import simd
+from .. import simd, simd_rows
 from .compile import kernel
-from .window import AHEAD, ahead, corner, last_axis, weigh, weight
+from .window import AHEAD, ahead, corner, last_axis, shared, weigh, weight
 
 
 @kernel
@@ -66,6 +66,43 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
                             simd.store(out, row, simd.fma(beside, plane, simd.load(out, row, third)))
                             row += strides[3]
                     start += strides[1]
+
+
+@kernel
+def spread_crowd(part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, block, out):
+    """``spread`` for points sorted by the nodes under their windows, in three dimensions: the same sums.
+
+    The rows of a plane stay in registers while all points that share them add to them.
+
+    Parameters
+    ----------
+    part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, block, out
+        As for ``spread``.
+    """
+    _, second, third, planes = supports
+    weights = np.zeros(AHEAD * 3 * lanes, dtype=out.dtype)
+    degrees = len(table) // lanes
+    for c in range(lo, hi):
+        base = chunks[c, 2] * strides[0] + chunks[c, 3]
+        for begin in range(chunks[c, 0], chunks[c, 1], AHEAD):
+            end = min(begin + AHEAD, chunks[c, 1])
+            weigh(begin, end, coordinates, table, lanes, degrees, supports, weights)
+            i = begin
+            while i < end:
+                stop = shared(i, end, coordinates, strides, supports)
+                start = base + corner(i, coordinates, strides, supports)
+                for channel in range(values.shape[1]):
+                    for a in range(planes):
+                        rows = simd_rows.load(out, start + a * strides[2], strides[3], second, third)
+                        for p in range(i, stop):
+                            place = (p - begin) * 3 * lanes
+                            plane = (
+                                values[p, channel] * weights[place + a] * simd.load(weights, place + 2 * lanes, third)
+                            )
+                            rows = simd_rows.add(weights, place + lanes, plane, rows)
+                        simd_rows.store(out, start + a * strides[2], strides[3], rows)
+                    start += strides[1]
+                i = stop
 
 
 @kernel

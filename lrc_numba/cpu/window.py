@@ -88,3 +88,20 @@ def last_axis(i, place, coordinates, table, lanes, rows, supports, weights):
         return simd.load(weights, place + 2 * lanes, supports[2])
     tau = offset(coordinates[i, coordinates.shape[1] - 1], table)
     return windows(tau, tau, tau, table, 0, lanes, rows, supports)[2]
+
+
+@inlined
+def shared(i, end, coordinates, strides, supports):
+    """The end of the sorted points from i on, and before ``end``, whose windows lie on the same nodes.
+
+    Parameters
+    ----------
+    i, end : int
+        Range of sorted points.
+    coordinates, strides, supports
+        As for ``spreading.spread``.
+    """
+    start, stop = corner(i, coordinates, strides, supports), i + 1
+    while stop < end and corner(stop, coordinates, strides, supports) == start:
+        stop += 1
+    return stop

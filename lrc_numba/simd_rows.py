@@ -1,0 +1,121 @@
+"""Rows in registers: as many vectors as a window is long, one above the other, read and written together.
+
+Where several points have their windows on the same nodes, the rows of one plane are loaded once, take part in the
+arithmetic of all these points without leaving the registers, and are stored once. Everything is unrolled, as the type
+knows how many rows there are. Built from ``simd``, with the same fallback.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic, models, register_model
+
+from . import simd
+
+__all__ = ["add", "load", "store"]
+
+
+class Rows(types.Type):
+    """A Numba type for ``count`` vectors of one kind held together."""
+
+    def __init__(self, vector: simd.Vector, count: int):
+        self.vector, self.count = vector, count
+        super().__init__(name=f"Rows({vector} x {count})")
+
+
+@register_model(Rows)
+class RowsModel(models.PrimitiveModel):
+    """The rows as one LLVM array of vectors, which the compiler takes apart again."""
+
+    def __init__(self, manager, rows):
+        vector = manager.lookup(rows.vector).get_value_type()
+        super().__init__(manager, rows, ir.ArrayType(vector, rows.count))
+
+
+def _starts(context, builder, array_type, array, index, stride, count: int) -> list:
+    """Addresses of so many rows."""
+    starts = []
+    for _ in range(count):
+        starts.append(simd.element(context, builder, array_type, array, index))
+        index = builder.add(index, stride)
+    return starts
+
+
+def _weights(context, builder, array_type, array, index, count: int) -> list:
+    """So many numbers that follow each other."""
+    places = [builder.add(index, ir.Constant(index.type, b)) for b in range(count)]
+    return [builder.load(simd.element(context, builder, array_type, array, place)) for place in places]
+
+
+@intrinsic
+def load(typing_context, array, index, stride, second, third):
+    """The rows that begin at ``array[index]``, ``array[index + stride]``, …
+
+    Parameters
+    ----------
+    array : 1-D contiguous array, real
+        Read.
+    index, stride : int
+        Where the first begins, and from one to the next.
+    second, third : tuple
+        As long as the window across the rows, and along them.
+    """
+    rows = Rows(simd.vector_of(array, third), len(second))
+
+    def _generate(context, builder, signature, arguments):
+        result = ir.Constant(context.get_value_type(rows), ir.Undefined)
+        for b, start in enumerate(_starts(context, builder, signature.args[0], *arguments[:3], rows.count)):
+            row = simd.load_lanes(context, builder, rows.vector, start)
+            result = builder.insert_value(result, row, b)
+        return result
+
+    return rows(array, types.intp, types.intp, second, third), _generate
+
+
+@intrinsic
+def store(typing_context, array, index, stride, rows):
+    """The inverse of ``load``.
+
+    Parameters
+    ----------
+    array : 1-D contiguous array, real
+        Written.
+    index, stride : int
+        As for ``load``.
+    rows : Rows
+        What is written.
+    """
+
+    def _generate(context, builder, signature, arguments):
+        for b, start in enumerate(_starts(context, builder, signature.args[0], *arguments[:3], rows.count)):
+            simd.store_lanes(builder, rows.vector, builder.extract_value(arguments[3], b), start)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, rows), _generate
+
+
+@intrinsic
+def add(typing_context, weights, index, vector, rows):
+    """Rows with ``weights[index + b]`` · vector added to row b.
+
+    Parameters
+    ----------
+    weights : 1-D contiguous array, real
+        Read.
+    index : int
+        Of the weight of the first row.
+    vector : Vector
+        Of the kind of the rows.
+    rows : Rows
+        What is added to.
+    """
+
+    def _generate(context, builder, signature, arguments):
+        array, at, one, result = arguments
+        for b, weight in enumerate(_weights(context, builder, signature.args[0], array, at, rows.count)):
+            row = simd.fused(builder, weight, one, builder.extract_value(result, b))
+            result = builder.insert_value(result, row, b)
+        return result
+
+    return rows(weights, types.intp, vector, rows), _generate
