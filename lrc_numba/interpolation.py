@@ -37,7 +37,7 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
         u, in the order in which the points were given.
     """
     channels = values.shape[1]
-    out = space.take("read", (points.count, channels), values.dtype)
+    out = points.take("read", channels, values.dtype, space)
     rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), out)
     _run(grid.backend.interpolation.interpolate, points, grid.rows(channels), grid, threads, *rest)
     return points.scatter(out, threads)
@@ -58,8 +58,7 @@ def interpolate_jvp(
         ẋ, sorted, units of length.
     """
     channels = values.shape[1] // 2
-    out = space.take("read", (points.count, channels), values.dtype)
-    dout = space.take("read more", (points.count, channels), values.dtype)
+    out, dout = (points.take(name, channels, values.dtype, space) for name in ("read", "read more"))
     rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), out, dout)
     _run(grid.backend.interpolation.interpolate_jvp, points, grid.rows(2 * channels), grid, threads, *rest)
     return points.scatter(out, threads), points.scatter(dout, threads)
@@ -70,11 +69,12 @@ def interpolate_vjp(
     values: np.ndarray,
     cotangent: np.ndarray,
     turn: int,
+    kept: int,
     grid: Grid,
     threads: int,
     space: Workspace,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """u (B·N, C) and Σ_c ū^c ∇u^c (B·N, d), per unit of length.
+    """u (B·N, C′) of the first C′ channels and Σ_c ū^c ∇u^c (B·N, d), per unit of length.
 
     Parameters
     ----------
@@ -84,12 +84,13 @@ def interpolate_vjp(
         ū, sorted.
     turn : int
         Channel c of ū is in column c + turn, counted round.
+    kept : int
+        C′ ≤ C.
     """
-    channels = values.shape[1]
-    out = space.take("read", (points.count, channels), values.dtype)
-    out_points = space.take("read more", (points.count, grid.dim), values.dtype)
+    out = points.take("read", kept, values.dtype, space)
+    out_points = points.take("read more", grid.dim, values.dtype, space)
     rest = (values.reshape(-1), cotangent, turn, *_tables(grid), *_sizes(values, grid), out, out_points)
-    _run(grid.backend.interpolation.interpolate_vjp, points, grid.rows(channels), grid, threads, *rest)
+    _run(grid.backend.interpolation.interpolate_vjp, points, grid.rows(values.shape[1]), grid, threads, *rest)
     return points.scatter(out, threads), points.scatter(out_points, threads)
 
 

@@ -142,9 +142,9 @@ class Operator:
         return out, dout
 
     def _read_vjp(
-        self, points: SortedPoints, modes: np.ndarray, ordered: np.ndarray, turn: int, gradient: bool
+        self, points: SortedPoints, modes: np.ndarray, ordered: np.ndarray, turn: int, kept: int, gradient: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """u from its modes, and Σ_c weights^c ∇u^c if ``gradient``.
+        """u from its modes, of the first ``kept`` channels at least, and Σ_c weights^c ∇u^c if ``gradient``.
 
         The weights come sorted; that of channel c is in column c + turn, counted round.
         """
@@ -152,7 +152,7 @@ class Operator:
             return self._read(points, modes), None
         if not self.spectral:
             return interpolation.interpolate_vjp(
-                points, self._to_grid(modes), ordered, turn, self.grid, self.threads, self.space
+                points, self._to_grid(modes), ordered, turn, kept, self.grid, self.threads, self.space
             )
         weights = self.xp.roll(points.scatter(ordered, self.threads), -turn, axis=1)
         slopes = self._read_slopes(points, modes)
@@ -201,7 +201,7 @@ class Operator:
     def vjp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, wrt: Collection[str]
     ) -> tuple:
-        """u, f̄, the gradients at sources and at targets, and the cotangent of φ̂ (None for what is not wanted).
+        """u, f̄, the gradients at sources and at targets, and the cotangent of φ̂; None for what is not wanted.
 
         Where targets are the points, f and g travel side by side, in one pass over the points each way, and both
         gradients are the one of the points.
@@ -216,7 +216,7 @@ class Operator:
             What is wanted.
         """
         c_in, c_out, batch = f.shape[1], g.shape[1], sources.batch[0]
-        gradient, cotangent = "points" in wrt, None
+        gradient, values, cotangent = "points" in wrt, "values" in wrt, None
         if targets is sources:
             ordered = sources.gather(f, g, threads=self.threads, space=self.space)
             modes = self._spread(sources, ordered)
@@ -224,25 +224,25 @@ class Operator:
                 cotangent = self._table_vjp(modes, f, g, batch, table)
             back = (c_in, c_out, c_out, c_in, True)
             modes = self._multiply(modes, table, (0, c_in, 0, c_out, False), back)
-            both, dsources = self._read_vjp(sources, modes, ordered, c_in, gradient)
+            both, dsources = self._read_vjp(sources, modes, ordered, c_in, c_out + c_in * values, gradient)
             out, df, dtargets = both[:, :c_out], both[:, c_out:], dsources
         else:
             modes = self._to_modes(sources, f)
             kept = modes.copy() if "parameters" in wrt else None  # the workspace is about to be used again
             modes = self._multiply(modes, table, (0, c_in, 0, c_out, False))
             ordered = targets.gather(g, threads=self.threads, space=self.space)
-            out, dtargets = self._read_vjp(targets, modes, ordered, 0, gradient)
+            out, dtargets = self._read_vjp(targets, modes, ordered, 0, c_out, gradient)
             modes = self._spread(targets, ordered)
             if kept is not None:
                 cotangent = self._table_vjp(self.xp.concatenate([kept, modes], axis=1), f, g, batch, table)
             ordered = sources.gather(f, threads=self.threads, space=self.space)
             df, dsources = self._read_vjp(
-                sources, self._multiply(modes, table, (0, c_out, 0, c_in, True)), ordered, 0, gradient
+                sources, self._multiply(modes, table, (0, c_out, 0, c_in, True)), ordered, 0, c_in, gradient
             )
-        out, df = self.xp.ascontiguousarray(out), self.xp.ascontiguousarray(df)
-        _add(out, table.mean_field(f, batch))
-        _add(df, table.mean_field(g, batch, adjoint=True))
-        return out, df, dsources, dtargets, cotangent
+        out = _add(self.xp.ascontiguousarray(out), table.mean_field(f, batch))
+        if values:
+            df = _add(self.xp.ascontiguousarray(df), table.mean_field(g, batch, adjoint=True))
+        return out, df if values else None, dsources, dtargets, cotangent
 
     def _table_vjp(
         self, modes: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable

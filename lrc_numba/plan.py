@@ -152,7 +152,8 @@ class LRCPlan(Preparation):
             parameters = self._parameter_gradient(cotangent, table, multiplier, pairs)
         if exclude_self:
             out = out - table.self_interaction(flat)
-            dvalues = dvalues - (g * table.at_zero[0, 0] if table.per_channel else g @ table.at_zero)
+            if dvalues is not None:
+                dvalues = dvalues - (g * table.at_zero[0, 0] if table.per_channel else g @ table.at_zero)
         given = self._shapes[0][:-1] if values is None else self._backend.arrays.shape(values)
         moved = dtargets.reshape(self._shapes[1]) if "points" in wanted and self._shapes[1] else None
         return Gradient(

@@ -116,18 +116,36 @@ class SortedPoints:
         parallel.run(self.backend.points.scatter, bounds, self.places, array, out)
         return out
 
+    def take(self, name: str, channels: int, dtype, space: Workspace) -> np.ndarray:
+        """A (B·N, C) array to be filled in sorted order and given to ``scatter``.
+
+        Parameters
+        ----------
+        name : str
+            In the workspace; where points are as given, the array is a new one, as it goes to the user.
+        channels : int
+            C.
+        dtype : dtype
+            Of the numbers.
+        space : Workspace
+            For what is not given away.
+        """
+        if self.order is None:
+            return self.backend.arrays.xp.empty((self.count, channels), dtype=dtype)
+        return space.take(name, (self.count, channels), dtype)
+
     def scatter(self, values: np.ndarray, threads: int) -> np.ndarray:
-        """A new (B·N, C) array with the rows of a sorted one in the order in which the points were given.
+        """A (B·N, C) array with the rows of a sorted one in the order in which the points were given.
 
         Parameters
         ----------
         values : (B·N, C)
-            Sorted.
+            Sorted, from ``take``.
         threads : int
             At most so many.
         """
         if self.order is None:
-            return values.copy()
+            return values
         out, parallel = self.backend.arrays.xp.empty_like(values), self.backend.parallel
         bounds = parallel.even(self.count, threads, SMALLEST_MOVE)
         parallel.run(self.backend.points.scatter, bounds, self.order, values, out)

@@ -131,7 +131,7 @@ def interpolate_vjp(
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out
+    part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports
         As for ``interpolate``.
     cotangent : (B·N, C)
         g, sorted.
@@ -141,11 +141,13 @@ def interpolate_vjp(
         Takes displacements to grid cells; its transpose takes the gradient back.
     slopes : (rows · lanes,)
         Polynomials of dψ/dg.
+    out : (B·N, C′)
+        u_i of the first C′ ≤ C channels, sorted, written.
     out_points : (B·N, d)
         Sorted, written.
     """
     weights, tilts = np.zeros((2, AHEAD * 3 * lanes), dtype=grid.dtype)
-    rows, some = len(table) // lanes, ahead(supports[1])
+    rows, some, channels = len(table) // lanes, ahead(supports[1]), cotangent.shape[1]
     for c in range(lo, hi):
         for begin in range(chunks[c, 0], chunks[c, 1], some):
             end = min(begin + some, chunks[c, 1])
@@ -157,11 +159,12 @@ def interpolate_vjp(
                 row = chunks[c, 2] * strides[0] + corner(i, coordinates, strides, supports)
                 zero = simd.zero(grid, supports[2])
                 total, total_first, total_second = zero, zero, zero
-                for channel in range(out.shape[1]):
+                for channel in range(channels):
                     plane, first, second = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
-                    out[i, channel] = simd.total(along * plane)
+                    if channel < out.shape[1]:
+                        out[i, channel] = simd.total(along * plane)
                     column = channel + turn
-                    factor = cotangent[i, column if column < out.shape[1] else column - out.shape[1]]
+                    factor = cotangent[i, column if column < channels else column - channels]
                     total = simd.fma(factor, plane, total)
                     total_first = simd.fma(factor, first, total_first)
                     total_second = simd.fma(factor, second, total_second)
@@ -180,7 +183,7 @@ def interpolate_jvp(
     Parameters
     ----------
     part, lo, hi, chunks, coordinates, grid, to_grid, table, slopes, lanes, strides, supports, out
-        As for ``interpolate_vjp``; ``grid`` has 2C channels.
+        As for ``interpolate_vjp``; ``grid`` has 2C channels, ``out`` has C.
     dpoints : (B·N, d)
         ẋ_i, sorted, units of length.
     dout : (B·N, C)

@@ -122,12 +122,13 @@ def interpolate_vjp(
         weigh(i, i + 1, coordinates, slopes, lanes, rows, supports, tilts)
         for a in range(3):
             total[a] = 0.0
-        for channel in range(out.shape[1]):
+        for channel in range(cotangent.shape[1]):
             value, one, two, three = _gradient(
                 grid, start + channel * strides[1], weights, tilts, last, strides, supports
             )
-            factor = cotangent[i, (channel + turn) % out.shape[1]]
-            out[i, channel] = value
+            factor = cotangent[i, (channel + turn) % cotangent.shape[1]]
+            if channel < out.shape[1]:
+                out[i, channel] = value
             total[0] += factor * one
             total[1] += factor * two
             total[2] += factor * three
