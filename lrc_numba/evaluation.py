@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import update_wrapper
 from types import FunctionType
 
-__all__ = ["bind", "fma", "load", "offset", "weight_at", "windows"]
+__all__ = ["bind", "fma", "load", "offset", "weight_at", "windows", "windows_and_slopes"]
 
 ONE_AXIS = ((0,), (0,), (0,))  # supports for a window along one axis alone
 
@@ -96,6 +96,28 @@ def windows(one, two, three, table, lane, lanes, rows, supports):
         if len(supports[0]) > 1:
             first = fma(one, first, coefficients)
     return first, second, along
+
+
+def windows_and_slopes(one, two, three, table, slopes, lanes, rows, supports):
+    """``windows`` of two tables of polynomials with as many rows, in one loop: twice as many chains that overlap.
+
+    Parameters
+    ----------
+    one, two, three, table, lanes, rows, supports
+        As for ``windows``.
+    slopes : (rows · lanes,)
+        The other polynomials.
+    """
+    along, tilt = load(table, 0, supports[2]), load(slopes, 0, supports[2])
+    first, second, tilt_first, tilt_second = along, along, tilt, tilt
+    for row in range(1, rows):
+        coefficients, others = load(table, row * lanes, supports[2]), load(slopes, row * lanes, supports[2])
+        along, tilt = fma(three, along, coefficients), fma(three, tilt, others)
+        if len(supports[1]) > 1:
+            second, tilt_second = fma(two, second, coefficients), fma(two, tilt_second, others)
+        if len(supports[0]) > 1:
+            first, tilt_first = fma(one, first, coefficients), fma(one, tilt_first, others)
+    return (first, second, along), (tilt_first, tilt_second, tilt)
 
 
 def weight_at(tau, node, table, lanes, rows):

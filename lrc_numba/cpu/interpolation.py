@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import simd
 from .compile import inlined, kernel
-from .window import AHEAD, ahead, corner, last_axis, weigh, weight
+from .window import AHEAD, ahead, corner, last_axes, last_axis, weigh, weigh_and_tilt, weight
 
 
 @inlined
@@ -151,11 +151,10 @@ def interpolate_vjp(
     for c in range(lo, hi):
         for begin in range(chunks[c, 0], chunks[c, 1], some):
             end = min(begin + some, chunks[c, 1])
-            weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
-            weigh(begin, end, coordinates, slopes, lanes, rows, supports, tilts)
+            weigh_and_tilt(begin, end, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
             for i in range(begin, end):
                 place = (i - begin) * 3 * lanes
-                along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
+                along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
                 row = chunks[c, 2] * strides[0] + corner(i, coordinates, strides, supports)
                 zero = simd.zero(grid, supports[2])
                 total, total_first, total_second = zero, zero, zero
@@ -169,7 +168,6 @@ def interpolate_vjp(
                     total_first = simd.fma(factor, first, total_first)
                     total_second = simd.fma(factor, second, total_second)
                     row += strides[1]
-                tilt = last_axis(i, place, coordinates, slopes, lanes, rows, supports, tilts)
                 slope = _slope(grid, along, tilt, (total, total_first, total_second), supports)
                 _turn_back(i, slope, to_grid, supports, out_points)
 
@@ -196,12 +194,10 @@ def interpolate_jvp(
     for c in range(lo, hi):
         for begin in range(chunks[c, 0], chunks[c, 1], some):
             end = min(begin + some, chunks[c, 1])
-            weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
-            weigh(begin, end, coordinates, slopes, lanes, rows, supports, tilts)
+            weigh_and_tilt(begin, end, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
             for i in range(begin, end):
                 place = (i - begin) * 3 * lanes
-                along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
-                tilt = last_axis(i, place, coordinates, slopes, lanes, rows, supports, tilts)
+                along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
                 for a in range(dim):
                     step[3 - dim + a] = 0.0
                     for b in range(dim):

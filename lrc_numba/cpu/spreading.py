@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import simd, simd_rows
 from .compile import kernel
-from .window import AHEAD, ahead, corner, last_axis, shared, weigh, weight
+from .window import AHEAD, ahead, corner, last_axes, last_axis, shared, weigh, weigh_and_tilt, weight
 
 
 @kernel
@@ -130,16 +130,14 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
         base = chunks[c, 2] * strides[0] + chunks[c, 3]
         for begin in range(chunks[c, 0], chunks[c, 1], some):
             end = min(begin + some, chunks[c, 1])
-            weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
-            weigh(begin, end, coordinates, slopes, lanes, rows, supports, tilts)
+            weigh_and_tilt(begin, end, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
             for i in range(begin, end):
                 for a in range(dim):
                     step[3 - dim + a] = 0.0
                     for b in range(dim):
                         step[3 - dim + a] += kind(values[i, 2 * channels + b] * to_grid[b, a])
                 place = (i - begin) * 3 * lanes
-                along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
-                tilt = last_axis(i, place, coordinates, slopes, lanes, rows, supports, tilts)
+                along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
                 start = base + corner(i, coordinates, strides, supports)
                 for channel in range(channels):
                     value, change = values[i, channel], values[i, channels + channel]

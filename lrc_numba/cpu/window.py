@@ -16,6 +16,7 @@ AHEAD = 8  # points
 corner = inlined(indexing.corner)
 offset = inlined(evaluation.offset)
 windows = inlined(evaluation.bind(evaluation.windows, load=simd.load, fma=simd.fma))
+_pairs = inlined(evaluation.bind(evaluation.windows_and_slopes, load=simd.load, fma=simd.fma))
 
 
 @inlined
@@ -69,6 +70,53 @@ def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
                 simd.store(weights, place, upon)
             simd.store(weights, place + lanes, beside)
             simd.store(weights, place + 2 * lanes, along)
+
+
+@inlined
+def weigh_and_tilt(lo, hi, coordinates, table, slopes, lanes, rows, supports, weights, tilts):
+    """``weigh`` for the windows and for their slopes at once.
+
+    Parameters
+    ----------
+    lo, hi, coordinates, table, lanes, rows, supports, weights
+        As for ``weigh``.
+    slopes : (rows · lanes,)
+        Polynomials of dψ/dg.
+    tilts : (AHEAD · 3 · lanes,)
+        Written.
+    """
+    first, second, _, _ = supports
+    dim = coordinates.shape[1]
+    if len(second) > 1:
+        for i in range(lo, hi):
+            place = (i - lo) * 3 * lanes
+            three, two = offset(coordinates[i, dim - 1], table), offset(coordinates[i, dim - 2], table)
+            one = offset(coordinates[i, dim - 3], table) if len(first) > 1 else two
+            window, slope = _pairs(one, two, three, table, slopes, lanes, rows, supports)
+            if len(first) > 1:
+                simd.store(weights, place, window[0])
+                simd.store(tilts, place, slope[0])
+            simd.store(weights, place + lanes, window[1])
+            simd.store(tilts, place + lanes, slope[1])
+            simd.store(weights, place + 2 * lanes, window[2])
+            simd.store(tilts, place + 2 * lanes, slope[2])
+
+
+@inlined
+def last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts):
+    """``last_axis`` for the windows and for their slopes.
+
+    Parameters
+    ----------
+    i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts
+        As for ``last_axis`` and ``weigh_and_tilt``.
+    """
+    if len(supports[1]) > 1:
+        along = simd.load(weights, place + 2 * lanes, supports[2])
+        return along, simd.load(tilts, place + 2 * lanes, supports[2])
+    tau = offset(coordinates[i, coordinates.shape[1] - 1], table)
+    window, slope = _pairs(tau, tau, tau, table, slopes, lanes, rows, supports)
+    return window[2], slope[2]
 
 
 @inlined
