@@ -26,6 +26,8 @@ class Backend:
 
     Attributes
     ----------
+    crowds : module or None
+        Loops for points that share the nodes under their windows; a GPU, where each is a thread's own, has none.
     arrays, deconvolution, fourier, interpolation, parallel, points, schedule, spreading : module
         Of the package ``lrc_numba.<name>``.
 
@@ -50,6 +52,7 @@ class Backend:
         self.name = name
         for module in Backend.__annotations__:
             setattr(self, module, import_module(f"lrc_numba.{name}.{module}"))
+        self.crowds = import_module("lrc_numba.cpu.crowds") if name == "cpu" else None
 
     def __reduce__(self) -> tuple:
         return load, (self.name,)

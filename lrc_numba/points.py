@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from types import ModuleType
 
 import numpy as np
 
@@ -36,8 +37,8 @@ class SortedPoints:
         Index of each sorted point among the points as given, and the inverse; None where they are as given.
     chunks, light, heavy : (n, 7) int64
         See ``cpu.points.make_chunks``.
-    crowded : bool
-        Whether the points of heavy chunks are sorted by the nodes under their windows.
+    crowds : module or None
+        ``cpu.crowds``, where the points of heavy chunks are sorted as it wants them.
     merges : (n, 6) int64
         Tiles whose points come in several chunks.
     units : (B · slabs · pencils + 1, 4) int64
@@ -56,7 +57,7 @@ class SortedPoints:
     chunks: np.ndarray
     light: np.ndarray
     heavy: np.ndarray
-    crowded: bool
+    crowds: ModuleType | None
     merges: np.ndarray
     units: np.ndarray
     shape: tuple[int, int]
@@ -202,7 +203,7 @@ def sort_points(
         order = space.take(f"{name} order", (total,), np.int32)
         parallel.run(loops.place_points, bounds, points, *where, places, counts, coordinates, order)
         offsets = xp.ascontiguousarray(offsets[::pieces])
-    return _cut(name, batch, coordinates, (order, places), offsets, grid, threads, space)
+    return _cut(name, batch, coordinates, order, places, offsets, grid, threads, space)
 
 
 def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
@@ -212,7 +213,7 @@ def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
 
 
-def _cut(name, batch, coordinates, orders: tuple, offsets, grid: Grid, threads: int, space: Workspace) -> SortedPoints:
+def _cut(name, batch, coordinates, order, places, offsets, grid: Grid, threads: int, space: Workspace) -> SortedPoints:
     """Sorted points with their chunks, those of crowded tiles sorted once more."""
     total, loops = len(coordinates), grid.backend.points
     largest = max(LARGEST_CHUNK, prod(grid.block) // 4)
@@ -224,11 +225,11 @@ def _cut(name, batch, coordinates, orders: tuple, offsets, grid: Grid, threads: 
         offsets, grid.pencils, grid.tile, grid.tiles, grid.block, largest, chunks, light, heavy, merges, units
     )
     chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
-    crowded = loops.CROWDS and orders[0] is not None and grid.dim == 3  # in a plane there is too little to share
+    crowds = grid.backend.crowds if grid.dim == 3 and order is not None else None
     sorted_points = SortedPoints(
-        batch, coordinates, *orders, chunks, light, heavy, crowded, merges, units, grid.pencils, grid.backend
+        batch, coordinates, order, places, chunks, light, heavy, crowds, merges, units, grid.pencils, grid.backend
     )
-    if crowded and len(heavy):
+    if crowds and len(heavy):
         bounds = sorted_points.share(heavy, threads, SORT_ROWS)
-        grid.backend.parallel.run(loops.sort_crowds, bounds, heavy, grid.tile, coordinates, *orders)
+        grid.backend.parallel.run(crowds.sort, bounds, heavy, grid.tile, coordinates, order, places)
     return sorted_points

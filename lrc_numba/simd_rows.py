@@ -33,9 +33,9 @@ class RowsModel(models.PrimitiveModel):
         super().__init__(manager, rows, ir.ArrayType(vector, rows.count))
 
 
-def _starts(context, builder, array_type, array, index, stride, count: int) -> list:
-    """Addresses of so many rows."""
-    starts = []
+def _starts(context, builder, array_type, arguments, count: int) -> list:
+    """Addresses of so many rows; the arguments begin with array, index and stride."""
+    starts, (array, index, stride) = [], arguments[:3]
     for _ in range(count):
         starts.append(simd.element(context, builder, array_type, array, index))
         index = builder.add(index, stride)
@@ -65,7 +65,7 @@ def load(typing_context, array, index, stride, second, third):
 
     def _generate(context, builder, signature, arguments):
         result = ir.Constant(context.get_value_type(rows), ir.Undefined)
-        for b, start in enumerate(_starts(context, builder, signature.args[0], *arguments[:3], rows.count)):
+        for b, start in enumerate(_starts(context, builder, signature.args[0], arguments, rows.count)):
             row = simd.load_lanes(context, builder, rows.vector, start)
             result = builder.insert_value(result, row, b)
         return result
@@ -88,7 +88,7 @@ def store(typing_context, array, index, stride, rows):
     """
 
     def _generate(context, builder, signature, arguments):
-        for b, start in enumerate(_starts(context, builder, signature.args[0], *arguments[:3], rows.count)):
+        for b, start in enumerate(_starts(context, builder, signature.args[0], arguments, rows.count)):
             simd.store_lanes(builder, rows.vector, builder.extract_value(arguments[3], b), start)
         return context.get_dummy_value()
 

@@ -51,8 +51,7 @@ def spread(
         ``out``.
     """
     inputs, loops = (points.coordinates, values, grid.polynomials.ravel()), grid.backend.spreading
-    crowd = loops.spread_crowd if points.crowded else loops.spread
-    return _in_phases((loops.spread, crowd), points, inputs, grid, out, threads, space)
+    return _in_phases((loops.spread, (points.crowds or loops).spread), points, inputs, grid, out, threads, space)
 
 
 def spread_jvp(

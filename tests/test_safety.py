@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from measures import relative
 
-from lrc_numba import Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve
+from lrc_numba import ChannelMatrix, Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve
 from lrc_numba.cell import Cell
 from lrc_numba.cpu import points as tiles
 from lrc_numba.cpu import schedule
@@ -210,14 +210,41 @@ def test_a_changed_multiplier_is_noticed():
     np.testing.assert_array_equal(found, plan.convolve(None, InversePower(0.5, 0.1)))
 
 
-def test_only_what_is_wanted_is_computed():
-    """``wrt`` may be one name; the others are None, and those asked for do not change."""
-    points, kernel = np.random.default_rng(0).random((30, 2)), Gaussian(0.1)
-    plan = LRCPlan(1.0, 15, dim=2).set_points(points)
-    everything = plan.vjp(None, kernel, np.ones(30))
+@pytest.mark.parametrize("count", [None, 7])
+def test_only_what_is_wanted_is_computed(count):
+    """``wrt`` may be one name; the others are None, and those asked for do not change, nor does u."""
+    generator, kernel = np.random.default_rng(0), ChannelMatrix(np.arange(6.0).reshape(3, 2), Gaussian(0.1))
+    points, values = generator.random((30, 2)), generator.standard_normal((30, 2))
+    targets = None if count is None else generator.random((count, 2))
+    plan = LRCPlan(1.0, 15, dim=2).set_points(points, targets)
+    cotangent, exclude = generator.standard_normal((count or 30, 3)), {"exclude_self": count is None}
+    everything = plan.vjp(values, kernel, cotangent, **exclude)
     for name in ("points", "values", "parameters"):
-        one = plan.vjp(None, kernel, np.ones(30), wrt=name)
+        one = plan.vjp(values, kernel, cotangent, wrt=name, **exclude)
         given = {key for key in ("points", "values", "parameters") if getattr(one, key) is not None}
         assert given == {name}
+        assert relative(one.output, everything.output) <= 1e-14
         if name != "parameters":
             assert relative(getattr(one, name), getattr(everything, name)) <= 1e-14
+
+
+@pytest.mark.parametrize(("dim", "modes"), [(1, 15), (2, 201)])
+def test_results_are_the_users(dim, modes):
+    """No later call changes a result, whether points are sorted (here in 2-D) or not."""
+    points, values = np.random.default_rng(0).random((50, dim)), np.random.default_rng(1).random((2, 50))
+    plan, kernel = LRCPlan(1.0, modes, dim=dim).set_points(points), Gaussian(0.1)
+    assert (plan._sources.order is None) == (dim == 1)
+
+    def everything(f: np.ndarray) -> list[np.ndarray]:
+        """All results of one plan for some values."""
+        gradient, less = plan.vjp(f, kernel, f), plan.vjp(f, kernel, f, wrt="points")
+        found = [gradient.output, gradient.points, gradient.values, less.output, less.points]
+        return [*found, plan.convolve(f, kernel), plan.jvp(f, kernel, points, f)]
+
+    first = everything(values[0])
+    kept = [array.copy() for array in first]
+    others = everything(values[1])
+    for one, same, other in zip(first, kept, others, strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert not np.shares_memory(one, other)
+        assert not np.shares_memory(one, values)

@@ -54,10 +54,10 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
             for i in range(begin, end):
                 place = (i - begin) * 3 * lanes
                 along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
-                row = chunks[c, 2] * strides[0] + corner(i, coordinates, strides, supports)
+                row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(out.shape[1]):
                     plane = _value(grid, row, weights, place, lanes, strides, supports)
-                    out[i, channel] = simd.total(along * plane)
+                    out[np.uint64(i), channel] = simd.total(along * plane)
                     row += strides[1]
 
 
@@ -105,7 +105,7 @@ def _turn_back(i, slope, to_grid, supports, out):
             back += to_grid[b, dim - 2] * slope[1]
         if len(supports[0]) > 1:
             back += to_grid[b, dim - 3] * slope[0]
-        out[i, b] = back
+        out[np.uint64(i), b] = back
 
 
 @kernel
@@ -155,15 +155,15 @@ def interpolate_vjp(
             for i in range(begin, end):
                 place = (i - begin) * 3 * lanes
                 along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
-                row = chunks[c, 2] * strides[0] + corner(i, coordinates, strides, supports)
+                row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
                 zero = simd.zero(grid, supports[2])
                 total, total_first, total_second = zero, zero, zero
                 for channel in range(channels):
                     plane, first, second = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
                     if channel < out.shape[1]:
-                        out[i, channel] = simd.total(along * plane)
+                        out[np.uint64(i), channel] = simd.total(along * plane)
                     column = channel + turn
-                    factor = cotangent[i, column if column < channels else column - channels]
+                    factor = cotangent[np.uint64(i), column if column < channels else column - channels]
                     total = simd.fma(factor, plane, total)
                     total_first = simd.fma(factor, first, total_first)
                     total_second = simd.fma(factor, second, total_second)
@@ -202,13 +202,15 @@ def interpolate_jvp(
                     step[3 - dim + a] = 0.0
                     for b in range(dim):
                         step[3 - dim + a] += grid.dtype.type(dpoints[i, b] * to_grid[b, a])
-                row = chunks[c, 2] * strides[0] + corner(i, coordinates, strides, supports)
+                row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(out.shape[1]):
                     sums = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
                     drift = _value(grid, row + out.shape[1] * strides[1], weights, place, lanes, strides, supports)
                     one, two, three = _slope(grid, along, tilt, sums, supports)
-                    out[i, channel] = simd.total(along * sums[0])
-                    dout[i, channel] = simd.total(along * drift) + step[0] * one + step[1] * two + step[2] * three
+                    out[np.uint64(i), channel] = simd.total(along * sums[0])
+                    dout[np.uint64(i), channel] = (
+                        simd.total(along * drift) + step[0] * one + step[1] * two + step[2] * three
+                    )
                     row += strides[1]
 
 

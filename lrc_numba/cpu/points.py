@@ -16,8 +16,7 @@ from ..evaluation import bind
 from .compile import inlined, kernel
 
 ONE_TILE = 1 << 18  # bytes of a grid that the cache next to a core holds beside other things
-CROWDS = True  # whether there are loops for points that share the nodes under their windows
-MOST_SLOTS = 64  # chunks of a tile: enough for as many threads, and each has a block of scratch to clear and to add up
+MOST_SLOTS = 32  # chunks of a tile: enough for as many threads, and each has a block of scratch to clear and to add up
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
 first_node = inlined(bind(indexing.first_node, floor=np.floor))  # that of ``math`` is an integer, and back again
@@ -266,44 +265,6 @@ def _all_chunks(offsets, tile, tiles, largest, chunks):
             _three(chunks, found, 4, first, second, third)
             found += 1
     return found
-
-
-@kernel
-def sort_crowds(part, lo, hi, chunks, tile, coordinates, order, places):
-    """Sort points by the first node under their windows, in 3-D: a stable counting sort of each of ``chunks[lo:hi]``.
-
-    Parameters
-    ----------
-    part, lo, hi : int
-        The range of chunks.
-    chunks : (n, 7) int64
-        Heavy ones, see ``make_chunks``.
-    tile : (int, int, int)
-        Nodes per tile.
-    coordinates : (B·N, 3) float64
-        Changed.
-    order, places : (B·N,) int32
-        Changed: the index of each point among those given, and the inverse.
-    """
-    counts = np.empty(tile[0] * tile[1] * tile[2] + 1, dtype=np.int64)
-    for c in range(lo, hi):
-        begin, end = chunks[c, 0], chunks[c, 1]
-        keys, old = np.empty(end - begin, dtype=np.int64), order[begin:end].copy()
-        unsorted = coordinates[begin:end].copy()
-        counts[:] = 0
-        for i in range(end - begin):
-            key = (int(unsorted[i, 0]) - chunks[c, 4]) * tile[1] + int(unsorted[i, 1]) - chunks[c, 5]
-            key = key * tile[2] + int(unsorted[i, 2]) - chunks[c, 6]
-            keys[i] = key
-            counts[key + 1] += 1
-        for key in range(len(counts) - 1):
-            counts[key + 1] += counts[key]
-        for i in range(end - begin):
-            q = begin + counts[keys[i]]
-            counts[keys[i]] += 1
-            order[q], places[old[i]] = old[i], q
-            for axis in range(3):
-                coordinates[q, axis] = unsorted[i, axis]
 
 
 @kernel

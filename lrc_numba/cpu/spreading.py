@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import simd, simd_rows
+from .. import simd
 from .compile import kernel
-from .window import AHEAD, ahead, corner, last_axes, last_axis, shared, weigh, weigh_and_tilt, weight
+from .window import AHEAD, ahead, corner, last_axes, last_axis, weigh, weigh_and_tilt, weight
 
 
 @kernel
@@ -56,53 +56,16 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
             for i in range(begin, end):
                 place = (i - begin) * 3 * lanes
                 along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
-                start = base + corner(i, coordinates, strides, supports)
+                start = base + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(values.shape[1]):
                     for a in range(planes if len(first) > 1 else 1):
                         row = start + a * strides[2]
-                        plane = values[i, channel] * weight(weights, place + a, first, 1) * along
+                        plane = values[np.uint64(i), channel] * weight(weights, place + a, first, 1) * along
                         for b in range(len(second)):
                             beside = weight(weights, place + lanes + b, second, 1)
                             simd.store(out, row, simd.fma(beside, plane, simd.load(out, row, third)))
                             row += strides[3]
                     start += strides[1]
-
-
-@kernel
-def spread_crowd(part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, block, out):
-    """``spread`` for points sorted by the nodes under their windows, in three dimensions: the same sums.
-
-    The rows of a plane stay in registers while all points that share them add to them.
-
-    Parameters
-    ----------
-    part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, block, out
-        As for ``spread``.
-    """
-    _, second, third, planes = supports
-    weights = np.zeros(AHEAD * 3 * lanes, dtype=out.dtype)
-    degrees = len(table) // lanes
-    for c in range(lo, hi):
-        base = chunks[c, 2] * strides[0] + chunks[c, 3]
-        for begin in range(chunks[c, 0], chunks[c, 1], AHEAD):
-            end = min(begin + AHEAD, chunks[c, 1])
-            weigh(begin, end, coordinates, table, lanes, degrees, supports, weights)
-            i = begin
-            while i < end:
-                stop = shared(i, end, coordinates, strides, supports)
-                start = base + corner(i, coordinates, strides, supports)
-                for channel in range(values.shape[1]):
-                    for a in range(planes):
-                        rows = simd_rows.load(out, start + a * strides[2], strides[3], second, third)
-                        for p in range(i, stop):
-                            place = (p - begin) * 3 * lanes
-                            plane = (
-                                values[p, channel] * weights[place + a] * simd.load(weights, place + 2 * lanes, third)
-                            )
-                            rows = simd_rows.add(weights, place + lanes, plane, rows)
-                        simd_rows.store(out, start + a * strides[2], strides[3], rows)
-                    start += strides[1]
-                i = stop
 
 
 @kernel
@@ -138,9 +101,9 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
                         step[3 - dim + a] += kind(values[i, 2 * channels + b] * to_grid[b, a])
                 place = (i - begin) * 3 * lanes
                 along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
-                start = base + corner(i, coordinates, strides, supports)
+                start = base + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(channels):
-                    value, change = values[i, channel], values[i, channels + channel]
+                    value, change = values[np.uint64(i), channel], values[i, channels + channel]
                     for a in range(planes if len(first) > 1 else 1):
                         row = start + a * strides[2]
                         drow = row + channels * strides[1]

@@ -8,6 +8,8 @@ is only the last, and its weights stay in registers.
 
 from __future__ import annotations
 
+import numpy as np
+
 from .. import evaluation, indexing, simd
 from .compile import inlined
 
@@ -63,8 +65,11 @@ def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
     if len(second) > 1:
         for i in range(lo, hi):
             place = (i - lo) * 3 * lanes
-            three, two = offset(coordinates[i, dim - 1], table), offset(coordinates[i, dim - 2], table)
-            one = offset(coordinates[i, dim - 3], table) if len(first) > 1 else two
+            three, two = (
+                offset(coordinates[np.uint64(i), dim - 1], table),
+                offset(coordinates[np.uint64(i), dim - 2], table),
+            )
+            one = offset(coordinates[np.uint64(i), dim - 3], table) if len(first) > 1 else two
             upon, beside, along = windows(one, two, three, table, 0, lanes, rows, supports)
             if len(first) > 1:
                 simd.store(weights, place, upon)
@@ -90,8 +95,11 @@ def weigh_and_tilt(lo, hi, coordinates, table, slopes, lanes, rows, supports, we
     if len(second) > 1:
         for i in range(lo, hi):
             place = (i - lo) * 3 * lanes
-            three, two = offset(coordinates[i, dim - 1], table), offset(coordinates[i, dim - 2], table)
-            one = offset(coordinates[i, dim - 3], table) if len(first) > 1 else two
+            three, two = (
+                offset(coordinates[np.uint64(i), dim - 1], table),
+                offset(coordinates[np.uint64(i), dim - 2], table),
+            )
+            one = offset(coordinates[np.uint64(i), dim - 3], table) if len(first) > 1 else two
             window, slope = _pairs(one, two, three, table, slopes, lanes, rows, supports)
             if len(first) > 1:
                 simd.store(weights, place, window[0])
@@ -114,7 +122,7 @@ def last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weigh
     if len(supports[1]) > 1:
         along = simd.load(weights, place + 2 * lanes, supports[2])
         return along, simd.load(tilts, place + 2 * lanes, supports[2])
-    tau = offset(coordinates[i, coordinates.shape[1] - 1], table)
+    tau = offset(coordinates[np.uint64(i), coordinates.shape[1] - 1], table)
     window, slope = _pairs(tau, tau, tau, table, slopes, lanes, rows, supports)
     return window[2], slope[2]
 
@@ -134,22 +142,5 @@ def last_axis(i, place, coordinates, table, lanes, rows, supports, weights):
     """
     if len(supports[1]) > 1:
         return simd.load(weights, place + 2 * lanes, supports[2])
-    tau = offset(coordinates[i, coordinates.shape[1] - 1], table)
+    tau = offset(coordinates[np.uint64(i), coordinates.shape[1] - 1], table)
     return windows(tau, tau, tau, table, 0, lanes, rows, supports)[2]
-
-
-@inlined
-def shared(i, end, coordinates, strides, supports):
-    """The end of the sorted points from i on, and before ``end``, whose windows lie on the same nodes.
-
-    Parameters
-    ----------
-    i, end : int
-        Range of sorted points.
-    coordinates, strides, supports
-        As for ``spreading.spread``.
-    """
-    start, stop = corner(i, coordinates, strides, supports), i + 1
-    while stop < end and corner(stop, coordinates, strides, supports) == start:
-        stop += 1
-    return stop

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import THREADS, cuda, inlined, kernel
-from .window import AXES, MOST, corner, last_axis, weigh, weight
+from .window import AXES, MOST, corner, last_axes, last_axis, weigh, weigh_and_tilt, weight
 
 
 def _points(_, chunks, coordinates, *rest) -> int:
@@ -117,9 +117,8 @@ def interpolate_vjp(
     dim, rows = coordinates.shape[1], np.uint32(len(table)) // np.uint32(lanes)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
         start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
-        weigh(i, i + 1, coordinates, table, lanes, rows, supports, weights)
-        last = last_axis(i, 0, coordinates, table, lanes, rows, supports, weights)
-        weigh(i, i + 1, coordinates, slopes, lanes, rows, supports, tilts)
+        weigh_and_tilt(i, i + 1, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
+        last, _ = last_axes(i, 0, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
         for a in range(3):
             total[a] = 0.0
         for channel in range(cotangent.shape[1]):
@@ -156,9 +155,8 @@ def interpolate_jvp(
     dim, rows = coordinates.shape[1], np.uint32(len(table)) // np.uint32(lanes)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
         start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
-        weigh(i, i + 1, coordinates, table, lanes, rows, supports, weights)
-        last = last_axis(i, 0, coordinates, table, lanes, rows, supports, weights)
-        weigh(i, i + 1, coordinates, slopes, lanes, rows, supports, tilts)
+        weigh_and_tilt(i, i + 1, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
+        last, _ = last_axes(i, 0, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
         for a in range(3):
             step[a] = 0.0
         for a in range(dim):

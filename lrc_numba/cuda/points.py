@@ -13,7 +13,6 @@ from .compile import cuda, inlined, kernel, xp
 from .schedule import PARITIES
 
 ONE_TILE = 0  # bytes: a tile must fit into the memory that a block of threads shares, so a grid is never one
-CROWDS = False  # a thread has one point, whatever others are beside it
 tile_key = inlined(indexing.tile_key)
 coordinate = inlined(bind(indexing.coordinate, first_node=inlined(indexing.first_node)))
 

@@ -85,6 +85,19 @@ def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
 
 
 @inlined
+def weigh_and_tilt(lo, hi, coordinates, table, slopes, lanes, rows, supports, weights, tilts):
+    """See ``cpu.window.weigh_and_tilt``.
+
+    Parameters
+    ----------
+    lo, hi, coordinates, table, slopes, lanes, rows, supports, weights, tilts
+        As there.
+    """
+    weigh(lo, hi, coordinates, table, lanes, rows, supports, weights)
+    weigh(lo, hi, coordinates, slopes, lanes, rows, supports, tilts)
+
+
+@inlined
 def last_axis(i, place, coordinates, table, lanes, rows, supports, weights):
     """See ``cpu.window.last_axis``; here where in ``weights`` those along the last axis begin.
 
@@ -94,3 +107,16 @@ def last_axis(i, place, coordinates, table, lanes, rows, supports, weights):
         As there.
     """
     return place + np.uint32(2 * MOST)
+
+
+@inlined
+def last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts):
+    """See ``cpu.window.last_axes``; here where in ``weights`` and in ``tilts`` those along the last axis begin.
+
+    Parameters
+    ----------
+    i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts
+        As there.
+    """
+    last = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
+    return last, last

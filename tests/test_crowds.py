@@ -1,0 +1,86 @@
+"""Crowded tiles: many points on the same nodes, sorted once more and spread together."""
+
+import numpy as np
+import pytest
+from measures import relative, rounding
+
+from lrc_numba import Gaussian, LRCPlan, direct, spreading
+from lrc_numba.workspace import Workspace
+
+MODES, COUNT, KERNEL = 21, 9000, Gaussian(0.1)
+
+
+def _cluster(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Most points within a few cells, some within a few tiles across the corner of the box; two values each."""
+    generator = np.random.default_rng(seed)
+    points = 0.1 * generator.standard_normal((COUNT, 3))
+    points[1000:] = 0.3 + 0.01 * generator.random((COUNT - 1000, 3))
+    return generator.permutation(points), generator.standard_normal((COUNT, 2))
+
+
+def _spread(plan: LRCPlan, values: np.ndarray) -> np.ndarray:
+    """Values on the grid."""
+    grid, space = plan.grid, Workspace()
+    ordered = plan._sources.gather(values, threads=1, space=space)
+    out = np.empty((1, values.shape[1], *grid.padded))
+    return spreading.spread(plan._sources, ordered, grid, out, plan.threads, space)
+
+
+@pytest.mark.parametrize("eps", [1e-2, 1e-5, 1e-9])
+def test_crowds_change_nothing(eps, monkeypatch):
+    """On the grid there is the same with and without the loops for crowds, and on any number of threads."""
+    points, values = _cluster(0)
+    plans = [LRCPlan(1.0, MODES, eps=eps, dim=3, threads=threads).set_points(points) for threads in (1, 3)]
+    assert plans[0]._sources.crowds is not None
+    assert len(plans[0]._sources.heavy) > 1
+    assert len(plans[0]._sources.light) > 1
+    found = [_spread(plan, values) for plan in plans]
+    np.testing.assert_array_equal(*found)
+    derivatives = [(p.vjp(values, KERNEL, values).points, p.jvp(values, KERNEL, points)) for p in plans]
+    for one, other in zip(*derivatives, strict=True):
+        np.testing.assert_array_equal(one, other)
+    monkeypatch.setattr(plans[0]._backend, "crowds", None)
+    plan = LRCPlan(1.0, MODES, eps=eps, dim=3, threads=1).set_points(points)
+    assert plan._sources.crowds is None
+    assert relative(found[0], _spread(plan, values)) <= rounding(COUNT)
+
+
+@pytest.mark.parametrize("eps", [1e-3, 1e-7])
+def test_derivatives_of_crowds(eps):
+    """The gradient is the transpose of the tangent."""
+    points, values = _cluster(1)
+    plan = LRCPlan(1.0, MODES, eps=eps, dim=3).set_points(points)
+    assert len(plan._sources.heavy)
+    cotangent, tangent = np.random.default_rng(2).standard_normal((2, COUNT, 3))
+    cotangent = cotangent[:, :2]
+    gradient = plan.vjp(values, KERNEL, cotangent).points
+    forward = plan.jvp(values, KERNEL, tangent)
+    # Relative to the terms of the sums, which cancel; either goes through the chain twice.
+    size = np.linalg.norm(gradient) * np.linalg.norm(tangent)
+    assert abs((forward * cotangent).sum() - (gradient * tangent).sum()) <= 2 * rounding(COUNT) * size
+
+
+def test_crowds_are_sorted():
+    """The order is a permutation, its inverse is kept beside it, and what shares nodes comes together."""
+    points, _ = _cluster(1)
+    plan = LRCPlan(1.0, MODES, dim=3).set_points(points)
+    sorted_points, grid = plan._sources, plan.grid
+    np.testing.assert_array_equal(sorted_points.order[sorted_points.places], np.arange(COUNT))
+    shifted = points[sorted_points.order] * grid.n + grid.shift
+    np.testing.assert_allclose(sorted_points.coordinates, shifted % grid.n, atol=1e-9)
+    for begin, end, *_ in sorted_points.heavy.tolist():
+        nodes = np.floor(sorted_points.coordinates[begin:end]).astype(int)
+        keys = np.ravel_multi_index(tuple(nodes.T), grid.nodes)
+        assert (np.diff(keys) >= 0).all()
+        assert len(np.unique(keys)) < (end - begin) / 2
+
+
+@pytest.mark.parametrize(("dtype", "eps"), [(np.float64, 1e-3), (np.float64, 1e-8), (np.float32, 1e-4)])
+def test_crowds_keep_eps(dtype, eps):
+    """Against the direct sum over modes."""
+    points, values = _cluster(2)
+    plan = LRCPlan(1.0, MODES, eps=eps, dim=3, dtype=dtype).set_points(points.astype(dtype))
+    assert len(plan._sources.heavy)
+    found = plan.convolve(values.astype(dtype), KERNEL)
+    wanted = direct.convolve(points.astype(dtype).astype(float), values, KERNEL, box=1.0, modes=MODES)
+    assert relative(found, wanted) <= eps
