@@ -51,7 +51,7 @@ def test_modules_mirror_each_other(module):
         ("window", "offset", evaluation),
         ("window", "windows", evaluation),
         ("points", "tile_key", indexing),
-        ("points", "coordinate", indexing),
+        ("points", "first_node", indexing),
     ],
 )
 def test_windows_and_index_arithmetic_are_the_same_functions(module, name, shared):
@@ -62,10 +62,10 @@ def test_windows_and_index_arithmetic_are_the_same_functions(module, name, share
 
 
 def test_every_file_has_a_counterpart():
-    """The two folders have the same files."""
+    """The two folders have the same files, but for loops that only a processor gains from."""
     here = Path(backends.__file__).parent
     cpu, cuda = ({path.name for path in (here / name).glob("*.py")} for name in backends.BACKENDS)
-    assert cpu == cuda
+    assert cpu - {"crowds.py"} == cuda
 
 
 def test_cuda_is_imported_in_one_module():

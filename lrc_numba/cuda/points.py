@@ -14,7 +14,8 @@ from .schedule import PARITIES
 
 ONE_TILE = 0  # bytes: a tile must fit into the memory that a block of threads shares, so a grid is never one
 tile_key = inlined(indexing.tile_key)
-coordinate = inlined(bind(indexing.coordinate, first_node=inlined(indexing.first_node)))
+first_node = inlined(indexing.first_node)
+coordinate = inlined(bind(indexing.coordinate, first_node=first_node))
 
 
 @kernel
