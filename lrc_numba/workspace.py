@@ -24,6 +24,7 @@ class Workspace:
     def __init__(self, backend: Backend | None = None) -> None:
         self._backend = backend or load("cpu")
         self._arrays: dict[str, np.ndarray] = {}
+        self._given: dict[str, np.ndarray] = {}  # what was handed out last: mostly it is wanted again
 
     def take(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
         """A C-contiguous array with whatever is in it.
@@ -37,11 +38,17 @@ class Workspace:
         dtype : dtype
             Its dtype.
         """
+        given = self._given.get(name)
+        if given is not None and given.shape == shape and given.dtype == dtype:
+            return given
         size, held = prod(shape), self._arrays.get(name)
         if held is None or held.size < size or held.dtype != dtype:
-            self._arrays.pop(name, None)  # freed before its successor is made
+            given = held = None  # freed before its successor is made
+            self._given.pop(name, None)
+            self._arrays.pop(name, None)
             held = self._arrays[name] = self._backend.arrays.empty(size, dtype)
-        return held[:size].reshape(shape)
+        given = self._given[name] = held[:size].reshape(shape)
+        return given
 
     @property
     def nbytes(self) -> int:

@@ -114,7 +114,9 @@ def even(length: int, threads: int, smallest: int = 1) -> list[int]:
     smallest : int
         Items that are worth a thread.
     """
-    parts = max(1, min(threads, length // max(smallest, 1)))
+    parts = min(threads, length // max(smallest, 1))
+    if parts < 2:
+        return [0, length]
     return [length * p // parts for p in range(parts + 1)]
 
 
