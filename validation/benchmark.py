@@ -16,7 +16,8 @@ each operation asks of the libraries, and what the peers are given for free, is 
   python -m validation.benchmark --operation convolution --dims 3 --threads 1 --max-points 100000
 
 Every finished cell is appended to the file --cells at once, with the versions of the libraries, the date and the load;
---resume takes what is there of these versions and does the rest. The tables show the selected cells; --report only
+--resume takes what is there of these versions and does the rest; the eps that a peer of this version needed in a cell
+is not looked for again, but its error is measured again. The tables show the selected cells; --report only
 shows those that are there, of any version; benchmark.json keeps the others too. Where the time goes is
 validation.stages.
 """
@@ -44,7 +45,7 @@ import lrc_numba
 
 from . import benchmark_cuda
 from .benchmark_report import TIMES, at_most, draw, print_cells, print_summary, summary
-from .common import arguments, environment, save_json
+from .common import arguments, environment, processor, save_json
 from .libraries import LIBRARIES, OPERATIONS, VARIANTS, Problem, error, open_library, reference
 
 SHAPES = {
@@ -114,10 +115,19 @@ class Ladder:
     looser : dict
         Rungs from eps = target to what was found last for a library: where a search begins. Of problems alike before,
         and updated.
+    known : dict
+        Loosest eps by library, target and threads, found before for this problem.
     """
 
-    def __init__(self, problem: Problem, threads: int, step: int, looser: dict[tuple, int]):
-        self.problem, self.step, self._looser = problem, step, looser
+    def __init__(
+        self,
+        problem: Problem,
+        threads: int,
+        step: int,
+        looser: dict[tuple, int],
+        known: dict[tuple, float] | None = None,
+    ):
+        self.problem, self.step, self._looser, self._known = problem, step, looser, known or {}
         self.truth = reference(problem, threads)
         self._errors: dict[tuple, float] = {}
         self.fastest: dict[tuple, str] = {}  # variant per library, threads and mode, where trying them takes long
@@ -137,6 +147,8 @@ class Ladder:
 
     def loosest(self, library: str, variant: str, threads: int, target: float) -> float | None:
         """The loosest eps that keeps the target; None where there is none."""
+        if (library, target, threads) in self._known:
+            return self._known[library, target, threads]
         nominal = round(-PER_DECADE * np.log10(target))
         alike = (library, variant, self.problem.operation, self.problem.dim, target)
         rung = max(self.step, nominal + self._looser.get(alike, 0))
@@ -258,10 +270,12 @@ def report(args: argparse.Namespace) -> list[dict]:
 
 def run(args: argparse.Namespace) -> list[dict]:
     """All selected cells; with --resume those that are there of these versions are not measured again."""
-    known, rows, work = {}, [], _work(args)
+    known, others, rows, work = {}, {}, [], _work(args)
     looser: dict[tuple, int] = {}
     if args.resume:
-        known = {_key(cell, "versions"): cell for cell in _read_cells(args)}
+        before = _read_cells(args)
+        known = {_key(cell, "versions"): cell for cell in before}
+        others = {_key(cell): cell for cell in before}
     total = sum(len(cells) for _, cells in work)
     args.cells.parent.mkdir(parents=True, exist_ok=True)
     with tqdm(total=total, file=sys.stderr, leave=False) as bar, args.cells.open("a", encoding="utf-8") as log:
@@ -275,7 +289,8 @@ def run(args: argparse.Namespace) -> list[dict]:
                 done = known.get(_key(cell, "versions"))
                 if done is None:
                     if ladder is None:
-                        ladder = Ladder(p, max(args.threads), PER_DECADE if args.quick else 1, looser)
+                        step = PER_DECADE if args.quick else 1
+                        ladder = Ladder(p, max(args.threads), step, looser, _needed(cells, others))
                     done = cell | _circumstances() | measure(ladder, cell["target"], cell["threads"], args.quick)
                     log.write(json.dumps(done) + "\n")
                     log.flush()
@@ -285,10 +300,25 @@ def run(args: argparse.Namespace) -> list[dict]:
     return rows
 
 
+def _needed(cells: list[dict], before: dict[str, dict]) -> dict[tuple, float]:
+    """The eps that peers of the same versions needed in these cells, by library, target and threads."""
+    found = {}
+    for cell in cells:
+        old = before.get(_key(cell))
+        for library in LIBRARIES[1:] if old is not None else ():
+            if old["versions"][library] == cell["versions"][library] and old[library]["eps"] is not None:
+                found[library, cell["target"], cell["threads"]] = old[library]["eps"]
+    return found
+
+
 def _circumstances() -> dict:
-    """When, and beside how much other work."""
+    """When, on what, and beside how much other work."""
     load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    return {"date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"), "load_average": load}
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "processor": processor(),
+        "load_average": load,
+    }
 
 
 def _keep(args: argparse.Namespace, rows: list[dict], about: dict) -> None:
@@ -349,6 +379,8 @@ def main() -> None:
     print_summary(summary(rows))
     engines = Counter(row["versions"]["lrc_numba"] for row in rows)
     print("\nsources of the engine: " + ", ".join(f"{name} in {n} cells" for name, n in engines.items()))
+    machines = Counter(row.get("processor", "a processor that was not written down") for row in rows)
+    print("measured on: " + ", ".join(f"{name} in {n} cells" for name, n in machines.items()))
     if not args.report:
         _keep(args, rows, environment(max(args.threads)) | {"finufft": finufft.__version__, "ducc0": ducc0.__version__})
 

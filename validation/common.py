@@ -23,6 +23,7 @@ __all__ = [
     "draw_points",
     "environment",
     "print_table",
+    "processor",
     "relative_error",
     "save_json",
     "seconds",
@@ -125,7 +126,8 @@ def alternate(calls: dict[str, Callable[[], object]], repeats: int = 5, budget: 
 
 
 # ---------------------------------------------------------------------- records
-def _processor() -> str:
+def processor() -> str:
+    """Its name, and how wide its vectors are."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -154,7 +156,7 @@ def environment(threads: int | None) -> dict[str, object]:
     return {
         "command": _command(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "processor": _processor(),
+        "processor": processor(),
         "processors": available,
         "threads": threads or available,
         "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
