@@ -1,4 +1,4 @@
-"""The back ends: packages with the same loops, one for processors and one for NVIDIA GPUs.
+"""The back ends: packages with loops of the same names, one for processors and one for NVIDIA GPUs.
 
 Nothing is looked for before a plan asks for it.
 """
@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
 
 __all__ = ["BACKENDS", "Backend", "load"]
 
@@ -26,10 +27,10 @@ class Backend:
 
     Attributes
     ----------
-    crowds : module or None
-        Loops for points that share the nodes under their windows; a GPU, where each is a thread's own, has none.
     arrays, deconvolution, fourier, interpolation, parallel, points, schedule, spreading : module
         Of the package ``lrc_numba.<name>``.
+    crowds : module or None
+        ``lrc_numba.cpu.crowds``; None for a GPU, which has no such loops.
 
     Raises
     ------
@@ -52,7 +53,7 @@ class Backend:
         self.name = name
         for module in Backend.__annotations__:
             setattr(self, module, import_module(f"lrc_numba.{name}.{module}"))
-        self.crowds = import_module("lrc_numba.cpu.crowds") if name == "cpu" else None
+        self.crowds: Any = import_module("lrc_numba.cpu.crowds") if name == "cpu" else None
 
     def __reduce__(self) -> tuple:
         return load, (self.name,)

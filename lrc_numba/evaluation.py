@@ -46,9 +46,9 @@ def bind(function, **operations):
     Parameters
     ----------
     function : function
-        One of this module.
+        One of this module or of ``indexing``.
     **operations
-        What ``load`` and ``fma`` are.
+        What its ``load``, ``fma`` or ``floor`` are.
     """
     copy = FunctionType(function.__code__, function.__globals__ | operations, function.__name__)
     return update_wrapper(copy, function)

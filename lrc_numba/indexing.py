@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import floor
 
-__all__ = ["coordinate", "corner", "first_node", "slab_at", "tile_key"]
+__all__ = ["corner", "first_node", "slab_at", "tile_key"]
 
 
 def first_node(fraction, nodes, shift):
@@ -31,28 +31,6 @@ def first_node(fraction, nodes, shift):
     if coordinate >= nodes:  # rounding has lifted a tiny negative number to a whole period
         coordinate -= nodes
     return coordinate
-
-
-def coordinate(points, i, axis, inverse, nodes, shift):
-    """Grid coordinate of point i along an axis, see ``first_node``.
-
-    Parameters
-    ----------
-    points : (B·N, d)
-        Positions, units of length.
-    i, axis : int
-        Which of them, and along which axis.
-    inverse : (d, d) float64
-        Takes points to fractional coordinates.
-    nodes : d ints
-        Grid nodes per axis; their number is known to the compiler.
-    shift : float
-        See ``first_node``.
-    """
-    fraction = 0.0
-    for b in range(len(nodes)):
-        fraction += points[i, b] * inverse[b, axis]
-    return first_node(fraction, nodes[axis], shift)
 
 
 def corner(i, coordinates, strides, supports):

@@ -37,7 +37,7 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
         u, in the order in which the points were given.
     """
     channels = values.shape[1]
-    out = points.take("read", channels, values.dtype, space)
+    out = points.room("read", channels, values.dtype, space)
     rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), out)
     _run(grid.backend.interpolation.interpolate, points, grid.rows(channels), grid, threads, *rest)
     return points.scatter(out, threads)
@@ -58,7 +58,7 @@ def interpolate_jvp(
         ẋ, sorted, units of length.
     """
     channels = values.shape[1] // 2
-    out, dout = (points.take(name, channels, values.dtype, space) for name in ("read", "read more"))
+    out, dout = (points.room(name, channels, values.dtype, space) for name in ("read", "read more"))
     rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), out, dout)
     _run(grid.backend.interpolation.interpolate_jvp, points, grid.rows(2 * channels), grid, threads, *rest)
     return points.scatter(out, threads), points.scatter(dout, threads)
@@ -87,8 +87,8 @@ def interpolate_vjp(
     kept : int
         C′ ≤ C.
     """
-    out = points.take("read", kept, values.dtype, space)
-    out_points = points.take("read more", grid.dim, values.dtype, space)
+    out = points.room("read", kept, values.dtype, space)
+    out_points = points.room("read more", grid.dim, values.dtype, space)
     rest = (values.reshape(-1), cotangent, turn, *_tables(grid), *_sizes(values, grid), out, out_points)
     _run(grid.backend.interpolation.interpolate_vjp, points, grid.rows(values.shape[1]), grid, threads, *rest)
     return points.scatter(out, threads), points.scatter(out_points, threads)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 __all__ = ["available_memory", "check_memory"]
 
 WORTH_A_LOOK = 2**24  # bytes; asking the system takes longer than handing these out
-FRESH = 0.1  # seconds for which an answer is good: asking takes a seventh of a millisecond
-_seen: tuple[float, int] = (-FRESH, 0)  # when, and how many bytes
+FRESH = 0.1  # seconds for which an answer is good where little is needed: asking takes a seventh of a millisecond
+_seen: tuple[Callable[[], int] | None, float, int] = (None, 0.0, 0)  # who was asked last, when, and what the answer was
 
 
 def check_memory(name: str, what: object, needed: int, available: Callable[[], int]) -> None:
@@ -27,7 +27,13 @@ def check_memory(name: str, what: object, needed: int, available: Callable[[], i
     available : function
         Tells how many there are.
     """
-    if needed > WORTH_A_LOOK and needed > (free := available()):
+    global _seen
+    who, when, free = _seen
+    if needed <= WORTH_A_LOOK or (who is available and needed < free // 8 and time.monotonic() - when < FRESH):
+        return
+    free = available()
+    _seen = (available, time.monotonic(), free)
+    if needed > free:
         raise MemoryError(f"{name}: {what} needs about {_gibibytes(needed)} GiB, and {_gibibytes(free)} GiB are free")
 
 
@@ -36,16 +42,7 @@ def _gibibytes(count: int) -> str:
 
 
 def available_memory() -> int:
-    """Bytes of memory that a process may still take, as far as the system tells; asked a few times a second at most."""
-    global _seen
-    now = time.monotonic()
-    if now - _seen[0] > FRESH:
-        _seen = (now, _ask())
-    return _seen[1]
-
-
-def _ask() -> int:
-    """What the system says now."""
+    """Bytes of memory that a process may still take, as far as the system tells."""
     limits: list[int] = []
     try:
         with open("/proc/meminfo") as meminfo:

@@ -154,6 +154,7 @@ class Operator:
             return interpolation.interpolate_vjp(
                 points, self._to_grid(modes), ordered, turn, kept, self.grid, self.threads, self.space
             )
+        # A copy: what is not sorted comes back as it is, and may be the user's.
         weights = self.xp.roll(points.scatter(ordered, self.threads), -turn, axis=1)
         slopes = self._read_slopes(points, modes)
         return self._read(points, modes), self.xp.einsum("ic,ica->ia", weights, slopes)
@@ -216,33 +217,37 @@ class Operator:
             What is wanted.
         """
         c_in, c_out, batch = f.shape[1], g.shape[1], sources.batch[0]
-        gradient, values, cotangent = "points" in wrt, "values" in wrt, None
+        gradient, with_values, cotangent = "points" in wrt, "values" in wrt, None
         if targets is sources:
             ordered = sources.gather(f, g, threads=self.threads, space=self.space)
             modes = self._spread(sources, ordered)
             if "parameters" in wrt:
                 cotangent = self._table_vjp(modes, f, g, batch, table)
-            back = (c_in, c_out, c_out, c_in, True)
-            modes = self._multiply(modes, table, (0, c_in, 0, c_out, False), back)
-            both, dsources = self._read_vjp(sources, modes, ordered, c_in, c_out + c_in * values, gradient)
+            ways = [(0, c_in, 0, c_out, False)]
+            if gradient or with_values:
+                ways.append((c_in, c_out, c_out, c_in, True))
+            modes, kept = self._multiply(modes, table, *ways), c_out + (c_in if with_values else 0)
+            both, dsources = self._read_vjp(sources, modes, ordered, c_in, kept, gradient)
             out, df, dtargets = both[:, :c_out], both[:, c_out:], dsources
         else:
             modes = self._to_modes(sources, f)
-            kept = modes.copy() if "parameters" in wrt else None  # the workspace is about to be used again
+            copied = modes.copy() if "parameters" in wrt else None  # the workspace is about to be used again
             modes = self._multiply(modes, table, (0, c_in, 0, c_out, False))
             ordered = targets.gather(g, threads=self.threads, space=self.space)
             out, dtargets = self._read_vjp(targets, modes, ordered, 0, c_out, gradient)
-            modes = self._spread(targets, ordered)
-            if kept is not None:
-                cotangent = self._table_vjp(self.xp.concatenate([kept, modes], axis=1), f, g, batch, table)
-            ordered = sources.gather(f, threads=self.threads, space=self.space)
-            df, dsources = self._read_vjp(
-                sources, self._multiply(modes, table, (0, c_out, 0, c_in, True)), ordered, 0, c_in, gradient
-            )
+            if wrt:
+                modes = self._spread(targets, ordered)
+            if copied is not None:
+                cotangent = self._table_vjp(self.xp.concatenate([copied, modes], axis=1), f, g, batch, table)
+            df, dsources = None, None
+            if gradient or with_values:
+                ordered = sources.gather(f, threads=self.threads, space=self.space)
+                modes, kept = self._multiply(modes, table, (0, c_out, 0, c_in, True)), c_in if with_values else 0
+                df, dsources = self._read_vjp(sources, modes, ordered, 0, kept, gradient)
         out = _add(self.xp.ascontiguousarray(out), table.mean_field(f, batch))
-        if values:
+        if with_values:
             df = _add(self.xp.ascontiguousarray(df), table.mean_field(g, batch, adjoint=True))
-        return out, df if values else None, dsources, dtargets, cotangent
+        return out, df if with_values else None, dsources, dtargets, cotangent
 
     def _table_vjp(
         self, modes: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable

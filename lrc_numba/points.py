@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from types import ModuleType
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from .workspace import Workspace
 __all__ = ["SortedPoints", "sort_points"]
 
 LARGEST_CHUNK = 2048  # points, or a quarter of a scratch block's nodes: what it costs to add that up is hidden then
+LONGEST_CHUNK = 1 << 15  # points of equal values at one place, of which float64 loses 2e-13 by adding one to the next
 SMALLEST_PART = 8192  # points to sort that are worth a thread
 SMALLEST_MOVE = 1 << 15  # and to move
 CROWD = 2  # points per piece of a tile, from which on sorting by pieces pays: their windows share what is in the cache
@@ -37,8 +37,8 @@ class SortedPoints:
         Index of each sorted point among the points as given, and the inverse; None where they are as given.
     chunks, light, heavy : (n, 7) int64
         See ``cpu.points.make_chunks``.
-    crowds : module or None
-        ``cpu.crowds``, where the points of heavy chunks are sorted as it wants them.
+    crowded : bool
+        Whether the points of heavy chunks are sorted for the loops of ``cpu.crowds``.
     merges : (n, 6) int64
         Tiles whose points come in several chunks.
     units : (B · slabs · pencils + 1, 4) int64
@@ -57,7 +57,7 @@ class SortedPoints:
     chunks: np.ndarray
     light: np.ndarray
     heavy: np.ndarray
-    crowds: ModuleType | None
+    crowded: bool
     merges: np.ndarray
     units: np.ndarray
     shape: tuple[int, int]
@@ -117,8 +117,8 @@ class SortedPoints:
         parallel.run(self.backend.points.scatter, bounds, self.places, array, out)
         return out
 
-    def take(self, name: str, channels: int, dtype, space: Workspace) -> np.ndarray:
-        """A (B·N, C) array to be filled in sorted order and given to ``scatter``.
+    def room(self, name: str, channels: int, dtype, space: Workspace) -> np.ndarray:
+        """Room for (B·N, C) results in sorted order, to be given to ``scatter``.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class SortedPoints:
         Parameters
         ----------
         values : (B·N, C)
-            Sorted, from ``take``.
+            Sorted, from ``room``; where points are as given, this very array is returned.
         threads : int
             At most so many.
         """
@@ -156,7 +156,9 @@ class SortedPoints:
 def sort_points(
     name: str, points: np.ndarray, batch: tuple[int, int], grid: Grid, threads: int, space: Workspace
 ) -> SortedPoints:
-    """Sort points by tile, and by pieces of it where there are many; stable, so equal for any number of threads.
+    """Sort points by tile, by pieces of it where there are many, and by nodes where it is crowded.
+
+    All of it is stable, so the order is the same for any number of threads.
 
     Parameters
     ----------
@@ -203,7 +205,11 @@ def sort_points(
         order = space.take(f"{name} order", (total,), np.int32)
         parallel.run(loops.place_points, bounds, points, *where, places, counts, coordinates, order)
         offsets = xp.ascontiguousarray(offsets[::pieces])
-    return _cut(name, batch, coordinates, order, places, offsets, grid, threads, space)
+    found = _cut(name, batch, coordinates, order, places, offsets, grid, space)
+    if found.crowded and len(found.heavy):  # also of targets: a gradient spreads from them
+        sort, shares = grid.backend.crowds.sort, found.share(found.heavy, threads, SORT_ROWS)
+        parallel.run(sort, shares, found.heavy, grid.tile, coordinates, order, places)
+    return found
 
 
 def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
@@ -213,23 +219,19 @@ def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
 
 
-def _cut(name, batch, coordinates, order, places, offsets, grid: Grid, threads: int, space: Workspace) -> SortedPoints:
-    """Sorted points with their chunks, those of crowded tiles sorted once more."""
-    total, loops = len(coordinates), grid.backend.points
+def _cut(name, batch, coordinates, order, places, offsets, grid: Grid, space: Workspace) -> SortedPoints:
+    """Sorted points with their chunks."""
+    total = len(coordinates)
     largest = max(LARGEST_CHUNK, prod(grid.block) // 4)
+    longest = max(largest, LONGEST_CHUNK if grid.dtype == np.float64 else 0)
     most = min(total, len(offsets) - 1) + 2 * (total // largest) + 1
     chunks, light, heavy = space.take(f"{name} chunks", (3, most, 7), np.int64)
     merges = space.take(f"{name} merges", (total // largest + 1, 6), np.int64)
     units = np.zeros((grid.backend.schedule.units(batch[0], grid.pencils) + 1, 4), dtype=np.int64)
-    ends = loops.make_chunks(
-        offsets, grid.pencils, grid.tile, grid.tiles, grid.block, largest, chunks, light, heavy, merges, units
-    )
+    sizes = (grid.pencils, grid.tile, grid.tiles, grid.block, largest, longest)
+    ends = grid.backend.points.make_chunks(offsets, *sizes, chunks, light, heavy, merges, units)
     chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
-    crowds = grid.backend.crowds if grid.dim == 3 and order is not None else None
-    sorted_points = SortedPoints(
-        batch, coordinates, order, places, chunks, light, heavy, crowds, merges, units, grid.pencils, grid.backend
+    crowded = grid.backend.crowds is not None and grid.dim == 3 and order is not None
+    return SortedPoints(
+        batch, coordinates, order, places, chunks, light, heavy, crowded, merges, units, grid.pencils, grid.backend
     )
-    if crowds and len(heavy):
-        bounds = sorted_points.share(heavy, threads, SORT_ROWS)
-        grid.backend.parallel.run(crowds.sort, bounds, heavy, grid.tile, coordinates, order, places)
-    return sorted_points

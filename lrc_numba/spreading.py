@@ -51,7 +51,8 @@ def spread(
         ``out``.
     """
     inputs, loops = (points.coordinates, values, grid.polynomials.ravel()), grid.backend.spreading
-    return _in_phases((loops.spread, (points.crowds or loops).spread), points, inputs, grid, out, threads, space)
+    crowd = grid.backend.crowds if points.crowded else loops
+    return _in_phases((loops.spread, crowd.spread), points, inputs, grid, out, threads, space)
 
 
 def spread_jvp(

@@ -50,6 +50,9 @@ class Workspace:
         given = self._given[name] = held[:size].reshape(shape)
         return given
 
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_arrays": {}, "_given": {}}  # a copy makes its own
+
     @property
     def nbytes(self) -> int:
         """Bytes held."""

@@ -5,6 +5,7 @@ import pytest
 from measures import relative, rounding
 
 from lrc_numba import Gaussian, LRCPlan, direct, spreading
+from lrc_numba import points as sorting
 from lrc_numba.workspace import Workspace
 
 MODES, COUNT, KERNEL = 21, 9000, Gaussian(0.1)
@@ -22,27 +23,37 @@ def _spread(plan: LRCPlan, values: np.ndarray) -> np.ndarray:
     """Values on the grid."""
     grid, space = plan.grid, Workspace()
     ordered = plan._sources.gather(values, threads=1, space=space)
-    out = np.empty((1, values.shape[1], *grid.padded))
+    out = np.empty((plan._sources.batch[0], values.shape[1], *grid.padded))
     return spreading.spread(plan._sources, ordered, grid, out, plan.threads, space)
 
 
 @pytest.mark.parametrize("eps", [1e-2, 1e-5, 1e-9])
-def test_crowds_change_nothing(eps, monkeypatch):
+@pytest.mark.parametrize("box", [1.0, [[1.0, 0.0, 0.0], [0.3, 0.9, 0.0], [-0.2, 0.1, 1.1]]])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_crowds_change_nothing(eps, box, batch, monkeypatch):
     """On the grid there is the same with and without the loops for crowds, and on any number of threads."""
-    points, values = _cluster(0)
-    plans = [LRCPlan(1.0, MODES, eps=eps, dim=3, threads=threads).set_points(points) for threads in (1, 3)]
-    assert plans[0]._sources.crowds is not None
+    for name in ("SMALLEST_PART", "SMALLEST_SHARE"):
+        monkeypatch.setattr(sorting, name, 100)
+    monkeypatch.setattr(spreading, "SMALLEST_SHARE", 100)
+    points, values = (np.concatenate([some] * batch) for some in _cluster(0))
+    points += 0.01 * np.repeat(np.arange(batch), COUNT)[:, None]
+    options = {"eps": eps, "dim": 3}
+    plans = [LRCPlan(box, MODES, threads=n, **options).set_points(points.reshape(batch, -1, 3)) for n in (1, 3)]
+    assert plans[0]._sources.crowded
     assert len(plans[0]._sources.heavy) > 1
     assert len(plans[0]._sources.light) > 1
+    assert len(plans[1]._sources.share(plans[1]._sources.heavy, 3, 10)) == 4
     found = [_spread(plan, values) for plan in plans]
     np.testing.assert_array_equal(*found)
-    derivatives = [(p.vjp(values, KERNEL, values).points, p.jvp(values, KERNEL, points)) for p in plans]
+    values = values.reshape(batch, -1, 2)
+    tangent = points.reshape(batch, -1, 3)
+    derivatives = [(p.vjp(values, KERNEL, values).points, p.jvp(values, KERNEL, tangent)) for p in plans]
     for one, other in zip(*derivatives, strict=True):
         np.testing.assert_array_equal(one, other)
     monkeypatch.setattr(plans[0]._backend, "crowds", None)
-    plan = LRCPlan(1.0, MODES, eps=eps, dim=3, threads=1).set_points(points)
-    assert plan._sources.crowds is None
-    assert relative(found[0], _spread(plan, values)) <= rounding(COUNT)
+    plan = LRCPlan(box, MODES, threads=1, **options).set_points(points.reshape(batch, -1, 3))
+    assert not plan._sources.crowded
+    assert relative(found[0], _spread(plan, values.reshape(-1, 2))) <= rounding(COUNT)
 
 
 @pytest.mark.parametrize("eps", [1e-3, 1e-7])
@@ -84,3 +95,12 @@ def test_crowds_keep_eps(dtype, eps):
     found = plan.convolve(values.astype(dtype), KERNEL)
     wanted = direct.convolve(points.astype(dtype).astype(float), values, KERNEL, box=1.0, modes=MODES)
     assert relative(found, wanted) <= eps
+
+
+@pytest.mark.parametrize(("dtype", "eps"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+def test_long_sums_of_equal_terms(dtype, eps):
+    """Hundreds of thousands of equal values at one place, whose roundings all go one way: eps holds."""
+    place, value = np.full((1, 3), 0.3137, dtype), np.full(600_000, 0.1, dtype)
+    plan = LRCPlan(1.0, 31, eps=eps, dim=3, dtype=dtype).set_points(np.repeat(place, len(value), axis=0))
+    one = direct.convolve(place.astype(float), value[:1].astype(float), KERNEL, box=1.0, modes=31)
+    assert relative(plan.convolve(value, KERNEL)[:1] / len(value), one) <= eps

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from measures import relative
 
-from lrc_numba import ChannelMatrix, Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve
+from lrc_numba import ChannelMatrix, Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve, memory
 from lrc_numba.cell import Cell
 from lrc_numba.cpu import points as tiles
 from lrc_numba.cpu import schedule
@@ -187,13 +187,17 @@ def test_float32_volumes():
         lrc_convolve(points, ones, Yukawa(1e39, 1.0), box=1.0, **option)
 
 
-def test_a_plan_is_fixed():
-    """Its choices cannot be assigned to; copies do not share its workspace."""
-    points = np.random.default_rng(0).random((30, 2))
-    plan = LRCPlan(1.0, 15, dim=2).set_points(points)
+@pytest.mark.parametrize(("dim", "modes"), [(2, 15), (3, 31)])
+def test_a_plan_is_fixed(dim, modes):
+    """Its choices cannot be assigned to; copies do not share its workspace, nor take it along."""
+    points = np.random.default_rng(0).random((30, dim))
+    plan = LRCPlan(1.0, modes, dim=dim).set_points(points)
     wanted = plan.convolve(None, Gaussian(0.1))
     with pytest.raises(AttributeError, match="eps: a plan is fixed"):
         plan.eps = 1e-3
+    plan.vjp(None, Gaussian(0.1), np.ones(30))
+    held = plan._operator.space.nbytes
+    assert len(pickle.dumps(plan)) < held + 10**6 * (dim == 2)  # the multiplier's table comes with it
     for other in (copy.copy(plan), copy.deepcopy(plan), pickle.loads(pickle.dumps(plan))):
         np.testing.assert_array_equal(other.convolve(None, Gaussian(0.1)), wanted)
         other.set_points(points[::-1] * 0.5)
@@ -211,21 +215,25 @@ def test_a_changed_multiplier_is_noticed():
 
 
 @pytest.mark.parametrize("count", [None, 7])
-def test_only_what_is_wanted_is_computed(count):
+@pytest.mark.parametrize(("modes", "gradient"), [(15, "exact"), (15, "spectral"), (201, "exact")])
+def test_only_what_is_wanted_is_computed(count, modes, gradient):
     """``wrt`` may be one name; the others are None, and those asked for do not change, nor does u."""
     generator, kernel = np.random.default_rng(0), ChannelMatrix(np.arange(6.0).reshape(3, 2), Gaussian(0.1))
     points, values = generator.random((30, 2)), generator.standard_normal((30, 2))
     targets = None if count is None else generator.random((count, 2))
-    plan = LRCPlan(1.0, 15, dim=2).set_points(points, targets)
+    plan = LRCPlan(1.0, modes, dim=2, gradient=gradient).set_points(points, targets)
+    assert (plan._sources.order is None) == (modes == 15)
     cotangent, exclude = generator.standard_normal((count or 30, 3)), {"exclude_self": count is None}
     everything = plan.vjp(values, kernel, cotangent, **exclude)
+    assert relative(plan.vjp(values, kernel, cotangent, wrt=(), **exclude).output, everything.output) <= 1e-14
     for name in ("points", "values", "parameters"):
         one = plan.vjp(values, kernel, cotangent, wrt=name, **exclude)
         given = {key for key in ("points", "values", "parameters") if getattr(one, key) is not None}
         assert given == {name}
         assert relative(one.output, everything.output) <= 1e-14
-        if name != "parameters":
-            assert relative(getattr(one, name), getattr(everything, name)) <= 1e-14
+        for key, found in one.parameters.items() if name == "parameters" else [(None, getattr(one, name))]:
+            wanted = getattr(everything, name) if key is None else everything.parameters[key]
+            assert relative(found, wanted) <= 1e-14
 
 
 @pytest.mark.parametrize(("dim", "modes"), [(1, 15), (2, 201)])
@@ -248,3 +256,21 @@ def test_results_are_the_users(dim, modes):
         np.testing.assert_array_equal(one, same)
         assert not np.shares_memory(one, other)
         assert not np.shares_memory(one, values)
+
+
+def test_memory_is_asked_for_before_a_refusal(monkeypatch):
+    """What was free a moment ago lets a small need pass, but refuses none, nor lets a large one pass."""
+    asked, clock = [], [0.0]
+
+    def free() -> int:
+        asked.append(clock[0])
+        return 2**34
+
+    monkeypatch.setattr(memory.time, "monotonic", lambda: clock[0])
+    for now, needed, count in ((0.0, 2**25, 1), (0.01, 2**25, 1), (0.02, 2**33, 2), (0.03, 2**20, 2), (9.0, 2**25, 3)):
+        clock[0] = now
+        memory.check_memory("points", "these", needed, free)
+        assert len(asked) == count
+    with pytest.raises(MemoryError, match="points: these needs about 64 GiB, and 16 GiB are free"):
+        memory.check_memory("points", "these", 2**36, free)
+    assert len(asked) == 4

@@ -1,8 +1,9 @@
 """Loops for crowded tiles in three dimensions, whose points are so many that several have the same nodes under them.
 
 Such points are sorted once more, by the first node under their windows, and those that share all nodes add to them
-together: the rows of a plane are loaded once, stay in registers while one point after the other adds its terms, and are
-stored once. Loads and stores bound spreading, so it takes half as long; the sums are the same, term by term.
+together, up to ``AHEAD`` at a time: the rows of a plane are loaded once, stay in registers while one point after the
+other adds its terms, and are stored once. Loads and stores bound spreading, so it takes half as long; the sums are the
+same, term by term.
 
 Tried and lost: the same for interpolation, which stores nothing and keeps the weights of a point in registers instead;
 and in two dimensions, where a point has too few rows to pay for the sorting.
@@ -66,8 +67,8 @@ def _shared(i, end, coordinates, strides, supports):
     coordinates, strides, supports
         As for ``spreading.spread``.
     """
-    start, stop = corner(i, coordinates, strides, supports), i + 1
-    while stop < end and corner(stop, coordinates, strides, supports) == start:
+    start, stop = corner(np.uint64(i), coordinates, strides, supports), i + 1
+    while stop < end and corner(np.uint64(stop), coordinates, strides, supports) == start:
         stop += 1
     return stop
 
@@ -99,7 +100,9 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
                         for p in range(i, stop):
                             place = (p - begin) * 3 * lanes
                             plane = (
-                                values[p, channel] * weights[place + a] * simd.load(weights, place + 2 * lanes, third)
+                                values[np.uint64(p), channel]
+                                * weights[place + a]
+                                * simd.load(weights, place + 2 * lanes, third)
                             )
                             rows = simd_rows.add(weights, place + lanes, plane, rows)
                         simd_rows.store(out, start + a * strides[2], strides[3], rows)

@@ -162,8 +162,7 @@ def interpolate_vjp(
                     plane, first, second = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
                     if channel < out.shape[1]:
                         out[np.uint64(i), channel] = simd.total(along * plane)
-                    column = channel + turn
-                    factor = cotangent[np.uint64(i), column if column < channels else column - channels]
+                    factor = cotangent[np.uint64(i), (channel + turn) % channels]
                     total = simd.fma(factor, plane, total)
                     total_first = simd.fma(factor, first, total_first)
                     total_second = simd.fma(factor, second, total_second)

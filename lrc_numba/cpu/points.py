@@ -1,5 +1,5 @@
 """Fold points into the cell and sort them by tile, or by pieces of tiles: a stable counting sort in two passes, or
-none for a single tile.
+none for a single tile. Points of crowded tiles may be sorted once more (``crowds``).
 
 Both passes compute the grid coordinates from the points, which is cheaper than writing them out unsorted and reading
 them back: a block of points at a time and axis by axis, in loops that the compiler turns into vectors. Thread p counts
@@ -16,7 +16,7 @@ from ..evaluation import bind
 from .compile import inlined, kernel
 
 ONE_TILE = 1 << 18  # bytes of a grid that the cache next to a core holds beside other things
-MOST_SLOTS = 32  # chunks of a tile: enough for as many threads, and each has a block of scratch to clear and to add up
+FEW_SLOTS = 32  # chunks of a tile that threads can share; more cost scratch, and are made where sums would get too long
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
 first_node = inlined(bind(indexing.first_node, floor=np.floor))  # that of ``math`` is an integer, and back again
@@ -177,8 +177,8 @@ def _three(table, row, at, one, two, three):
 
 
 @kernel
-def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heavy, merges, units):
-    """Cut the points of every tile into chunks of at most ``largest``.
+def make_chunks(offsets, shape, tile, tiles, block, largest, longest, chunks, light, heavy, merges, units):
+    """Cut the points of every tile into chunks.
 
     Parameters
     ----------
@@ -188,10 +188,11 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
         Slabs per snapshot and pencils per slab.
     tile, tiles, block : (int, int, int)
         Nodes per tile, tiles per axis, nodes of a scratch block.
-    largest : int
-        Points per chunk.
+    largest, longest : int
+        Points that a tile may have in one chunk; and points in a chunk of those that have more.
     chunks : (n, 7) int64
-        Written, in the order of the points: start, stop, snapshot, 0, and the first node of the tile along each axis.
+        Written, in the order of the points: start, stop, snapshot, 0, and the first node of the tile along each axis;
+        none is larger than ``largest``.
     light : (n, 7) int64
         Written: the same for those that are the only one of their tile, in the order of ``schedule``.
     heavy : (n, 7) int64
@@ -217,7 +218,7 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heav
         lowest += slab_at(position % shape[1], shape[1]) * per_pencil
         for key in range(lowest, lowest + per_pencil):
             start, stop = offsets[key], offsets[key + 1]
-            slots = _slots(stop - start, largest)
+            slots = _slots(stop - start, largest, longest)
             first, second, third = _first_nodes(key % per_snapshot, tile, tiles)
             if slots == 1:
                 _four(light, n_light, start, stop, snapshot, 0)
@@ -246,9 +247,9 @@ def _cut(start, stop, number, parts):
 
 
 @inlined
-def _slots(count, largest):
-    """Into how many chunks so many points of a tile are cut."""
-    return min((count + largest - 1) // largest, MOST_SLOTS)
+def _slots(count, largest, longest):
+    """Into how many chunks so many points of a tile are cut for spreading."""
+    return min((count + largest - 1) // largest, max(FEW_SLOTS, (count + longest - 1) // longest))
 
 
 @inlined
@@ -257,7 +258,7 @@ def _all_chunks(offsets, tile, tiles, largest, chunks):
     found, per_snapshot = np.int64(0), tiles[0] * tiles[1] * tiles[2]
     for key in range(len(offsets) - 1):
         start, stop = offsets[key], offsets[key + 1]
-        slots = _slots(stop - start, largest)
+        slots = (stop - start + largest - 1) // largest
         first, second, third = _first_nodes(key % per_snapshot, tile, tiles)
         for s in range(slots):
             begin, end = _cut(start, stop, s, slots), _cut(start, stop, s + 1, slots)

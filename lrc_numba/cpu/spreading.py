@@ -103,7 +103,7 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
                 along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
                 start = base + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(channels):
-                    value, change = values[np.uint64(i), channel], values[i, channels + channel]
+                    value, change = values[np.uint64(i), channel], values[np.uint64(i), channels + channel]
                     for a in range(planes if len(first) > 1 else 1):
                         row = start + a * strides[2]
                         drow = row + channels * strides[1]

@@ -4,6 +4,8 @@ A window is a chain of multiply-adds, each waiting for the one before it, and wh
 another. So windows are evaluated for ``AHEAD`` points before the first is used: chains of neighbours overlap. The
 weights of a point are three vectors side by side, for the first, the second and the last axis. In one dimension there
 is only the last, and its weights stay in registers.
+
+An index that may be negative is tested for it at every access; in loops over points it is made unsigned.
 """
 
 from __future__ import annotations

@@ -8,14 +8,35 @@ from __future__ import annotations
 import numpy as np
 
 from .. import indexing
-from ..evaluation import bind
 from .compile import cuda, inlined, kernel, xp
 from .schedule import PARITIES
 
 ONE_TILE = 0  # bytes: a tile must fit into the memory that a block of threads shares, so a grid is never one
 tile_key = inlined(indexing.tile_key)
 first_node = inlined(indexing.first_node)
-coordinate = inlined(bind(indexing.coordinate, first_node=first_node))
+
+
+@inlined
+def _coordinate(points, i, axis, inverse, nodes, shift):
+    """Grid coordinate of point i along an axis, see ``first_node``.
+
+    Parameters
+    ----------
+    points : (B·N, d)
+        Positions, units of length.
+    i, axis : int
+        Which of them, and along which axis.
+    inverse : (d, d) float64
+        Takes points to fractional coordinates.
+    nodes : d ints
+        Grid nodes per axis; their number is known to the compiler.
+    shift : float
+        See ``first_node``.
+    """
+    fraction = 0.0
+    for b in range(len(nodes)):
+        fraction += points[i, b] * inverse[b, axis]
+    return first_node(fraction, nodes[axis], shift)
 
 
 @kernel
@@ -29,7 +50,7 @@ def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
     """
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
         for axis in range(len(nodes)):
-            coordinates[i, axis] = coordinate(points, i, axis, inverse, nodes, shift)
+            coordinates[i, axis] = _coordinate(points, i, axis, inverse, nodes, shift)
             if coordinates[i, axis] < 0.0:
                 cuda.atomic.max(lost, part, i)
 
@@ -46,11 +67,11 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
     dim = len(nodes)
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
         second, first = 0, 0
-        third = int(coordinate(points, i, dim - 1, inverse, nodes, shift))
+        third = int(_coordinate(points, i, dim - 1, inverse, nodes, shift))
         if dim > 1:
-            second = int(coordinate(points, i, dim - 2, inverse, nodes, shift))
+            second = int(_coordinate(points, i, dim - 2, inverse, nodes, shift))
         if dim > 2:
-            first = int(coordinate(points, i, dim - 3, inverse, nodes, shift))
+            first = int(_coordinate(points, i, dim - 3, inverse, nodes, shift))
         if min(first, min(second, third)) < 0:
             cuda.atomic.max(lost, part, i)
             continue
@@ -83,18 +104,19 @@ def _place(part, lo, hi, points, inverse, nodes, shift, keys, order, coordinates
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
         keys[order[i]] = i
         for axis in range(len(nodes)):
-            coordinates[i, axis] = coordinate(points, order[i], axis, inverse, nodes, shift)
+            coordinates[i, axis] = _coordinate(points, order[i], axis, inverse, nodes, shift)
 
 
-def make_chunks(offsets, shape, tile, tiles, block, largest, chunks, light, heavy, merges, units):
+def make_chunks(offsets, shape, tile, tiles, block, largest, longest, chunks, light, heavy, merges, units):
     """See ``cpu.points``; here ``light`` and ``merges`` are sorted by the parities of ``schedule``, the units.
 
     On the host: there are few tiles, and the tables are what launches are made of.
 
     Parameters
     ----------
-    offsets, shape, tile, tiles, block, largest, chunks, light, heavy, merges, units
-        Shapes and dtypes as there; ``units`` is (PARITIES + 1, 4).
+    offsets, shape, tile, tiles, block, largest, longest, chunks, light, heavy, merges, units
+        Shapes and dtypes as there; ``units`` is (PARITIES + 1, 4). No chunk is larger than ``largest``: a device wants
+        many.
     """
     offsets = offsets.get() if hasattr(offsets, "get") else offsets
     counts = np.diff(offsets)
