@@ -1,4 +1,4 @@
-"""Vectors in registers for Numba: this file and ``simd_rows``, which builds on it, are the only ones that speak LLVM.
+"""Vectors in registers for Numba: this, ``simd_rows`` and ``vectors`` below both are the only files that speak LLVM.
 
 LLVM does not vectorise the inner loops of spreading and interpolation well: it must assume that the row written and the
 weights read overlap, and checks it again at every row. Here a row is one value of type ``Vector``, loaded, added to and
@@ -7,122 +7,33 @@ stored as a whole, and a window lives in registers from its first coefficient to
 because the compiler fuses one product in one place and another elsewhere, and equal work gave other bits.
 
 The length is that of the tuple ``support`` (the length of a tuple is a type, so known to the compiler), rounded up to
-``vector_lanes``. The vectors are LLVM's own, not a machine's: LLVM splits them for narrower units. But it handles
-lengths that are no power of two badly (tried and lost: one vector of 12), so those are held as eights and a four. With
-``LRC_NUMBA_VECTORS=0`` in the environment the same functions are made of scalars, for a target on which LLVM's vectors
-misbehave; the tests run both.
+``vector_lanes``.
 """
 
 from __future__ import annotations
 
 import operator
-import os
 
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
-from numba.core import cgutils, config, types
+from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import intrinsic, lower_builtin
 
-from .sizes import vector_lanes
+from .vectors import (
+    VECTORS,
+    Vector,
+    build,
+    element,
+    elements,
+    fused,
+    lanes_of,
+    load_lanes,
+    splat,
+    store_lanes,
+    vector_of,
+)
 
-__all__ = ["VECTORS", "copy_transposed", "fma", "load", "load_complex", "store", "store_complex", "total", "zero"]
-
-VECTORS = os.environ.get("LRC_NUMBA_VECTORS", "1") != "0"
-if config.CPU_FEATURES is not None:  # Numba compiles for another processor than this one
-    _HAS_FMA = "+fma" in config.CPU_FEATURES.split(",") or "+neon" in config.CPU_FEATURES.split(",")
-else:
-    _HAS_FMA = any(get_host_cpu_features().get(name) for name in ("fma", "neon"))
-_INDEX = ir.IntType(32)
-
-
-class Vector(types.Type):
-    """A Numba type for ``lanes`` numbers of one dtype held together."""
-
-    def __init__(self, dtype, lanes: int):
-        self.dtype, self.lanes = dtype, lanes
-        super().__init__(name=f"Vector({dtype} x {lanes}{'' if VECTORS else ', scalars'})")
-
-
-@register_model(Vector)
-class VectorModel(models.PrimitiveModel):
-    """The vector as one LLVM value: a vector, or an array of scalars in the fallback."""
-
-    def __init__(self, manager, vector):
-        element = manager.lookup(vector.dtype).get_value_type()
-        super().__init__(manager, vector, _held(element, vector.lanes))
-
-
-def _held(element, lanes: int):
-    """The LLVM type for so many lanes."""
-    if not VECTORS:
-        return ir.ArrayType(element, lanes)
-    if lanes & (lanes - 1) == 0:
-        return ir.VectorType(element, lanes)
-    return ir.LiteralStructType([ir.VectorType(element, n) for n in [8] * (lanes // 8) + [4] * (lanes % 8 // 4)])
-
-
-def _elements(builder, value) -> list:
-    """The pieces on which LLVM does arithmetic: one vector, several, or scalars."""
-    if isinstance(value.type, ir.VectorType):
-        return [value]
-    return [builder.extract_value(value, i) for i in range(len(value.type.elements))]
-
-
-def _join(builder, pieces: list, kind):
-    """The inverse of ``_elements``."""
-    if isinstance(kind, ir.VectorType):
-        return pieces[0]
-    result = ir.Constant(kind, ir.Undefined)
-    for i, piece in enumerate(pieces):
-        result = builder.insert_value(result, piece, i)
-    return result
-
-
-def vector_of(array, support) -> Vector:
-    return Vector(getattr(array.dtype, "underlying_float", array.dtype), vector_lanes(len(support)))
-
-
-# ---------------------------------------------------------------- arithmetic
-def _build(builder, kind, function, *operands):
-    """Apply a builder's function to whole vectors, or lane by lane in the fallback."""
-    pieces = zip(*(_elements(builder, operand) for operand in operands), strict=True)
-    return _join(builder, [function(*some) for some in pieces], kind)
-
-
-def _fused(builder, a, b, c):
-    """a·b + c with one rounding where the machine does that, two elsewhere."""
-    if not _HAS_FMA:
-        return builder.fadd(builder.fmul(a, b), c)
-    kind = a.type
-    lanes, element = (f"v{kind.count}", kind.element) if isinstance(kind, ir.VectorType) else ("", kind)
-    name = f"llvm.fma.{lanes}{'f64' if isinstance(element, ir.DoubleType) else 'f32'}"
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
-    return builder.call(function, [a, b, c])
-
-
-def fused(builder, factor, vector, other):
-    """What ``fma`` returns, for who builds more of it."""
-    if isinstance(factor.type, ir.FloatType | ir.DoubleType):
-        factor = _splat(builder, factor, vector.type)
-    return _build(builder, vector.type, lambda *operands: _fused(builder, *operands), factor, vector, other)
-
-
-def _splat(builder, scalar, vector_type):
-    """A vector with ``scalar`` in every lane."""
-    pieces = []
-    for kind in [vector_type] if isinstance(vector_type, ir.VectorType) else vector_type.elements:
-        if not isinstance(kind, ir.VectorType):
-            pieces.append(scalar)
-            continue
-        undefined = ir.Constant(kind, ir.Undefined)
-        one = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
-        pieces.append(builder.shuffle_vector(one, undefined, _lanes([0] * kind.count)))
-    return _join(builder, pieces, vector_type)
-
-
-def _lanes(numbers: list[int]):
-    return ir.Constant(ir.VectorType(_INDEX, len(numbers)), numbers)
+__all__ = ["copy_transposed", "fma", "load", "load_complex", "store", "store_complex", "total", "zero"]
 
 
 class _Same(AbstractTemplate):
@@ -145,13 +56,13 @@ for _operator, _method in ((operator.add, "fadd"), (operator.sub, "fsub"), (oper
 
     @lower_builtin(_operator, Vector, Vector)
     def _both(context, builder, signature, arguments, method=_method):
-        return _build(builder, arguments[0].type, getattr(builder, method), *arguments)
+        return build(builder, arguments[0].type, getattr(builder, method), *arguments)
 
 
 @lower_builtin(operator.mul, types.Float, Vector)
 def _scaled(context, builder, signature, arguments):
     factor, value = arguments
-    return _build(builder, value.type, builder.fmul, _splat(builder, factor, value.type), value)
+    return build(builder, value.type, builder.fmul, splat(builder, factor, value.type), value)
 
 
 @intrinsic
@@ -171,37 +82,6 @@ def fma(typing_context, factor, vector, other):
         return fused(builder, *arguments)
 
     return vector(vector.dtype if scalar else vector, vector, vector), _generate
-
-
-# ---------------------------------------------------------------- memory
-def element(context, builder, array_type, array, index):
-    """Address of the first number at ``array[index]``; that of the real part for a complex array."""
-    address = builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
-    if isinstance(array_type.dtype, types.Complex):
-        address = builder.bitcast(address, context.get_value_type(array_type.dtype.underlying_float).as_pointer())
-    return address
-
-
-def _places(builder, kind, start, step: int) -> list:
-    """LLVM type and address of each piece of a vector whose lanes lie ``step`` apart from ``start`` on."""
-    places, lane = [], 0
-    for piece in [kind] if isinstance(kind, ir.VectorType) else kind.elements:
-        address = builder.gep(start, [ir.Constant(ir.IntType(64), lane * step)])
-        places.append((piece, builder.bitcast(address, piece.as_pointer())))
-        lane += getattr(piece, "count", 1)
-    return places
-
-
-def load_lanes(context, builder, vector, start, step: int = 1):
-    """A vector of the numbers at start, start + step, …; vectors proper have a step of 1."""
-    kind, align = context.get_value_type(vector), vector.dtype.bitwidth // 8
-    pieces = [builder.load(place, align=align) for _, place in _places(builder, kind, start, step)]
-    return _join(builder, pieces, kind)
-
-
-def store_lanes(builder, vector, value, start, step: int = 1):
-    for piece, (_, place) in zip(_elements(builder, value), _places(builder, value.type, start, step), strict=True):
-        builder.store(piece, place, align=vector.dtype.bitwidth // 8)
 
 
 @intrinsic
@@ -290,8 +170,8 @@ def _transposed(builder, rows: list) -> list:
         swapped = list(rows)
         for i in range(8):
             if not i & size:
-                swapped[i] = builder.shuffle_vector(rows[i], rows[i + size], _lanes(low))
-                swapped[i + size] = builder.shuffle_vector(rows[i], rows[i + size], _lanes(high))
+                swapped[i] = builder.shuffle_vector(rows[i], rows[i + size], lanes_of(low))
+                swapped[i + size] = builder.shuffle_vector(rows[i], rows[i + size], lanes_of(high))
         rows = swapped
     return rows
 
@@ -319,7 +199,7 @@ def load_complex(typing_context, array, index, support):
             return context.make_tuple(builder, signature.return_type, parts)
         whole = load_lanes(context, builder, Vector(vector.dtype, 2 * vector.lanes), start)
         nothing = ir.Constant(whole.type, ir.Undefined)
-        parts = [builder.shuffle_vector(whole, nothing, _lanes(list(range(p, 2 * vector.lanes, 2)))) for p in (0, 1)]
+        parts = [builder.shuffle_vector(whole, nothing, lanes_of(list(range(p, 2 * vector.lanes, 2)))) for p in (0, 1)]
         return context.make_tuple(builder, signature.return_type, parts)
 
     return types.containers.UniTuple(vector, 2)(array, types.intp, support), _generate
@@ -347,7 +227,7 @@ def store_complex(typing_context, array, index, real, imaginary):
                 store_lanes(builder, real, part, begin, 2)
             return context.get_dummy_value()
         order = [lane + part * real.lanes for lane in range(real.lanes) for part in (0, 1)]
-        whole = builder.shuffle_vector(arguments[2], arguments[3], _lanes(order))
+        whole = builder.shuffle_vector(arguments[2], arguments[3], lanes_of(order))
         store_lanes(builder, Vector(real.dtype, 2 * real.lanes), whole, start)
         return context.get_dummy_value()
 
@@ -375,7 +255,7 @@ def total(typing_context, vector):
 
     def _generate(context, builder, signature, arguments):
         result = None
-        for piece in _elements(builder, arguments[0]):
+        for piece in elements(builder, arguments[0]):
             if not isinstance(piece.type, ir.VectorType):
                 result = piece if result is None else builder.fadd(result, piece)
                 continue

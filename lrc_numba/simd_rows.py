@@ -2,7 +2,7 @@
 
 Where several points have their windows on the same nodes, the rows of one plane are loaded once, take part in the
 arithmetic of all these points without leaving the registers, and are stored once. Everything is unrolled, as the type
-knows how many rows there are. Built from ``simd``, with the same fallback.
+knows how many rows there are. Built from ``vectors``, with the same fallback.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, models, register_model
 
-from . import simd
+from .vectors import Vector, element, fused, load_lanes, store_lanes, vector_of
 
 __all__ = ["add", "load", "store"]
 
@@ -19,7 +19,7 @@ __all__ = ["add", "load", "store"]
 class Rows(types.Type):
     """A Numba type for ``count`` vectors of one kind held together."""
 
-    def __init__(self, vector: simd.Vector, count: int):
+    def __init__(self, vector: Vector, count: int):
         self.vector, self.count = vector, count
         super().__init__(name=f"Rows({vector} x {count})")
 
@@ -37,7 +37,7 @@ def _starts(context, builder, array_type, arguments, count: int) -> list:
     """Addresses of so many rows; the arguments begin with array, index and stride."""
     starts, (array, index, stride) = [], arguments[:3]
     for _ in range(count):
-        starts.append(simd.element(context, builder, array_type, array, index))
+        starts.append(element(context, builder, array_type, array, index))
         index = builder.add(index, stride)
     return starts
 
@@ -45,7 +45,7 @@ def _starts(context, builder, array_type, arguments, count: int) -> list:
 def _weights(context, builder, array_type, array, index, count: int) -> list:
     """So many numbers that follow each other."""
     places = [builder.add(index, ir.Constant(index.type, b)) for b in range(count)]
-    return [builder.load(simd.element(context, builder, array_type, array, place)) for place in places]
+    return [builder.load(element(context, builder, array_type, array, place)) for place in places]
 
 
 @intrinsic
@@ -61,12 +61,12 @@ def load(typing_context, array, index, stride, second, third):
     second, third : tuple
         As long as the window across the rows, and along them.
     """
-    rows = Rows(simd.vector_of(array, third), len(second))
+    rows = Rows(vector_of(array, third), len(second))
 
     def _generate(context, builder, signature, arguments):
         result = ir.Constant(context.get_value_type(rows), ir.Undefined)
         for b, start in enumerate(_starts(context, builder, signature.args[0], arguments, rows.count)):
-            row = simd.load_lanes(context, builder, rows.vector, start)
+            row = load_lanes(context, builder, rows.vector, start)
             result = builder.insert_value(result, row, b)
         return result
 
@@ -89,7 +89,7 @@ def store(typing_context, array, index, stride, rows):
 
     def _generate(context, builder, signature, arguments):
         for b, start in enumerate(_starts(context, builder, signature.args[0], arguments, rows.count)):
-            simd.store_lanes(builder, rows.vector, builder.extract_value(arguments[3], b), start)
+            store_lanes(builder, rows.vector, builder.extract_value(arguments[3], b), start)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, rows), _generate
@@ -114,7 +114,7 @@ def add(typing_context, weights, index, vector, rows):
     def _generate(context, builder, signature, arguments):
         array, at, one, result = arguments
         for b, weight in enumerate(_weights(context, builder, signature.args[0], array, at, rows.count)):
-            row = simd.fused(builder, weight, one, builder.extract_value(result, b))
+            row = fused(builder, weight, one, builder.extract_value(result, b))
             result = builder.insert_value(result, row, b)
         return result
 

@@ -191,8 +191,7 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, longest, chunks, li
     largest, longest : int
         Points that a tile may have in one chunk; and points in a chunk of those that have more.
     chunks : (n, 7) int64
-        Written, in the order of the points: start, stop, snapshot, 0, and the first node of the tile along each axis;
-        none is larger than ``largest``.
+        Written, in the order of the points, none above ``largest``: start, stop, snapshot, 0, first nodes of the tile.
     light : (n, 7) int64
         Written: the same for those that are the only one of their tile, in the order of ``schedule``.
     heavy : (n, 7) int64
