@@ -17,7 +17,7 @@ each operation asks of the libraries, and what the peers are given for free, is 
 
 Every finished cell is appended to the file --cells at once, with the versions of the libraries, the date and the load;
 --resume takes what is there of these versions and does the rest; the eps that a peer of this version needed in a cell
-is not looked for again, but its error is measured again. The tables show the selected cells; --report only
+is not looked for again where it still does. The tables show the selected cells; --report only
 shows those that are there, of any version; benchmark.json keeps the others too. Where the time goes is
 validation.stages.
 """
@@ -147,8 +147,9 @@ class Ladder:
 
     def loosest(self, library: str, variant: str, threads: int, target: float) -> float | None:
         """The loosest eps that keeps the target; None where there is none."""
-        if (library, target, threads) in self._known:
-            return self._known[library, target, threads]
+        known = self._known.get((library, target, threads))
+        if known and self.error(library, variant, threads, round(-PER_DECADE * np.log10(known))) <= target:
+            return known
         nominal = round(-PER_DECADE * np.log10(target))
         alike = (library, variant, self.problem.operation, self.problem.dim, target)
         rung = max(self.step, nominal + self._looser.get(alike, 0))
