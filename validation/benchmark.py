@@ -16,8 +16,8 @@ each operation asks of the libraries, and what the peers are given for free, is 
   python -m validation.benchmark --operation convolution --dims 3 --threads 1 --max-points 100000
 
 Every finished cell is appended to the file --cells at once, with the versions of the libraries, the date and the load;
---resume takes what is there of these versions and does the rest; the eps that a peer of this version needed in a cell
-is not looked for again where it still does. The tables show the selected cells; --report only
+--resume takes what is there of these versions and does the rest; the search for the eps of a peer begins where it ended
+before in this cell. The tables show the selected cells; --report only
 shows those that are there, of any version; benchmark.json keeps the others too. Where the time goes is
 validation.stages.
 """
@@ -116,7 +116,7 @@ class Ladder:
         Rungs from eps = target to what was found last for a library: where a search begins. Of problems alike before,
         and updated.
     known : dict
-        Loosest eps by library, target and threads, found before for this problem.
+        Loosest eps by library, target and threads, found before for this problem: there the search begins instead.
     """
 
     def __init__(
@@ -147,12 +147,11 @@ class Ladder:
 
     def loosest(self, library: str, variant: str, threads: int, target: float) -> float | None:
         """The loosest eps that keeps the target; None where there is none."""
-        known = self._known.get((library, target, threads))
-        if known and self.error(library, variant, threads, round(-PER_DECADE * np.log10(known))) <= target:
-            return known
         nominal = round(-PER_DECADE * np.log10(target))
         alike = (library, variant, self.problem.operation, self.problem.dim, target)
-        rung = max(self.step, nominal + self._looser.get(alike, 0))
+        known = self._known.get((library, target, threads))
+        begin = nominal + self._looser.get(alike, 0) if known is None else round(-PER_DECADE * np.log10(known))
+        rung = max(self.step, begin)
         last = round(-PER_DECADE * np.log10(TIGHTEST))
         while self.error(library, variant, threads, rung) > target:
             rung += self.step

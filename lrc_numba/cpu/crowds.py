@@ -2,8 +2,7 @@
 
 Such points are sorted once more, by the first node under their windows, and those that share all nodes add to them
 together, up to ``AHEAD`` at a time: the rows of a plane are loaded once, stay in registers while one point after the
-other adds its terms, and are stored once. Loads and stores bound spreading, so it takes half as long; the sums are the
-same, term by term.
+other adds its terms, and are stored once. Loads and stores bound spreading; the sums are the same, term by term.
 
 Tried and lost: the same for interpolation, which stores nothing and keeps the weights of a point in registers instead;
 and in two dimensions, where a point has too few rows to pay for the sorting.
