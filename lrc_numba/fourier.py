@@ -15,13 +15,17 @@ from .workspace import Workspace
 __all__ = ["analyse", "synthesise"]
 
 
-def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
+def analyse(
+    values: np.ndarray, reached: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace
+) -> np.ndarray:
     """(B, C, *grid.padded) real to (B, C, *modes) complex: Σ_node s(node) e^{−2πi n·node/nodes}.
 
     Parameters
     ----------
     values : real array
         Spread values, padding folded in.
+    reached : (B, ·, ·) bool
+        ``SortedPoints.reached``: other rows are taken to be zero, whatever is in them.
     grid : Grid
         Sizes.
     out : complex array
@@ -31,16 +35,20 @@ def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space
     space : Workspace
         For what lies between two axes.
     """
-    return grid.backend.fourier.analyse(values, grid, out, threads, space)
+    return grid.backend.fourier.analyse(values, reached, grid, out, threads, space)
 
 
-def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
+def synthesise(
+    modes: np.ndarray, reached: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace
+) -> np.ndarray:
     """(B, C, *modes) complex to (B, C, *grid.padded) real: Σ_n modes(n) e^{+2πi n·node/nodes}, the sum over all modes.
 
     Parameters
     ----------
     modes : complex array
         The stored half.
+    reached : (B, ·, ·) bool
+        ``SortedPoints.reached``: other rows need not be written.
     grid : Grid
         Sizes.
     out : real array
@@ -50,4 +58,4 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     space : Workspace
         For what lies between two axes.
     """
-    return grid.backend.fourier.synthesise(modes, grid, out, threads, space)
+    return grid.backend.fourier.synthesise(modes, reached, grid, out, threads, space)

@@ -94,13 +94,15 @@ def interpolate_vjp(
     return points.scatter(out, threads), points.scatter(out_points, threads)
 
 
-def fill(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
+def fill(values: np.ndarray, points: SortedPoints, grid: Grid, threads: int) -> np.ndarray:
     """Fill the padding of (B, C, *grid.padded) grids in place, so that interpolation need not wrap.
 
     Parameters
     ----------
     values : (B, C, *grid.padded)
         Changed.
+    points : SortedPoints
+        Where it will be read.
     grid : Grid
         Sizes.
     threads : int
@@ -108,10 +110,10 @@ def fill(values: np.ndarray, grid: Grid, threads: int) -> np.ndarray:
     """
     parallel, loops = grid.backend.parallel, grid.backend.interpolation
     grids = values.reshape(-1, *values.shape[2:])
-    fewest = 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
-    parallel.run(loops.fill_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), grids, grid.nodes)
+    rest, fewest = (grids, grid.nodes, points.reached), 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
+    parallel.run(loops.fill_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), *rest)
     if grids.shape[1] > grid.nodes[0]:
-        parallel.run(loops.fill_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), grids, grid.nodes)
+        parallel.run(loops.fill_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), *rest)
     return values
 
 

@@ -73,9 +73,9 @@ class Operator:
         """The one grid that every transform reads from and writes to."""
         return self.space.take("grid", (batch, channels, *self.grid.padded), self.grid.dtype)
 
-    def _analyse(self, values: np.ndarray) -> np.ndarray:
+    def _analyse(self, points: SortedPoints, values: np.ndarray) -> np.ndarray:
         modes = self.space.take("modes", (*values.shape[:2], *self._modes), self._complex)
-        return fourier.analyse(values, self.grid, modes, self.threads, self.space)
+        return fourier.analyse(values, points.reached, self.grid, modes, self.threads, self.space)
 
     def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
         """The transforms of spread values, ψ̂(k) F(k); several arrays of values go side by side."""
@@ -84,7 +84,7 @@ class Operator:
     def _spread(self, points: SortedPoints, ordered: np.ndarray) -> np.ndarray:
         """The same from sorted values."""
         grid = self._grid(points.batch[0], ordered.shape[1])
-        return self._analyse(spreading.spread(points, ordered, self.grid, grid, self.threads, self.space))
+        return self._analyse(points, spreading.spread(points, ordered, self.grid, grid, self.threads, self.space))
 
     def _to_modes_jvp(self, points: SortedPoints, values, dvalues, dpoints) -> np.ndarray:
         """The same, and in as many channels more their tangents."""
@@ -94,7 +94,8 @@ class Operator:
         if not self.spectral:
             ordered = points.gather(values, dvalues, dpoints, threads=self.threads, space=self.space)
             grid = self._grid(points.batch[0], 2 * channels)
-            return self._analyse(spreading.spread_jvp(points, ordered, self.grid, grid, self.threads, self.space))
+            grid = spreading.spread_jvp(points, ordered, self.grid, grid, self.threads, self.space)
+            return self._analyse(points, grid)
         moved = (values[:, :, None] * dpoints[:, None, :]).reshape(points.count, channels * self.grid.dim)
         drift = deconvolution.differentiate(self._to_modes(points, moved), self.grid, self.threads, transposed=True)
         modes = self._to_modes(points, values, dvalues)
@@ -113,13 +114,14 @@ class Operator:
         return out
 
     # ---------------------------------------------------------------- modes → grid → points
-    def _to_grid(self, modes: np.ndarray) -> np.ndarray:
-        """Ready to be read anywhere."""
-        grid = fourier.synthesise(modes, self.grid, self._grid(*modes.shape[:2]), self.threads, self.space)
-        return interpolation.fill(grid, self.grid, self.threads)
+    def _to_grid(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
+        """Ready to be read at the points."""
+        grid, where = self._grid(*modes.shape[:2]), points.reached
+        grid = fourier.synthesise(modes, where, self.grid, grid, self.threads, self.space)
+        return interpolation.fill(grid, points, self.grid, self.threads)
 
     def _read(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
-        return interpolation.interpolate(points, self._to_grid(modes), self.grid, self.threads, self.space)
+        return interpolation.interpolate(points, self._to_grid(points, modes), self.grid, self.threads, self.space)
 
     def _read_slopes(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
         """∇u by way of ik, (B·N, C, d)."""
@@ -132,7 +134,7 @@ class Operator:
         if dpoints is not None and not self.spectral:
             dpoints = points.gather(dpoints, threads=self.threads, space=self.space)
             return interpolation.interpolate_jvp(
-                points, self._to_grid(modes), dpoints, self.grid, self.threads, self.space
+                points, self._to_grid(points, modes), dpoints, self.grid, self.threads, self.space
             )
         both = self._read(points, modes)
         out, dout = self.xp.ascontiguousarray(both[:, :channels]), self.xp.ascontiguousarray(both[:, channels:])
@@ -152,7 +154,7 @@ class Operator:
             return self._read(points, modes), None
         if not self.spectral:
             return interpolation.interpolate_vjp(
-                points, self._to_grid(modes), ordered, turn, kept, self.grid, self.threads, self.space
+                points, self._to_grid(points, modes), ordered, turn, kept, self.grid, self.threads, self.space
             )
         # A copy: what is not sorted comes back as it is, and may be the user's.
         weights = self.xp.roll(points.scatter(ordered, self.threads), -turn, axis=1)

@@ -46,6 +46,8 @@ class SortedPoints:
         each of the parities of ``cuda.schedule``.
     shape : (int, int)
         Slabs per snapshot and pencils per slab.
+    reached : (B, padded, padded) bool
+        Rows of a padded grid that matter, see ``cpu.points.mark_rows``.
     backend : Backend
         Where all this lives.
     """
@@ -61,6 +63,7 @@ class SortedPoints:
     merges: np.ndarray
     units: np.ndarray
     shape: tuple[int, int]
+    reached: np.ndarray
     backend: Backend
 
     @property
@@ -232,6 +235,10 @@ def _cut(name, batch, coordinates, order, places, offsets, grid: Grid, space: Wo
     ends = grid.backend.points.make_chunks(offsets, *sizes, chunks, light, heavy, merges, units)
     chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
     crowded = grid.backend.crowds is not None and grid.dim == 3 and order is not None
-    return SortedPoints(
-        batch, coordinates, order, places, chunks, light, heavy, crowded, merges, units, grid.pencils, grid.backend
-    )
+    reached = space.take(f"{name} reached", (batch[0], *grid.padded[:2]), np.bool_)
+    if total and order is not None and grid.dim > 1 and grid.smooth:
+        grid.backend.points.mark_rows(chunks, grid.block, grid.nodes, reached)
+    else:
+        reached.fill(True)
+    tables, shape = (chunks, light, heavy, crowded, merges, units), grid.pencils
+    return SortedPoints(batch, coordinates, order, places, *tables, shape, reached, grid.backend)

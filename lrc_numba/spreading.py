@@ -39,7 +39,7 @@ def spread(
     grid : Grid
         Sizes and window.
     out : (B, C, *grid.padded)
-        Overwritten; padding already folded in.
+        Overwritten where the points reach, padding already folded in; the rest is as it was.
     threads : int
         At most so many; they do not change the result.
     space : Workspace
@@ -82,8 +82,9 @@ def _in_phases(
     parallel, loops = grid.backend.parallel, grid.backend.spreading
     channels, lanes = out.shape[1], grid.polynomials.shape[1]
     flat, steps = out.reshape(-1), strides(out.shape)
-    parallel.run(_clear, parallel.even(flat.size, threads, SMALLEST_CLEAR), flat)
-    rows = grid.rows(channels)
+    grids, rows = out.reshape(-1, *out.shape[2:]), grid.rows(channels)
+    lines = parallel.even(flat.size // out.shape[4], threads, 1 + SMALLEST_CLEAR // out.shape[4])
+    parallel.run(loops.clear, lines, grids, points.reached)
     if len(points.light):
         rest = (*inputs, lanes, steps, grid.supports, grid.block, flat)
         for chosen, bounds in points.phases(LIGHT_ROWS, LIGHT_POINTS, threads, 1 + SMALLEST_SHARE // rows):
@@ -98,11 +99,11 @@ def _in_phases(
         smallest = 1 + SMALLEST_MERGE // (channels * prod(grid.block))
         for chosen, bounds in points.phases(MERGE_ROWS, HEAVY_ROWS, threads, smallest):
             parallel.run(loops.merge_scratch, bounds, points.merges[chosen], *rest)
-    grids = out.reshape(-1, *out.shape[2:])
+    rest = (grids, grid.nodes, points.reached)
     if grids.shape[1] > grid.nodes[0]:
-        parallel.run(loops.fold_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), grids, grid.nodes)
+        parallel.run(loops.fold_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), *rest)
     fewest = 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
-    parallel.run(loops.fold_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), grids, grid.nodes)
+    parallel.run(loops.fold_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), *rest)
     return out
 
 

@@ -34,6 +34,18 @@ def _plan(dim: int, modes: tuple[int, ...], dtype) -> LRCPlan:
     return LRCPlan(np.ones(dim), modes, eps=1e-3, dtype=dtype)
 
 
+def _everywhere(grids: np.ndarray) -> np.ndarray:
+    """All rows matter."""
+    return np.ones((grids.shape[0], *grids.shape[2:4]), dtype=bool)
+
+
+def _inside(grid, shape: tuple[int, ...]) -> np.ndarray:
+    """Rows that are not padding."""
+    inside = np.zeros(shape[:4], dtype=bool)
+    inside[..., : grid.nodes[0], : grid.nodes[1]] = True
+    return inside
+
+
 def _indices(modes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     """Where the kept modes stand in NumPy's ``rfftn``."""
     return np.ix_(*[mode_numbers(m, half=a == len(modes) - 1) for a, m in enumerate(modes)])
@@ -55,9 +67,9 @@ def test_against_numpy(dim, modes, dtype):
     found, again = [], []
     for threads in (1, 2, 5):
         out = np.empty(wanted.shape, dtype=np.complex64 if dtype == np.float32 else np.complex128)
-        fourier.analyse(values.copy(), grid, out, threads, Workspace())
+        fourier.analyse(values.copy(), _everywhere(values), grid, out, threads, Workspace())
         back = np.zeros_like(values)
-        fourier.synthesise(out, grid, back, threads, Workspace())
+        fourier.synthesise(out, _everywhere(back), grid, back, threads, Workspace())
         found.append(out)
         again.append(back[inside].copy())
     assert relative(found[0], wanted) <= bound
@@ -68,6 +80,36 @@ def test_against_numpy(dim, modes, dtype):
     for out, back in zip(found[1:], again[1:], strict=True):
         np.testing.assert_array_equal(out, found[0])
         np.testing.assert_array_equal(back, again[0])
+
+
+@pytest.mark.parametrize(("dim", "modes"), [(2, (60, 21)), (3, (30, 21, 9))])
+def test_rows_are_left_out(dim, modes, monkeypatch):
+    """What is not reached is neither read nor written: zeros there, and whatever is there, make the same bits."""
+    monkeypatch.setattr(parallel, "WORTH_A_THREAD", 1)
+    plan = _plan(dim, modes, np.float64)
+    grid = plan.grid
+    generator = np.random.default_rng(dim)
+    values = generator.standard_normal((2, 3, *grid.padded))
+    reached = np.zeros((2, *grid.padded[:2]), dtype=bool)
+    reached[0, -3 % grid.nodes[0] :, 16:32] = True
+    reached[1, : grid.nodes[0] // 2, : min(16, grid.nodes[1])] = True
+    reached[1, 0, (grid.nodes[1] - 1) // 16 * 16 : grid.nodes[1]] = True  # the last ones, maybe fewer
+    there = np.broadcast_to(reached[:, None], values.shape[:4])
+    zeros, junk = (np.where(there[..., None], values, other) for other in (0.0, np.nan))
+    shape = (2, 3, *embed(grid.mode_set.shape, 1))
+    wanted, found = np.empty(shape, dtype=complex), np.empty(shape, dtype=complex)
+    fourier.analyse(zeros, _everywhere(zeros), grid, wanted, 1, Workspace())
+    full = fourier.synthesise(wanted, _everywhere(zeros), grid, np.zeros_like(values), 1, Workspace())
+    inside = there & _inside(grid, values.shape)
+    for threads in (1, 2, 5):
+        space = Workspace()
+        for name in ("rows", "planes"):
+            space.take(name, (10 * values.size,), np.dtype(complex)).fill(np.nan)
+        fourier.analyse(junk, reached, grid, found, threads, space)
+        np.testing.assert_array_equal(found, wanted)
+        back = fourier.synthesise(found, reached, grid, np.full_like(values, np.nan), threads, space)
+        np.testing.assert_array_equal(back[inside][:, : grid.n[-1]], full[inside][:, : grid.n[-1]])
+        assert np.isnan(back[~inside]).all()
 
 
 @pytest.mark.parametrize("modes", [31, 2999])
@@ -82,8 +124,9 @@ def test_lines_are_shared_out_and_stand_alone(modes, dtype, monkeypatch):
     def there_and_back(some: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
         kind = np.complex64 if dtype == np.float32 else np.complex128
         out = np.empty((*some.shape[:2], *embed(grid.mode_set.shape, 1)), dtype=kind)
-        fourier.analyse(some, grid, out, threads, Workspace())
-        return out, fourier.synthesise(out, grid, np.zeros_like(some), threads, Workspace())[..., : grid.n[0]]
+        fourier.analyse(some, _everywhere(some), grid, out, threads, Workspace())
+        back = fourier.synthesise(out, _everywhere(some), grid, np.zeros_like(some), threads, Workspace())
+        return out, back[..., : grid.n[0]]
 
     wanted = there_and_back(values, 1)
     alone = there_and_back(values[4:, 3:4].copy(), 1)

@@ -274,3 +274,35 @@ def test_memory_is_asked_for_before_a_refusal(monkeypatch):
     with pytest.raises(MemoryError, match="points: these needs about 64 GiB, and 16 GiB are free"):
         memory.check_memory("points", "these", 2**36, free)
     assert len(asked) == 4
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("dim", "modes", "batch"), [(2, 201, 1), (2, (300, 260), 3), (3, 41, 2), (3, (21, 60, 30), 1)])
+def test_rows_without_points_are_left_out(dim, modes, batch, dtype):
+    """Points in one corner, across the edges of the cell: whatever is in the rows that they do not reach, and with all
+    rows taken to be reached, there are the same bits."""
+    generator, kernel = np.random.default_rng(dim), Gaussian(0.1)
+    points, targets = (0.02 * generator.standard_normal((batch, n, dim)) + at for n, at in ((50, 0.99), (30, 0.4)))
+    points[-1] += 0.5  # snapshots reach other rows
+    points, targets, values = (some.astype(dtype) for some in (points, targets, generator.random((batch, 50, 2))))
+    tangent, cotangent = (generator.random(shape).astype(dtype) for shape in (points.shape, (batch, 30, 2)))
+
+    def everything(plan: LRCPlan) -> list[np.ndarray]:
+        moved = plan.set_points(points, targets)
+        if plan.threads == 1:
+            for found in (moved._sources, moved._targets):
+                found.reached.fill(True)
+        else:
+            assert 0 < moved._sources.reached.mean() < 0.6
+            for name, room in plan._operator.space._arrays.items():
+                if room.dtype.kind in "fc" and "coordinates" not in name:
+                    room.fill(np.nan)
+        gradient = plan.vjp(values, kernel, cotangent)
+        return [gradient.output, gradient.points, gradient.values, plan.jvp(values, kernel, tangent, values)]
+
+    plans = [LRCPlan(1.0, modes, eps=1e-3, dim=dim, dtype=dtype, threads=n) for n in (1, 2)]
+    for plan in plans:
+        everything(plan)  # the workspace is as large as it gets
+    for one, other in zip(*(everything(plan) for plan in plans), strict=True):
+        assert np.isfinite(one).all()
+        np.testing.assert_array_equal(one, other)

@@ -23,21 +23,23 @@ from . import parallel
 __all__ = ["analyse", "synthesise"]
 
 
-def _row_starts(shape: tuple[int, ...], grid: Grid) -> np.ndarray:
-    """Where each row of the padded grids begins, (B·C·n_1, n_2) int64."""
-    grids = np.arange(shape[0] * shape[1])[:, None, None] * (shape[2] * shape[3] * shape[4])
-    planes = np.arange(grid.nodes[0])[:, None] * (shape[3] * shape[4])
-    rows = np.arange(grid.nodes[1]) * shape[4]
-    return (grids + planes + rows).reshape(-1, grid.nodes[1])
+@lru_cache(maxsize=2)
+def _row_starts(shape: tuple[int, ...], nodes: tuple[int, int, int]) -> np.ndarray:
+    """Where each row of the padded grids begins, (B, C, n_1, n_2) int64."""
+    grids = np.arange(shape[0] * shape[1]).reshape(*shape[:2], 1, 1) * (shape[2] * shape[3] * shape[4])
+    return grids + np.arange(nodes[0])[:, None] * (shape[3] * shape[4]) + np.arange(nodes[1]) * shape[4]
 
 
 class _Sizes:
     """What the transforms of some grids need to know, and their loops with these sizes filled in."""
 
-    def __init__(self, shape: tuple[int, ...], grid: Grid, threads: int, space: Workspace, dtype: np.dtype):
+    def __init__(
+        self, shape: tuple[int, ...], grid: Grid, reached: np.ndarray, threads: int, space: Workspace, dtype: np.dtype
+    ):
         self.nodes, self.kept = grid.nodes, embed(grid.mode_set.shape, 1)
         self.inner = -(-self.kept[2] // 8) * 8
-        self.starts = _row_starts(shape, grid)
+        reached = reached[:, None, : self.nodes[0], : self.nodes[1]]
+        self.starts = np.where(reached, _row_starts(shape, self.nodes), -1).reshape(-1, self.nodes[1])
         self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
         self.grids, self.planes, self.threads = shape[0] * shape[1], len(self.starts), threads
         self.space, self.dtype = space, dtype
@@ -47,12 +49,18 @@ class _Sizes:
         """An array of the modes' dtype from the workspace."""
         return self.space.take(name, shape, self.dtype)
 
+    def _share(self, items: int) -> list[int]:
+        """Bounds that share out ``items``, planes or sixteens of rows, with as many rows that are reached to each."""
+        if self.threads == 1:
+            return [0, items]
+        work = (self.starts[:, ::16] >= 0).reshape(items, -1).sum(axis=1)
+        ends, fewest = np.cumsum(work), 1 + parallel.WORTH_A_THREAD // (16 * self.nodes[2])
+        return parallel.weighted(ends - work, int(ends[-1]), self.threads, fewest)
+
     def rows(self, loop, *arrays) -> None:
         """Transform the last axis; ``arrays`` in the order of the loop."""
         sizes = (self.starts, self.nodes[2], self.kept[2], *self.plans[2])
-        groups = self.planes * -(-self.nodes[1] // 16)
-        fewest = 1 + parallel.WORTH_A_THREAD // (16 * self.nodes[2])
-        parallel.run(loop, parallel.even(groups, self.threads, fewest), *sizes, *arrays)
+        parallel.run(loop, self._share(self.planes * -(-self.nodes[1] // 16)), *sizes, *arrays)
 
     def columns(self, axis: int, loop, source: np.ndarray, out: np.ndarray) -> None:
         """Transform axis 1 of every plane, or axis 0 of every grid.
@@ -67,15 +75,15 @@ class _Sizes:
             Read, written.
         """
         outer, inner = (self.planes, self.inner) if axis == 1 else (self.grids, self.kept[1] * self.inner)
-        sizes = (self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
+        there = self.starts if axis == 1 else self.starts[:, ::16].max(axis=1).reshape(self.grids, self.nodes[0])
+        sizes = (there, self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
         blocks = parallel.even(outer * inner // 8, self.threads, 1 + parallel.WORTH_A_THREAD // (8 * self.nodes[axis]))
         parallel.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
 
     def by_planes(self, loop, *arrays) -> None:
         """Transform the last two axes, a plane at a time."""
         sizes = (self.starts, self.nodes[1:], self.kept[1:], self.plans[2], self.plans[1])
-        fewest = 1 + parallel.WORTH_A_THREAD // (self.nodes[1] * self.nodes[2])
-        parallel.run(loop, parallel.even(self.planes, self.threads, fewest), *sizes, *arrays)
+        parallel.run(loop, self._share(self.planes), *sizes, *arrays)
 
 
 @lru_cache(maxsize=2)
@@ -91,12 +99,14 @@ def _by_lines(loop, values: np.ndarray, grid: Grid, threads: int, *arrays) -> No
     parallel.run(loop, bounds, starts, length, *lines.plan(length, grid.dtype), *arrays)
 
 
-def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
+def analyse(
+    values: np.ndarray, reached: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace
+) -> np.ndarray:
     """Last axis first; the last two a plane at a time, where there are planes enough for all threads.
 
     Parameters
     ----------
-    values, grid, out, threads, space
+    values, reached, grid, out, threads, space
         As for ``lrc_numba.fourier.analyse``.
     """
     if not grid.smooth or (grid.dim == 1 and grid.n[0] > lines.LONGEST):
@@ -104,7 +114,7 @@ def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space
     if grid.dim == 1:
         _by_lines(lines.analyse_lines, values, grid, threads, values.reshape(-1), out.reshape(-1, out.shape[4]))
         return out
-    sizes, flat = _Sizes(values.shape, grid, threads, space, out.dtype), values.reshape(-1)
+    sizes, flat = _Sizes(values.shape, grid, reached, threads, space, out.dtype), values.reshape(-1)
     kept, inner = sizes.kept, sizes.inner
     if sizes.by_plane:
         modes = sizes.take("planes", sizes.planes, kept[1], inner)
@@ -122,12 +132,14 @@ def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space
     return out
 
 
-def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
+def synthesise(
+    modes: np.ndarray, reached: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace
+) -> np.ndarray:
     """First axis first; the transpose of ``analyse`` where all modes are counted.
 
     Parameters
     ----------
-    modes, grid, out, threads, space
+    modes, reached, grid, out, threads, space
         As for ``lrc_numba.fourier.synthesise``.
     """
     if not grid.smooth or (grid.dim == 1 and grid.n[0] > lines.LONGEST):
@@ -135,7 +147,7 @@ def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int, spa
     if grid.dim == 1:
         _by_lines(lines.synthesise_lines, out, grid, threads, modes.reshape(-1, modes.shape[4]), out.reshape(-1))
         return out
-    sizes, flat = _Sizes(out.shape, grid, threads, space, modes.dtype), out.reshape(-1)
+    sizes, flat = _Sizes(out.shape, grid, reached, threads, space, modes.dtype), out.reshape(-1)
     kept, inner = sizes.kept, sizes.inner
     if inner != kept[2]:
         wide = sizes.take("wide", *modes.shape[:4], inner)

@@ -214,38 +214,47 @@ def interpolate_jvp(
 
 
 @kernel
-def fill_padding(part, lo, hi, grids, nodes):
+def fill_padding(part, lo, hi, grids, nodes, reached):
     """Copy nodes into the padding of the last two axes, in the planes [lo, hi) of all grids.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes
+    part, lo, hi, grids, nodes, reached
         As for ``spreading.fold_padding``.
     """
+    channels = len(grids) // len(reached)
     for q in range(lo, hi):
-        plane = grids[q // nodes[0], q % nodes[0]]
+        g, a = q // nodes[0], q % nodes[0]
+        plane, there = grids[g, a], reached[g // channels, a]
         for b in range(nodes[1]):
+            if not there[b]:
+                continue
             for c in range(nodes[2], plane.shape[1]):
                 plane[b, c] = plane[b, c - nodes[2]]
         for b in range(nodes[1], plane.shape[0]):
+            if not there[b]:
+                continue
             target, source = plane[b], plane[b % nodes[1]]
             for c in range(len(source)):
                 target[c] = source[c]
 
 
 @kernel
-def fill_planes(part, lo, hi, grids, nodes):
+def fill_planes(part, lo, hi, grids, nodes, reached):
     """Copy planes into the padding of the first axis, in the rows [lo, hi) of all grids.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes
+    part, lo, hi, grids, nodes, reached
         As for ``spreading.fold_planes``.
     """
-    rows = grids.shape[2]
+    channels, rows = len(grids) // len(reached), grids.shape[2]
     for q in range(lo, hi):
-        grid, b = grids[q // rows], q % rows
+        g, b = q // rows, q % rows
+        grid = grids[g]
         for a in range(nodes[0], grid.shape[0]):
+            if not reached[g // channels, a, b]:
+                continue
             target, source = grid[a, b], grid[a % nodes[0], b]
             for c in range(len(source)):
                 target[c] = source[c]

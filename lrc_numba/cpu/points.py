@@ -268,6 +268,37 @@ def _all_chunks(offsets, tile, tiles, largest, chunks):
 
 
 @kernel
+def mark_rows(chunks, block, nodes, reached):
+    """Mark the rows of padded grids that windows reach, with those onto which they are folded and those, of any
+    sixteen, that are transformed together with one (``fft.axes``).
+
+    Clearing, folding, transforming and filling leave out the others: of points in one corner of the cell, most.
+
+    Parameters
+    ----------
+    chunks, block
+        From ``make_chunks``.
+    nodes : (int, int, int)
+        Nodes that are not padding.
+    reached : (B, padded, padded) bool
+        Written: along the first two axes, for each snapshot.
+    """
+    reached[:] = False
+    for c in range(len(chunks)):
+        snapshot, first, second = chunks[c, 2], chunks[c, 4], chunks[c, 5]
+        if c == 0 or snapshot != chunks[c - 1, 2] or first != chunks[c - 1, 4] or second != chunks[c - 1, 5]:
+            reached[snapshot, first : first + block[0], second : second + block[1]] = True
+    for there in reached:
+        for a in range(nodes[0], there.shape[0]):
+            there[a % nodes[0]] |= there[a]
+        for a in range(nodes[0]):
+            for b in range(nodes[1], there.shape[1]):
+                there[a, b % nodes[1]] |= there[a, b]
+            for b in range(0, nodes[1], 16):
+                there[a, b : min(b + 16, nodes[1])] = there[a, b : min(b + 16, nodes[1])].any()
+
+
+@kernel
 def scatter(part, lo, hi, order, values, out):
     """Bring values into another order: out[order[i]] = values[i].
 

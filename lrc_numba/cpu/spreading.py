@@ -162,7 +162,30 @@ def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, stride
 
 
 @kernel
-def fold_planes(part, lo, hi, grids, nodes):
+def clear(part, lo, hi, grids, reached):
+    """Set the rows [lo, hi) of all grids to zero, as far as they are reached.
+
+    Parameters
+    ----------
+    part, lo, hi : int
+        The range of rows, padding included: those of the first plane, of the next, …
+    grids : (B·C, *padded)
+        Changed.
+    reached : (B, padded, padded) bool
+        See ``points.mark_rows``.
+    """
+    channels, planes, rows = len(grids) // len(reached), grids.shape[1], grids.shape[2]
+    for q in range(lo, hi):
+        g, a, b = q // (planes * rows), q // rows % planes, q % rows
+        if not reached[g // channels, a, b]:
+            continue
+        row = grids[g, a, b]
+        for c in range(len(row)):
+            row[c] = 0.0
+
+
+@kernel
+def fold_planes(part, lo, hi, grids, nodes, reached):
     """Add the padding of the first axis onto the planes it stands for, in the rows [lo, hi) of all grids.
 
     Parameters
@@ -173,34 +196,45 @@ def fold_planes(part, lo, hi, grids, nodes):
         Changed.
     nodes : (int, int, int)
         Nodes that are not padding.
+    reached : (B, padded, padded) bool
+        See ``points.mark_rows``.
     """
-    rows = grids.shape[2]
+    channels, rows = len(grids) // len(reached), grids.shape[2]
     for q in range(lo, hi):
-        grid, b = grids[q // rows], q % rows
+        g, b = q // rows, q % rows
+        grid = grids[g]
         for a in range(nodes[0], grid.shape[0]):
+            if not reached[g // channels, a, b]:
+                continue
             target, source = grid[a % nodes[0], b], grid[a, b]
             for c in range(len(source)):
                 target[c] += source[c]
 
 
 @kernel
-def fold_padding(part, lo, hi, grids, nodes):
+def fold_padding(part, lo, hi, grids, nodes, reached):
     """Add the padding of the other two axes onto the nodes it stands for, in the planes [lo, hi) of all grids.
 
     Parameters
     ----------
     part, lo, hi : int
         The range of planes without padding: those of the first grid, of the next, …
-    grids, nodes
+    grids, nodes, reached
         As for ``fold_planes``.
     """
+    channels = len(grids) // len(reached)
     for q in range(lo, hi):
-        plane = grids[q // nodes[0], q % nodes[0]]
+        g, a = q // nodes[0], q % nodes[0]
+        plane, there = grids[g, a], reached[g // channels, a]
         for b in range(nodes[1], plane.shape[0]):
+            if not there[b]:
+                continue
             target, source = plane[b % nodes[1]], plane[b]
             for c in range(len(source)):
                 target[c] += source[c]
         for b in range(nodes[1]):
+            if not there[b]:
+                continue
             for start in range(nodes[2], plane.shape[1], nodes[2]):  # once, unless the window is longer than the grid
                 for c in range(start, min(start + nodes[2], plane.shape[1])):
                     plane[b, c - start] += plane[b, c]

@@ -48,6 +48,25 @@ def ahead(support):
 
 
 @inlined
+def _offsets(i, coordinates, table, supports):
+    """τ of a point along the three axes; that of the second for a first that is not there."""
+    dim = coordinates.shape[1]
+    three = offset(coordinates[np.uint64(i), dim - 1], table)
+    two = offset(coordinates[np.uint64(i), dim - 2], table)
+    one = offset(coordinates[np.uint64(i), dim - 3], table) if len(supports[0]) > 1 else two
+    return one, two, three
+
+
+@inlined
+def _keep(vectors, weights, place, lanes, supports):
+    """Store what is along the three axes side by side."""
+    if len(supports[0]) > 1:
+        simd.store(weights, place, vectors[0])
+    simd.store(weights, place + lanes, vectors[1])
+    simd.store(weights, place + 2 * lanes, vectors[2])
+
+
+@inlined
 def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
     """Weights along all axes, side by side, for the points [lo, hi), at most ``ahead``; in 1-D nothing is done.
 
@@ -62,21 +81,11 @@ def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
     weights : (AHEAD · 3 · lanes,)
         Written.
     """
-    first, second, _, _ = supports
-    dim = coordinates.shape[1]
-    if len(second) > 1:
+    if len(supports[1]) > 1:
         for i in range(lo, hi):
-            place = (i - lo) * 3 * lanes
-            three, two = (
-                offset(coordinates[np.uint64(i), dim - 1], table),
-                offset(coordinates[np.uint64(i), dim - 2], table),
-            )
-            one = offset(coordinates[np.uint64(i), dim - 3], table) if len(first) > 1 else two
-            upon, beside, along = windows(one, two, three, table, 0, lanes, rows, supports)
-            if len(first) > 1:
-                simd.store(weights, place, upon)
-            simd.store(weights, place + lanes, beside)
-            simd.store(weights, place + 2 * lanes, along)
+            one, two, three = _offsets(i, coordinates, table, supports)
+            window = windows(one, two, three, table, 0, lanes, rows, supports)
+            _keep(window, weights, (i - lo) * 3 * lanes, lanes, supports)
 
 
 @inlined
@@ -92,24 +101,12 @@ def weigh_and_tilt(lo, hi, coordinates, table, slopes, lanes, rows, supports, we
     tilts : (AHEAD · 3 · lanes,)
         Written.
     """
-    first, second, _, _ = supports
-    dim = coordinates.shape[1]
-    if len(second) > 1:
+    if len(supports[1]) > 1:
         for i in range(lo, hi):
-            place = (i - lo) * 3 * lanes
-            three, two = (
-                offset(coordinates[np.uint64(i), dim - 1], table),
-                offset(coordinates[np.uint64(i), dim - 2], table),
-            )
-            one = offset(coordinates[np.uint64(i), dim - 3], table) if len(first) > 1 else two
+            one, two, three = _offsets(i, coordinates, table, supports)
             window, slope = _pairs(one, two, three, table, slopes, lanes, rows, supports)
-            if len(first) > 1:
-                simd.store(weights, place, window[0])
-                simd.store(tilts, place, slope[0])
-            simd.store(weights, place + lanes, window[1])
-            simd.store(tilts, place + lanes, slope[1])
-            simd.store(weights, place + 2 * lanes, window[2])
-            simd.store(tilts, place + 2 * lanes, slope[2])
+            _keep(window, weights, (i - lo) * 3 * lanes, lanes, supports)
+            _keep(slope, tilts, (i - lo) * 3 * lanes, lanes, supports)
 
 
 @inlined

@@ -7,23 +7,23 @@ from ..fft import library
 __all__ = ["analyse", "synthesise"]
 
 
-def analyse(values, grid, out, threads, space):
+def analyse(values, reached, grid, out, threads, space):
     """See ``cpu.fourier.analyse``.
 
     Parameters
     ----------
-    values, grid, out, threads, space
+    values, reached, grid, out, threads, space
         Shapes and dtypes as there.
     """
     return library.analyse(values, grid, out, threads)
 
 
-def synthesise(modes, grid, out, threads, space):
+def synthesise(modes, reached, grid, out, threads, space):
     """See ``cpu.fourier.synthesise``.
 
     Parameters
     ----------
-    modes, grid, out, threads, space
+    modes, reached, grid, out, threads, space
         Shapes and dtypes as there.
     """
     return library.synthesise(modes, grid, out, threads)

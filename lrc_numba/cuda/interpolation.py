@@ -172,12 +172,12 @@ def interpolate_jvp(
 
 
 @kernel(threads=_padding)
-def fill_padding(part, lo, hi, grids, nodes):
+def fill_padding(part, lo, hi, grids, nodes, reached):
     """See ``cpu.interpolation.fill_padding``.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes
+    part, lo, hi, grids, nodes, reached
         Shapes and dtypes as there.
     """
     row = grids.shape[3]
@@ -194,12 +194,12 @@ def fill_padding(part, lo, hi, grids, nodes):
 
 
 @kernel(threads=THREADS)
-def fill_planes(part, lo, hi, grids, nodes):
+def fill_planes(part, lo, hi, grids, nodes, reached):
     """See ``cpu.interpolation.fill_planes``.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes
+    part, lo, hi, grids, nodes, reached
         Shapes and dtypes as there.
     """
     rows = grids.shape[2]

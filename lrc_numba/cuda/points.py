@@ -156,6 +156,17 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, longest, chunks, li
     return len(all_chunks), len(light_rows), len(heavy_rows), len(merge_rows)
 
 
+def mark_rows(chunks, block, nodes, reached):
+    """See ``cpu.points.mark_rows``; a library transforms all rows, so here they all matter.
+
+    Parameters
+    ----------
+    chunks, block, nodes, reached
+        Shapes and dtypes as there.
+    """
+    reached.fill(True)
+
+
 @kernel
 def scatter(part, lo, hi, order, values, out):
     """See ``cpu.points.scatter``.

@@ -280,13 +280,24 @@ def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, stride
                     out[node] += scratch[(slot * channels + channel) * size + (a * shape[1] + b) * shape[2] + c]
 
 
+def clear(part, lo, hi, grids, reached):
+    """See ``cpu.spreading.clear``; here all rows are transformed, and ``reached`` is not looked at.
+
+    Parameters
+    ----------
+    part, lo, hi, grids, reached
+        Shapes and dtypes as there.
+    """
+    grids.reshape(-1, grids.shape[3])[lo:hi] = 0.0
+
+
 @kernel(threads=THREADS)
-def fold_planes(part, lo, hi, grids, nodes):
+def fold_planes(part, lo, hi, grids, nodes, reached):
     """See ``cpu.spreading.fold_planes``.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes
+    part, lo, hi, grids, nodes, reached
         Shapes and dtypes as there.
     """
     rows = grids.shape[2]
@@ -296,19 +307,19 @@ def fold_planes(part, lo, hi, grids, nodes):
                 grids[q // rows, a % nodes[0], q % rows, c] += grids[q // rows, a, q % rows, c]
 
 
-def _met(planes: int, grids, nodes) -> int:
+def _met(planes: int, grids, nodes, reached) -> int:
     """Nodes of so many planes for which padding stands."""
     rows, columns = min(nodes[1], grids.shape[2] - nodes[1]), min(nodes[2], grids.shape[3] - nodes[2])
     return planes * (rows * nodes[2] + (nodes[1] - rows) * columns)
 
 
 @kernel(threads=_met)
-def fold_padding(part, lo, hi, grids, nodes):
+def fold_padding(part, lo, hi, grids, nodes, reached):
     """See ``cpu.spreading.fold_padding``; here a thread takes a node and adds to it all that stand for it.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes
+    part, lo, hi, grids, nodes, reached
         Shapes and dtypes as there.
     """
     rows, columns = min(nodes[1], grids.shape[2] - nodes[1]), min(nodes[2], grids.shape[3] - nodes[2])

@@ -37,7 +37,7 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
     part, lo, hi : int
         The range, in sixteens of rows: those of the first plane, of the next, …
     starts : (planes, rows) int64
-        Where each row begins.
+        Where each row begins; −1 for sixteens that are left out.
     length, kept : int
         Nodes and modes per row.
     radices, twiddles
@@ -53,6 +53,8 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
     groups = (rows + 15) // 16
     for group in range(lo, hi):
         plane, row = group // groups, 16 * (group % groups)
+        if starts[plane, row] < 0:
+            continue
         for i in range(0, length, 8):
             simd.copy_transposed(grid, places(starts[plane], row, i), work[0], eight(16 * i, 16))
             simd.copy_transposed(grid, places(starts[plane], row + 8, i), work[0], eight(16 * i + 8, 16))
@@ -95,6 +97,8 @@ def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes
     groups = (rows + 15) // 16
     for group in range(lo, hi):
         plane, row = group // groups, 16 * (group % groups)
+        if starts[plane, row] < 0:
+            continue
         z = work[0]
         z[16 * kept : 16 * (length - kept + 1)] = 0.0
         for first in range(0, inner, 8):
@@ -125,13 +129,15 @@ def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes
 
 
 @kernel
-def analyse_columns(part, lo, hi, length, kept, inner, radices, twiddles, source, out):
+def analyse_columns(part, lo, hi, there, length, kept, inner, radices, twiddles, source, out):
     """Blocks [lo, hi) of eight columns of ``source`` (outer, length, inner) to ``out`` (outer, kept, inner).
 
     Parameters
     ----------
     part, lo, hi : int
         The range, of outer · inner/8 blocks.
+    there : (outer, length) int64
+        Negative for what is not read, as it stands for zeros.
     length, kept, inner : int
         Nodes and modes along the axis; numbers behind it, a multiple of 8.
     radices, twiddles
@@ -142,8 +148,11 @@ def analyse_columns(part, lo, hi, length, kept, inner, radices, twiddles, source
     work = np.empty((2, length * 16), dtype=twiddles.dtype)
     blocks, top = inner // 8, kept // 2
     for block in range(lo, hi):
-        begin = block // blocks * length * inner + block % blocks * 8
+        outer, begin = block // blocks, block // blocks * length * inner + block % blocks * 8
         for i in range(length):
+            if there[outer, i] < 0:
+                work[0, 16 * i : 16 * i + 16] = 0.0
+                continue
             real, imaginary = simd.load_complex(source, begin + i * inner, LANES)
             simd.store(work[0], 16 * i, real)
             simd.store(work[0], 16 * i + 8, imaginary)
@@ -156,13 +165,13 @@ def analyse_columns(part, lo, hi, length, kept, inner, radices, twiddles, source
 
 
 @kernel
-def synthesise_columns(part, lo, hi, length, kept, inner, radices, twiddles, source, out):
+def synthesise_columns(part, lo, hi, there, length, kept, inner, radices, twiddles, source, out):
     """The transpose of ``analyse_columns``: ``source`` (outer, kept, inner) to ``out`` (outer, length, inner).
 
     Parameters
     ----------
-    part, lo, hi, length, kept, inner, radices, twiddles, source, out
-        As for ``analyse_columns``.
+    part, lo, hi, there, length, kept, inner, radices, twiddles, source, out
+        As for ``analyse_columns``; what is not there is not written.
     """
     work = np.empty((2, length * 16), dtype=twiddles.dtype)
     blocks, top = inner // 8, kept // 2
@@ -175,8 +184,10 @@ def synthesise_columns(part, lo, hi, length, kept, inner, radices, twiddles, sou
             simd.store(work[0], 16 * i, real)
             simd.store(work[0], 16 * i + 8, imaginary)
         side = transform(work, length, radices, twiddles, -1.0)
-        begin = block // blocks * length * inner + block % blocks * 8
+        outer, begin = block // blocks, block // blocks * length * inner + block % blocks * 8
         for i in range(length):
+            if there[outer, i] < 0:
+                continue
             real, imaginary = simd.load(work[side], 16 * i, LANES), simd.load(work[side], 16 * i + 8, LANES)
             simd.store_complex(out, begin + i * inner, real, imaginary)
 
@@ -190,7 +201,7 @@ def analyse_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, g
     part, lo, hi : int
         The range.
     starts : (planes, rows) int64
-        Where each row begins.
+        Where each row begins; −1 for sixteens that are left out, and a plane of them is not written.
     lengths, kept : (int, int)
         Nodes and modes per column and row.
     row_plan, column_plan
@@ -204,8 +215,10 @@ def analyse_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, g
     plane = np.zeros((lengths[0], inner), dtype=out.dtype)
     flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
     for p in range(lo, hi):
+        if starts[p].max() < 0:
+            continue
         analyse_rows(0, 0, groups, starts[p : p + 1], lengths[1], kept[1], row_plan[0], row_plan[1], grid, flat)
-        columns = (lengths[0], kept[0], inner, column_plan[0], column_plan[1])
+        columns = (starts[p : p + 1], lengths[0], kept[0], inner, column_plan[0], column_plan[1])
         analyse_columns(0, 0, inner // 8, *columns, flat, out[p].reshape(-1))
 
 
@@ -226,6 +239,8 @@ def synthesise_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan
     plane = np.empty((lengths[0], inner), dtype=modes.dtype)
     flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
     for p in range(lo, hi):
-        columns = (lengths[0], kept[0], inner, column_plan[0], column_plan[1])
+        if starts[p].max() < 0:
+            continue
+        columns = (starts[p : p + 1], lengths[0], kept[0], inner, column_plan[0], column_plan[1])
         synthesise_columns(0, 0, inner // 8, *columns, modes[p].reshape(-1), flat)
         synthesise_rows(0, 0, groups, starts[p : p + 1], lengths[1], kept[1], row_plan[0], row_plan[1], flat, grid)
