@@ -25,7 +25,8 @@ def analyse(
     values : real array
         Spread values, padding folded in.
     reached : (B, ·, ·) bool
-        ``SortedPoints.reached``: other rows are taken to be zero, whatever is in them.
+        ``SortedPoints.reached``, some row of every snapshot: others are taken to be zero, whatever is in them, but
+        where a library or ``fft.lines`` transforms; there all are reached.
     grid : Grid
         Sizes.
     out : complex array
@@ -48,7 +49,7 @@ def synthesise(
     modes : complex array
         The stored half.
     reached : (B, ·, ·) bool
-        ``SortedPoints.reached``: other rows need not be written.
+        As for ``analyse``: other rows need not be written.
     grid : Grid
         Sizes.
     out : real array

@@ -47,7 +47,8 @@ class SortedPoints:
     shape : (int, int)
         Slabs per snapshot and pencils per slab.
     reached : (B, padded, padded) bool
-        Rows of a padded grid that matter, see ``cpu.points.mark_rows``.
+        Rows of a padded grid that matter, see ``cpu.points.mark_rows``; all where the grid is one tile, or is
+        transformed as a whole.
     backend : Backend
         Where all this lives.
     """

@@ -20,12 +20,11 @@ def _cluster(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _spread(plan: LRCPlan, values: np.ndarray) -> np.ndarray:
-    """Values on the grid, and zeros where no point reaches."""
+    """Values on the grid, which is not cleared where no point reaches."""
     grid, space = plan.grid, Workspace()
     ordered = plan._sources.gather(values, threads=1, space=space)
-    out = np.empty((plan._sources.batch[0], values.shape[1], *grid.padded))
-    spreading.spread(plan._sources, ordered, grid, out, plan.threads, space)
-    return np.where(plan._sources.reached[:, None, :, :, None], out, 0.0)
+    out = np.zeros((plan._sources.batch[0], values.shape[1], *grid.padded))
+    return spreading.spread(plan._sources, ordered, grid, out, plan.threads, space)
 
 
 @pytest.mark.parametrize("eps", [1e-2, 1e-5, 1e-9])

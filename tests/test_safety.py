@@ -277,32 +277,46 @@ def test_memory_is_asked_for_before_a_refusal(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("gradient", ["exact", "spectral"])
+@pytest.mark.parametrize("apart", [True, False])
 @pytest.mark.parametrize(("dim", "modes", "batch"), [(2, 201, 1), (2, (300, 260), 3), (3, 41, 2), (3, (21, 60, 30), 1)])
-def test_rows_without_points_are_left_out(dim, modes, batch, dtype):
+def test_rows_without_points_are_left_out(dim, modes, batch, apart, gradient, dtype):
     """Points in one corner, across the edges of the cell: whatever is in the rows that they do not reach, and with all
     rows taken to be reached, there are the same bits."""
     generator, kernel = np.random.default_rng(dim), Gaussian(0.1)
     points, targets = (0.02 * generator.standard_normal((batch, n, dim)) + at for n, at in ((50, 0.99), (30, 0.4)))
     points[-1] += 0.5  # snapshots reach other rows
     points, targets, values = (some.astype(dtype) for some in (points, targets, generator.random((batch, 50, 2))))
-    tangent, cotangent = (generator.random(shape).astype(dtype) for shape in (points.shape, (batch, 30, 2)))
+    tangents = [generator.random(some.shape).astype(dtype) for some in (points, targets)]
+    cotangent = generator.random((*(targets if apart else points).shape[:2], 2)).astype(dtype)
 
     def everything(plan: LRCPlan) -> list[np.ndarray]:
-        moved = plan.set_points(points, targets)
+        plan.set_points(points, targets if apart else None)
         if plan.threads == 1:
-            for found in (moved._sources, moved._targets):
+            for found in (plan._sources, plan._targets):
                 found.reached.fill(True)
         else:
-            assert 0 < moved._sources.reached.mean() < 0.6
+            assert 0 < plan._sources.reached.mean() < 0.6
             for name, room in plan._operator.space._arrays.items():
                 if room.dtype.kind in "fc" and "coordinates" not in name:
                     room.fill(np.nan)
-        gradient = plan.vjp(values, kernel, cotangent)
-        return [gradient.output, gradient.points, gradient.values, plan.jvp(values, kernel, tangent, values)]
+        back = plan.vjp(values, kernel, cotangent)
+        moved = plan.jvp(values, kernel, tangents[0], values, dtargets=tangents[1] if apart else None)
+        return [back.output, back.points, back.values, moved, *([back.targets] if apart else [])]
 
-    plans = [LRCPlan(1.0, modes, eps=1e-3, dim=dim, dtype=dtype, threads=n) for n in (1, 2)]
+    plans = [LRCPlan(1.0, modes, eps=1e-3, dim=dim, dtype=dtype, threads=n, gradient=gradient) for n in (1, 2)]
     for plan in plans:
         everything(plan)  # the workspace is as large as it gets
     for one, other in zip(*(everything(plan) for plan in plans), strict=True):
         assert np.isfinite(one).all()
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_snapshots(dim, threads):
+    """Nothing comes of nothing, and no error."""
+    plan = LRCPlan(1.0, 21, threads=threads).set_points(np.zeros((0, 5, dim)))
+    values = np.zeros((0, 5))
+    assert plan.convolve(values, Gaussian(0.1)).shape == (0, 5)
+    assert plan.vjp(values, Gaussian(0.1), values).points.shape == (0, 5, dim)

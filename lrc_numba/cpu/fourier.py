@@ -23,11 +23,10 @@ from . import parallel
 __all__ = ["analyse", "synthesise"]
 
 
-@lru_cache(maxsize=2)
-def _row_starts(shape: tuple[int, ...], nodes: tuple[int, int, int]) -> np.ndarray:
-    """Where each row of the padded grids begins, (B, C, n_1, n_2) int64."""
-    grids = np.arange(shape[0] * shape[1]).reshape(*shape[:2], 1, 1) * (shape[2] * shape[3] * shape[4])
-    return grids + np.arange(nodes[0])[:, None] * (shape[3] * shape[4]) + np.arange(nodes[1]) * shape[4]
+@lru_cache(maxsize=8)
+def _row_starts(nodes: tuple[int, ...], plane: int, row: int) -> np.ndarray:
+    """Where each row of one padded grid begins, (n_1, n_2) int64."""
+    return np.arange(nodes[0])[:, None] * plane + np.arange(nodes[1]) * row
 
 
 class _Sizes:
@@ -38,8 +37,10 @@ class _Sizes:
     ):
         self.nodes, self.kept = grid.nodes, embed(grid.mode_set.shape, 1)
         self.inner = -(-self.kept[2] // 8) * 8
+        rows = _row_starts(self.nodes[:2], shape[3] * shape[4], shape[4])
+        grids = np.arange(shape[0] * shape[1]).reshape(*shape[:2], 1, 1) * (shape[2] * shape[3] * shape[4])
         reached = reached[:, None, : self.nodes[0], : self.nodes[1]]
-        self.starts = np.where(reached, _row_starts(shape, self.nodes), -1).reshape(-1, self.nodes[1])
+        self.starts = np.where(reached, grids + rows, -1).reshape(-1, self.nodes[1])
         self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
         self.grids, self.planes, self.threads = shape[0] * shape[1], len(self.starts), threads
         self.space, self.dtype = space, dtype
@@ -51,7 +52,7 @@ class _Sizes:
 
     def _share(self, items: int) -> list[int]:
         """Bounds that share out ``items``, planes or sixteens of rows, with as many rows that are reached to each."""
-        if self.threads == 1:
+        if self.threads == 1 or not items:
             return [0, items]
         work = (self.starts[:, ::16] >= 0).reshape(items, -1).sum(axis=1)
         ends, fewest = np.cumsum(work), 1 + parallel.WORTH_A_THREAD // (16 * self.nodes[2])

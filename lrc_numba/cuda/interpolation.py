@@ -16,7 +16,7 @@ def _points(_, chunks, coordinates, *rest) -> int:
     return len(coordinates)
 
 
-def _padding(planes: int, grids, nodes) -> int:
+def _padding(planes: int, grids, nodes, reached) -> int:
     """Nodes of so many planes that stand for others."""
     return planes * (grids.shape[2] * grids.shape[3] - nodes[1] * nodes[2])
 
