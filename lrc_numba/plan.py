@@ -59,7 +59,8 @@ class LRCPlan(Preparation):
 
     * a point or more for every few nodes: spreading and interpolation, three quarters of the time, bound by loads and
       stores in the first-level cache; sorting, an eighth, by the latency of memory;
-    * fewer points: the transforms, and clearing and padding the grid, bound by the bandwidth of memory;
+    * fewer points: the transforms, and clearing and padding the grid, bound by the bandwidth of memory; where points
+      keep to a part of the cell, only of the rows of the grid that their windows reach;
     * a grid that is one tile (in one dimension, and small ones in two): nothing is sorted;
     * below about a thousand points and modes: the interpreter, some 60 µs a call.
 

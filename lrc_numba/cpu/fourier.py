@@ -5,6 +5,10 @@ and pruned where there are several axes. In one dimension there may be nothing t
 go to a library, and so do the grids of the paper's window, which have any length. The choice does not depend on the
 number of snapshots or channels, so neither does the result.
 
+Rows that no window reaches are zero before, and not looked at after: they are left out, and with them the planes that
+have no others. Of points in a corner of the cell that leaves the transforms along the first axis. Zeros stay zeros, so
+the results are those of all rows, to the last bit.
+
 Which thread may write what: rows, blocks of columns or planes of its own, see ``fft.axes`` and ``fft.lines``.
 """
 
