@@ -75,6 +75,15 @@ class Loop:
     amount: float
 
 
+def _apart(threads: int, length: int, value: float) -> np.ndarray:
+    """(threads, length) numbers; every row begins with a line of the cache, as vectors across two take twice as long,
+    and a page from the one before, as a processor that fetches ahead would take lines from the other."""
+    page = 4096 // 8
+    room = np.full(threads * (length + page) + 8, value)
+    begin = -room.ctypes.data % 64 // room.itemsize
+    return room[begin : begin + threads * (length + page)].reshape(threads, length + page)[:, :length]
+
+
 def loops(threads: int) -> dict[str, Loop]:
     """Whose speed is a ceiling: "memory", a large copy; "cache", a cached update; "operations", in registers.
 
@@ -84,8 +93,8 @@ def loops(threads: int) -> dict[str, Loop]:
         At the same time.
     """
     source, target = np.ones(1 << 25), np.zeros(1 << 25)
-    small, repeats = np.full((threads, 2048), 0.5), 20_000  # 16 KiB each
-    register, steps = np.full((threads, 64), 1e-3), 4_000_000
+    small, repeats = _apart(threads, 2048, 0.5), 20_000  # 16 KiB each
+    register, steps = _apart(threads, 64, 1e-3), 4_000_000
     alone = parallel.even(threads, threads)
     return {
         "memory": Loop(

@@ -258,7 +258,7 @@ def draw(record: dict, path: Path) -> None:
             left.text(1e3 * r["seconds"], y, text, va="center", fontsize=7)
     left.set_yticks(range(len(names)), names)
     left.invert_yaxis()
-    left.margins(x=0.18)
+    left.margins(x=0.25)
     left.set(xlabel="time, ms")
     left.set_title(f"Stages, N = {record['points']:,}, {MODES}³ modes, eps {EPS:g}", fontsize=10)
     left.legend(fontsize=8)
