@@ -17,9 +17,8 @@ each operation asks of the libraries, and what the peers are given for free, is 
 
 Every finished cell is appended to the file --cells at once, with the versions of the libraries, the date and the load;
 --resume takes what is there of these versions and does the rest; the search for the eps of a peer begins where it ended
-before in this cell. The tables show the selected cells; --report only
-shows those that are there, of any version; benchmark.json keeps the others too. Where the time goes is
-validation.stages.
+before in this cell. The tables show the selected cells; --report only shows those that are there, of any version;
+benchmark.json keeps the others too. Where the time goes is validation.stages.
 """
 
 from __future__ import annotations
