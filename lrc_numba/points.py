@@ -15,10 +15,10 @@ __all__ = ["SortedPoints", "sort_points"]
 
 LARGEST_CHUNK = 2048  # points, or a quarter of a scratch block's nodes: what it costs to add that up is hidden then
 LONGEST_CHUNK = 1 << 15  # points of equal values at one place, of which float64 loses 2e-13 by adding one to the next
-SMALLEST_PART = 8192  # points to sort that are worth a thread
+SMALLEST_PART = 4096  # points to sort that are worth a thread
 SMALLEST_MOVE = 1 << 15  # and to move
 CROWD = 2  # points per piece of a tile, from which on sorting by pieces pays: their windows share what is in the cache
-SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
+SMALLEST_SHARE = 60_000  # rows of windows to spread or to interpolate that are worth a thread
 SORT_ROWS = 10  # sorting a point once more takes about as long as so many rows of its window
 LIGHT_ROWS, MERGE_ROWS, LIGHT_POINTS, HEAVY_ROWS = range(4)  # columns of ``SortedPoints.units``
 
@@ -108,17 +108,16 @@ class SortedPoints:
         """(B·N, C) arrays in sorted order, side by side in one array."""
         if self.order is None and len(arrays) == 1:
             return arrays[0]
-        channels = sum(array.shape[1] for array in arrays)
-        out = space.take("ordered", (self.count, channels), arrays[0].dtype)
-        xp, parallel = self.backend.arrays.xp, self.backend.parallel
-        if self.order is None:
-            return xp.concatenate(arrays, axis=1, out=out)
+        shape = (self.count, sum(array.shape[1] for array in arrays))
+        out = space.take("ordered", shape, arrays[0].dtype)
+        parallel = self.backend.parallel
+        bounds = parallel.even(self.count, threads, SMALLEST_MOVE)
         array = arrays[0]
         if len(arrays) > 1:  # side by side first: what belongs to a point is sent far away once
-            shape = (self.count, channels)
-            array = xp.concatenate(arrays, axis=1, out=space.take("side by side", shape, arrays[0].dtype))
-        bounds = parallel.even(self.count, threads, SMALLEST_MOVE)
-        parallel.run(self.backend.points.scatter, bounds, self.places, array, out)
+            array = out if self.order is None else space.take("side by side", shape, out.dtype)
+            parallel.run(_beside, bounds, arrays, array, self.backend.arrays.xp)
+        if self.order is not None:
+            parallel.run(self.backend.points.scatter, bounds, self.places, array, out)
         return out
 
     def room(self, name: str, channels: int, dtype, space: Workspace) -> np.ndarray:
@@ -214,6 +213,11 @@ def sort_points(
         sort, shares = grid.backend.crowds.sort, found.share(found.heavy, threads, SORT_ROWS)
         parallel.run(sort, shares, found.heavy, grid.tile, coordinates, order, places)
     return found
+
+
+def _beside(part: int, lo: int, hi: int, arrays: tuple, out: np.ndarray, xp) -> None:
+    """The rows [lo, hi) of (B·N, C) arrays side by side; NumPy releases the interpreter lock in that."""
+    xp.concatenate([array[lo:hi] for array in arrays], axis=1, out=out[lo:hi])
 
 
 def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Vectors in registers for Numba: this, ``simd_rows`` and ``vectors`` below both are the only files that speak LLVM.
+"""Vectors in registers for Numba: this, ``simd_rows``, ``vectors`` below both and ``waiting`` alone speak LLVM.
 
 LLVM does not vectorise the inner loops of spreading and interpolation well: it must assume that the row written and the
 weights read overlap, and checks it again at every row. Here a row is one value of type ``Vector``, loaded, added to and

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 
+from lrc_numba import waiting
 from lrc_numba.cpu import parallel
 
 PARTS = [0, 1, 2, 3]
@@ -36,6 +39,49 @@ def test_every_part_is_done_once():
     assert out.tolist() == [200.0] * 3
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.003])
+def test_threads_that_went_to_sleep_are_woken(fresh, pause):
+    """At once, where they do not wait awake, or where there was nothing to do for longer than they do."""
+    fresh.patience, out = (0 if pause == 0 else parallel.PATIENCE), np.zeros(3)
+    parallel.run(_mark, PARTS, out)
+    for _ in range(100):
+        time.sleep(pause)
+        parallel.run(_mark, PARTS, out)
+    assert out.tolist() == [101.0] * 3
+    deadline = time.monotonic() + 10
+    while not all(worker.asleep for worker in fresh.free):
+        assert time.monotonic() < deadline, "a thread that has nothing to do is awake"
+
+
+def test_waiting_needs_no_lock_and_ends():
+    """What is posted is seen, what is not is given up, and FINISHED says what was done last."""
+    cells = np.zeros(waiting.CELLS, dtype=np.int64)
+    cells[waiting.POSTED] = 3
+    assert not waiting.until_posted(cells, 3, 1000)
+    assert cells[waiting.FINISHED] == 3
+    assert waiting.until_posted(cells, 2, 1)
+    assert cells[waiting.FINISHED] == 2
+    assert waiting.until_finished(cells, 2, 0)
+    assert not waiting.until_finished(cells, 3, 1000)
+
+
+def test_no_array_is_kept():
+    """Neither by a thread that worked on it, nor by one that failed and worked again."""
+    out, array = np.zeros(3), np.zeros(3)
+    gone = weakref.ref(array)
+
+    def fail(part, lo, hi, array):
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        parallel.run(fail, PARTS, array)
+    parallel.run(_mark, PARTS, array)
+    parallel.run(_mark, PARTS, out)
+    del array
+    gc.collect()
+    assert gone() is None
+
+
 def test_an_error_in_a_thread_is_raised():
     """After all parts have ended; the next call works."""
     out = np.zeros(3)
@@ -60,10 +106,10 @@ def test_without_threads_the_caller_does_it(monkeypatch, fresh):
         out = np.zeros(3)
         parallel.run(_mark, PARTS, out)
         assert out.tolist() == [1.0] * 3
-        assert (fresh.count, fresh.wanted) == (0, 0)
+        assert (fresh.count, fresh.free) == (0, [])
     parallel.run(_mark, PARTS, out)
     assert out.tolist() == [2.0] * 3
-    assert fresh.count == 2
+    assert fresh.count == len(fresh.free) == 2
 
 
 def test_ctrl_c_waits_for_what_is_being_written(fresh):
@@ -83,10 +129,10 @@ def test_ctrl_c_waits_for_what_is_being_written(fresh):
     finally:
         signal.signal(signal.SIGINT, before)
     assert out.tolist() == [1.0] * 3
-    assert fresh.wanted == 0
+    assert fresh.count == len(fresh.free) == 2
 
 
-def test_callers_at_the_same_time():
+def test_callers_at_the_same_time(fresh):
     """Eight of a user's threads, each with work of its own."""
     outs = np.zeros((8, 3))
 
@@ -100,3 +146,4 @@ def test_callers_at_the_same_time():
     for caller in callers:
         caller.join()
     assert np.all(outs == 100)
+    assert fresh.count == len(fresh.free) == 2

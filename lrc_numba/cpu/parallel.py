@@ -9,80 +9,113 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Thread
+from time import sleep
 
 import numpy as np
 
+from ..waiting import CELLS, PAUSE, POSTED, until_finished, until_posted
+
 __all__ = ["WORTH_A_THREAD", "available_threads", "even", "run", "weighted"]
 
-# Numbers that a thread must at least have to work on: waking it takes as long as some ten thousand of them.
-WORTH_A_THREAD = 1 << 16
+# Numbers that a thread must at least have to work on: telling it takes as long as some thousand of them.
+WORTH_A_THREAD = 1 << 14
+PATIENCE = 1 << 20  # looks at a cell before going to sleep, half a millisecond: between two loops of a call it is less
+DISPATCH = 1 << 15  # looks in the time in which Numba takes the arguments of a kernel apart, some microseconds
+NAP = 5e-5  # seconds between looks at what takes longer
 
 
-@dataclass
-class _Part:
-    """What a thread is to do, and how that went; ``done`` is released afterwards."""
+def available_threads() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
-    function: Callable
-    arguments: tuple
-    done: Lock = field(default_factory=Lock)
-    error: BaseException | None = None
-    finished: bool = False
 
-    def __call__(self) -> None:
-        try:
-            self.function(*self.arguments)
-        except BaseException as error:  # raised by who waits for it
-            self.error = error
-        self.finished = True
-        self.done.release()
+class _Worker:
+    """A thread that does what is posted to it, one thing after the other."""
+
+    def __init__(self, name: str, patience: int):
+        self.cells, self.patience = np.zeros(CELLS, dtype=np.int64), patience
+        self.call: tuple = ()
+        self.error: BaseException | None = None
+        self.asleep, self.bell = False, SimpleQueue[None]()
+        until_posted(self.cells, 0, 0)  # compiled here, where an error is seen
+        Thread(target=self._work, name=name, daemon=True).start()
+
+    def _work(self) -> None:
+        done = 0
+        while True:
+            if not until_posted(self.cells, done, self.patience):
+                self.asleep = True  # and only then looks again: who posts does it the other way round
+                while self.cells[POSTED] == done:
+                    self.bell.get()
+                self.asleep = False
+            done = int(self.cells[POSTED])
+            function, *arguments = self.call
+            try:
+                function(*arguments)
+            except BaseException as error:  # raised by who waits for it
+                self.error = error
+            self.call = ()
+            del function, arguments  # no array lives longer because of this thread
+
+    def post(self, pause: int, *call) -> None:
+        """Have ``call``, a function and its arguments, done; begun after so many looks."""
+        self.call, self.error = call, None
+        self.cells[PAUSE] = pause
+        self.cells[POSTED] += 1
+        if self.asleep:
+            self.bell.put(None)
+
+    def wait(self) -> None:
+        """Until that is done."""
+        while not until_finished(self.cells, int(self.cells[POSTED]), self.patience):
+            sleep(NAP)
 
 
 class _Threads:
-    """Threads that wait for parts. An executor of the standard library is slower to wake them."""
+    """Threads that have nothing to do. An executor of the standard library is slower to wake them."""
 
     def __init__(self) -> None:
-        self.parts: SimpleQueue[_Part] = SimpleQueue()
-        self.lock, self.count, self.wanted = Lock(), 0, 0
-        self.most = os.cpu_count() or 1  # asking each time takes tens of microseconds
+        self.free: list[_Worker] = []
+        self.count, self.most = 0, os.cpu_count() or 1  # asking each time takes tens of microseconds
+        self.patience = PATIENCE if available_threads() > 1 else 0  # else what is waited for could not go on
 
-    def _work(self) -> None:
-        while True:
-            self.parts.get()()
-
-    def start(self, parts: list[_Part]) -> None:
-        """Have them done, here where no thread can be had."""
-        with self.lock:
-            self.wanted += len(parts)
-            with suppress(RuntimeError):  # the system has no more
-                while self.count < min(self.wanted, self.most):
-                    Thread(target=self._work, name=f"lrc_numba {self.count}", daemon=True).start()
-                    self.count += 1
-            alone = self.count == 0 or sys.is_finalizing()
-        for part in parts:
-            part.done.acquire()
-            if alone:
-                part()
-            else:
-                self.parts.put(part)
-
-    def wait(self, parts: list[_Part]) -> None:
-        """Until all of them are done, also when Ctrl-C is pressed meanwhile."""
-        interrupt = None
-        for part in parts:
-            while not part.finished:
+    def take(self, wanted: int) -> list[_Worker]:
+        """At most so many, new ones if need be; fewer where others are at work or the system has no more."""
+        crew: list[_Worker] = []
+        with suppress(RuntimeError):
+            while len(crew) < wanted and not sys.is_finalizing():
                 try:
-                    part.done.acquire()
-                except KeyboardInterrupt as pressed:
-                    interrupt = pressed
-        with self.lock:
-            self.wanted -= len(parts)
-        if interrupt is not None:
-            raise interrupt
+                    crew.append(self.free.pop())
+                except IndexError:
+                    if self.count >= self.most:
+                        break
+                    crew.append(self._another())
+        return crew
+
+    def _another(self) -> _Worker:
+        self.count += 1
+        try:
+            return _Worker(f"lrc_numba {self.count}", self.patience)
+        except RuntimeError:
+            self.count -= 1
+            raise
+
+
+def _wait(crew: list[_Worker]) -> None:
+    """Until all are done, also when Ctrl-C is pressed meanwhile."""
+    interrupt = None
+    while True:
+        try:
+            for worker in crew:
+                worker.wait()
+            break
+        except KeyboardInterrupt as pressed:
+            interrupt = pressed
+    if interrupt is not None:
+        raise interrupt
 
 
 _THREADS = _Threads()
@@ -95,11 +128,6 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-
-
-def available_threads() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def even(length: int, threads: int, smallest: int = 1) -> list[int]:
@@ -143,17 +171,25 @@ def weighted(starts: np.ndarray, stop: int, threads: int, smallest: int) -> list
 def run(kernel, bounds: list[int], *arguments) -> None:
     """Call ``kernel(part, bounds[part], bounds[part + 1], *arguments)`` for every part, and wait for all.
 
-    The calling thread takes the first part itself. A kernel may not call this in its turn.
+    The calling thread takes the first part itself, and those for which there is no other thread. A kernel may not call
+    this in its turn.
     """
     if len(bounds) == 2:
         kernel(0, bounds[0], bounds[1], *arguments)
         return
-    others = [_Part(kernel, (p, bounds[p], bounds[p + 1], *arguments)) for p in range(1, len(bounds) - 1)]
+    parts = [(p, bounds[p], bounds[p + 1], *arguments) for p in range(len(bounds) - 1)]
+    threads, crew = _THREADS, []
     try:
-        _THREADS.start(others)
-        kernel(0, bounds[0], bounds[1], *arguments)
+        crew = threads.take(len(parts) - 1)
+        for p, worker in enumerate(crew, start=1):
+            worker.post(p * DISPATCH, kernel, *parts[p])
+        for part in (parts[0], *parts[1 + len(crew) :]):
+            kernel(*part)
     finally:
-        _THREADS.wait(others)  # nothing may still be writing when an error is raised
-    for other in others:
-        if other.error is not None:
-            raise other.error
+        try:
+            _wait(crew)  # nothing may still be writing when an error is raised
+        finally:
+            threads.free += crew
+    errors = [worker.error for worker in crew if worker.error is not None]
+    if errors:
+        raise errors[0]

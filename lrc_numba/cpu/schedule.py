@@ -52,38 +52,39 @@ def phases(before: np.ndarray, work: np.ndarray, shape: tuple[int, int], threads
     if parts < 2 or len(before) < 3:
         return [(slice(None), [0, int(before[-1])])]
     if (len(before) - 1) // pencils >= MANY_SLABS * parts or pencils == 1 or shares < MANY_SHARES:
-        ranges = _side_by_side(before[::pencils].tolist(), work[::pencils], slabs, parts)
+        found = _side_by_side(before[::pencils], work[::pencils], slabs, parts)
     else:
-        ranges = _by_parity(before, work, shape, parts)
-    return [_phase(threads) for threads in ranges]
+        found = _by_parity(before, work, shape, parts)
+    return [phase for phase in found if len(phase[1]) > 1]  # the others have no rows
 
 
-def _phase(parts: list[list[list[int]]]) -> Phase:
-    """Ranges of rows for each thread, put side by side."""
-    rows = [[np.arange(lo, hi) for lo, hi in ranges] for ranges in parts]
-    bounds = np.cumsum([0, *(sum(map(len, some)) for some in rows)]).tolist()
-    return np.concatenate([r for some in rows for r in some]), bounds
+def _phase(first: np.ndarray, stop: np.ndarray, cuts: np.ndarray) -> Phase:
+    """Rows first[i] … stop[i] − 1 of one range after the other; thread p has the ranges cuts[p] … cuts[p + 1] − 1.
+
+    Threads for which no row is left are left out.
+    """
+    ends = np.concatenate([[0], np.cumsum(stop - first)])
+    rows = np.arange(ends[-1]) + np.repeat(first - ends[:-1], stop - first)
+    return rows, sorted({0, *ends[cuts].tolist()})
 
 
-def _side_by_side(before: list[int], work: np.ndarray, slabs: int, parts: int) -> list[list[list[list[int]]]]:
+def _side_by_side(before: np.ndarray, work: np.ndarray, slabs: int, parts: int) -> list[Phase]:
     """Neighbouring slabs to each thread; those at the seams in a second phase."""
     last = len(work) - 1
     position = np.arange(1, last) % slabs
     # A thread may begin with a snapshot, or with an even slab: the odd one that follows in the order then waits.
     cuts = 1 + np.flatnonzero((position == 0) | ((position % 2 == 1) & (position + 1 < slabs)))
     wanted = np.arange(1, parts) * (work[-1] / parts)
-    chosen = sorted({int(cuts[np.abs(work[cuts] - w).argmin()]) for w in wanted}) if len(cuts) else []
-    first, second = [], []
-    for lo, hi in zip([0, *chosen], [*chosen, last], strict=True):
-        if lo % slabs == 0:
-            first.append([[before[lo], before[hi]]])
-            continue
-        first.append([[before[lo], before[lo + 1]], [before[lo + 2], before[hi]]])
-        second.append([[before[lo + 1], before[lo + 2]]])
-    return [first, second] if second else [first]
+    chosen = np.unique(cuts[np.abs(work[cuts] - wanted[:, None]).argmin(axis=1)]) if len(cuts) else cuts
+    seams = chosen[chosen % slabs != 0] + 1
+    slab = np.delete(np.arange(last), seams)
+    phases = [_phase(before[slab], before[slab + 1], np.searchsorted(slab, [0, *chosen, last]))]
+    if len(seams):
+        phases.append(_phase(before[seams], before[seams + 1], np.arange(len(seams) + 1)))
+    return phases
 
 
-def _by_parity(before: np.ndarray, work: np.ndarray, shape: tuple[int, int], parts: int) -> list[list[list[list[int]]]]:
+def _by_parity(before: np.ndarray, work: np.ndarray, shape: tuple[int, int], parts: int) -> list[Phase]:
     """Pencils of one parity along both axes, in four phases."""
     slab, pencil = (_odd(n) for n in shape)
     colour = np.tile((2 * slab[:, None] + pencil).ravel(), (len(before) - 1) // (shape[0] * shape[1]))
@@ -93,10 +94,8 @@ def _by_parity(before: np.ndarray, work: np.ndarray, shape: tuple[int, int], par
         if not len(chosen):
             continue
         ends = np.cumsum(work[chosen + 1] - work[chosen])
-        cuts = np.searchsorted(ends, np.arange(1, parts) * (ends[-1] / parts)).tolist()
-        rows = np.stack([before[chosen], before[chosen + 1]], axis=1).tolist()
-        shares = [rows[lo:hi] for lo, hi in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
-        result.append([share for share in shares if share])
+        cuts = np.searchsorted(ends, np.arange(1, parts) * (ends[-1] / parts))
+        result.append(_phase(before[chosen], before[chosen + 1], np.concatenate([[0], cuts, [len(chosen)]])))
     return result
 
 
