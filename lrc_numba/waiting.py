@@ -6,8 +6,9 @@ in memory again and again, without the interpreter's lock, and gives up after a 
 
 Now and then it lets another thread go first, if one waits for the processor: that may be the one waited for.
 
-The numbers are cells of an int64 array, apart from each other, as two on one cache line would be fought over. They are
-read and written atomically: all that a thread wrote before it wrote a cell is seen by who has read that.
+The numbers are cells of an int64 array, apart from each other, as two on one cache line would be fought over. What a
+thread wrote before it wrote FINISHED is seen by who has read that. POSTED is written by Python, and what was written
+before it is seen by who has then taken the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -80,14 +81,14 @@ def until_posted(cells, done, patience):
 
 @kernel
 def until_finished(cells, posted, patience):
-    """Wait until ``posted`` is finished.
+    """Wait until ``posted``, or what was posted after it, is finished.
 
     Parameters
     ----------
     cells : (CELLS,) int64
         FINISHED is read.
     posted : int
-        What was posted last.
+        Which.
     patience : int
         Looks.
 
@@ -97,7 +98,7 @@ def until_finished(cells, posted, patience):
         Whether it is.
     """
     for look in range(max(patience, 1)):
-        if _read(cells, FINISHED) == posted:
+        if _read(cells, FINISHED) >= posted:
             return True
         if look % POLITE == 0:
             _let_others_go_first()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import threading
 import time
 import weakref
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_threads_that_went_to_sleep_are_woken(fresh, pause):
         assert time.monotonic() < deadline, "a thread that has nothing to do is awake"
 
 
-def test_waiting_needs_no_lock_and_ends():
+def test_waiting_ends():
     """What is posted is seen, what is not is given up, and FINISHED says what was done last."""
     cells = np.zeros(waiting.CELLS, dtype=np.int64)
     cells[waiting.POSTED] = 3
@@ -62,24 +62,84 @@ def test_waiting_needs_no_lock_and_ends():
     assert waiting.until_posted(cells, 2, 1)
     assert cells[waiting.FINISHED] == 2
     assert waiting.until_finished(cells, 2, 0)
+    assert waiting.until_finished(cells, 1, 0)
     assert not waiting.until_finished(cells, 3, 1000)
 
 
-def test_no_array_is_kept():
-    """Neither by a thread that worked on it, nor by one that failed and worked again."""
-    out, array = np.zeros(3), np.zeros(3)
+def test_waiting_leaves_the_lock_to_others():
+    """What it waits for is posted by Python meanwhile."""
+    cells, seen = np.zeros(waiting.CELLS, dtype=np.int64), []
+    waiting.until_posted(cells, 0, 0)  # compiled
+    waits = threading.Thread(target=lambda: seen.append(waiting.until_posted(cells, 0, 1 << 40)), daemon=True)
+    waits.start()
+    time.sleep(0.05)
+    assert waits.is_alive()
+    cells[waiting.POSTED] = 1
+    waits.join(10)
+    assert seen == [True]
+
+
+def test_what_is_left_is_shared(fresh):
+    """Many more parts than threads: whoever is done takes the next."""
+    names = []
+
+    def slow(part, lo, hi):
+        time.sleep(0.02)
+        names.append(threading.current_thread().name)
+
+    parallel.run(slow, list(range(13)))
+    assert len(names) == 12
+    assert all(names.count(name) >= 2 for name in set(names))
+    assert len(set(names)) == 3
+
+
+def test_an_interrupt_at_any_time(fresh):
+    """Threads that were told, or were about to be, are there again, and work."""
+    out = np.zeros(3)
+
+    def interrupted(self, job, part, pause):
+        post(self, job, part, pause)
+        raise KeyboardInterrupt
+
+    post = parallel._Worker.post
+    for _ in range(20):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(parallel._Worker, "post", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                parallel.run(_mark, PARTS, np.zeros(3))
+        parallel.run(_mark, PARTS, out)
+    assert out.tolist() == [20.0] * 3
+    assert fresh.count <= 2
+
+
+def test_a_worker_that_cannot_be_made(monkeypatch, fresh):
+    """Its error is raised, after the other parts; later there are threads again."""
+    out = np.zeros(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(parallel, "until_posted", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        with pytest.raises(OSError, match="full"):
+            parallel.run(_mark, PARTS, out)
+    assert fresh.count == 0
+    parallel.run(_mark, PARTS, out)
+    assert fresh.count == 2
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_no_array_is_kept(fails):
+    """Neither by a thread that worked on it, nor by its error."""
+    array = np.zeros(3)
     gone = weakref.ref(array)
 
     def fail(part, lo, hi, array):
-        raise ArithmeticError
+        if fails:
+            raise ArithmeticError
 
-    with pytest.raises(ArithmeticError):
+    with pytest.raises(ArithmeticError) if fails else nullcontext():
         parallel.run(fail, PARTS, array)
-    parallel.run(_mark, PARTS, array)
-    parallel.run(_mark, PARTS, out)
     del array
-    gc.collect()
-    assert gone() is None
+    deadline = time.monotonic() + 10  # a thread may still be on its way from the part to its rest
+    while gone() is not None:
+        assert time.monotonic() < deadline, "somebody holds it"
 
 
 def test_an_error_in_a_thread_is_raised():

@@ -98,7 +98,7 @@ def _slope(grid, along, tilt, sums, supports):
 @inlined
 def _turn_back(i, slope, to_grid, supports, out):
     """A gradient per grid cell into one per unit of length, the row i of ``out``."""
-    dim = out.shape[1]
+    dim = 3 if len(supports[0]) > 1 else 2 if len(supports[1]) > 1 else 1  # known to the compiler, unlike a shape
     for b in range(dim):  # no loop over the slopes: which of a tuple is wanted would be looked up every time
         back = to_grid[b, dim - 1] * slope[2]
         if len(supports[1]) > 1:
@@ -162,7 +162,10 @@ def interpolate_vjp(
                     plane, first, second = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
                     if channel < out.shape[1]:
                         out[np.uint64(i), channel] = simd.total(along * plane)
-                    factor = cotangent[np.uint64(i), (channel + turn) % channels]
+                    column = channel + turn  # no remainder: a division takes as long as a row
+                    if column >= channels:
+                        column -= channels
+                    factor = cotangent[np.uint64(i), np.uint64(column)]
                     total = simd.fma(factor, plane, total)
                     total_first = simd.fma(factor, first, total_first)
                     total_second = simd.fma(factor, second, total_second)

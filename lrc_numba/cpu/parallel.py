@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from time import sleep
 
 import numpy as np
@@ -22,7 +22,7 @@ __all__ = ["WORTH_A_THREAD", "available_threads", "even", "run", "weighted"]
 
 # Numbers that a thread must at least have to work on: telling it takes as long as some thousand of them.
 WORTH_A_THREAD = 1 << 14
-PATIENCE = 1 << 20  # looks at a cell before going to sleep, half a millisecond: between two loops of a call it is less
+PATIENCE = 1 << 20  # looks at a cell before going to sleep, less than a millisecond: between loops it is mostly enough
 DISPATCH = 1 << 15  # looks in the time in which Numba takes the arguments of a kernel apart, some microseconds
 NAP = 5e-5  # seconds between looks at what takes longer
 
@@ -32,18 +32,48 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
+class _Job:
+    """One call of ``run``: the parts that nobody has begun, and what went wrong in the others."""
+
+    def __init__(self, kernel, bounds: list[int], arguments: tuple):
+        self.kernel, self.bounds, self.arguments = kernel, bounds, arguments
+        self.left = list(range(len(bounds) - 2, 0, -1))  # the last first; part 0 is the caller's
+        self.errors: list[BaseException] = []
+
+    def next(self) -> int | None:
+        """A part to begin with, if there is one."""
+        try:
+            return self.left.pop()
+        except IndexError:
+            return None
+
+    def work(self, part: int | None) -> None:
+        """Do a part, and then what is left."""
+        while part is not None:
+            try:
+                self.kernel(part, self.bounds[part], self.bounds[part + 1], *self.arguments)
+            except BaseException as error:  # raised by ``run`` when all is quiet
+                self.errors.append(error)
+                self.left.clear()
+            part = self.next()
+
+
 class _Worker:
-    """A thread that does what is posted to it, one thing after the other."""
+    """A thread that does what is posted to it, one thing after the other.
 
-    def __init__(self, name: str, patience: int):
-        self.cells, self.patience = np.zeros(CELLS, dtype=np.int64), patience
-        self.call: tuple = ()
-        self.error: BaseException | None = None
+    Who has taken it from the free ones may post one thing; it goes back by itself, and nobody else brings it there.
+    """
+
+    def __init__(self, threads: _Threads):
+        self.cells, self.free = np.zeros(CELLS, dtype=np.int64), threads.free
+        self.patience = PATIENCE if available_threads() > 1 else 0  # else what is waited for could not go on
+        self.call: tuple[_Job, int] | None = None
         self.asleep, self.bell = False, SimpleQueue[None]()
-        until_posted(self.cells, 0, 0)  # compiled here, where an error is seen
-        Thread(target=self._work, name=name, daemon=True).start()
+        until_posted(self.cells, 0, 0)  # compiled here, before anything waits for anything
+        until_finished(self.cells, 0, 0)
 
-    def _work(self) -> None:
+    def work(self) -> None:
+        """What the thread does."""
         done = 0
         while True:
             if not until_posted(self.cells, done, self.patience):
@@ -52,26 +82,29 @@ class _Worker:
                     self.bell.get()
                 self.asleep = False
             done = int(self.cells[POSTED])
-            function, *arguments = self.call
-            try:
-                function(*arguments)
-            except BaseException as error:  # raised by who waits for it
-                self.error = error
-            self.call = ()
-            del function, arguments  # no array lives longer because of this thread
+            if self.call is not None:
+                (job, part), self.call = self.call, None
+                job.work(part)
+                del job  # nothing lives longer because of this thread
+            self.free.append(self)
 
-    def post(self, pause: int, *call) -> None:
-        """Have ``call``, a function and its arguments, done; begun after so many looks."""
-        self.call, self.error = call, None
-        self.cells[PAUSE] = pause
-        self.cells[POSTED] += 1
+    def post(self, job: _Job, part: int, pause: int) -> int:
+        """Have a part done, and what is left then, begun after so many looks. Returns what to wait for."""
+        self.call, self.cells[PAUSE] = (job, part), pause
+        ticket = int(self.cells[POSTED]) + 1
+        self.cells[POSTED] = ticket
         if self.asleep:
             self.bell.put(None)
+        return ticket
 
-    def wait(self) -> None:
-        """Until that is done."""
-        while not until_finished(self.cells, int(self.cells[POSTED]), self.patience):
+    def wait(self, ticket: int) -> None:
+        """Until that is done; awake at first."""
+        patience = self.patience
+        while not until_finished(self.cells, ticket, patience):
+            if self.asleep:  # it may not have been told, where Ctrl-C was pressed
+                self.bell.put(None)
             sleep(NAP)
+            patience = 0
 
 
 class _Threads:
@@ -79,43 +112,53 @@ class _Threads:
 
     def __init__(self) -> None:
         self.free: list[_Worker] = []
-        self.count, self.most = 0, os.cpu_count() or 1  # asking each time takes tens of microseconds
-        self.patience = PATIENCE if available_threads() > 1 else 0  # else what is waited for could not go on
+        self.lock, self.count = Lock(), 0
+        self.most = os.cpu_count() or 1  # asking each time takes tens of microseconds
 
-    def take(self, wanted: int) -> list[_Worker]:
-        """At most so many, new ones if need be; fewer where others are at work or the system has no more."""
-        crew: list[_Worker] = []
-        with suppress(RuntimeError):
-            while len(crew) < wanted and not sys.is_finalizing():
-                try:
-                    crew.append(self.free.pop())
-                except IndexError:
-                    if self.count >= self.most:
-                        break
-                    crew.append(self._another())
-        return crew
+    def post(self, job: _Job, posted: list[tuple[_Worker, int]]) -> None:
+        """Have parts of a job done by free threads, new ones if need be, as long as there are both."""
+        while job.left and not sys.is_finalizing():
+            worker = self._taken()
+            if worker is None:
+                return
+            part = job.next()
+            if part is None:  # done meanwhile by those who were quick
+                self.free.append(worker)
+                return
+            posted.append((worker, worker.post(job, part, min(part, 8) * DISPATCH)))
 
-    def _another(self) -> _Worker:
-        self.count += 1
+    def _taken(self) -> _Worker | None:
+        """A free one, or a new one; None where there are enough, or the system has no more."""
+        with suppress(IndexError):
+            return self.free.pop()
+        with self.lock:
+            if self.count >= self.most:
+                return None
+            self.count += 1
+        started = False
         try:
-            return _Worker(f"lrc_numba {self.count}", self.patience)
-        except RuntimeError:
-            self.count -= 1
-            raise
+            worker = _Worker(self)
+            with suppress(RuntimeError):
+                Thread(target=worker.work, name=f"lrc_numba {self.count}", daemon=True).start()
+                started = True
+        finally:
+            if not started:
+                with self.lock:
+                    self.count -= 1
+        return worker if started else None
 
 
-def _wait(crew: list[_Worker]) -> None:
-    """Until all are done, also when Ctrl-C is pressed meanwhile."""
-    interrupt = None
+def _wait(job: _Job, posted: list[tuple[_Worker, int]]) -> None:
+    """Until all parts are done, also when Ctrl-C is pressed meanwhile."""
     while True:
         try:
-            for worker in crew:
-                worker.wait()
-            break
-        except KeyboardInterrupt as pressed:
-            interrupt = pressed
-    if interrupt is not None:
-        raise interrupt
+            while posted:
+                worker, ticket = posted[-1]
+                worker.wait(ticket)
+                posted.pop()
+            return
+        except BaseException as error:
+            job.errors.insert(0, error)
 
 
 _THREADS = _Threads()
@@ -171,25 +214,21 @@ def weighted(starts: np.ndarray, stop: int, threads: int, smallest: int) -> list
 def run(kernel, bounds: list[int], *arguments) -> None:
     """Call ``kernel(part, bounds[part], bounds[part + 1], *arguments)`` for every part, and wait for all.
 
-    The calling thread takes the first part itself, and those for which there is no other thread. A kernel may not call
-    this in its turn.
+    The calling thread takes the first part itself, and with the others those for which there is no thread.
     """
     if len(bounds) == 2:
         kernel(0, bounds[0], bounds[1], *arguments)
         return
-    parts = [(p, bounds[p], bounds[p + 1], *arguments) for p in range(len(bounds) - 1)]
-    threads, crew = _THREADS, []
+    job = _Job(kernel, bounds, arguments)
+    posted: list[tuple[_Worker, int]] = []
     try:
-        crew = threads.take(len(parts) - 1)
-        for p, worker in enumerate(crew, start=1):
-            worker.post(p * DISPATCH, kernel, *parts[p])
-        for part in (parts[0], *parts[1 + len(crew) :]):
-            kernel(*part)
-    finally:
+        _THREADS.post(job, posted)
+        job.work(0)
+    except BaseException as error:
+        job.errors.insert(0, error)
+    _wait(job, posted)  # nothing may still be writing when an error is raised
+    if job.errors:
         try:
-            _wait(crew)  # nothing may still be writing when an error is raised
+            raise job.errors[0]
         finally:
-            threads.free += crew
-    errors = [worker.error for worker in crew if worker.error is not None]
-    if errors:
-        raise errors[0]
+            job.errors.clear()  # else the error would keep itself alive, and the arrays
