@@ -69,11 +69,13 @@ def test_waiting_ends():
 def test_waiting_leaves_the_lock_to_others():
     """What it waits for is posted by Python meanwhile."""
     cells, seen = np.zeros(waiting.CELLS, dtype=np.int64), []
-    waiting.until_posted(cells, 0, 0)  # compiled
-    waits = threading.Thread(target=lambda: seen.append(waiting.until_posted(cells, 0, 1 << 40)), daemon=True)
+
+    def wait(patience):
+        return waiting.until_posted(cells, 0, patience)
+
+    wait(0)  # compiled
+    waits = threading.Thread(target=lambda: seen.append(wait(1 << 40)), daemon=True)
     waits.start()
-    time.sleep(0.05)
-    assert waits.is_alive()
     cells[waiting.POSTED] = 1
     waits.join(10)
     assert seen == [True]
@@ -103,6 +105,9 @@ def test_an_interrupt_at_any_time(fresh):
 
     post = parallel._Worker.post
     for _ in range(20):
+        deadline = time.monotonic() + 10
+        while fresh.count == fresh.most and not fresh.free:  # what was interrupted has ended
+            assert time.monotonic() < deadline
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(parallel._Worker, "post", interrupted)
             with pytest.raises(KeyboardInterrupt):
@@ -143,20 +148,22 @@ def test_no_array_is_kept(fails):
 
 
 def test_an_error_in_a_thread_is_raised():
-    """After all parts have ended; the next call works."""
-    out = np.zeros(3)
+    """When all parts that were begun have ended, and no other is begun then; the next call works."""
+    begun, ended, out = [], [], np.zeros(3)
 
-    def fail(part, lo, hi, out):
+    def fail(part, lo, hi):
+        begun.append(part)
         if part == 1:
             raise ArithmeticError("part 1")
         time.sleep(0.05)
-        out[part] = 1
+        ended.append(part)
 
     with pytest.raises(ArithmeticError, match="part 1"):
-        parallel.run(fail, PARTS, out)
-    assert out.tolist() == [1.0, 0.0, 1.0]
+        parallel.run(fail, list(range(20)))
+    assert 0 in ended
+    assert len(begun) == len(ended) + 1 <= 4
     parallel.run(_mark, PARTS, out)
-    assert out.tolist() == [2.0, 1.0, 2.0]
+    assert out.tolist() == [1.0] * 3
 
 
 def test_without_threads_the_caller_does_it(monkeypatch, fresh):

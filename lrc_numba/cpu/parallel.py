@@ -22,8 +22,8 @@ __all__ = ["WORTH_A_THREAD", "available_threads", "even", "run", "weighted"]
 
 # Numbers that a thread must at least have to work on: telling it takes as long as some thousand of them.
 WORTH_A_THREAD = 1 << 14
-PATIENCE = 1 << 20  # looks at a cell before going to sleep, less than a millisecond: between loops it is mostly enough
-DISPATCH = 1 << 15  # looks in the time in which Numba takes the arguments of a kernel apart, some microseconds
+PATIENCE = 500_000  # nanoseconds awake before going to sleep: between the loops of a call it is mostly less
+DISPATCH = 4_000  # nanoseconds in which Numba takes the arguments of a kernel apart
 NAP = 5e-5  # seconds between looks at what takes longer
 
 
@@ -89,7 +89,7 @@ class _Worker:
             self.free.append(self)
 
     def post(self, job: _Job, part: int, pause: int) -> int:
-        """Have a part done, and what is left then, begun after so many looks. Returns what to wait for."""
+        """Have a part done, and what is left then, begun after so many nanoseconds. Returns what to wait for."""
         self.call, self.cells[PAUSE] = (job, part), pause
         ticket = int(self.cells[POSTED]) + 1
         self.cells[POSTED] = ticket
