@@ -6,6 +6,9 @@ a large copy, updates within the first-level cache, multiply-adds in registers. 
 the machine meets all alike: where the loops gain less than 2, so will what is bounded by them. Gains are those of the
 medians and, less disturbed, those of the shortest times. --threads 1 4 compares four threads with one.
 
+Before that, what it costs to share out a loop at all: one that does nothing, right after another one, while the other
+threads still wait awake, and after a pause in which they have gone to sleep.
+
   python -m validation.threads --quick
 """
 
@@ -16,7 +19,10 @@ import time
 from collections import defaultdict
 
 import numpy as np
+from numba import njit
 from tqdm import tqdm
+
+from lrc_numba.cpu import parallel
 
 from .benchmark import DISTRIBUTIONS, SHAPES, TARGETS
 from .ceilings import loops
@@ -26,6 +32,25 @@ from .libraries import Problem, open_library
 LEAST = 100_000  # points
 NAMES = {"new": "new points", "kept": "kept points", "memory": "copy", "cache": "update", "operations": "FMA"}
 GOAL = 1.7
+PAUSE = 0.005  # seconds after which a thread that waits is asleep
+
+
+@njit(nogil=True)
+def _nothing(part, lo, hi):
+    pass
+
+
+def telling(threads: int, pause: float) -> float:
+    """Median seconds that an empty loop takes on so many threads, begun so many seconds after the one before."""
+    bounds, taken = list(range(threads + 1)), []
+    for _ in range(300):
+        until = time.perf_counter() + pause
+        while time.perf_counter() < until:
+            pass
+        start = time.perf_counter()
+        parallel.run(_nothing, bounds)
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken[1:]))
 
 
 def measure(problem: Problem, eps: float, machine: dict[int, dict], rounds: int) -> dict:
@@ -92,6 +117,8 @@ def main() -> None:
     few, many = min(args.threads), max(args.threads)
     if few == many:
         sys.exit(f"--threads: expected two numbers to compare, got {few} alone")
+    told = {"awake": telling(many, 0.0), "asleep": telling(many, PAUSE)}
+    print(f"an empty loop on {many} threads: {seconds(told['awake'])} awake, {seconds(told['asleep'])} asleep")
     problems = [
         Problem("convolution", dim, count, modes, distribution)
         for dim, shapes in SHAPES.items()
@@ -106,7 +133,7 @@ def main() -> None:
     rows = [measure(problem, eps, machine, rounds) for problem, eps in bar]
     means = print_gains(rows, few, many)
     record = {"environment": environment(many), "quick": args.quick, "threads": [few, many]}
-    record |= {"means": means, "problems": rows}
+    record |= {"empty_loop_seconds": told, "means": means, "problems": rows}
     save_json(args.output / "threads.json", record)
 
 
