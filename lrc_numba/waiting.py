@@ -4,13 +4,13 @@ What one thread of a parallel loop waits for is mostly there within microseconds
 to sleep takes up to a hundred of them, as long as a loop over some ten thousand points. So who waits looks at a number
 in memory again and again, without the interpreter's lock, and gives up after a while.
 
-After every few looks it lets another thread go first, if one waits for the processor: that may be the one waited for.
-Tried and lost: to look on without (several processes on few processors then take each other's time), to give up where
-another thread went first, or to move to another processor (both cost more than they gain).
+After every thousand looks it lets another thread go first, if one waits for the processor: that may be the one waited
+for. Tried and lost: to look on without (several processes on few processors then take each other's time), to give up
+where another thread went first, or to move to another processor (both cost more than they gain).
 
 The numbers are cells of an int64 array, apart from each other, as two on one cache line would be fought over. What a
 thread wrote before it wrote FINISHED is seen by who has read that. POSTED is written by Python, and what was written
-before it is seen by who has then taken the interpreter's lock.
+before it is seen by who has then taken the interpreter's lock; a Python without one is not provided for.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def until_posted(cells, done, patience):
     ----------
     cells : (CELLS,) int64
         POSTED is read; FINISHED written; PAUSE is for how many nanoseconds to wait, once something is posted, until who
-        posted it has given up the interpreter's lock: a thread that finds it taken goes to sleep.
+        posted it has given up the interpreter's lock: a thread that finds it taken goes to sleep. One that was asleep
+        before does not look at it.
     done : int
         What was posted last.
     patience : int

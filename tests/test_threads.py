@@ -16,19 +16,33 @@ from lrc_numba import waiting
 from lrc_numba.cpu import parallel
 
 PARTS = [0, 1, 2, 3]
+SOON = 20  # seconds: what does not happen until then does not happen
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """No thread is there yet; two at most."""
-    threads = parallel._Threads()
-    threads.most = 2
+    threads = parallel._Threads(2)
     monkeypatch.setattr(parallel, "_THREADS", threads)
     return threads
 
 
 def _mark(part, lo, hi, out):
     out[part] += hi - lo
+
+
+def _until(condition):
+    """Wait for what another thread is about to do."""
+    deadline = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def _all_at_once(threads):
+    """A part that is done only when so many threads do one."""
+    barrier = threading.Barrier(threads)
+    return lambda part, lo, hi: barrier.wait(SOON)
 
 
 def test_every_part_is_done_once():
@@ -39,18 +53,38 @@ def test_every_part_is_done_once():
     assert out.tolist() == [200.0] * 3
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.003])
-def test_threads_that_went_to_sleep_are_woken(fresh, pause):
+def test_all_threads_work(fresh):
+    """Two, and who calls: twice, so they go back."""
+    for _ in range(2):
+        parallel.run(_all_at_once(3), PARTS)
+    _until(lambda: len(fresh.free) == 2)
+    assert fresh.unused == []
+
+
+@pytest.mark.parametrize("patience", [0, parallel.PATIENCE])
+def test_threads_that_went_to_sleep_are_woken(fresh, monkeypatch, patience):
     """At once, where they do not wait awake, or where there was nothing to do for longer than they do."""
-    fresh.patience, out = (0 if pause == 0 else parallel.PATIENCE), np.zeros(3)
+    monkeypatch.setattr(parallel, "PATIENCE", patience)
+    for _ in range(20):
+        parallel.run(_all_at_once(3), PARTS)
+        _until(lambda: len(fresh.free) == 2 and all(worker.asleep for worker in fresh.free))
+
+
+def test_nobody_waits_for_who_comes_late(fresh):
+    """A thread that does not wake up in time finds nothing left to do."""
+    parallel.run(_all_at_once(3), PARTS)
+    _until(lambda: len(fresh.free) == 2)
+    out, late = np.zeros(3), threading.Event()
+    for worker in fresh.free:
+        monkeypatched = worker.post
+        worker.post = lambda job, pause, post=monkeypatched: threading.Thread(
+            target=lambda: late.wait(SOON) and post(job, pause)
+        ).start()
     parallel.run(_mark, PARTS, out)
-    for _ in range(100):
-        time.sleep(pause)
-        parallel.run(_mark, PARTS, out)
-    assert out.tolist() == [101.0] * 3
-    deadline = time.monotonic() + 10
-    while not all(worker.asleep for worker in fresh.free):
-        assert time.monotonic() < deadline, "a thread that has nothing to do is awake"
+    assert out.tolist() == [1.0] * 3
+    late.set()
+    _until(lambda: len(fresh.free) == 2)
+    assert out.tolist() == [1.0] * 3
 
 
 def test_waiting_ends():
@@ -69,64 +103,66 @@ def test_waiting_ends():
 def test_waiting_leaves_the_lock_to_others():
     """What it waits for is posted by Python meanwhile."""
     cells, seen = np.zeros(waiting.CELLS, dtype=np.int64), []
-
-    def wait(patience):
-        return waiting.until_posted(cells, 0, patience)
-
-    wait(0)  # compiled
-    waits = threading.Thread(target=lambda: seen.append(wait(1 << 40)), daemon=True)
+    waiting.until_posted(cells, 0, 0)  # compiled
+    waits = threading.Thread(target=lambda: seen.append(waiting.until_posted(cells, 0, SOON * 10**9)), daemon=True)
     waits.start()
     cells[waiting.POSTED] = 1
-    waits.join(10)
+    waits.join(SOON)
     assert seen == [True]
 
 
-def test_what_is_left_is_shared(fresh):
+def test_what_is_left_is_shared():
     """Many more parts than threads: whoever is done takes the next."""
-    names = []
+    barrier, names = threading.Barrier(3), []
 
     def slow(part, lo, hi):
-        time.sleep(0.02)
         names.append(threading.current_thread().name)
+        if names.count(names[-1]) <= 2:
+            barrier.wait(SOON)
 
     parallel.run(slow, list(range(13)))
     assert len(names) == 12
-    assert all(names.count(name) >= 2 for name in set(names))
     assert len(set(names)) == 3
 
 
-def test_an_interrupt_at_any_time(fresh):
-    """Threads that were told, or were about to be, are there again, and work."""
-    out = np.zeros(3)
+@pytest.mark.parametrize("where", ["post", "wait", "_taken"])
+def test_an_interrupt_at_any_time(fresh, where):
+    """Nothing is at work any more when it is raised; later there are threads."""
+    begun, ended, out = [], [], np.zeros(3)
+    owner = parallel._Threads if where == "_taken" else parallel._Worker
+    inner, first = getattr(owner, where), []
 
-    def interrupted(self, job, part, pause):
-        post(self, job, part, pause)
-        raise KeyboardInterrupt
+    def slow(part, lo, hi):
+        begun.append(part)
+        time.sleep(0.01)
+        ended.append(part)
 
-    post = parallel._Worker.post
-    for _ in range(20):
-        deadline = time.monotonic() + 10
-        while fresh.count == fresh.most and not fresh.free:  # what was interrupted has ended
-            assert time.monotonic() < deadline
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(parallel._Worker, "post", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                parallel.run(_mark, PARTS, np.zeros(3))
-        parallel.run(_mark, PARTS, out)
-    assert out.tolist() == [20.0] * 3
-    assert fresh.count <= 2
+    def interrupted(*arguments):
+        result = inner(*arguments)
+        if not first:
+            first.append(True)
+            raise KeyboardInterrupt
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, where, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            parallel.run(slow, PARTS)
+    assert sorted(begun) == sorted(ended)
+    time.sleep(0.05)
+    assert sorted(begun) == sorted(ended)
+    parallel.run(_mark, PARTS, out)
+    assert out.tolist() == [1.0] * 3
 
 
 def test_a_worker_that_cannot_be_made(monkeypatch, fresh):
-    """Its error is raised, after the other parts; later there are threads again."""
-    out = np.zeros(3)
+    """Its error is raised, when what was begun has ended; later there are threads again."""
     with monkeypatch.context() as patch:
         patch.setattr(parallel, "until_posted", lambda *_: (_ for _ in ()).throw(OSError("full")))
         with pytest.raises(OSError, match="full"):
-            parallel.run(_mark, PARTS, out)
-    assert fresh.count == 0
-    parallel.run(_mark, PARTS, out)
-    assert fresh.count == 2
+            parallel.run(_mark, PARTS, np.zeros(3))
+    assert len(fresh.unused) == 2
+    parallel.run(_all_at_once(3), PARTS)
 
 
 @pytest.mark.parametrize("fails", [True, False])
@@ -142,26 +178,26 @@ def test_no_array_is_kept(fails):
     with pytest.raises(ArithmeticError) if fails else nullcontext():
         parallel.run(fail, PARTS, array)
     del array
-    deadline = time.monotonic() + 10  # a thread may still be on its way from the part to its rest
-    while gone() is not None:
-        assert time.monotonic() < deadline, "somebody holds it"
+    _until(lambda: gone() is None)
 
 
 def test_an_error_in_a_thread_is_raised():
     """When all parts that were begun have ended, and no other is begun then; the next call works."""
-    begun, ended, out = [], [], np.zeros(3)
+    begun, ended, failed, out = [], [], threading.Event(), np.zeros(3)
 
     def fail(part, lo, hi):
         begun.append(part)
         if part == 1:
+            failed.set()
             raise ArithmeticError("part 1")
-        time.sleep(0.05)
+        failed.wait(SOON)
+        time.sleep(0.1)
         ended.append(part)
 
     with pytest.raises(ArithmeticError, match="part 1"):
         parallel.run(fail, list(range(20)))
-    assert 0 in ended
-    assert len(begun) == len(ended) + 1 <= 4
+    assert sorted(begun) == sorted([1, *ended])
+    assert len(begun) <= 4
     parallel.run(_mark, PARTS, out)
     assert out.tolist() == [1.0] * 3
 
@@ -173,30 +209,35 @@ def test_without_threads_the_caller_does_it(monkeypatch, fresh):
         out = np.zeros(3)
         parallel.run(_mark, PARTS, out)
         assert out.tolist() == [1.0] * 3
-        assert (fresh.count, fresh.free) == (0, [])
-    parallel.run(_mark, PARTS, out)
-    assert out.tolist() == [2.0] * 3
-    assert fresh.count == len(fresh.free) == 2
+        assert (len(fresh.unused), fresh.free) == (2, [])
+    parallel.run(_all_at_once(3), PARTS)
 
 
-def test_ctrl_c_waits_for_what_is_being_written(fresh):
+def test_ctrl_c_waits_for_what_is_being_written():
     """The other parts are done when the interrupt arrives at the caller."""
-    out = np.zeros(3)
+    out, barrier = np.zeros(3), threading.Barrier(3)
 
     def slow(part, lo, hi, out):
-        if part:
-            time.sleep(0.5)
+        barrier.wait(SOON)
+        if threading.current_thread() is not threading.main_thread():
+            if part == max(workers):
+                os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.3)
         out[part] = 1
 
+    def noting(part, lo, hi, out):
+        if threading.current_thread() is not threading.main_thread():
+            workers.append(part)
+        slow(part, lo, hi, out)
+
+    workers: list[int] = []
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have it ignored in the background
     try:
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
-            parallel.run(slow, PARTS, out)
+            parallel.run(noting, PARTS, out)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert out.tolist() == [1.0] * 3
-    assert fresh.count == len(fresh.free) == 2
+    assert [out[part] for part in workers] == [1.0] * 2
 
 
 def test_callers_at_the_same_time(fresh):
@@ -213,4 +254,10 @@ def test_callers_at_the_same_time(fresh):
     for caller in callers:
         caller.join()
     assert np.all(outs == 100)
-    assert fresh.count == len(fresh.free) == 2
+    _until(lambda: len(fresh.free) + len(fresh.unused) == 2)
+
+
+def test_weighted():
+    """No more ranges than there is work for, and none without items."""
+    assert parallel.weighted(np.array([0, 10, 20, 30]), 40, 8, 15) == [0, 2, 4]
+    assert parallel.weighted(np.array([0, 1, 2, 100]), 101, 4, 10) == [0, 3, 4]

@@ -15,6 +15,7 @@ import os
 from functools import cache, wraps
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 from numba import njit
 from numba.core import config
@@ -64,19 +65,37 @@ def kernel(function=None, threads=None):
     return compiled
 
 
+class _Uncollected:
+    """While any thread is in it, Python looks for no garbage."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.before = Lock(), 0, False
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                self.before = gc.isenabled()
+                gc.disable()
+            self.inside += 1
+
+    def __exit__(self, *_) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0 and self.before:
+                gc.enable()
+
+
+_UNCOLLECTED = _Uncollected()
+
+
 def _uncollected(function):
     """The same function, in which Python looks for no garbage."""
 
     @wraps(function)
     def call(*arguments):
         """Called in its place."""
-        was = gc.isenabled()
-        gc.disable()
-        try:
+        with _UNCOLLECTED:
             return function(*arguments)
-        finally:
-            if was:
-                gc.enable()
 
     return call
 

@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Thread
 from time import sleep
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = ["WORTH_A_THREAD", "available_threads", "even", "run", "weighted"]
 WORTH_A_THREAD = 1 << 14
 PATIENCE = 500_000  # nanoseconds awake before going to sleep: between the loops of a call it is mostly less
 DISPATCH = 4_000  # nanoseconds in which Numba takes the arguments of a kernel apart
+TELLING = 1_500  # nanoseconds in which a thread is told
 NAP = 5e-5  # seconds between looks at what takes longer
 
 
@@ -33,41 +34,50 @@ def available_threads() -> int:
 
 
 class _Job:
-    """One call of ``run``: the parts that nobody has begun, and what went wrong in the others."""
+    """One call of ``run``. Parts are not given away but taken: who comes late finds none, and nobody waits for it."""
 
     def __init__(self, kernel, bounds: list[int], arguments: tuple):
         self.kernel, self.bounds, self.arguments = kernel, bounds, arguments
-        self.left = list(range(len(bounds) - 2, 0, -1))  # the last first; part 0 is the caller's
+        self.left = list(range(len(bounds) - 2, -1, -1))  # what nobody has begun, backwards
+        self.active: list[tuple[_Worker, int]] = []  # who may have begun something, and what then says that it is done
         self.errors: list[BaseException] = []
 
-    def next(self) -> int | None:
-        """A part to begin with, if there is one."""
-        try:
-            return self.left.pop()
-        except IndexError:
-            return None
-
-    def work(self, part: int | None) -> None:
-        """Do a part, and then what is left."""
-        while part is not None:
+    def work(self) -> None:
+        """Do what is left."""
+        while True:
+            try:
+                part = self.left.pop()
+            except IndexError:
+                return
             try:
                 self.kernel(part, self.bounds[part], self.bounds[part + 1], *self.arguments)
-            except BaseException as error:  # raised by ``run`` when all is quiet
-                self.errors.append(error)
-                self.left.clear()
-            part = self.next()
+            except BaseException as error:
+                self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Begin no other part; ``run`` raises the error when all is quiet."""
+        self.left.clear()
+        self.errors.append(error)
+
+    def wait(self) -> None:
+        """Until what was begun is done; nothing is left, and who becomes active from now on finds that."""
+        place = 0
+        while place < len(self.active):
+            worker, ticket = self.active[place]
+            worker.wait(ticket)
+            place += 1
 
 
 class _Worker:
-    """A thread that does what is posted to it, one thing after the other.
+    """A thread that works on one job after the other.
 
-    Who has taken it from the free ones may post one thing; it goes back by itself, and nobody else brings it there.
+    Who has taken it from the free ones may post one; afterwards it goes back by itself.
     """
 
     def __init__(self, threads: _Threads):
         self.cells, self.free = np.zeros(CELLS, dtype=np.int64), threads.free
         self.patience = PATIENCE if available_threads() > 1 else 0  # else what is waited for could not go on
-        self.call: tuple[_Job, int] | None = None
+        self.job: _Job | None = None
         self.asleep, self.bell = False, SimpleQueue[None]()
         until_posted(self.cells, 0, 0)  # compiled here, before anything waits for anything
         until_finished(self.cells, 0, 0)
@@ -82,92 +92,77 @@ class _Worker:
                     self.bell.get()
                 self.asleep = False
             done = int(self.cells[POSTED])
-            if self.call is not None:
-                (job, part), self.call = self.call, None
-                job.work(part)
-                del job  # nothing lives longer because of this thread
+            job, self.job = self.job, None
+            if job is not None:
+                job.active.append((self, done))  # before it takes a part, see ``_Job.wait``
+                job.work()
+            del job  # nothing lives longer because of this thread
             self.free.append(self)
 
-    def post(self, job: _Job, part: int, pause: int) -> int:
-        """Have a part done, and what is left then, begun after so many nanoseconds. Returns what to wait for."""
-        self.call, self.cells[PAUSE] = (job, part), pause
-        ticket = int(self.cells[POSTED]) + 1
-        self.cells[POSTED] = ticket
+    def post(self, job: _Job, pause: int) -> None:
+        """Have it work on a job, after so many nanoseconds."""
+        self.job, self.cells[PAUSE] = job, pause
+        self.cells[POSTED] += 1
         if self.asleep:
             self.bell.put(None)
-        return ticket
 
     def wait(self, ticket: int) -> None:
-        """Until that is done; awake at first."""
+        """Until what was posted is done; awake at first."""
         patience = self.patience
         while not until_finished(self.cells, ticket, patience):
-            if self.asleep:  # it may not have been told, where Ctrl-C was pressed
-                self.bell.put(None)
             sleep(NAP)
             patience = 0
 
 
 class _Threads:
-    """Threads that have nothing to do. An executor of the standard library is slower to wake them."""
+    """Threads that have nothing to do. An executor of the standard library is slower to wake them.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most : int
+        How many there may be.
+    """
+
+    def __init__(self, most: int) -> None:
         self.free: list[_Worker] = []
-        self.lock, self.count = Lock(), 0
-        self.most = os.cpu_count() or 1  # asking each time takes tens of microseconds
+        self.unused = [f"lrc_numba {i}" for i in range(most)]  # names of those that are still to be made
 
-    def post(self, job: _Job, posted: list[tuple[_Worker, int]]) -> None:
-        """Have parts of a job done by free threads, new ones if need be, as long as there are both."""
-        while job.left and not sys.is_finalizing():
-            worker = self._taken()
+    def post(self, job: _Job, wanted: int) -> None:
+        """Have so many threads work on a job; fewer where others are at work, or the system has no more."""
+        for later in reversed(range(wanted)):
+            worker = None if sys.is_finalizing() else self._taken()
             if worker is None:
                 return
-            part = job.next()
-            if part is None:  # done meanwhile by those who were quick
-                self.free.append(worker)
-                return
-            posted.append((worker, worker.post(job, part, min(part, 8) * DISPATCH)))
+            worker.post(job, later * TELLING + (wanted - later) * DISPATCH)
 
     def _taken(self) -> _Worker | None:
-        """A free one, or a new one; None where there are enough, or the system has no more."""
+        """A free one, or a new one. (Ctrl-C between this and ``post`` costs a thread, but no result.)"""
         with suppress(IndexError):
             return self.free.pop()
-        with self.lock:
-            if self.count >= self.most:
-                return None
-            self.count += 1
+        try:
+            name = self.unused.pop()
+        except IndexError:
+            return None
         started = False
         try:
             worker = _Worker(self)
             with suppress(RuntimeError):
-                Thread(target=worker.work, name=f"lrc_numba {self.count}", daemon=True).start()
+                Thread(target=worker.work, name=name, daemon=True).start()
                 started = True
         finally:
             if not started:
-                with self.lock:
-                    self.count -= 1
+                self.unused.append(name)
         return worker if started else None
 
 
-def _wait(job: _Job, posted: list[tuple[_Worker, int]]) -> None:
-    """Until all parts are done, also when Ctrl-C is pressed meanwhile."""
-    while True:
-        try:
-            while posted:
-                worker, ticket = posted[-1]
-                worker.wait(ticket)
-                posted.pop()
-            return
-        except BaseException as error:
-            job.errors.insert(0, error)
-
-
-_THREADS = _Threads()
+_MOST = max(1, (os.cpu_count() or 1) - 1)  # who calls works too; asking each time takes tens of microseconds
+_THREADS = _Threads(_MOST)
 
 
 def _after_fork() -> None:
-    """A child has none of the threads, and maybe a lock that one of them held."""
+    """A child has none of the threads."""
     global _THREADS
-    _THREADS = _Threads()
+    _THREADS = _Threads(_MOST)
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -207,28 +202,36 @@ def weighted(starts: np.ndarray, stop: int, threads: int, smallest: int) -> list
     """
     if threads == 1 or len(starts) < 2 or stop - starts[0] < 2 * smallest:
         return [0, len(starts)]
-    cuts = np.searchsorted(starts, np.linspace(starts[0], stop, threads + 1)[1:-1])
-    return [0, *cuts.tolist(), len(starts)]
+    parts = min(threads, int((stop - starts[0]) // smallest))
+    cuts = np.searchsorted(starts, np.linspace(starts[0], stop, parts + 1)[1:-1])
+    return sorted({0, *cuts.tolist(), len(starts)})
 
 
 def run(kernel, bounds: list[int], *arguments) -> None:
     """Call ``kernel(part, bounds[part], bounds[part + 1], *arguments)`` for every part, and wait for all.
 
-    The calling thread takes the first part itself, and with the others those for which there is no thread.
+    The calling thread works too; it and the others each take the next part that nobody has begun. Where one fails no
+    other is begun, and the error is raised when all are quiet.
     """
     if len(bounds) == 2:
         kernel(0, bounds[0], bounds[1], *arguments)
         return
-    job = _Job(kernel, bounds, arguments)
-    posted: list[tuple[_Worker, int]] = []
-    try:
-        _THREADS.post(job, posted)
-        job.work(0)
-    except BaseException as error:
-        job.errors.insert(0, error)
-    _wait(job, posted)  # nothing may still be writing when an error is raised
+    job, told = _Job(kernel, bounds, arguments), False
+    while True:
+        try:
+            if not told:
+                told = True
+                _THREADS.post(job, len(bounds) - 2)
+                job.work()
+            job.wait()  # nothing may still be writing when an error is raised
+            break
+        except BaseException as error:  # Ctrl-C, or a thread that cannot be made
+            job.fail(error)
+    job.arguments = ()  # a thread that wakes up late still holds the job
     if job.errors:
         try:
-            raise job.errors[0]
+            raise next(
+                (error for error in job.errors if not isinstance(error, Exception)), job.errors[0]
+            )  # Ctrl-C first
         finally:
             job.errors.clear()  # else the error would keep itself alive, and the arrays
