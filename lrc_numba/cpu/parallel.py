@@ -96,7 +96,6 @@ class _Worker:
             if job is not None:
                 job.active.append((self, done))  # before it takes a part, see ``_Job.wait``
                 job.work()
-            del job  # nothing lives longer because of this thread
             self.free.append(self)
 
     def post(self, job: _Job, pause: int) -> None:
@@ -227,7 +226,7 @@ def run(kernel, bounds: list[int], *arguments) -> None:
             break
         except BaseException as error:  # Ctrl-C, or a thread that cannot be made
             job.fail(error)
-    job.arguments = ()  # a thread that wakes up late still holds the job
+    job.arguments = ()  # the threads still hold the job
     if job.errors:
         try:
             raise next(
