@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
 import time
@@ -71,20 +72,20 @@ def test_threads_that_went_to_sleep_are_woken(fresh, monkeypatch, patience):
 
 
 def test_nobody_waits_for_who_comes_late(fresh):
-    """A thread that does not wake up in time finds nothing left to do."""
+    """Threads that do not wake up in time find nothing left to do; or the next job, if there is one by then."""
+    parallel.run(_all_at_once(3), PARTS)
+    _until(lambda: len(fresh.free) == 2 and all(worker.asleep for worker in fresh.free))
+    out, bells = np.zeros(3), [worker.bell for worker in fresh.all]
+    for worker in fresh.all:
+        worker.bell = queue.SimpleQueue()  # it is rung, and the thread waits for the other
+    for times in (1, 2, 3):
+        parallel.run(_mark, PARTS, out)
+        assert out.tolist() == [times] * 3
+        assert fresh.free == []
+    threading.Timer(0.05, lambda: [bell.put(None) for bell in bells]).start()
     parallel.run(_all_at_once(3), PARTS)
     _until(lambda: len(fresh.free) == 2)
-    out, late = np.zeros(3), threading.Event()
-    for worker in fresh.free:
-        monkeypatched = worker.post
-        worker.post = lambda job, pause, post=monkeypatched: threading.Thread(
-            target=lambda: late.wait(SOON) and post(job, pause)
-        ).start()
-    parallel.run(_mark, PARTS, out)
-    assert out.tolist() == [1.0] * 3
-    late.set()
-    _until(lambda: len(fresh.free) == 2)
-    assert out.tolist() == [1.0] * 3
+    assert out.tolist() == [3.0] * 3
 
 
 def test_waiting_ends():

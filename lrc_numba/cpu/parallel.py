@@ -71,7 +71,8 @@ class _Job:
 class _Worker:
     """A thread that works on one job after the other.
 
-    Who has taken it from the free ones may post one; afterwards it goes back by itself.
+    Who has taken it from the free ones may post one, and others may put another one in its place as long as it has not
+    begun. Afterwards it goes back by itself.
     """
 
     def __init__(self, threads: _Threads):
@@ -123,16 +124,27 @@ class _Threads:
     """
 
     def __init__(self, most: int) -> None:
+        self.all: list[_Worker] = []
         self.free: list[_Worker] = []
         self.unused = [f"lrc_numba {i}" for i in range(most)]  # names of those that are still to be made
 
     def post(self, job: _Job, wanted: int) -> None:
         """Have so many threads work on a job; fewer where others are at work, or the system has no more."""
-        for later in reversed(range(wanted)):
-            worker = None if sys.is_finalizing() else self._taken()
-            if worker is None:
+        for later in reversed(range(0 if sys.is_finalizing() else wanted)):
+            worker = self._taken()
+            if worker is not None:
+                worker.post(job, later * TELLING + (wanted - later) * DISPATCH)
+            elif not self._redirected(job):
                 return
-            worker.post(job, later * TELLING + (wanted - later) * DISPATCH)
+
+    def _redirected(self, job: _Job) -> bool:
+        """Whether one that has not yet begun with a job of which nothing is left, works on this one then."""
+        for worker in self.all:
+            late = worker.job
+            if late is not None and not late.left:
+                worker.job = job  # if it begins with the other just now, it only does not help
+                return True
+        return False
 
     def _taken(self) -> _Worker | None:
         """A free one, or a new one. (Ctrl-C between this and ``post`` costs a thread, but no result.)"""
@@ -148,6 +160,7 @@ class _Threads:
             with suppress(RuntimeError):
                 Thread(target=worker.work, name=name, daemon=True).start()
                 started = True
+                self.all.append(worker)
         finally:
             if not started:
                 self.unused.append(name)
