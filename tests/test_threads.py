@@ -69,6 +69,7 @@ def test_threads_that_went_to_sleep_are_woken(fresh, monkeypatch, patience):
     for _ in range(20):
         parallel.run(_all_at_once(3), PARTS)
         _until(lambda: len(fresh.free) == 2 and all(worker.asleep for worker in fresh.free))
+    assert fresh.unused == []
 
 
 def test_nobody_waits_for_who_comes_late(fresh):

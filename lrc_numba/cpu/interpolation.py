@@ -108,6 +108,12 @@ def _turn_back(i, slope, to_grid, supports, out):
         out[np.uint64(i), b] = back
 
 
+@inlined
+def _round(column, channels):
+    """A column below 2 · channels, counted round; without a division, which takes as long as a row."""
+    return np.uint64(column - channels if column >= channels else column)
+
+
 @kernel
 def interpolate_vjp(
     part,
@@ -162,10 +168,7 @@ def interpolate_vjp(
                     plane, first, second = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
                     if channel < out.shape[1]:
                         out[np.uint64(i), channel] = simd.total(along * plane)
-                    column = channel + turn  # no remainder: a division takes as long as a row
-                    if column >= channels:
-                        column -= channels
-                    factor = cotangent[np.uint64(i), np.uint64(column)]
+                    factor = cotangent[np.uint64(i), _round(channel + turn, channels)]
                     total = simd.fma(factor, plane, total)
                     total_first = simd.fma(factor, first, total_first)
                     total_second = simd.fma(factor, second, total_second)

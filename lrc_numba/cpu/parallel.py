@@ -100,7 +100,15 @@ class _Worker:
             self.free.append(self)
 
     def post(self, job: _Job, pause: int) -> None:
-        """Have it work on a job, after so many nanoseconds."""
+        """Have it work on a job.
+
+        Parameters
+        ----------
+        job : _Job
+            Which.
+        pause : int
+            Nanoseconds before it begins, if it is awake.
+        """
         self.job, self.cells[PAUSE] = job, pause
         self.cells[POSTED] += 1
         if self.asleep:
@@ -129,7 +137,15 @@ class _Threads:
         self.unused = [f"lrc_numba {i}" for i in range(most)]  # names of those that are still to be made
 
     def post(self, job: _Job, wanted: int) -> None:
-        """Have so many threads work on a job; fewer where others are at work, or the system has no more."""
+        """Have threads work on a job.
+
+        Parameters
+        ----------
+        job : _Job
+            Which.
+        wanted : int
+            How many; there are fewer where others are at work, or the system has no more.
+        """
         for later in reversed(range(0 if sys.is_finalizing() else wanted)):
             worker = self._taken()
             if worker is not None:
