@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import signal
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from lrc_numba import waiting
-from lrc_numba.cpu import parallel
+from lrc_numba.cpu import compile, parallel
 
 PARTS = [0, 1, 2, 3]
 SOON = 20  # seconds: what does not happen until then does not happen
@@ -129,7 +130,7 @@ def test_what_is_left_is_shared():
 
 @pytest.mark.parametrize("where", ["post", "wait", "_taken"])
 def test_an_interrupt_at_any_time(fresh, where):
-    """Nothing is at work any more when it is raised; later there are threads."""
+    """Nothing is at work any more when it is raised; the next call works."""
     begun, ended, out = [], [], np.zeros(3)
     owner = parallel._Threads if where == "_taken" else parallel._Worker
     inner, first = getattr(owner, where), []
@@ -257,6 +258,17 @@ def test_callers_at_the_same_time(fresh):
         caller.join()
     assert np.all(outs == 100)
     _until(lambda: len(fresh.free) + len(fresh.unused) == 2)
+
+
+def test_garbage_is_looked_for_again():
+    """When the last of those that compile is done, whoever began."""
+    assert gc.isenabled()
+    for _ in range(2):
+        compile._UNCOLLECTED.__enter__()
+    compile._UNCOLLECTED.__exit__()
+    assert not gc.isenabled()
+    compile._UNCOLLECTED.__exit__()
+    assert gc.isenabled()
 
 
 def test_weighted():

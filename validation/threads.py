@@ -6,8 +6,9 @@ a large copy, updates within the first-level cache, multiply-adds in registers. 
 the machine meets all alike: where the loops gain less than 2, so will what is bounded by them. Gains are those of the
 medians and, less disturbed, those of the shortest times. --threads 1 4 compares four threads with one.
 
-Before that, what it costs to share out a loop at all: one that does nothing, right after another one, while the other
-threads still wait awake, and after a pause in which they have gone to sleep.
+Before that, what sharing out a loop costs who calls, at least: one that does nothing, right after another one, while
+the other threads still wait awake, and after a pause in which they have gone to sleep. Nobody waits for them, and there
+may be nothing left when they come; so this is not how long they take to come.
 
   python -m validation.threads --quick
 """

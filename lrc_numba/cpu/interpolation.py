@@ -110,7 +110,7 @@ def _turn_back(i, slope, to_grid, supports, out):
 
 @inlined
 def _round(column, channels):
-    """A column below 2 · channels, counted round; without a division, which takes as long as a row."""
+    """A column below 2 · channels, counted round, without a division for every point and channel."""
     return np.uint64(column - channels if column >= channels else column)
 
 
