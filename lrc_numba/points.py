@@ -15,10 +15,10 @@ __all__ = ["SortedPoints", "sort_points"]
 
 LARGEST_CHUNK = 2048  # points, or a quarter of a scratch block's nodes: what it costs to add that up is hidden then
 LONGEST_CHUNK = 1 << 15  # points of equal values at one place, of which float64 loses 2e-13 by adding one to the next
-SMALLEST_PART = 4096  # points to sort that are worth a thread
+SMALLEST_PART = 8192  # points to sort that are worth a thread
 SMALLEST_MOVE = 1 << 15  # and to move
 CROWD = 2  # points per piece of a tile, from which on sorting by pieces pays: their windows share what is in the cache
-SMALLEST_SHARE = 60_000  # rows of windows to spread or to interpolate that are worth a thread
+SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
 SORT_ROWS = 10  # sorting a point once more takes about as long as so many rows of its window
 LIGHT_ROWS, MERGE_ROWS, LIGHT_POINTS, HEAVY_ROWS = range(4)  # columns of ``SortedPoints.units``
 
@@ -84,7 +84,7 @@ class SortedPoints:
         rows : int
             Rows under the window of a point, all channels together.
         """
-        if threads == 1 or len(chunks) < 2:
+        if threads == 1 or len(chunks) < 2 or self.count * rows < 2 * SMALLEST_SHARE:
             return [0, len(chunks)]
         sizes = chunks[:, 1] - chunks[:, 0]
         ends = np.cumsum(sizes)

@@ -21,8 +21,8 @@ from .workspace import Workspace
 
 __all__ = ["spread", "spread_jvp", "spread_vjp"]
 
-SMALLEST_CLEAR = 1 << 16  # numbers to set to zero that are worth a thread
-SMALLEST_MERGE = 100_000  # nodes of scratch blocks to add up that are worth a thread
+SMALLEST_CLEAR = 1 << 18  # numbers to set to zero that are worth a thread
+SMALLEST_MERGE = 200_000  # nodes of scratch blocks to add up that are worth a thread
 
 
 def spread(
