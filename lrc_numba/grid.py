@@ -29,6 +29,9 @@ from .windows import Window, choose_window, paper_window
 
 __all__ = ["Grid", "embed"]
 
+PAGE, LINE = 4096, 64  # bytes
+MORE_ROWS = 5  # per plane, to choose from
+
 
 def embed(values: tuple[int, ...], fill: int) -> tuple[int, int, int]:
     """d numbers as three, with ``fill`` for the axes in front that are not there."""
@@ -43,6 +46,25 @@ def _kept_indices(kept: int, nodes: int) -> np.ndarray:
 
 def _width(eps: float, ratio: float) -> int:
     return choose_window("kaiser_bessel", eps, ratio).width
+
+
+def _meetings(plane: int, row: int, width: int) -> int:
+    """How many rows under a window begin in the same two cache lines of a page as one that was written before.
+
+    A processor that looks for the newest value of what it reads compares the last twelve bits of addresses first, and
+    waits for a store that is still on its way where these agree, though they are planes apart. A convolution and its
+    gradient, 31³ modes and 10⁵ points, took 1.4 times as long where planes were whole pages.
+
+    Parameters
+    ----------
+    plane, row : int
+        Bytes from one to the next.
+    width : int
+        Of the window.
+    """
+    steps = np.arange(1 - width, width)
+    apart = (steps[:, None] * plane + steps * row + PAGE // 2) % PAGE - PAGE // 2
+    return int(np.count_nonzero(np.abs(apart) < 2 * LINE))
 
 
 @dataclass
@@ -135,18 +157,25 @@ class Grid:
 
     @cached_property
     def padded(self) -> tuple[int, int, int]:
-        """Nodes per axis with padding; rows are kept off multiples of 512 bytes, which would share cache sets."""
+        """Nodes per axis with padding.
+
+        Rows are kept off multiples of 512 bytes, which would share cache sets, and planes have a few rows more where
+        that keeps the rows under a window apart, see ``_meetings``.
+        """
         w = self.window.width
         first, second, last = (n + w - 1 for n, w in zip(self.nodes, self.reach, strict=True))
         last = -(-(self.n[-1] + vector_lanes(w)) // 8) * 8 + 8
         if last * self.dtype.itemsize % 512 == 0:
             last += 8
+        if self.dim == 3:
+            row = last * self.dtype.itemsize
+            second = min(range(second, second + MORE_ROWS), key=lambda rows: _meetings(rows * row, row, w))
         return first, second, last
 
     @cached_property
     def tile_shifts(self) -> tuple[int, int, int]:
         """Nodes per tile and axis as powers of two: room for a window, and for a vector along the last axis."""
-        if prod(self.padded) * self.dtype.itemsize <= self.backend.points.ONE_TILE:
+        if prod(self.padded) * self.dtype.itemsize <= self.backend.points.ONE_TILE[self.dim]:
             return embed(tuple((n - 1).bit_length() for n in self.n), 0)
         across, along = max(self.window.width - 1, 8), max(vector_lanes(self.window.width), 16)
         sizes = {1: (2048,), 2: (max(across, 16), max(along, 32)), 3: (across, across, along)}[self.dim]

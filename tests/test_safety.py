@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import gc
+import mmap
 import os
 import pickle
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import pairwise, product
 from math import prod
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,8 +19,8 @@ from measures import relative
 
 from lrc_numba import ChannelMatrix, Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve, memory
 from lrc_numba.cell import Cell
+from lrc_numba.cpu import arrays, schedule
 from lrc_numba.cpu import points as tiles
-from lrc_numba.cpu import schedule
 from lrc_numba.cpu.compile import _uncollected
 from lrc_numba.cpu.spreading import spread
 from lrc_numba.grid import Grid
@@ -112,7 +114,7 @@ MIXED = {"seams": (schedule, "MANY_SLABS", 0), "parities": (schedule, "MANY_SHAR
 @pytest.mark.parametrize(("dim", "modes"), [(1, 15001), (2, 161), (3, 41)])
 def test_threads_change_nothing_on_many_tiles(dim, modes, way, monkeypatch):
     """Crowded tiles beside others, several snapshots, tiles in every dimension, both ways to share slabs out."""
-    monkeypatch.setattr(tiles, "ONE_TILE", 0)
+    monkeypatch.setattr(tiles, "ONE_TILE", dict.fromkeys((1, 2, 3), 0))
     monkeypatch.setattr(*MIXED[way])
     monkeypatch.setattr("lrc_numba.spreading.SMALLEST_SHARE", 10)
     monkeypatch.setattr("lrc_numba.points.SMALLEST_SHARE", 10)
@@ -320,3 +322,31 @@ def test_no_snapshots(dim, threads):
     values = np.zeros((0, 5))
     assert plan.convolve(values, Gaussian(0.1)).shape == (0, 5)
     assert plan.vjp(values, Gaussian(0.1), values).points.shape == (0, 5, dim)
+
+
+@pytest.mark.parametrize("points", [10_000, 100_000, 1_000_000])
+@pytest.mark.parametrize("modes", [31, 63])
+def test_rows_under_a_window_are_apart_in_a_page(modes, points):
+    """Planes of whole pages would make what is read wait for what was written planes before."""
+    grid = Grid(Cell(1.0, 3), (modes,) * 3, 4.6e-3, "kaiser_bessel", np.dtype(np.float64), points)
+    width, row = grid.window.width, grid.padded[2] * 8
+
+    def _met(rows):
+        steps = [range(1 - width, width)] * 2
+        apart = [(a * rows * row + b * row) % 4096 for a, b in product(*steps)]
+        return sum(distance < 128 or distance > 4096 - 128 for distance in apart)
+
+    fewest = grid.nodes[1] + grid.reach[1] - 1
+    assert 0 <= grid.padded[1] - fewest < 5
+    assert _met(grid.padded[1]) == min(_met(rows) for rows in range(fewest, fewest + 5)) < 2 * width - 1
+
+
+def test_large_arrays_begin_with_a_large_page(monkeypatch):
+    large = arrays.empty(1 << 18, np.float64)
+    large[:] = 1.0
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        assert large.ctypes.data % (1 << 21) == 0
+        monkeypatch.setattr(arrays.mmap, "mmap", Mock(side_effect=OSError("no memory")))
+    assert arrays.empty(1 << 18, np.float32).shape == (1 << 18,)
+    with pytest.raises(MemoryError):
+        arrays.empty(1 << 60, np.float32)

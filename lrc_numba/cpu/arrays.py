@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
+from contextlib import suppress
+
 import numpy as np
 import numpy as xp
 from scipy import fft
@@ -9,6 +12,9 @@ from scipy import fft
 from ..memory import available_memory as host_memory
 
 __all__ = ["asarray", "available_memory", "empty", "irfftn", "require", "rfftn", "shape", "take", "to_host", "xp"]
+
+HUGE = 1 << 21  # bytes of a large page
+WORTH_HUGE = 1 << 20  # bytes
 
 
 def asarray(array: np.ndarray) -> np.ndarray:
@@ -22,7 +28,18 @@ def to_host(array: np.ndarray) -> np.ndarray:
 
 
 def empty(size: int, dtype) -> np.ndarray:
-    """So many numbers, whatever they are."""
+    """So many numbers, whatever they are; many of them in large pages, where the system has such.
+
+    Points and windows go all over a grid, and a processor knows where no more than some thousand pages are. NumPy asks
+    for large ones too, but only what begins at a multiple of their size is in one.
+    """
+    length = size * np.dtype(dtype).itemsize
+    if length >= WORTH_HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # and NumPy says that there is no memory, or the system has no large pages
+            memory = mmap.mmap(-1, length + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            memory.madvise(mmap.MADV_HUGEPAGE)
+            start = -np.frombuffer(memory, dtype=np.uint8).ctypes.data % HUGE
+            return np.frombuffer(memory, dtype=dtype, count=size, offset=start)
     return np.empty(size, dtype=dtype)
 
 
