@@ -15,7 +15,7 @@ from .. import indexing
 from ..evaluation import bind
 from .compile import inlined, kernel
 
-ONE_TILE = 1 << 18  # bytes of a grid that the cache next to a core holds beside other things
+ONE_TILE = {1: 1 << 18, 2: 1 << 17, 3: 1 << 17}  # bytes of a grid so small that sorting takes longer than it saves
 FEW_SLOTS = 32  # chunks of a tile that threads can share; more cost scratch, and are made where sums would get too long
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)

@@ -11,7 +11,7 @@ from .. import indexing
 from .compile import cuda, inlined, kernel, xp
 from .schedule import PARITIES
 
-ONE_TILE = 0  # bytes: a tile must fit into the memory that a block of threads shares, so a grid is never one
+ONE_TILE = {1: 0, 2: 0, 3: 0}  # bytes: a tile must fit into the memory that a block shares, so a grid is never one
 tile_key = inlined(indexing.tile_key)
 first_node = inlined(indexing.first_node)
 
