@@ -16,7 +16,7 @@ least as long as a window less one, so it shares nodes with the tiles next to it
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -29,8 +29,8 @@ from .windows import Window, choose_window, paper_window
 
 __all__ = ["Grid", "embed"]
 
-PAGE, LINE = 4096, 64  # bytes
-MORE_ROWS = 5  # per plane, to choose from
+LINE, SETS = 64, 64  # bytes of a line, and sets, of the cache next to a core
+UNEVEN = 0.3  # what unevenness is worth, as a part of the bytes of a grid; 0.2 and 2 choose nearly the same
 
 
 def embed(values: tuple[int, ...], fill: int) -> tuple[int, int, int]:
@@ -48,23 +48,47 @@ def _width(eps: float, ratio: float) -> int:
     return choose_window("kaiser_bessel", eps, ratio).width
 
 
-def _meetings(plane: int, row: int, width: int) -> int:
-    """How many rows under a window begin in the same two cache lines of a page as one that was written before.
-
-    A processor that looks for the newest value of what it reads compares the last twelve bits of addresses first, and
-    waits for a store that is still on its way where these agree, though they are planes apart. A convolution and its
-    gradient, 31³ modes and 10⁵ points, took 1.4 times as long where planes were whole pages.
+def _unevenness(plane: int, row: int, width: int, length: int) -> float:
+    """How unevenly what lies under a window goes to the sets of a cache: the variance of their loads, over the mean².
 
     Parameters
     ----------
     plane, row : int
         Bytes from one to the next.
     width : int
-        Of the window.
+        Rows per plane, and planes.
+    length : int
+        Bytes of a row.
     """
-    steps = np.arange(1 - width, width)
-    apart = (steps[:, None] * plane + steps * row + PAGE // 2) % PAGE - PAGE // 2
-    return int(np.count_nonzero(np.abs(apart) < 2 * LINE))
+    steps = np.arange(width)
+    rows = (steps[:, None] * plane + steps * row).ravel()
+    lines = [(rows + s) // LINE + i for s in range(0, LINE, 8) for i in range(1 + (s + length - 1) // LINE)]
+    loads = np.bincount(np.concatenate(lines) % SETS, minlength=SETS)
+    return float(loads.var() / loads.mean() ** 2)
+
+
+@lru_cache(maxsize=256)
+def _spread_out(rows: int, last: int, width: int, length: int, itemsize: int) -> tuple[int, int]:
+    """Rows of a plane and their nodes, a little more than asked for: what a window covers is to stay in the cache.
+
+    Where planes were a multiple of the bytes of one way of the cache (64 rows of 640 bytes), what one point of a
+    gradient covers had to share a few sets with what the point before left: it took 1.4 times as long.
+
+    Parameters
+    ----------
+    rows, last : int
+        At least so many.
+    width, length
+        As for ``_unevenness``.
+    itemsize : int
+        Bytes of a number.
+    """
+
+    def _cost(shape: tuple[int, int]) -> float:
+        row = shape[1] * itemsize
+        return prod(shape) / (rows * last) + UNEVEN * _unevenness(shape[0] * row, row, width, length)
+
+    return min(((rows + i, last + j) for i in range(5) for j in (0, 8)), key=_cost)
 
 
 @dataclass
@@ -157,19 +181,14 @@ class Grid:
 
     @cached_property
     def padded(self) -> tuple[int, int, int]:
-        """Nodes per axis with padding.
-
-        Rows are kept off multiples of 512 bytes, which would share cache sets, and planes have a few rows more where
-        that keeps the rows under a window apart, see ``_meetings``.
-        """
-        w = self.window.width
+        """Nodes per axis with padding; rows are kept off multiples of 512 bytes, which would share cache sets."""
+        width, itemsize = self.window.width, self.dtype.itemsize
         first, second, last = (n + w - 1 for n, w in zip(self.nodes, self.reach, strict=True))
-        last = -(-(self.n[-1] + vector_lanes(w)) // 8) * 8 + 8
-        if last * self.dtype.itemsize % 512 == 0:
+        last = -(-(self.n[-1] + vector_lanes(width)) // 8) * 8 + 8
+        if last * itemsize % 512 == 0:
             last += 8
         if self.dim == 3:
-            row = last * self.dtype.itemsize
-            second = min(range(second, second + MORE_ROWS), key=lambda rows: _meetings(rows * row, row, w))
+            second, last = _spread_out(second, last, width, vector_lanes(width) * itemsize, itemsize)
         return first, second, last
 
     @cached_property

@@ -23,7 +23,7 @@ from lrc_numba.cpu import arrays, schedule
 from lrc_numba.cpu import points as tiles
 from lrc_numba.cpu.compile import _uncollected
 from lrc_numba.cpu.spreading import spread
-from lrc_numba.grid import Grid
+from lrc_numba.grid import Grid, _unevenness
 from lrc_numba.sizes import vector_lanes
 from lrc_numba.windows import MAX_WIDTH, Window
 
@@ -324,21 +324,35 @@ def test_no_snapshots(dim, threads):
     assert plan.vjp(values, Gaussian(0.1), values).points.shape == (0, 5, dim)
 
 
+def _loads(plane, row, width, length):
+    """How many lines of each set of a cache hold what is under a window, over all places where one may begin."""
+    loads = [0] * 64
+    for start, a, b in product(range(0, 64, 8), range(width), range(width)):
+        begin = start + a * plane + b * row
+        for line in {byte // 64 for byte in range(begin, begin + length)}:
+            loads[line % 64] += 1
+    return loads
+
+
+@pytest.mark.parametrize("sizes", [(40960, 640, 5, 64), (43520, 640, 5, 64), (67584, 768, 7, 64), (58240, 832, 11, 96)])
+def test_unevenness_is_that_of_lines_counted_one_by_one(sizes):
+    loads = np.array(_loads(*sizes))
+    assert _unevenness(*sizes) == pytest.approx((loads**2).mean() / loads.mean() ** 2 - 1)
+
+
 @pytest.mark.parametrize("points", [10_000, 100_000, 1_000_000])
 @pytest.mark.parametrize("modes", [31, 63])
-def test_rows_under_a_window_are_apart_in_a_page(modes, points):
-    """Planes of whole pages would make what is read wait for what was written planes before."""
+def test_what_lies_under_a_window_goes_to_all_sets_of_a_cache(modes, points):
+    """Planes of whole pages, as 64 rows of 80 numbers are, would send all of them to the same few."""
     grid = Grid(Cell(1.0, 3), (modes,) * 3, 4.6e-3, "kaiser_bessel", np.dtype(np.float64), points)
-    width, row = grid.window.width, grid.padded[2] * 8
-
-    def _met(rows):
-        steps = [range(1 - width, width)] * 2
-        apart = [(a * rows * row + b * row) % 4096 for a, b in product(*steps)]
-        return sum(distance < 128 or distance > 4096 - 128 for distance in apart)
-
+    _, rows, last = grid.padded
     fewest = grid.nodes[1] + grid.reach[1] - 1
-    assert 0 <= grid.padded[1] - fewest < 5
-    assert _met(grid.padded[1]) == min(_met(rows) for rows in range(fewest, fewest + 5)) < 2 * width - 1
+    assert fewest <= rows < fewest + 5
+    chosen, least = (_unevenness(n * last * 8, last * 8, grid.window.width, 64) for n in (rows, fewest))
+    assert chosen <= least
+    if (modes, points) == (31, 100_000):
+        assert (fewest, last) == (64, 80)
+        assert chosen < 0.2 * least
 
 
 def test_large_arrays_begin_with_a_large_page(monkeypatch):
