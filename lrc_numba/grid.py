@@ -5,11 +5,11 @@ is one code for every dimension, and the compiler removes the loops that run onc
 
 Padding. A point at grid coordinate g touches the nodes start … start + w − 1 with start = ⌊g − w/2⌋ + 1, folded into
 [0, n). The array has room for all of them, n + w − 1 nodes per axis (more along the last, where a whole vector is
-stored), so the inner loops never wrap. Spreading ends by adding the padding onto the nodes it stands for,
-interpolation begins by filling it.
+stored, and along the second where that suits a cache), so the inner loops never wrap. Spreading ends by adding the
+padding onto the nodes it stands for, interpolation begins by filling it.
 
 Tiles. Points are sorted by tile, a block of grid nodes that contains their ``start``: what the points of a tile touch
-stays in a cache. A grid that fits there as a whole is one tile, and its points are not sorted at all. A tile is at
+stays in a cache. A small grid is one tile, and its points are not sorted at all. A tile is at
 least as long as a window less one, so it shares nodes with the tiles next to it only; ``schedule`` lives on that.
 """
 
@@ -29,8 +29,8 @@ from .windows import Window, choose_window, paper_window
 
 __all__ = ["Grid", "embed"]
 
-LINE, SETS = 64, 64  # bytes of a line, and sets, of the cache next to a core
-UNEVEN = 0.3  # what unevenness is worth, as a part of the bytes of a grid; 0.2 and 2 choose nearly the same
+LINE = 64  # bytes of a line of a cache
+UNEVEN = 0.3  # what unevenness is worth, as a part of the bytes of a grid; 0.2 chooses nearly the same
 
 
 def embed(values: tuple[int, ...], fill: int) -> tuple[int, int, int]:
@@ -48,7 +48,7 @@ def _width(eps: float, ratio: float) -> int:
     return choose_window("kaiser_bessel", eps, ratio).width
 
 
-def _unevenness(plane: int, row: int, width: int, length: int) -> float:
+def _unevenness(plane: int, row: int, width: int, length: int, sets: int) -> float:
     """How unevenly what lies under a window goes to the sets of a cache: the variance of their loads, over the mean².
 
     Parameters
@@ -59,16 +59,18 @@ def _unevenness(plane: int, row: int, width: int, length: int) -> float:
         Rows per plane, and planes.
     length : int
         Bytes of a row.
+    sets : int
+        Of the cache.
     """
     steps = np.arange(width)
     rows = (steps[:, None] * plane + steps * row).ravel()
     lines = [(rows + s) // LINE + i for s in range(0, LINE, 8) for i in range(1 + (s + length - 1) // LINE)]
-    loads = np.bincount(np.concatenate(lines) % SETS, minlength=SETS)
+    loads = np.bincount(np.concatenate(lines) % sets, minlength=sets)
     return float(loads.var() / loads.mean() ** 2)
 
 
 @lru_cache(maxsize=256)
-def _spread_out(rows: int, last: int, width: int, length: int, itemsize: int) -> tuple[int, int]:
+def _spread_out(rows: int, last: int, width: int, length: int, sets: int, itemsize: int) -> tuple[int, int]:
     """Rows of a plane and their nodes, a little more than asked for: what a window covers is to stay in the cache.
 
     Where planes were a multiple of the bytes of one way of the cache (64 rows of 640 bytes), what one point of a
@@ -78,7 +80,7 @@ def _spread_out(rows: int, last: int, width: int, length: int, itemsize: int) ->
     ----------
     rows, last : int
         At least so many.
-    width, length
+    width, length, sets
         As for ``_unevenness``.
     itemsize : int
         Bytes of a number.
@@ -86,7 +88,7 @@ def _spread_out(rows: int, last: int, width: int, length: int, itemsize: int) ->
 
     def _cost(shape: tuple[int, int]) -> float:
         row = shape[1] * itemsize
-        return prod(shape) / (rows * last) + UNEVEN * _unevenness(shape[0] * row, row, width, length)
+        return prod(shape) / (rows * last) + UNEVEN * _unevenness(shape[0] * row, row, width, length, sets)
 
     return min(((rows + i, last + j) for i in range(5) for j in (0, 8)), key=_cost)
 
@@ -181,14 +183,19 @@ class Grid:
 
     @cached_property
     def padded(self) -> tuple[int, int, int]:
-        """Nodes per axis with padding; rows are kept off multiples of 512 bytes, which would share cache sets."""
+        """Nodes per axis with padding.
+
+        Rows are kept off multiples of 512 bytes, which would share sets of a cache; in three dimensions ``_spread_out``
+        does better.
+        """
         width, itemsize = self.window.width, self.dtype.itemsize
         first, second, last = (n + w - 1 for n, w in zip(self.nodes, self.reach, strict=True))
         last = -(-(self.n[-1] + vector_lanes(width)) // 8) * 8 + 8
         if last * itemsize % 512 == 0:
             last += 8
         if self.dim == 3:
-            second, last = _spread_out(second, last, width, vector_lanes(width) * itemsize, itemsize)
+            length, sets = vector_lanes(width) * itemsize, self.backend.points.SETS
+            second, last = _spread_out(second, last, width, length, sets, itemsize)
         return first, second, last
 
     @cached_property

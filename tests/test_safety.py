@@ -23,7 +23,7 @@ from lrc_numba.cpu import arrays, schedule
 from lrc_numba.cpu import points as tiles
 from lrc_numba.cpu.compile import _uncollected
 from lrc_numba.cpu.spreading import spread
-from lrc_numba.grid import Grid, _unevenness
+from lrc_numba.grid import Grid, _spread_out, _unevenness
 from lrc_numba.sizes import vector_lanes
 from lrc_numba.windows import MAX_WIDTH, Window
 
@@ -118,6 +118,8 @@ def test_threads_change_nothing_on_many_tiles(dim, modes, way, monkeypatch):
     monkeypatch.setattr(*MIXED[way])
     monkeypatch.setattr("lrc_numba.spreading.SMALLEST_SHARE", 10)
     monkeypatch.setattr("lrc_numba.points.SMALLEST_SHARE", 10)
+    for name in ("SMALLEST_CLEAR", "SMALLEST_MERGE"):
+        monkeypatch.setattr(f"lrc_numba.spreading.{name}", 10)
     generator = np.random.default_rng(dim)
     # Three snapshots, so that parts of the counting sort begin inside one.
     points = generator.random((3, 9000, dim))
@@ -337,30 +339,50 @@ def _loads(plane, row, width, length):
 @pytest.mark.parametrize("sizes", [(40960, 640, 5, 64), (43520, 640, 5, 64), (67584, 768, 7, 64), (58240, 832, 11, 96)])
 def test_unevenness_is_that_of_lines_counted_one_by_one(sizes):
     loads = np.array(_loads(*sizes))
-    assert _unevenness(*sizes) == pytest.approx((loads**2).mean() / loads.mean() ** 2 - 1)
+    assert _unevenness(*sizes, 64) == pytest.approx((loads**2).mean() / loads.mean() ** 2 - 1)
 
 
-@pytest.mark.parametrize("points", [10_000, 100_000, 1_000_000])
-@pytest.mark.parametrize("modes", [31, 63])
-def test_what_lies_under_a_window_goes_to_all_sets_of_a_cache(modes, points):
+@pytest.mark.parametrize(("rows", "last", "width"), [(64, 80, 5), (95, 112, 6), (86, 96, 7), (87, 96, 8)])
+def test_what_lies_under_a_window_goes_to_all_sets_of_a_cache(rows, last, width):
     """Planes of whole pages, as 64 rows of 80 numbers are, would send all of them to the same few."""
-    grid = Grid(Cell(1.0, 3), (modes,) * 3, 4.6e-3, "kaiser_bessel", np.dtype(np.float64), points)
-    _, rows, last = grid.padded
-    fewest = grid.nodes[1] + grid.reach[1] - 1
-    assert fewest <= rows < fewest + 5
-    chosen, least = (_unevenness(n * last * 8, last * 8, grid.window.width, 64) for n in (rows, fewest))
-    assert chosen <= least
-    if (modes, points) == (31, 100_000):
-        assert (fewest, last) == (64, 80)
-        assert chosen < 0.2 * least
+    more, longer = _spread_out(rows, last, width, 64, 64, 8)
+    assert rows <= more < rows + 5
+    assert longer in (last, last + 8)
+    chosen, least = (_unevenness(8 * m * n, 8 * n, width, 64, 64) for m, n in ((more, longer), (rows, last)))
+    assert chosen < 0.3 * least
+    assert _spread_out(rows, last, width, 64, 1, 8) == (rows, last)
 
 
-def test_large_arrays_begin_with_a_large_page(monkeypatch):
-    large = arrays.empty(1 << 18, np.float64)
-    large[:] = 1.0
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        assert large.ctypes.data % (1 << 21) == 0
-        monkeypatch.setattr(arrays.mmap, "mmap", Mock(side_effect=OSError("no memory")))
-    assert arrays.empty(1 << 18, np.float32).shape == (1 << 18,)
-    with pytest.raises(MemoryError):
+def test_grids_are_padded_for_the_cache():
+    grid = Grid(Cell(1.0, 3), (31,) * 3, 4.6e-3, "kaiser_bessel", np.dtype(np.float64), 100_000)
+    second, last = grid.nodes[1] + grid.reach[1] - 1, grid.padded[2]
+    width = grid.window.width
+    chosen, least = (_unevenness(8 * rows * last, 8 * last, width, 64, 64) for rows in (grid.padded[1], second))
+    assert chosen < 0.2 * least
+
+
+def test_large_arrays_are_in_large_pages(monkeypatch):
+    with pytest.raises((MemoryError, ValueError)):
         arrays.empty(1 << 60, np.float32)
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        pytest.skip("this system has no large pages to ask for")
+    asked = Mock()
+
+    class Spy(mmap.mmap):
+        def __new__(cls, *positional, **named):
+            asked.flags = named["flags"]
+            return super().__new__(cls, *positional, **named)
+
+        def madvise(self, *arguments):
+            asked(*arguments)
+
+    monkeypatch.setattr(arrays.mmap, "mmap", Spy)
+    large = arrays.empty(5 << 17, np.float64)
+    large[:] = 1.0
+    assert large.ctypes.data % (1 << 21) == 0
+    assert asked.flags & mmap.MAP_PRIVATE
+    assert asked.call_args.args[0] == mmap.MADV_HUGEPAGE
+    assert asked.call_args.args[2] == 2 << 21
+    asked.side_effect = OSError("no large pages")
+    assert arrays.empty(5 << 17, np.float64).shape == (5 << 17,)
+    assert asked.call_count == 2

@@ -14,7 +14,6 @@ from ..memory import available_memory as host_memory
 __all__ = ["asarray", "available_memory", "empty", "irfftn", "require", "rfftn", "shape", "take", "to_host", "xp"]
 
 HUGE = 1 << 21  # bytes of a large page
-WORTH_HUGE = 1 << 20  # bytes
 
 
 def asarray(array: np.ndarray) -> np.ndarray:
@@ -34,11 +33,11 @@ def empty(size: int, dtype) -> np.ndarray:
     for large ones too, but only what begins at a multiple of their size is in one.
     """
     length = size * np.dtype(dtype).itemsize
-    if length >= WORTH_HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # and NumPy says that there is no memory, or the system has no large pages
+    if length >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError, OverflowError):  # NumPy says that there is no memory; a system may have no large pages
             memory = mmap.mmap(-1, length + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            memory.madvise(mmap.MADV_HUGEPAGE)
             start = -np.frombuffer(memory, dtype=np.uint8).ctypes.data % HUGE
+            memory.madvise(mmap.MADV_HUGEPAGE, start, length // HUGE * HUGE)  # the rest in small ones, as it is needed
             return np.frombuffer(memory, dtype=dtype, count=size, offset=start)
     return np.empty(size, dtype=dtype)
 

@@ -16,6 +16,7 @@ from ..evaluation import bind
 from .compile import inlined, kernel
 
 ONE_TILE = {1: 1 << 18, 2: 1 << 17, 3: 1 << 17}  # bytes of a grid so small that sorting takes longer than it saves
+SETS = 64  # of the cache next to a core
 FEW_SLOTS = 32  # chunks of a tile that threads can share; more cost scratch, and are made where sums would get too long
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)

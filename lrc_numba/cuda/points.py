@@ -12,6 +12,7 @@ from .compile import cuda, inlined, kernel, xp
 from .schedule import PARITIES
 
 ONE_TILE = {1: 0, 2: 0, 3: 0}  # bytes: a tile must fit into the memory that a block shares, so a grid is never one
+SETS = 1  # windows are added up in memory that has none
 tile_key = inlined(indexing.tile_key)
 first_node = inlined(indexing.first_node)
 
