@@ -9,8 +9,8 @@ stored, and along the second where that suits a cache), so the inner loops never
 padding onto the nodes it stands for, interpolation begins by filling it.
 
 Tiles. Points are sorted by tile, a block of grid nodes that contains their ``start``: what the points of a tile touch
-stays in a cache. A small grid is one tile, and its points are not sorted at all. A tile is at
-least as long as a window less one, so it shares nodes with the tiles next to it only; ``schedule`` lives on that.
+stays in a cache. A small grid is one tile, and its points are not sorted at all. A tile is at least as long as a window
+less one, so it shares nodes with the tiles next to it only; ``schedule`` lives on that.
 """
 
 from __future__ import annotations
