@@ -349,7 +349,7 @@ def test_what_lies_under_a_window_goes_to_all_sets_of_a_cache(rows, last, width)
     assert rows <= more < rows + 5
     assert longer in (last, last + 8)
     chosen, least = (_unevenness(8 * m * n, 8 * n, width, 64, 64) for m, n in ((more, longer), (rows, last)))
-    assert chosen < 0.3 * least
+    assert chosen < 0.2 * least  # 0 to 0.15: so few lines are never quite even
     assert _spread_out(rows, last, width, 64, 1, 8) == (rows, last)
 
 
@@ -358,7 +358,7 @@ def test_grids_are_padded_for_the_cache():
     second, last = grid.nodes[1] + grid.reach[1] - 1, grid.padded[2]
     width = grid.window.width
     chosen, least = (_unevenness(8 * rows * last, 8 * last, width, 64, 64) for rows in (grid.padded[1], second))
-    assert chosen < 0.2 * least
+    assert chosen < 0.2 * least  # 0.13
 
 
 def test_large_arrays_are_in_large_pages(monkeypatch):

@@ -304,8 +304,8 @@ def scatter(part, lo, hi, order, values, out):
     """Bring values into another order: out[order[i]] = values[i].
 
     So into sorted order as well as back: scattered stores wait in a queue while the next are under way; scattered
-    loads (tried and lost) took two to four times as long from a million points on. Nothing was gained by asking for
-    the place of a later one ahead of time, or by sending f and g from two arrays at once: memory is at its limit.
+    loads (tried and lost) took two to four times as long from a million points on. Sending f and g from two
+    arrays at once gained nothing over putting them side by side first.
 
     Parameters
     ----------

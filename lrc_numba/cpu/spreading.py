@@ -7,7 +7,7 @@ fixed order.
 
 Tried and lost: rows widened to whole cache lines, so that no store crosses two (there are twice as many
 stores); bringing the values of a point from the user's order inside the loop, where every miss holds up a point; a
-finer order of the points inside a tile, down to the node, which changes nothing unless points share nodes (``crowds``).
+finer order of the points inside a tile, down to the node, which gains nothing for windows of up to eight nodes.
 """
 
 from __future__ import annotations
