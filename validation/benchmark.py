@@ -254,10 +254,10 @@ def _read_cells(args: argparse.Namespace) -> list[dict]:
     return cells
 
 
-def _work(args: argparse.Namespace) -> list[tuple[Problem, list[dict]]]:
-    """The selected problems, and the names of their cells."""
+def _work(args: argparse.Namespace, **more) -> list[tuple[Problem, list[dict]]]:
+    """The selected problems, and the names of their cells, with what else is to be said of these."""
     targets = QUICK_TARGETS if args.quick else TARGETS
-    about = {"quick": args.quick, "versions": _versions()}
+    about = {"quick": args.quick} | more
     return [(p, [_name(p, t, n) | about for t in targets for n in args.threads]) for p in problems(args)]
 
 
@@ -269,7 +269,7 @@ def report(args: argparse.Namespace) -> list[dict]:
 
 def run(args: argparse.Namespace) -> list[dict]:
     """All selected cells; with --resume those that are there of these versions are not measured again."""
-    known, others, rows, work = {}, {}, [], _work(args)
+    known, others, rows, work = {}, {}, [], _work(args, versions=_versions())
     looser: dict[tuple, int] = {}
     if args.resume:
         before = _read_cells(args)
@@ -364,8 +364,7 @@ def main() -> None:
         benchmark_cuda.main(args, chosen, QUICK_TARGETS if args.quick else TARGETS)
         return
     try:
-        import ducc0
-        import finufft
+        peers = {} if args.report else {name: _versions()[name] for name in LIBRARIES[1:]}
     except ImportError as missing:
         print(f"SKIPPED: the peers are not installed ({missing}): pip install finufft ducc0")
         return
@@ -381,7 +380,7 @@ def main() -> None:
     machines = Counter(row.get("processor", "a processor that was not written down") for row in rows)
     print("measured on: " + ", ".join(f"{name} in {n} cells" for name, n in machines.items()))
     if not args.report:
-        _keep(args, rows, environment(max(args.threads)) | {"finufft": finufft.__version__, "ducc0": ducc0.__version__})
+        _keep(args, rows, environment(max(args.threads)) | peers)
 
 
 if __name__ == "__main__":
