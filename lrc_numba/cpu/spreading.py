@@ -8,8 +8,8 @@ fixed order.
 Tried and lost: rows widened to whole cache lines, so that no store crosses two (there are twice as many
 stores); bringing the values of a point from the user's order inside the loop, where every miss holds up a point; a
 finer order of the points inside a tile, down to the node, which gains nothing for windows of up to eight nodes; asking
-ahead for the nodes of the next tile, here and in interpolation, which gains on some grids larger than the caches what
-it loses on others.
+ahead for the nodes of the next tile (in three dimensions, here and in interpolation), which gains in some gradients
+what it loses in others.
 """
 
 from __future__ import annotations
