@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
-__all__ = ["available_memory", "check_memory"]
+__all__ = ["WORTH_A_LOOK", "available_memory", "check_memory"]
 
 WORTH_A_LOOK = 2**24  # bytes; asking the system takes longer than handing these out
 FRESH = 0.1  # seconds for which an answer is good where little is needed: asking takes a seventh of a millisecond

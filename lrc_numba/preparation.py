@@ -12,7 +12,7 @@ from . import arguments, backends
 from .cell import Cell
 from .deconvolution import MultiplierTable
 from .grid import Grid
-from .memory import check_memory
+from .memory import WORTH_A_LOOK, check_memory
 from .multipliers import Multiplier
 from .operator import Operator
 from .points import SortedPoints
@@ -53,6 +53,7 @@ class Preparation:
         self._targets: SortedPoints | None = None
         self._shapes: tuple[tuple[int, ...], tuple[int, ...] | None] = ((), None)
         self._operator: Operator
+        self._light = 0  # so many channels on the grid need so little memory that nobody looks whether it is there
         self._tabulated: tuple | None = None
         self._fixed = True
         if dim is None:
@@ -165,6 +166,7 @@ class Preparation:
         held = self._operator.space.nbytes if self._grid is not None else 0
         self._check_memory("points", f"{points.shape} with modes={grid.modes}", grid.memory(most, batch, 1) - held)
         self._sources = self._targets = None  # until both are ready
+        self._light = 0
         self._use(grid)
         sources = self._operator.sort("points", points.reshape(-1, grid.dim), batch)
         if targets is not None:
@@ -213,8 +215,11 @@ class Preparation:
         places = (self._shapes[1] or self._shapes[0])[:-1]
         # Values and tangents, or values and cotangents, may lie on the grid together; ik makes d channels of one.
         most = 2 * max(flat.shape[1], out) * (self.grid.dim if self.gradient == "spectral" else 1)
-        needed = self.grid.memory(max(sources.batch[1], targets.batch[1]), sources.batch[0], most)
-        self._check_memory("values", f"{flat.shape[1]} channel(s) to {out}", needed - self._operator.space.nbytes)
+        if most > self._light:
+            needed = self.grid.memory(max(sources.batch[1], targets.batch[1]), sources.batch[0], most)
+            self._check_memory("values", f"{flat.shape[1]} channel(s) to {out}", needed - self._operator.space.nbytes)
+            if needed <= WORTH_A_LOOK:
+                self._light = most
         return sources, targets, table, flat, places if not has_axis and table.per_channel else (*places, out)
 
     def _displacement(self, name: str, value, shape: tuple[int, ...]) -> np.ndarray | None:
