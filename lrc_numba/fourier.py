@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .grid import Grid
+from . import deconvolution
+from .deconvolution import MultiplierTable
+from .grid import Grid, embed
 from .workspace import Workspace
 
-__all__ = ["analyse", "synthesise"]
+__all__ = ["analyse", "synthesise", "through"]
 
 
 def analyse(
@@ -60,3 +62,49 @@ def synthesise(
         For what lies between two axes.
     """
     return grid.backend.fourier.synthesise(modes, reached, grid, out, threads, space)
+
+
+def through(
+    values: np.ndarray,
+    reached: tuple[np.ndarray, np.ndarray],
+    table: MultiplierTable,
+    ways: list[tuple],
+    grid: Grid,
+    out: np.ndarray,
+    threads: int,
+    space: Workspace,
+) -> np.ndarray:
+    """Grids to grids, with a multiplier in between.
+
+    Parameters
+    ----------
+    values : real array
+        As for ``analyse``.
+    reached : two (B, ·, ·) bool arrays
+        As for ``analyse``, and as for ``synthesise``.
+    table : MultiplierTable
+        φ̂.
+    ways : list of (int, int, int, int, bool)
+        First channel and number of channels of ``values`` to read, and of ``out`` to write, and whether the adjoint of
+        φ̂ is what they are multiplied with.
+    grid : Grid
+        Sizes.
+    out : real array
+        As for ``synthesise``; may have the memory of ``values``.
+    threads : int
+        At most so many; they do not change the result.
+    space : Workspace
+        For what lies between.
+    """
+    if grid.dim == 3 and grid.smooth and grid.backend.name == "cpu":
+        from .fft import grids  # compiled for a processor
+
+        return grids.through(values, reached, table, ways, grid, out, threads, space)
+    kind = np.dtype(np.complex64 if grid.dtype == np.float32 else np.complex128)
+    before, after = (array.shape[1] * array.shape[4] // grid.padded[2] for array in (values, out))
+    shape = embed(grid.mode_set.shape, 1)
+    modes = analyse(values, reached[0], grid, space.take("modes", (len(values), before, *shape), kind), threads, space)
+    product = space.take("multiplied", (len(values), after, *shape), kind)
+    for *channels, adjoint in ways:
+        deconvolution.multiply(modes, table, grid, threads, product, tuple(channels), adjoint=adjoint)
+    return synthesise(product, reached[1], grid, out, threads, space)

@@ -24,6 +24,8 @@ import numpy as np
 from .backends import Backend, load
 from .cell import Cell
 from .conventions import ModeSet, highest_mode
+from .indexing import SIDE
+from .simd_pairs import row_length
 from .sizes import choose_sizes, good_size, highest_ratio, vector_lanes
 from .windows import Window, choose_window, paper_window
 
@@ -172,10 +174,42 @@ class Grid:
         return embed((self.window.width,) * self.dim, 1)
 
     @cached_property
-    def supports(self) -> tuple:
-        """The same for the loops: three tuples, whose *lengths* the compiler knows, and the first as a number."""
+    def _supports(self) -> tuple[tuple, tuple]:
         first, second, third = self.reach
-        return (0,) * first, (0,) * second, (0,) * third, first
+        windows = (0,) * first, (0,) * second, (0,) * third, first
+        return (*windows, (0,) * third), (*windows, (0,) * row_length(third))
+
+    def supports(self, pair: int) -> tuple:
+        """The same for the loops: three tuples, whose *lengths* the compiler knows, the first as a number, and a row.
+
+        Parameters
+        ----------
+        pair : int
+            How many channels lie side by side, 1 or 2; with 2 a row is longer than a window.
+        """
+        return self._supports[pair - 1]
+
+    def pair(self, channels: int, *, reading: bool) -> int:
+        """How many channels lie side by side on the grid, 1 or 2, whichever is faster.
+
+        Where they do, rows are whole lines of a cache (``simd_pairs``). Spreading, bound by its stores, gains in any
+        case; reading, bound by arithmetic on what a window does not cover, where the windows of two channels, each by
+        itself, would hardly fit into the cache.
+
+        Parameters
+        ----------
+        channels : int
+            How many there are.
+        reading : bool
+            Whether the grid will be interpolated; it is spread to otherwise.
+        """
+        wanted = not reading or (self.dim == 3 and self.window.width > 8)
+        return 2 if self._may_pair and wanted and channels % 2 == 0 else 1
+
+    @cached_property
+    def _may_pair(self) -> bool:
+        """Whether there is anything to gain, and the transforms know how."""
+        return self.dim > 1 and self.smooth and self.dtype == np.float64 and self.backend.name == "cpu"
 
     def rows(self, channels: int) -> int:
         """Rows under the window of a point, all channels together, and the sixteen that the window itself costs."""
@@ -231,7 +265,7 @@ class Grid:
         within = (min(t, n) for t, n in zip(self.tile, self.nodes, strict=True))
         reach = (*self.reach[:2], self.polynomials.shape[1])
         first, second, third = (t + r - 1 for t, r in zip(within, reach, strict=True))
-        return first, second, third
+        return first, second, third + SIDE - third % SIDE if self._may_pair else third
 
     @cached_property
     def to_grid(self) -> np.ndarray:

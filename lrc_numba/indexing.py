@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from math import floor
 
-__all__ = ["corner", "first_node", "slab_at", "tile_key"]
+__all__ = ["SIDE", "column", "corner", "first_node", "room", "slab_at", "tile_key", "together"]
+
+SIDE = 4  # nodes of a channel before those of the other, where two lie side by side: with float64 a line of a cache
+
+
+def column(node, channel, pair):
+    """Where a node stands in a row of the grid.
+
+    Parameters
+    ----------
+    node : int
+        Along the last axis.
+    channel : int
+        Which of those side by side.
+    pair : int
+        How many those are: 1, or 2, ``SIDE`` nodes of each in turn.
+    """
+    return node if pair == 1 else 2 * node - node % SIDE + SIDE * channel
 
 
 def first_node(fraction, nodes, shift):
@@ -34,7 +51,7 @@ def first_node(fraction, nodes, shift):
 
 
 def corner(i, coordinates, strides, supports):
-    """Where the window of point i begins, in a flattened grid.
+    """Where the window of point i begins, in a flattened grid; the line with its beginning where channels are in pairs.
 
     Parameters
     ----------
@@ -49,7 +66,31 @@ def corner(i, coordinates, strides, supports):
         place += int(coordinates[i, dim - 2]) * strides[3]
     if len(supports[0]) > 1:
         place += int(coordinates[i, dim - 3]) * strides[2]
+    if len(supports[4]) > len(supports[2]):
+        place += int(coordinates[i, dim - 1]) // SIDE * 2 * SIDE - int(coordinates[i, dim - 1])
     return place
+
+
+def together(supports):
+    """How many channels lie side by side on the grid, 1 or 2, as their rows are longer than a window only then.
+
+    Parameters
+    ----------
+    supports
+        As for ``cpu.spreading.spread``.
+    """
+    return 2 if len(supports[4]) > len(supports[2]) else 1
+
+
+def room(lanes, supports):
+    """Numbers that the weights of a point take along all axes, with zeros around the last where channels are in pairs.
+
+    Parameters
+    ----------
+    lanes, supports
+        As for ``cpu.spreading.spread``.
+    """
+    return 3 * lanes + (3 * SIDE if len(supports[4]) > len(supports[2]) else 0)
 
 
 def tile_key(first, second, third, snapshot, shifts, tiles, pieces):

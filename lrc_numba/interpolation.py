@@ -22,7 +22,7 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
     ----------
     points : SortedPoints
         Where to.
-    values : (B, C, *grid.padded)
+    values : (B, C, *grid.padded), or what ``Grid.pair`` says of it
         s on the grid with its padding filled, see ``fill``.
     grid : Grid
         Sizes and window.
@@ -36,7 +36,7 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
     (B·N, C) ndarray
         u, in the order in which the points were given.
     """
-    channels = values.shape[1]
+    channels = values.shape[1] * _together(values, grid)
     out = points.room("read", channels, values.dtype, space)
     rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), out)
     _run(grid.backend.interpolation.interpolate, points, grid.rows(channels), grid, threads, *rest)
@@ -90,16 +90,16 @@ def interpolate_vjp(
     out = points.room("read", kept, values.dtype, space)
     out_points = points.room("read more", grid.dim, values.dtype, space)
     rest = (values.reshape(-1), cotangent, turn, *_tables(grid), *_sizes(values, grid), out, out_points)
-    _run(grid.backend.interpolation.interpolate_vjp, points, grid.rows(values.shape[1]), grid, threads, *rest)
+    _run(grid.backend.interpolation.interpolate_vjp, points, grid.rows(cotangent.shape[1]), grid, threads, *rest)
     return points.scatter(out, threads), points.scatter(out_points, threads)
 
 
 def fill(values: np.ndarray, points: SortedPoints, grid: Grid, threads: int) -> np.ndarray:
-    """Fill the padding of (B, C, *grid.padded) grids in place, so that interpolation need not wrap.
+    """Fill the padding of grids in place, so that interpolation need not wrap.
 
     Parameters
     ----------
-    values : (B, C, *grid.padded)
+    values : (B, C, *grid.padded), or what ``Grid.pair`` says of it
         Changed.
     points : SortedPoints
         Where it will be read.
@@ -111,7 +111,8 @@ def fill(values: np.ndarray, points: SortedPoints, grid: Grid, threads: int) -> 
     parallel, loops = grid.backend.parallel, grid.backend.interpolation
     grids = values.reshape(-1, *values.shape[2:])
     rest, fewest = (grids, grid.nodes, points.reached), 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
-    parallel.run(loops.fill_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), *rest)
+    bounds = parallel.even(len(grids) * grid.nodes[0], threads, fewest)
+    parallel.run(loops.fill_padding, bounds, *rest, _together(values, grid))
     if grids.shape[1] > grid.nodes[0]:
         parallel.run(loops.fill_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), *rest)
     return values
@@ -128,11 +129,16 @@ def _tables(grid: Grid) -> tuple:
 
 
 def _sizes(values: np.ndarray, grid: Grid) -> tuple:
-    return grid.polynomials.shape[1], strides(values.shape), grid.supports
+    return grid.polynomials.shape[1], strides(values.shape), grid.supports(_together(values, grid))
+
+
+def _together(values: np.ndarray, grid: Grid) -> int:
+    """How many channels lie side by side."""
+    return values.shape[4] // grid.padded[2]
 
 
 def strides(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Elements from one snapshot, channel, plane and row of (B, C, ·, ·, ·) to the next."""
+    """Elements from one snapshot, channel (or pair of them), plane and row of (B, C, ·, ·, ·) to the next."""
     row = shape[4]
     plane = row * shape[3]
     grid = plane * shape[2]

@@ -69,12 +69,13 @@ class Operator:
         return sort_points(name, points, shape, self.grid, self.threads, self.space)
 
     # ---------------------------------------------------------------- points → grid → modes
-    def _grid(self, batch: int, channels: int) -> np.ndarray:
-        """The one grid that every transform reads from and writes to."""
-        return self.space.take("grid", (batch, channels, *self.grid.padded), self.grid.dtype)
+    def _grid(self, batch: int, channels: int, pair: int = 1) -> np.ndarray:
+        """The one grid that every transform reads from and writes to; ``pair`` channels lie side by side."""
+        planes, rows, columns = self.grid.padded
+        return self.space.take("grid", (batch, channels // pair, planes, rows, pair * columns), self.grid.dtype)
 
-    def _analyse(self, points: SortedPoints, values: np.ndarray) -> np.ndarray:
-        modes = self.space.take("modes", (*values.shape[:2], *self._modes), self._complex)
+    def _analyse(self, points: SortedPoints, values: np.ndarray, channels: int) -> np.ndarray:
+        modes = self.space.take("modes", (values.shape[0], channels, *self._modes), self._complex)
         return fourier.analyse(values, points.reached, self.grid, modes, self.threads, self.space)
 
     def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
@@ -83,8 +84,10 @@ class Operator:
 
     def _spread(self, points: SortedPoints, ordered: np.ndarray) -> np.ndarray:
         """The same from sorted values."""
-        grid = self._grid(points.batch[0], ordered.shape[1])
-        return self._analyse(points, spreading.spread(points, ordered, self.grid, grid, self.threads, self.space))
+        channels = ordered.shape[1]
+        grid = self._grid(points.batch[0], channels, spreading.pair(points, channels, self.grid))
+        grid = spreading.spread(points, ordered, self.grid, grid, self.threads, self.space)
+        return self._analyse(points, grid, channels)
 
     def _to_modes_jvp(self, points: SortedPoints, values, dvalues, dpoints) -> np.ndarray:
         """The same, and in as many channels more their tangents."""
@@ -95,7 +98,7 @@ class Operator:
             ordered = points.gather(values, dvalues, dpoints, threads=self.threads, space=self.space)
             grid = self._grid(points.batch[0], 2 * channels)
             grid = spreading.spread_jvp(points, ordered, self.grid, grid, self.threads, self.space)
-            return self._analyse(points, grid)
+            return self._analyse(points, grid, 2 * channels)
         moved = (values[:, :, None] * dpoints[:, None, :]).reshape(points.count, channels * self.grid.dim)
         drift = deconvolution.differentiate(self._to_modes(points, moved), self.grid, self.threads, transposed=True)
         modes = self._to_modes(points, values, dvalues)
@@ -114,14 +117,18 @@ class Operator:
         return out
 
     # ---------------------------------------------------------------- modes → grid → points
-    def _to_grid(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
+    def _to_grid(self, points: SortedPoints, modes: np.ndarray, pair: int = 1) -> np.ndarray:
         """Ready to be read at the points."""
-        grid, where = self._grid(*modes.shape[:2]), points.reached
+        grid, where = self._grid(modes.shape[0], modes.shape[1], pair), points.reached
         grid = fourier.synthesise(modes, where, self.grid, grid, self.threads, self.space)
         return interpolation.fill(grid, points, self.grid, self.threads)
 
     def _read(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
-        return interpolation.interpolate(points, self._to_grid(points, modes), self.grid, self.threads, self.space)
+        values = self._to_grid(points, modes, self.grid.pair(modes.shape[1], reading=True))
+        return self._interpolate(points, values)
+
+    def _interpolate(self, points: SortedPoints, values: np.ndarray) -> np.ndarray:
+        return interpolation.interpolate(points, values, self.grid, self.threads, self.space)
 
     def _read_slopes(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
         """∇u by way of ik, (B·N, C, d)."""
@@ -150,16 +157,40 @@ class Operator:
 
         The weights come sorted; that of channel c is in column c + turn, counted round.
         """
-        if not gradient:
-            return self._read(points, modes), None
-        if not self.spectral:
-            return interpolation.interpolate_vjp(
-                points, self._to_grid(points, modes), ordered, turn, kept, self.grid, self.threads, self.space
-            )
+        if not (gradient and self.spectral):
+            values = self._to_grid(points, modes, self.grid.pair(modes.shape[1], reading=True))
+            return self._interpolate_vjp(points, values, ordered, turn, kept, gradient)
         # A copy: what is not sorted comes back as it is, and may be the user's.
         weights = self.xp.roll(points.scatter(ordered, self.threads), -turn, axis=1)
         slopes = self._read_slopes(points, modes)
         return self._read(points, modes), self.xp.einsum("ic,ica->ia", weights, slopes)
+
+    def _interpolate_vjp(
+        self, points: SortedPoints, values: np.ndarray, ordered: np.ndarray, turn: int, kept: int, gradient: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same from a grid that is ready, by ∇ψ."""
+        if not gradient:
+            return self._interpolate(points, values), None
+        return interpolation.interpolate_vjp(points, values, ordered, turn, kept, self.grid, self.threads, self.space)
+
+    # ---------------------------------------------------------------- points → grid → points
+    def _through(
+        self,
+        sources: SortedPoints,
+        ordered: np.ndarray,
+        table: MultiplierTable,
+        ways: list[tuple],
+        targets: SortedPoints,
+    ) -> np.ndarray:
+        """A grid ready to be read at the targets from sorted values, where nobody wants to see the modes."""
+        batch, before, after = sources.batch[0], ordered.shape[1], max(way[2] + way[3] for way in ways)
+        self._grid(batch, max(before, after))  # room for both, in one place
+        values = self._grid(batch, before, spreading.pair(sources, before, self.grid))
+        values = spreading.spread(sources, ordered, self.grid, values, self.threads, self.space)
+        out = self._grid(batch, after, self.grid.pair(after, reading=True))
+        reached = sources.reached, targets.reached
+        out = fourier.through(values, reached, table, ways, self.grid, out, self.threads, self.space)
+        return interpolation.fill(out, targets, self.grid, self.threads)
 
     # ---------------------------------------------------------------- the whole chain
     def forward(
@@ -177,7 +208,8 @@ class Operator:
             Values in the order of the points as given.
         """
         ahead = (0, f.shape[1], 0, table.channels_out(f.shape[1]), False)
-        out = self._read(targets, self._multiply(self._to_modes(sources, f), table, ahead))
+        ordered = sources.gather(f, threads=self.threads, space=self.space)
+        out = self._interpolate(targets, self._through(sources, ordered, table, [ahead], targets))
         return _add(out, table.mean_field(f, sources.batch[0]))
 
     def jvp(
@@ -222,14 +254,18 @@ class Operator:
         gradient, with_values, cotangent = "points" in wrt, "values" in wrt, None
         if targets is sources:
             ordered = sources.gather(f, g, threads=self.threads, space=self.space)
-            modes = self._spread(sources, ordered)
-            if "parameters" in wrt:
-                cotangent = self._table_vjp(modes, f, g, batch, table)
-            ways = [(0, c_in, 0, c_out, False)]
+            ways, kept = [(0, c_in, 0, c_out, False)], c_out + (c_in if with_values else 0)
             if gradient or with_values:
                 ways.append((c_in, c_out, c_out, c_in, True))
-            modes, kept = self._multiply(modes, table, *ways), c_out + (c_in if with_values else 0)
-            both, dsources = self._read_vjp(sources, modes, ordered, c_in, kept, gradient)
+            if "parameters" in wrt or (gradient and self.spectral):
+                modes = self._spread(sources, ordered)
+                if "parameters" in wrt:
+                    cotangent = self._table_vjp(modes, f, g, batch, table)
+                modes = self._multiply(modes, table, *ways)
+                both, dsources = self._read_vjp(sources, modes, ordered, c_in, kept, gradient)
+            else:
+                values = self._through(sources, ordered, table, ways, sources)
+                both, dsources = self._interpolate_vjp(sources, values, ordered, c_in, kept, gradient)
             out, df, dtargets = both[:, :c_out], both[:, c_out:], dsources
         else:
             modes = self._to_modes(sources, f)

@@ -26,6 +26,7 @@ from .vectors import (
     element,
     elements,
     fused,
+    join,
     lanes_of,
     load_lanes,
     splat,
@@ -128,8 +129,8 @@ def store(typing_context, array, index, vector):
     return types.void(array, types.intp, vector), _generate
 
 
-@intrinsic
-def copy_transposed(typing_context, source, rows, target, columns):
+@intrinsic(prefer_literal=True)
+def copy_transposed(typing_context, source, rows, gap, target, columns, gap_out):
     """Read eight vectors of eight, at ``source[rows[j]]``, and write the transposed eight to ``target[columns[j]]``.
 
     Parameters
@@ -138,20 +139,69 @@ def copy_transposed(typing_context, source, rows, target, columns):
         Read and written.
     rows, columns : eight ints each
         Where vectors begin.
+    gap, gap_out : int
+        Numbers between the first four of a vector and the others, where it is read and where it is written; a literal
+        0 where there are none.
     """
     vector = Vector(source.dtype, 8)
+    whole = [isinstance(g, types.IntegerLiteral) and g.literal_value == 0 for g in (gap, gap_out)]
     eight = types.containers.UniTuple(types.intp, 8)
 
     def _generate(context, builder, signature, arguments):
-        types_, (array, at, out, to) = signature.args, arguments
-        reads = [element(context, builder, types_[0], array, i) for i in cgutils.unpack_tuple(builder, at)]
-        writes = [element(context, builder, types_[2], out, i) for i in cgutils.unpack_tuple(builder, to)]
-        values = [load_lanes(context, builder, vector, start) for start in reads]
-        for value, start in zip(_transposed(builder, values), writes, strict=True):
-            store_lanes(builder, vector, value, start)
+        array, at, gap, out, to, gap_out = arguments
+        values = []
+        for place in cgutils.unpack_tuple(builder, at):
+            starts = _starts(context, builder, signature.args[0], array, place, None if whole[0] else gap)
+            values.append(_load_parts(context, builder, vector, starts))
+        for value, place in zip(_transposed(builder, values), cgutils.unpack_tuple(builder, to), strict=True):
+            starts = _starts(context, builder, signature.args[3], out, place, None if whole[1] else gap_out)
+            _store_parts(context, builder, vector, value, starts)
         return context.get_dummy_value()
 
-    return types.void(source, eight, target, eight), _generate
+    return types.void(source, eight, gap, target, eight, gap_out), _generate
+
+
+def _starts(context, builder, array_type, array, index, gap) -> list:
+    """Address of a vector of eight; or those of its halves, where there is a gap."""
+    places = [index]
+    if gap is not None:
+        places.append(builder.add(index, builder.add(gap, context.get_constant(types.intp, 4))))
+    return [element(context, builder, array_type, array, place) for place in places]
+
+
+def _load_parts(context, builder, vector, starts: list):
+    """A vector of eight from one place or two."""
+    if len(starts) == 1:
+        return load_lanes(context, builder, vector, starts[0])
+    one, other = (load_lanes(context, builder, Vector(vector.dtype, 4), start) for start in starts)
+    return _joined(builder, one, other, context.get_value_type(vector))
+
+
+def _store_parts(context, builder, vector, value, starts: list) -> None:
+    """The inverse of ``_load_parts``."""
+    four, parts = Vector(vector.dtype, 4), [value]
+    if len(starts) == 1:
+        four = vector
+    else:
+        parts = _parted(builder, value, context.get_value_type(four))
+    for part, start in zip(parts, starts, strict=True):
+        store_lanes(builder, four, part, start)
+
+
+def _joined(builder, one, other, kind):
+    """A vector of its halves."""
+    if not VECTORS:
+        return join(builder, elements(builder, one) + elements(builder, other), kind)
+    return builder.shuffle_vector(one, other, lanes_of(list(range(8))))
+
+
+def _parted(builder, whole, kind) -> list:
+    """The inverse of ``_joined``."""
+    if not VECTORS:
+        lanes = elements(builder, whole)
+        return [join(builder, lanes[:4], kind), join(builder, lanes[4:], kind)]
+    nothing = ir.Constant(whole.type, ir.Undefined)
+    return [builder.shuffle_vector(whole, nothing, lanes_of(list(range(s, s + 4)))) for s in (0, 4)]
 
 
 def _transposed(builder, rows: list) -> list:
@@ -178,11 +228,11 @@ def _transposed(builder, rows: list) -> list:
 
 @intrinsic
 def load_complex(typing_context, array, index, support):
-    """Real and imaginary parts, two vectors, of the complex numbers that begin at ``array[index]``.
+    """Real and imaginary parts, two vectors, of the numbers that begin at ``array[index]``; zeros for real ones.
 
     Parameters
     ----------
-    array : 1-D contiguous array, complex
+    array : 1-D contiguous array, complex or real
         Read.
     index : int
         Of the first number.
@@ -193,6 +243,9 @@ def load_complex(typing_context, array, index, support):
 
     def _generate(context, builder, signature, arguments):
         start = element(context, builder, signature.args[0], *arguments[:2])
+        if not isinstance(array.dtype, types.Complex):
+            parts = [load_lanes(context, builder, vector, start), context.get_constant_null(vector)]
+            return context.make_tuple(builder, signature.return_type, parts)
         if not VECTORS:
             starts = (start, builder.gep(start, [context.get_constant(types.intp, 1)]))
             parts = [load_lanes(context, builder, vector, begin, 2) for begin in starts]

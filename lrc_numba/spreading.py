@@ -19,7 +19,7 @@ from .interpolation import strides
 from .points import HEAVY_ROWS, LIGHT_POINTS, LIGHT_ROWS, MERGE_ROWS, SMALLEST_SHARE, SortedPoints
 from .workspace import Workspace
 
-__all__ = ["spread", "spread_jvp", "spread_vjp"]
+__all__ = ["pair", "spread", "spread_jvp", "spread_vjp"]
 
 SMALLEST_CLEAR = 1 << 18  # numbers to set to zero that are worth a thread
 SMALLEST_MERGE = 200_000  # nodes of scratch blocks to add up that are worth a thread
@@ -38,7 +38,7 @@ def spread(
         f, sorted (``points.gather``).
     grid : Grid
         Sizes and window.
-    out : (B, C, *grid.padded)
+    out : (B, C, *grid.padded), or what ``Grid.pair`` says of it
         Overwritten where the points reach, padding already folded in; the rest is as it was.
     threads : int
         At most so many; they do not change the result.
@@ -53,6 +53,19 @@ def spread(
     inputs, loops = (points.coordinates, values, grid.polynomials.ravel()), grid.backend.spreading
     crowd = grid.backend.crowds if points.crowded else loops
     return _in_phases((loops.spread, crowd.spread), points, inputs, grid, out, threads, space)
+
+
+def pair(points: SortedPoints, channels: int, grid: Grid) -> int:
+    """How many channels are to lie side by side in ``out`` of ``spread``, see ``Grid.pair``: 1 for loops of crowds.
+
+    Parameters
+    ----------
+    points, grid
+        As for ``spread``.
+    channels : int
+        How many there are.
+    """
+    return 1 if points.crowded and len(points.heavy) else grid.pair(channels, reading=False)
 
 
 def spread_jvp(
@@ -80,30 +93,31 @@ def _in_phases(
     Tiles that share nodes never at the same time (``schedule``), so that threads never meet.
     """
     parallel, loops = grid.backend.parallel, grid.backend.spreading
-    channels, lanes = out.shape[1], grid.polynomials.shape[1]
-    flat, steps = out.reshape(-1), strides(out.shape)
-    grids, rows = out.reshape(-1, *out.shape[2:]), grid.rows(channels)
+    lanes, together = grid.polynomials.shape[1], out.shape[4] // grid.padded[2]
+    flat, steps, supports = out.reshape(-1), strides(out.shape), grid.supports(together)
+    grids, rows = out.reshape(-1, *out.shape[2:]), grid.rows(out.shape[1] * together)
     lines = parallel.even(flat.size // out.shape[4], threads, 1 + SMALLEST_CLEAR // out.shape[4])
     parallel.run(loops.clear, lines, grids, points.reached)
     if len(points.light):
-        rest = (*inputs, lanes, steps, grid.supports, grid.block, flat)
+        rest = (*inputs, lanes, steps, supports, grid.block, flat)
         for chosen, bounds in points.phases(LIGHT_ROWS, LIGHT_POINTS, threads, 1 + SMALLEST_SHARE // rows):
             parallel.run(kernels[0], bounds, points.light[chosen], *rest)
     if len(points.heavy):
-        scratch = space.take("scratch", (len(points.heavy), channels, *grid.block), out.dtype)
+        block = (*grid.block[:2], grid.block[2] * together)
+        scratch = space.take("scratch", (len(points.heavy), out.shape[1], *block), out.dtype)
         flat_scratch = scratch.reshape(-1)
         parallel.run(_clear, parallel.even(scratch.size, threads, SMALLEST_CLEAR), flat_scratch)
-        rest = (points.heavy, *inputs, lanes, strides(scratch.shape), grid.supports, grid.block, flat_scratch)
+        rest = (points.heavy, *inputs, lanes, strides(scratch.shape), supports, grid.block, flat_scratch)
         parallel.run(kernels[1], points.share(points.heavy, threads, rows), *rest)
-        rest = (flat_scratch, grid.block, channels, out.shape[2:], steps, flat)
-        smallest = 1 + SMALLEST_MERGE // (channels * prod(grid.block))
+        rest = (flat_scratch, block, out.shape[1], out.shape[2:], steps, flat, together)
+        smallest = 1 + SMALLEST_MERGE // (out.shape[1] * prod(block))
         for chosen, bounds in points.phases(MERGE_ROWS, HEAVY_ROWS, threads, smallest):
             parallel.run(loops.merge_scratch, bounds, points.merges[chosen], *rest)
     rest = (grids, grid.nodes, points.reached)
     if grids.shape[1] > grid.nodes[0]:
         parallel.run(loops.fold_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), *rest)
     fewest = 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
-    parallel.run(loops.fold_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), *rest)
+    parallel.run(loops.fold_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), *rest, together)
     return out
 
 

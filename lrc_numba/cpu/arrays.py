@@ -14,6 +14,7 @@ from ..memory import available_memory as host_memory
 __all__ = ["asarray", "available_memory", "empty", "irfftn", "require", "rfftn", "shape", "take", "to_host", "xp"]
 
 HUGE = 1 << 21  # bytes of a large page
+LINE = 64  # bytes of a line of a cache
 
 
 def asarray(array: np.ndarray) -> np.ndarray:
@@ -30,7 +31,8 @@ def empty(size: int, dtype) -> np.ndarray:
     """So many numbers, whatever they are; many of them in large pages, where the system has such.
 
     Points and windows go all over a grid, and a processor knows where no more than some thousand pages are. NumPy asks
-    for large ones too, but only what begins at a multiple of their size is in one.
+    for large ones too, but only what begins at a multiple of their size is in one. Others begin with a
+    line of the cache.
     """
     length = size * np.dtype(dtype).itemsize
     if length >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
@@ -39,7 +41,8 @@ def empty(size: int, dtype) -> np.ndarray:
             start = -np.frombuffer(memory, dtype=np.uint8).ctypes.data % HUGE
             memory.madvise(mmap.MADV_HUGEPAGE, start, length // HUGE * HUGE)  # the rest in small ones, as it is needed
             return np.frombuffer(memory, dtype=dtype, count=size, offset=start)
-    return np.empty(size, dtype=dtype)
+    room = np.empty(length + LINE, dtype=np.uint8)
+    return room[-room.ctypes.data % LINE :][:length].view(dtype)
 
 
 def shape(value) -> tuple[int, ...]:

@@ -35,7 +35,10 @@ def _fingerprint(folder: Path) -> str:
     here = Path(__file__).parent
     sources = [
         *sorted({*here.glob("*.py"), *folder.glob("*.py")}),
-        *(here.parent / f"{name}.py" for name in ("evaluation", "indexing", "simd", "simd_rows", "sizes", "vectors")),
+        *(
+            here.parent / f"{name}.py"
+            for name in ("evaluation", "indexing", "simd", "simd_pairs", "simd_rows", "sizes", "vectors")
+        ),
     ]
     digest = sha256(os.environ.get("LRC_NUMBA_VECTORS", "1").encode())
     for source in sources:

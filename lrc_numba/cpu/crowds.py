@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import simd, simd_rows
 from .compile import inlined, kernel
-from .window import AHEAD, corner, weigh
+from .window import AHEAD, corner, room, weigh
 
 
 @kernel
@@ -81,8 +81,8 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
     part, lo, hi, chunks, coordinates, values, table, lanes, strides, supports, block, out
         As for ``spreading.spread``.
     """
-    _, second, third, planes = supports
-    weights = np.zeros(AHEAD * 3 * lanes, dtype=out.dtype)
+    _, second, third, planes, _ = supports
+    weights = np.zeros(AHEAD * room(lanes, supports), dtype=out.dtype)
     degrees = len(table) // lanes
     for c in range(lo, hi):
         base = chunks[c, 2] * strides[0] + chunks[c, 3]
@@ -97,12 +97,9 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
                     for a in range(planes):
                         rows = simd_rows.load(out, start + a * strides[2], strides[3], second, third)
                         for p in range(i, stop):
-                            place = (p - begin) * 3 * lanes
-                            plane = (
-                                values[np.uint64(p), channel]
-                                * weights[place + a]
-                                * simd.load(weights, place + 2 * lanes, third)
-                            )
+                            place = (p - begin) * room(lanes, supports)
+                            upon = values[np.uint64(p), channel] * simd.load(weights, place + 2 * lanes, third)
+                            plane = weights[place + a] * upon
                             rows = simd_rows.add(weights, place + lanes, plane, rows)
                         simd_rows.store(out, start + a * strides[2], strides[3], rows)
                     start += strides[1]

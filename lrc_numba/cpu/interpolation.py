@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import simd
+from .. import indexing, simd, simd_pairs
 from .compile import inlined, kernel
-from .window import AHEAD, ahead, corner, last_axes, last_axis, weigh, weigh_and_tilt, weight
+from .window import AHEAD, ahead, corner, last_axes, last_axis, room, together, weigh, weigh_and_tilt, weight
+
+column = inlined(indexing.column)
 
 
 @inlined
 def _value(grid, row, weights, place, lanes, strides, supports):
     """One channel summed over the rows under the window, still to be weighted along them."""
-    first, second, third, planes = supports
-    plane = simd.zero(grid, third)
+    first, second, _, planes, across = supports
+    plane = simd.zero(grid, across)
     for a in range(planes if len(first) > 1 else 1):
-        line = simd.zero(grid, third)
+        line = simd.zero(grid, across)
         start = row + a * strides[2]
         for b in range(len(second)):
-            line = simd.fma(weight(weights, place + lanes + b, second, 1), simd.load(grid, start, third), line)
+            line = simd.fma(weight(weights, place + lanes + b, second, 1), simd.load(grid, start, across), line)
             start += strides[3]
         plane = simd.fma(weight(weights, place + a, first, 1), line, plane)
     return plane
@@ -45,35 +47,37 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
     out : (B·N, C)
         u_i, sorted, written.
     """
-    weights = np.zeros(AHEAD * 3 * lanes, dtype=grid.dtype)
+    weights, pair = np.zeros(AHEAD * room(lanes, supports), dtype=grid.dtype), together(supports)
     rows, some = len(table) // lanes, ahead(supports[1])
     for c in range(lo, hi):
         for begin in range(chunks[c, 0], chunks[c, 1], some):
             end = min(begin + some, chunks[c, 1])
             weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
             for i in range(begin, end):
-                place = (i - begin) * 3 * lanes
+                place = (i - begin) * room(lanes, supports)
                 along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
                 row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
-                for channel in range(out.shape[1]):
+                for channel in range(0, out.shape[1], pair):
                     plane = _value(grid, row, weights, place, lanes, strides, supports)
-                    out[np.uint64(i), channel] = simd.total(along * plane)
+                    sums = simd_pairs.totals(along * plane, supports[2], supports[4])
+                    for q in range(pair):
+                        out[np.uint64(i), np.uint64(channel + q)] = sums[q]
                     row += strides[1]
 
 
 @inlined
 def _gradient(grid, row, weights, slopes, place, lanes, strides, supports):
     """One channel, and its slopes along the first and the second axis, still to be weighted along the last."""
-    first, second, third, planes = supports
-    plane = simd.zero(grid, third)
-    plane_first = simd.zero(grid, third)
-    plane_second = simd.zero(grid, third)
+    first, second, _, planes, across = supports
+    plane = simd.zero(grid, across)
+    plane_first = simd.zero(grid, across)
+    plane_second = simd.zero(grid, across)
     for a in range(planes if len(first) > 1 else 1):
-        line = simd.zero(grid, third)
-        line_second = simd.zero(grid, third)
+        line = simd.zero(grid, across)
+        line_second = simd.zero(grid, across)
         start = row + a * strides[2]
         for b in range(len(second)):
-            nodes = simd.load(grid, start, third)
+            nodes = simd.load(grid, start, across)
             line = simd.fma(weight(weights, place + lanes + b, second, 1), nodes, line)
             if len(second) > 1:
                 line_second = simd.fma(slopes[place + lanes + b], nodes, line_second)
@@ -152,23 +156,27 @@ def interpolate_vjp(
     out_points : (B·N, d)
         Sorted, written.
     """
-    weights, tilts = np.zeros((2, AHEAD * 3 * lanes), dtype=grid.dtype)
-    rows, some, channels = len(table) // lanes, ahead(supports[1]), cotangent.shape[1]
+    weights, tilts = np.zeros((2, AHEAD * room(lanes, supports)), dtype=grid.dtype)
+    rows, some, channels, pair = len(table) // lanes, ahead(supports[1]), cotangent.shape[1], together(supports)
     for c in range(lo, hi):
         for begin in range(chunks[c, 0], chunks[c, 1], some):
             end = min(begin + some, chunks[c, 1])
             weigh_and_tilt(begin, end, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
             for i in range(begin, end):
-                place = (i - begin) * 3 * lanes
+                place = (i - begin) * room(lanes, supports)
                 along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
                 row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
-                zero = simd.zero(grid, supports[2])
+                zero = simd.zero(grid, supports[4])
                 total, total_first, total_second = zero, zero, zero
-                for channel in range(channels):
+                for channel in range(0, channels, pair):
                     plane, first, second = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
                     if channel < out.shape[1]:
-                        out[np.uint64(i), channel] = simd.total(along * plane)
-                    factor = cotangent[np.uint64(i), _round(channel + turn, channels)]
+                        sums = simd_pairs.totals(along * plane, supports[2], supports[4])
+                        for q in range(min(pair, out.shape[1] - channel)):
+                            out[np.uint64(i), np.uint64(channel + q)] = sums[q]
+                    one = cotangent[np.uint64(i), _round(channel + turn, channels)]
+                    other = cotangent[np.uint64(i), _round(channel + pair - 1 + turn, channels)]
+                    factor = simd_pairs.side_by_side(one, other, supports[2], supports[4])
                     total = simd.fma(factor, plane, total)
                     total_first = simd.fma(factor, first, total_first)
                     total_second = simd.fma(factor, second, total_second)
@@ -193,7 +201,7 @@ def interpolate_jvp(
         u̇, sorted, written.
     """
     dim = coordinates.shape[1]
-    weights, tilts = np.zeros((2, AHEAD * 3 * lanes), dtype=grid.dtype)
+    weights, tilts = np.zeros((2, AHEAD * room(lanes, supports)), dtype=grid.dtype)
     step = np.zeros(3, dtype=grid.dtype)
     rows, some = len(table) // lanes, ahead(supports[1])
     for c in range(lo, hi):
@@ -201,7 +209,7 @@ def interpolate_jvp(
             end = min(begin + some, chunks[c, 1])
             weigh_and_tilt(begin, end, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
             for i in range(begin, end):
-                place = (i - begin) * 3 * lanes
+                place = (i - begin) * room(lanes, supports)
                 along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
                 for a in range(dim):
                     step[3 - dim + a] = 0.0
@@ -220,23 +228,24 @@ def interpolate_jvp(
 
 
 @kernel
-def fill_padding(part, lo, hi, grids, nodes, reached):
+def fill_padding(part, lo, hi, grids, nodes, reached, pair):
     """Copy nodes into the padding of the last two axes, in the planes [lo, hi) of all grids.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes, reached
+    part, lo, hi, grids, nodes, reached, pair
         As for ``spreading.fold_padding``.
     """
-    channels = len(grids) // len(reached)
+    channels, columns = len(grids) // len(reached), grids.shape[3] // pair
     for q in range(lo, hi):
         g, a = q // nodes[0], q % nodes[0]
         plane, there = grids[g, a], reached[g // channels, a]
         for b in range(nodes[1]):
             if not there[b]:
                 continue
-            for c in range(nodes[2], plane.shape[1]):
-                plane[b, c] = plane[b, c - nodes[2]]
+            for channel in range(pair):
+                for c in range(nodes[2], columns):
+                    plane[b, column(c, channel, pair)] = plane[b, column(c - nodes[2], channel, pair)]
         for b in range(nodes[1], plane.shape[0]):
             if not there[b]:
                 continue

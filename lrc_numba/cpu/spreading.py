@@ -5,7 +5,10 @@ given to different calls at the same time belong to tiles whose windows do not m
 Inside a chunk points come in sorted order, and tiles in that of ``schedule``. So every node receives its terms in one
 fixed order.
 
-Tried and lost: rows widened to whole cache lines, so that no store crosses two (there are twice as many
+The stores of rows that cross a line of the cache bound these loops. Two channels therefore lie side by side on the grid
+(``simd_pairs``), and their rows are whole lines.
+
+Tried and lost: rows of one channel widened to whole cache lines, so that no store crosses two (there are twice as many
 stores); bringing the values of a point from the user's order inside the loop, where every miss holds up a point; a
 finer order of the points inside a tile, down to the node, which gains nothing for windows of up to eight nodes; asking
 ahead for the nodes of the next tile (in three dimensions, here and in interpolation), which gains in some gradients
@@ -16,9 +19,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import simd
-from .compile import kernel
-from .window import AHEAD, ahead, corner, last_axes, last_axis, weigh, weigh_and_tilt, weight
+from .. import indexing, simd, simd_pairs
+from .compile import inlined, kernel
+from .window import AHEAD, ahead, corner, last_axes, last_axis, room, together, weigh, weigh_and_tilt, weight
+
+column, SIDE = inlined(indexing.column), indexing.SIDE
 
 
 @kernel
@@ -39,34 +44,37 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
         Polynomials of ψ.
     strides : (int, int, int, int)
         Of a snapshot or slot, a channel, the first axis, the second axis of ``out``.
-    supports : three tuples and an int
+    supports : three tuples, an int and a tuple
         As long as the window along each axis, and again how long the first is: the compiler unrolls the rows of one
         plane, as it knows how many there are; those of all planes at once would not fit into registers (tried and
-        lost).
+        lost). The last is as long as a row on the grid that holds a window, longer than the third where channels lie
+        there in pairs.
     block : (int, int, int)
         Nodes that the windows of a chunk reach; only the device needs it.
     out : 1-D array
         Grid or scratch, flattened.
     """
-    first, second, third, planes = supports
-    weights = np.zeros(AHEAD * 3 * lanes, dtype=out.dtype)
+    first, second, third, planes, across = supports
+    weights, pair = np.zeros(AHEAD * room(lanes, supports), dtype=out.dtype), together(supports)
     rows, some = len(table) // lanes, ahead(supports[1])
     for c in range(lo, hi):
-        base = chunks[c, 2] * strides[0] + chunks[c, 3]
+        base = chunks[c, 2] * strides[0] + pair * chunks[c, 3]
         for begin in range(chunks[c, 0], chunks[c, 1], some):
             end = min(begin + some, chunks[c, 1])
             weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
             for i in range(begin, end):
-                place = (i - begin) * 3 * lanes
+                place = (i - begin) * room(lanes, supports)
                 along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
                 start = base + corner(np.uint64(i), coordinates, strides, supports)
-                for channel in range(values.shape[1]):
+                for channel in range(0, values.shape[1], pair):
+                    one, other = values[np.uint64(i), channel], values[np.uint64(i), channel + pair - 1]
+                    upon = simd_pairs.side_by_side(one, other, third, across) * along
                     for a in range(planes if len(first) > 1 else 1):
                         row = start + a * strides[2]
-                        plane = values[np.uint64(i), channel] * weight(weights, place + a, first, 1) * along
+                        plane = weight(weights, place + a, first, 1) * upon
                         for b in range(len(second)):
                             beside = weight(weights, place + lanes + b, second, 1)
-                            simd.store(out, row, simd.fma(beside, plane, simd.load(out, row, third)))
+                            simd.store(out, row, simd.fma(beside, plane, simd.load(out, row, across)))
                             row += strides[3]
                     start += strides[1]
 
@@ -86,10 +94,10 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
     slopes : (rows · lanes,)
         Polynomials of dψ/dg.
     """
-    first, second, third, planes = supports
+    first, second, third, planes, _ = supports
     dim, kind = coordinates.shape[1], out.dtype.type
     channels = (values.shape[1] - dim) // 2
-    weights, tilts = np.zeros((2, AHEAD * 3 * lanes), dtype=out.dtype)
+    weights, tilts = np.zeros((2, AHEAD * room(lanes, supports)), dtype=out.dtype)
     step = np.zeros(3, dtype=out.dtype)
     rows, some = len(table) // lanes, ahead(supports[1])
     for c in range(lo, hi):
@@ -102,7 +110,7 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
                     step[3 - dim + a] = 0.0
                     for b in range(dim):
                         step[3 - dim + a] += kind(values[i, 2 * channels + b] * to_grid[b, a])
-                place = (i - begin) * 3 * lanes
+                place = (i - begin) * room(lanes, supports)
                 along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
                 start = base + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(channels):
@@ -128,7 +136,7 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
 
 
 @kernel
-def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, strides, out):
+def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, strides, out, pair):
     """Add the scratch blocks (slots, C, *shape) of each tile of ``merges[lo:hi]`` to the grid, slot by slot.
 
     Parameters
@@ -140,21 +148,23 @@ def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, stride
     scratch : (slots · C · block,)
         Read.
     shape : (int, int, int)
-        Of a block.
+        Of a block, all numbers of a row.
     channels : int
-        C.
+        C, or the pairs of them.
     padded : (int, int, int)
-        Nodes of a grid with padding; what a block has beyond them no window reaches.
+        Shape of a grid, or of a pair, with padding; what a block has beyond them no window reaches.
     strides, out
         As for ``spread``.
+    pair : int
+        How many channels lie side by side, 1 or 2.
     """
     size = shape[0] * shape[1] * shape[2]
     for m in range(lo, hi):
         planes, rows = min(shape[0], padded[0] - merges[m, 3]), min(shape[1], padded[1] - merges[m, 4])
-        columns = min(shape[2], padded[2] - merges[m, 5])
+        columns = min(shape[2], padded[2] - pair * merges[m, 5])
         for channel in range(channels):
             target = merges[m, 2] * strides[0] + channel * strides[1]
-            target += merges[m, 3] * strides[2] + merges[m, 4] * strides[3] + merges[m, 5]
+            target += merges[m, 3] * strides[2] + merges[m, 4] * strides[3] + pair * merges[m, 5]
             for slot in range(merges[m, 0], merges[m, 0] + merges[m, 1]):
                 source = (slot * channels + channel) * size
                 for a in range(planes):
@@ -215,7 +225,7 @@ def fold_planes(part, lo, hi, grids, nodes, reached):
 
 
 @kernel
-def fold_padding(part, lo, hi, grids, nodes, reached):
+def fold_padding(part, lo, hi, grids, nodes, reached, pair):
     """Add the padding of the other two axes onto the nodes it stands for, in the planes [lo, hi) of all grids.
 
     Parameters
@@ -224,8 +234,14 @@ def fold_padding(part, lo, hi, grids, nodes, reached):
         The range of planes without padding: those of the first grid, of the next, …
     grids, nodes, reached
         As for ``fold_planes``.
+    pair : int
+        How many channels lie side by side, 1 or 2.
     """
-    channels = len(grids) // len(reached)
+    channels, columns = len(grids) // len(reached), grids.shape[3] // pair
+    if nodes[2] % SIDE == 0:  # then pairs lie in the padding as elsewhere
+        length, columns, pair = pair * nodes[2], pair * columns, 1
+    else:
+        length = nodes[2]
     for q in range(lo, hi):
         g, a = q // nodes[0], q % nodes[0]
         plane, there = grids[g, a], reached[g // channels, a]
@@ -238,6 +254,11 @@ def fold_padding(part, lo, hi, grids, nodes, reached):
         for b in range(nodes[1]):
             if not there[b]:
                 continue
-            for start in range(nodes[2], plane.shape[1], nodes[2]):  # once, unless the window is longer than the grid
-                for c in range(start, min(start + nodes[2], plane.shape[1])):
-                    plane[b, c - start] += plane[b, c]
+            for start in range(length, columns, length):  # once, unless the window is longer than the grid
+                if pair == 1:
+                    for c in range(start, min(start + length, columns)):
+                        plane[b, c - start] += plane[b, c]
+                    continue
+                for channel in range(pair):
+                    for c in range(start, min(start + length, columns)):
+                        plane[b, column(c - start, channel, pair)] += plane[b, column(c, channel, pair)]

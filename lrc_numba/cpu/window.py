@@ -3,7 +3,8 @@
 A window is a chain of multiply-adds, each waiting for the one before it, and what is then done with its weights is
 another. So windows are evaluated for ``AHEAD`` points before the first is used: chains of neighbours overlap. The
 weights of a point are three vectors side by side, for the first, the second and the last axis. In one dimension there
-is only the last, and its weights stay in registers.
+is only the last, and its weights stay in registers. Where channels come in pairs (``simd_pairs``) zeros lie around the
+last, from which it is read shifted to where its row begins.
 
 An index that may be negative is tested for it at every access; in loops over points it is made unsigned.
 """
@@ -12,15 +13,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import evaluation, indexing, simd
+from .. import evaluation, indexing, simd, simd_pairs
 from .compile import inlined
 
 AHEAD = 8  # points
 
 corner = inlined(indexing.corner)
+together = inlined(indexing.together)
+room = inlined(indexing.room)
 offset = inlined(evaluation.offset)
 windows = inlined(evaluation.bind(evaluation.windows, load=simd.load, fma=simd.fma))
 _pairs = inlined(evaluation.bind(evaluation.windows_and_slopes, load=simd.load, fma=simd.fma))
+
+
+@inlined
+def _side(supports):
+    """Zeros before the weights along the last axis."""
+    return indexing.SIDE * (together(supports) - 1)
+
+
+@inlined
+def _shift(i, coordinates, supports):
+    """Nodes from where the row of point i begins to its window."""
+    if together(supports) == 1:
+        return 0
+    return int(coordinates[i, coordinates.shape[1] - 1]) % indexing.SIDE
 
 
 @inlined
@@ -29,7 +46,7 @@ def weight(weights, index, support, absent):
 
     Parameters
     ----------
-    weights : (AHEAD · 3 · lanes,)
+    weights : (AHEAD · room,)
         From ``weigh``.
     index : int
         Which.
@@ -63,7 +80,7 @@ def _keep(vectors, weights, place, lanes, supports):
     if len(supports[0]) > 1:
         simd.store(weights, place, vectors[0])
     simd.store(weights, place + lanes, vectors[1])
-    simd.store(weights, place + 2 * lanes, vectors[2])
+    simd.store(weights, place + 2 * lanes + _side(supports), vectors[2])
 
 
 @inlined
@@ -78,14 +95,14 @@ def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
         As for ``spreading.spread``.
     rows : int
         Of the table.
-    weights : (AHEAD · 3 · lanes,)
-        Written.
+    weights : (AHEAD · room,)
+        Written; zeros before.
     """
     if len(supports[1]) > 1:
         for i in range(lo, hi):
             one, two, three = _offsets(i, coordinates, table, supports)
             window = windows(one, two, three, table, 0, lanes, rows, supports)
-            _keep(window, weights, (i - lo) * 3 * lanes, lanes, supports)
+            _keep(window, weights, (i - lo) * room(lanes, supports), lanes, supports)
 
 
 @inlined
@@ -98,15 +115,15 @@ def weigh_and_tilt(lo, hi, coordinates, table, slopes, lanes, rows, supports, we
         As for ``weigh``.
     slopes : (rows · lanes,)
         Polynomials of dψ/dg.
-    tilts : (AHEAD · 3 · lanes,)
-        Written.
+    tilts : (AHEAD · room,)
+        Written; zeros before.
     """
     if len(supports[1]) > 1:
         for i in range(lo, hi):
             one, two, three = _offsets(i, coordinates, table, supports)
             window, slope = _pairs(one, two, three, table, slopes, lanes, rows, supports)
-            _keep(window, weights, (i - lo) * 3 * lanes, lanes, supports)
-            _keep(slope, tilts, (i - lo) * 3 * lanes, lanes, supports)
+            _keep(window, weights, (i - lo) * room(lanes, supports), lanes, supports)
+            _keep(slope, tilts, (i - lo) * room(lanes, supports), lanes, supports)
 
 
 @inlined
@@ -119,11 +136,12 @@ def last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weigh
         As for ``last_axis`` and ``weigh_and_tilt``.
     """
     if len(supports[1]) > 1:
-        along = simd.load(weights, place + 2 * lanes, supports[2])
-        return along, simd.load(tilts, place + 2 * lanes, supports[2])
+        place += 2 * lanes + _side(supports) - _shift(np.uint64(i), coordinates, supports)
+        along = simd_pairs.load_twice(weights, place, supports[2], supports[4])
+        return along, simd_pairs.load_twice(tilts, place, supports[2], supports[4])
     tau = offset(coordinates[np.uint64(i), coordinates.shape[1] - 1], table)
     window, slope = _pairs(tau, tau, tau, table, slopes, lanes, rows, supports)
-    return window[2], slope[2]
+    return simd_pairs.fit(window[2], supports[2], supports[4]), simd_pairs.fit(slope[2], supports[2], supports[4])
 
 
 @inlined
@@ -140,6 +158,8 @@ def last_axis(i, place, coordinates, table, lanes, rows, supports, weights):
         As for ``weigh``.
     """
     if len(supports[1]) > 1:
-        return simd.load(weights, place + 2 * lanes, supports[2])
+        place += 2 * lanes + _side(supports) - _shift(np.uint64(i), coordinates, supports)
+        return simd_pairs.load_twice(weights, place, supports[2], supports[4])
     tau = offset(coordinates[np.uint64(i), coordinates.shape[1] - 1], table)
-    return windows(tau, tau, tau, table, 0, lanes, rows, supports)[2]
+    window = windows(tau, tau, tau, table, 0, lanes, rows, supports)[2]
+    return simd_pairs.fit(window, supports[2], supports[4])

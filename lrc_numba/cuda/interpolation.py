@@ -16,7 +16,7 @@ def _points(_, chunks, coordinates, *rest) -> int:
     return len(coordinates)
 
 
-def _padding(planes: int, grids, nodes, reached) -> int:
+def _padding(planes: int, grids, nodes, reached, pair) -> int:
     """Nodes of so many planes that stand for others."""
     return planes * (grids.shape[2] * grids.shape[3] - nodes[1] * nodes[2])
 
@@ -172,12 +172,12 @@ def interpolate_jvp(
 
 
 @kernel(threads=_padding)
-def fill_padding(part, lo, hi, grids, nodes, reached):
+def fill_padding(part, lo, hi, grids, nodes, reached, pair):
     """See ``cpu.interpolation.fill_padding``.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes, reached
+    part, lo, hi, grids, nodes, reached, pair
         Shapes and dtypes as there.
     """
     row = grids.shape[3]

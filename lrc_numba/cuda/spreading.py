@@ -258,12 +258,12 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
 
 
 @kernel(threads=THREADS)
-def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, strides, out):
+def merge_scratch(part, lo, hi, merges, scratch, shape, channels, padded, strides, out, pair):
     """See ``cpu.spreading.merge_scratch``.
 
     Parameters
     ----------
-    part, lo, hi, merges, scratch, shape, channels, padded, strides, out
+    part, lo, hi, merges, scratch, shape, channels, padded, strides, out, pair
         Shapes and dtypes as there.
     """
     size = shape[0] * shape[1] * shape[2]
@@ -307,19 +307,19 @@ def fold_planes(part, lo, hi, grids, nodes, reached):
                 grids[q // rows, a % nodes[0], q % rows, c] += grids[q // rows, a, q % rows, c]
 
 
-def _met(planes: int, grids, nodes, reached) -> int:
+def _met(planes: int, grids, nodes, reached, pair) -> int:
     """Nodes of so many planes for which padding stands."""
     rows, columns = min(nodes[1], grids.shape[2] - nodes[1]), min(nodes[2], grids.shape[3] - nodes[2])
     return planes * (rows * nodes[2] + (nodes[1] - rows) * columns)
 
 
 @kernel(threads=_met)
-def fold_padding(part, lo, hi, grids, nodes, reached):
+def fold_padding(part, lo, hi, grids, nodes, reached, pair):
     """See ``cpu.spreading.fold_padding``; here a thread takes a node and adds to it all that stand for it.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes, reached
+    part, lo, hi, grids, nodes, reached, pair
         Shapes and dtypes as there.
     """
     rows, columns = min(nodes[1], grids.shape[2] - nodes[1]), min(nodes[2], grids.shape[3] - nodes[2])

@@ -3,11 +3,12 @@ grid is left, after the next a quarter, after the first an eighth.
 
 Rows are the last axis, real on the grid: sixteen at a time, eight as real and eight as imaginary parts of eight
 complex signals, taken apart by symmetry afterwards. Rounding in one of a pair depends on the other, so it is always the
-same sixteen rows of a plane that go together, whoever does them. Columns are the other axes: eight neighbours along the
-last axis at a time. Both are the transforms of ``passes``.
+same sixteen rows of a plane that go together, whoever does them. ``columns`` are the other axes. Both are the
+transforms of ``passes``.
 
-Which thread may write what: a call of ``*_rows`` writes the rows, of ``*_columns`` the blocks of eight columns, of
-``*_planes`` the planes that it is given.
+Which thread may write what: a call of ``*_rows`` writes the rows, of ``*_planes`` the planes that it is given.
+
+Tried and lost: asking for the rows of the next sixteen while these are transformed.
 """
 
 from __future__ import annotations
@@ -16,20 +17,15 @@ import numpy as np
 
 from .. import simd
 from ..cpu.compile import kernel
+from ..indexing import SIDE
+from .columns import analyse_columns, synthesise_columns
 from .passes import LANES, eight, places, transform
 
-__all__ = [
-    "analyse_columns",
-    "analyse_planes",
-    "analyse_rows",
-    "synthesise_columns",
-    "synthesise_planes",
-    "synthesise_rows",
-]
+__all__ = ["analyse_planes", "analyse_rows", "synthesise_planes", "synthesise_rows"]
 
 
 @kernel
-def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, out):
+def analyse_rows(part, lo, hi, starts, pair, length, kept, radices, twiddles, grid, out):
     """Rows of the grid to their lowest ``kept`` modes.
 
     Parameters
@@ -38,6 +34,8 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
         The range, in sixteens of rows: those of the first plane, of the next, …
     starts : (planes, rows) int64
         Where each row begins; −1 for sixteens that are left out.
+    pair : int
+        How many channels lie side by side, 1 or 2 (``simd_pairs``).
     length, kept : int
         Nodes and modes per row.
     radices, twiddles
@@ -49,15 +47,15 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
     """
     work = np.zeros((2, (length + 16) * 16), dtype=grid.dtype)
     block, turned = np.empty((4, 64), dtype=grid.dtype), np.empty((4, 64), dtype=grid.dtype)
-    rows, half, inner = starts.shape[1], grid.dtype.type(0.5), (kept + 7) // 8 * 8
+    rows, half, inner, gap = starts.shape[1], grid.dtype.type(0.5), (kept + 7) // 8 * 8, SIDE * (pair - 1)
     groups = (rows + 15) // 16
     for group in range(lo, hi):
         plane, row = group // groups, 16 * (group % groups)
         if starts[plane, row] < 0:
             continue
         for i in range(0, length, 8):
-            simd.copy_transposed(grid, places(starts[plane], row, i), work[0], eight(16 * i, 16))
-            simd.copy_transposed(grid, places(starts[plane], row + 8, i), work[0], eight(16 * i + 8, 16))
+            simd.copy_transposed(grid, places(starts[plane], row, pair * i), gap, work[0], eight(16 * i, 16), 0)
+            simd.copy_transposed(grid, places(starts[plane], row + 8, pair * i), gap, work[0], eight(16 * i + 8, 16), 0)
         z = work[transform(work, length, radices, twiddles, 1.0)]
         for first in range(0, inner, 8):
             for j in range(8):
@@ -71,7 +69,7 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
                 simd.store(block[2], 8 * j, half * (zi + yi))
                 simd.store(block[3], 8 * j, half * (yr - zr))
             for q in range(4):
-                simd.copy_transposed(block[q], eight(0, 8), turned[q], eight(0, 8))
+                simd.copy_transposed(block[q], eight(0, 8), 0, turned[q], eight(0, 8), 0)
             for lane in range(min(16, rows - row)):
                 q, at = 2 * (lane // 8), 8 * (lane % 8)
                 real, imaginary = simd.load(turned[q], at, LANES), simd.load(turned[q + 1], at, LANES)
@@ -79,12 +77,12 @@ def analyse_rows(part, lo, hi, starts, length, kept, radices, twiddles, grid, ou
 
 
 @kernel
-def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes, grid):
+def synthesise_rows(part, lo, hi, starts, pair, length, kept, radices, twiddles, modes, grid):
     """Rows of modes to rows of the grid, the modes −k included: the transpose of ``analyse_rows`` but for a factor 2.
 
     Parameters
     ----------
-    part, lo, hi, starts, length, kept, radices, twiddles
+    part, lo, hi, starts, pair, length, kept, radices, twiddles
         As for ``analyse_rows``.
     modes : (planes · rows · inner,) complex
         Read.
@@ -93,7 +91,7 @@ def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes
     """
     work = np.zeros((2, (length + 16) * 16), dtype=grid.dtype)
     block, turned = np.empty((4, 64), dtype=grid.dtype), np.empty((4, 64), dtype=grid.dtype)
-    rows, inner = starts.shape[1], (kept + 7) // 8 * 8
+    rows, inner, gap = starts.shape[1], (kept + 7) // 8 * 8, SIDE * (pair - 1)
     groups = (rows + 15) // 16
     for group in range(lo, hi):
         plane, row = group // groups, 16 * (group % groups)
@@ -109,7 +107,7 @@ def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes
                 simd.store(block[q], at, real)
                 simd.store(block[q + 1], at, imaginary)
             for q in range(4):
-                simd.copy_transposed(block[q], eight(0, 8), turned[q], eight(0, 8))
+                simd.copy_transposed(block[q], eight(0, 8), 0, turned[q], eight(0, 8), 0)
             for j in range(min(8, kept - first)):
                 k = first + j
                 ar, ai = simd.load(turned[0], 8 * j, LANES), simd.load(turned[1], 8 * j, LANES)
@@ -124,84 +122,24 @@ def synthesise_rows(part, lo, hi, starts, length, kept, radices, twiddles, modes
                     simd.store(z, 16 * (length - k) + 8, br - ai)
         result = work[transform(work, length, radices, twiddles, -1.0)]
         for i in range(0, length, 8):
-            simd.copy_transposed(result, eight(16 * i, 16), grid, places(starts[plane], row, i))
-            simd.copy_transposed(result, eight(16 * i + 8, 16), grid, places(starts[plane], row + 8, i))
+            simd.copy_transposed(result, eight(16 * i, 16), 0, grid, places(starts[plane], row, pair * i), gap)
+            simd.copy_transposed(result, eight(16 * i + 8, 16), 0, grid, places(starts[plane], row + 8, pair * i), gap)
 
 
 @kernel
-def analyse_columns(part, lo, hi, there, length, kept, inner, radices, twiddles, source, out):
-    """Blocks [lo, hi) of eight columns of ``source`` (outer, length, inner) to ``out`` (outer, kept, inner).
-
-    Parameters
-    ----------
-    part, lo, hi : int
-        The range, of outer · inner/8 blocks.
-    there : (outer, length) int64
-        Negative for what is not read, as it stands for zeros.
-    length, kept, inner : int
-        Nodes and modes along the axis; numbers behind it, a multiple of 8.
-    radices, twiddles
-        From ``passes.plan``.
-    source, out : complex, flattened
-        Read, written.
-    """
-    work = np.empty((2, length * 16), dtype=twiddles.dtype)
-    blocks, top = inner // 8, kept // 2
-    for block in range(lo, hi):
-        outer, begin = block // blocks, block // blocks * length * inner + block % blocks * 8
-        for i in range(length):
-            if there[outer, i] < 0:
-                work[0, 16 * i : 16 * i + 16] = 0.0
-                continue
-            real, imaginary = simd.load_complex(source, begin + i * inner, LANES)
-            simd.store(work[0], 16 * i, real)
-            simd.store(work[0], 16 * i + 8, imaginary)
-        side = transform(work, length, radices, twiddles, 1.0)
-        begin = block // blocks * kept * inner + block % blocks * 8
-        for k in range(kept):
-            i = k if k <= top else length - kept + k
-            real, imaginary = simd.load(work[side], 16 * i, LANES), simd.load(work[side], 16 * i + 8, LANES)
-            simd.store_complex(out, begin + k * inner, real, imaginary)
-
-
-@kernel
-def synthesise_columns(part, lo, hi, there, length, kept, inner, radices, twiddles, source, out):
-    """The transpose of ``analyse_columns``: ``source`` (outer, kept, inner) to ``out`` (outer, length, inner).
-
-    Parameters
-    ----------
-    part, lo, hi, there, length, kept, inner, radices, twiddles, source, out
-        As for ``analyse_columns``; what is not there is not written.
-    """
-    work = np.empty((2, length * 16), dtype=twiddles.dtype)
-    blocks, top = inner // 8, kept // 2
-    for block in range(lo, hi):
-        begin = block // blocks * kept * inner + block % blocks * 8
-        work[0, 16 * (top + 1) : 16 * (length - top)] = 0.0
-        for k in range(kept):
-            i = k if k <= top else length - kept + k
-            real, imaginary = simd.load_complex(source, begin + k * inner, LANES)
-            simd.store(work[0], 16 * i, real)
-            simd.store(work[0], 16 * i + 8, imaginary)
-        side = transform(work, length, radices, twiddles, -1.0)
-        outer, begin = block // blocks, block // blocks * length * inner + block % blocks * 8
-        for i in range(length):
-            if there[outer, i] < 0:
-                continue
-            real, imaginary = simd.load(work[side], 16 * i, LANES), simd.load(work[side], 16 * i + 8, LANES)
-            simd.store_complex(out, begin + i * inner, real, imaginary)
-
-
-@kernel
-def analyse_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, grid, out):
+def analyse_planes(part, lo, hi, order, starts, pair, lengths, kept, row_plan, column_plan, grid, out):
     """Rows, then columns of planes [lo, hi), a plane at a time, so that what is between them stays in the cache.
 
     Parameters
     ----------
     part, lo, hi : int
         The range.
+    order : (planes,) int64
+        Which plane comes when: those of a pair of channels one after the other, as they have their lines in common.
     starts : (planes, rows) int64
         Where each row begins; −1 for sixteens that are left out, and a plane of them is not written.
+    pair : int
+        As for ``analyse_rows``.
     lengths, kept : (int, int)
         Nodes and modes per column and row.
     row_plan, column_plan
@@ -214,21 +152,22 @@ def analyse_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, g
     inner = out.shape[2]
     plane = np.zeros((lengths[0], inner), dtype=out.dtype)
     flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
-    for p in range(lo, hi):
+    for place in range(lo, hi):
+        p = order[place]
         if starts[p].max() < 0:
             continue
-        analyse_rows(0, 0, groups, starts[p : p + 1], lengths[1], kept[1], row_plan[0], row_plan[1], grid, flat)
+        analyse_rows(0, 0, groups, starts[p : p + 1], pair, lengths[1], kept[1], row_plan[0], row_plan[1], grid, flat)
         columns = (starts[p : p + 1], lengths[0], kept[0], inner, column_plan[0], column_plan[1])
         analyse_columns(0, 0, inner // 8, *columns, flat, out[p].reshape(-1))
 
 
 @kernel
-def synthesise_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan, modes, grid):
+def synthesise_planes(part, lo, hi, order, starts, pair, lengths, kept, row_plan, column_plan, modes, grid):
     """The transpose of ``analyse_planes``.
 
     Parameters
     ----------
-    part, lo, hi, starts, lengths, kept, row_plan, column_plan
+    part, lo, hi, order, starts, pair, lengths, kept, row_plan, column_plan
         As for ``analyse_planes``.
     modes : (planes, modes, inner) complex
         Read.
@@ -238,9 +177,12 @@ def synthesise_planes(part, lo, hi, starts, lengths, kept, row_plan, column_plan
     inner = modes.shape[2]
     plane = np.empty((lengths[0], inner), dtype=modes.dtype)
     flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
-    for p in range(lo, hi):
+    for place in range(lo, hi):
+        p = order[place]
         if starts[p].max() < 0:
             continue
         columns = (starts[p : p + 1], lengths[0], kept[0], inner, column_plan[0], column_plan[1])
         synthesise_columns(0, 0, inner // 8, *columns, modes[p].reshape(-1), flat)
-        synthesise_rows(0, 0, groups, starts[p : p + 1], lengths[1], kept[1], row_plan[0], row_plan[1], flat, grid)
+        synthesise_rows(
+            0, 0, groups, starts[p : p + 1], pair, lengths[1], kept[1], row_plan[0], row_plan[1], flat, grid
+        )

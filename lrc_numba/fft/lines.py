@@ -66,7 +66,7 @@ def analyse_lines(part, lo, hi, starts, length, radices, twiddles, turns, grid, 
     half = grid.dtype.type(0.5)
     for group in range(lo, hi):
         for i in range(0, length, 8):
-            simd.copy_transposed(grid, places(starts, 8 * group, i), work[0], eight(8 * i, 8))
+            simd.copy_transposed(grid, places(starts, 8 * group, i), 0, work[0], eight(8 * i, 8), 0)
         side = transform(work, length // 2, radices, twiddles, 1.0)
         z, x = work[side], work[1 - side]
         for k in range(out.shape[1]):
@@ -119,4 +119,4 @@ def synthesise_lines(part, lo, hi, starts, length, radices, twiddles, turns, mod
             simd.store(z, 16 * k + 8, simd.fma(s, ai + bi, simd.fma(c, ar - br, ai - bi)))
         result = work[transform(work, length // 2, radices, twiddles, -1.0)]
         for i in range(0, length, 8):
-            simd.copy_transposed(result, eight(8 * i, 8), grid, places(starts, 8 * group, i))
+            simd.copy_transposed(result, eight(8 * i, 8), 0, grid, places(starts, 8 * group, i), 0)

@@ -1,0 +1,173 @@
+"""Whole grids to the modes of their planes and back, and through the first axis with a multiplier in between.
+
+A convolution in three dimensions need not write its modes down: a block of eight columns along the first axis is
+transformed, multiplied and transformed back while it is in the cache, in the place where it was. What is computed, to
+the last bit, is what one after the other would give.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from ..cpu import parallel
+from ..deconvolution import MultiplierTable
+from ..grid import Grid, embed
+from ..indexing import SIDE
+from ..workspace import Workspace
+from . import axes, columns, passes
+
+__all__ = ["Transforms", "through"]
+
+
+@lru_cache(maxsize=8)
+def _row_starts(nodes: tuple[int, ...], plane: int, row: int) -> np.ndarray:
+    """Where each row of one padded grid begins, (n_1, n_2) int64."""
+    return np.arange(nodes[0])[:, None] * plane + np.arange(nodes[1]) * row
+
+
+class Transforms:
+    """What the transforms of some grids need to know, and their loops with these sizes filled in.
+
+    Parameters
+    ----------
+    shape : five ints
+        Of the grids.
+    grid, reached, threads, space
+        As for ``lrc_numba.fourier.analyse``.
+    dtype : dtype
+        Of the modes.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], grid: Grid, reached: np.ndarray, threads: int, space: Workspace, dtype: np.dtype
+    ):
+        self.nodes, self.kept = grid.nodes, embed(grid.mode_set.shape, 1)
+        self.inner = -(-self.kept[2] // 8) * 8
+        self.pair = pair = shape[4] // grid.padded[2]
+        rows = _row_starts(self.nodes[:2], shape[3] * shape[4], shape[4])
+        grids = np.arange(shape[0] * shape[1])[:, None] * (shape[2] * shape[3] * shape[4]) + np.arange(pair) * SIDE
+        reached = reached[:, None, : self.nodes[0], : self.nodes[1]]
+        self.starts = np.where(reached, grids.reshape(shape[0], shape[1] * pair, 1, 1) + rows, -1).reshape(
+            -1, self.nodes[1]
+        )
+        self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
+        self.grids, self.planes, self.threads = grids.size, len(self.starts), threads
+        self.order = np.arange(self.planes).reshape(-1, pair, self.nodes[0]).swapaxes(1, 2).ravel()
+        self.space, self.dtype = space, dtype
+        self.by_plane = self.planes >= 2 * threads
+
+    def take(self, name: str, *shape: int) -> np.ndarray:
+        """An array of the modes' dtype from the workspace."""
+        return self.space.take(name, shape, self.dtype)
+
+    def _share(self, items: int, starts: np.ndarray) -> list[int]:
+        """Bounds that share out ``items``, planes or sixteens of rows, with as many rows that are reached to each."""
+        if self.threads == 1 or not items:
+            return [0, items]
+        work = (starts[:, ::16] >= 0).reshape(items, -1).sum(axis=1)
+        ends, fewest = np.cumsum(work), 1 + parallel.WORTH_A_THREAD // (16 * self.nodes[2])
+        return parallel.weighted(ends - work, int(ends[-1]), self.threads, fewest)
+
+    def rows(self, loop, *arrays) -> None:
+        """Transform the last axis; ``arrays`` in the order of the loop."""
+        sizes = (self.starts, self.pair, self.nodes[2], self.kept[2], *self.plans[2])
+        parallel.run(loop, self._share(self.planes * -(-self.nodes[1] // 16), self.starts), *sizes, *arrays)
+
+    def reached(self) -> np.ndarray:
+        """Negative for planes that no window reaches, (grids, planes of each)."""
+        return self.starts[:, ::16].max(axis=1).reshape(self.grids, self.nodes[0])
+
+    def columns(self, axis: int, loop, source: np.ndarray, out: np.ndarray) -> None:
+        """Transform axis 1 of every plane, or axis 0 of every grid.
+
+        Parameters
+        ----------
+        axis : int
+            0 or 1.
+        loop : function
+            From ``fft.columns``.
+        source, out : complex arrays
+            Read, written.
+        """
+        outer, inner = (self.planes, self.inner) if axis == 1 else (self.grids, self.kept[1] * self.inner)
+        there = self.starts if axis == 1 else self.reached()
+        sizes = (there, self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
+        blocks = parallel.even(outer * inner // 8, self.threads, 1 + parallel.WORTH_A_THREAD // (8 * self.nodes[axis]))
+        parallel.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
+
+    def by_planes(self, loop, *arrays) -> None:
+        """Transform the last two axes, a plane at a time."""
+        sizes = (self.order, self.starts, self.pair, self.nodes[1:], self.kept[1:], self.plans[2], self.plans[1])
+        starts = self.starts if self.pair == 1 else self.starts[self.order]
+        parallel.run(loop, self._share(self.planes, starts), *sizes, *arrays)
+
+    def to_planes(self, values: np.ndarray) -> np.ndarray:
+        """Grids to the modes along their last two axes, (planes, modes, inner).
+
+        Parameters
+        ----------
+        values : real array
+            The grids.
+        """
+        planes = self.take("planes", self.planes, self.kept[1], self.inner)
+        if self.by_plane:
+            self.by_planes(axes.analyse_planes, values.reshape(-1), planes)
+        else:
+            rows = self.take("rows", self.starts.size, self.inner)
+            self.rows(axes.analyse_rows, values.reshape(-1), rows.reshape(-1))
+            self.columns(1, columns.analyse_columns, rows, planes)
+        return planes
+
+    def from_planes(self, planes: np.ndarray, out: np.ndarray) -> None:
+        """The transpose of ``to_planes``.
+
+        Parameters
+        ----------
+        planes : complex array
+            Read.
+        out : real array
+            The grids, written.
+        """
+        if self.by_plane:
+            self.by_planes(axes.synthesise_planes, planes, out.reshape(-1))
+        else:
+            rows = self.take("rows", self.starts.size, self.inner)
+            self.columns(1, columns.synthesise_columns, planes, rows)
+            self.rows(axes.synthesise_rows, rows.reshape(-1), out.reshape(-1))
+
+
+def through(
+    values: np.ndarray,
+    reached: tuple[np.ndarray, np.ndarray],
+    table: MultiplierTable,
+    ways: list[tuple],
+    grid: Grid,
+    out: np.ndarray,
+    threads: int,
+    space: Workspace,
+) -> np.ndarray:
+    """``fourier.analyse``, ``deconvolution.multiply`` and ``fourier.synthesise``, of grids in three dimensions.
+
+    Parameters
+    ----------
+    values, reached, table, ways, grid, out, threads, space
+        As for ``lrc_numba.fourier.through``.
+    """
+    kind = np.dtype(np.complex64 if grid.dtype == np.float32 else np.complex128)
+    there = Transforms(values.shape, grid, reached[0], threads, space, kind)
+    back = Transforms(out.shape, grid, reached[1], threads, space, kind)
+    batch, size = len(values), (grid.nodes[0], there.kept[1], there.inner)
+    planes = there.to_planes(values).reshape(batch, values.shape[1] * there.pair, *size)
+    result = planes
+    if any(way[:2] != way[2:4] for way in ways):  # else each block can stay where it is
+        result = back.take("planes back", batch, out.shape[1] * back.pair, *size)
+    sizes = (there.reached(), back.reached(), *there.plans[0], planes, table.table, grid.corrections, table.per_channel)
+    for *channels, adjoint in ways:
+        work = grid.nodes[0] * (channels[1] + channels[3])
+        items = batch * there.kept[1] * there.inner // 8
+        bounds = parallel.even(items, threads, 1 + parallel.WORTH_A_THREAD // (8 * work))
+        parallel.run(columns.multiply_columns, bounds, *sizes, adjoint, tuple(channels), result)
+    back.from_planes(result.reshape(-1, back.kept[1], back.inner), out)
+    return out

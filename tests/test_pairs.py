@@ -1,0 +1,130 @@
+"""Two channels side by side on the grid, and a multiplier between the transforms: the same numbers as without."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from measures import MACHINE, relative
+
+from lrc_numba import ChannelMatrix, LRCPlan, Yukawa, deconvolution, fourier, interpolation, spreading
+from lrc_numba import points as sorting
+from lrc_numba.cpu import parallel
+from lrc_numba.deconvolution import MultiplierTable
+from lrc_numba.grid import Grid, embed
+from lrc_numba.indexing import SIDE
+from lrc_numba.workspace import Workspace
+
+# Windows of 3 to 16 nodes; grids of one tile and of several; lengths that are, and are not, a multiple of SIDE.
+PROBLEMS = [(2, 21, 3e-1), (2, 100, 1e-3), (2, 40, 1e-8), (3, 9, 1e-1), (3, 21, 1e-3), (3, 22, 1e-6), (3, 25, 1e-11)]
+
+
+def _plan(dim: int, modes: int, eps: float, batch: int = 2, threads: int = 1) -> LRCPlan:
+    """With points of which many share a tile."""
+    points = np.random.default_rng(dim).random((batch, 5000, dim))
+    points[:, 1000:] *= 0.2
+    return LRCPlan(1.0, modes, eps=eps, dim=dim, threads=threads).set_points(points)
+
+
+def _in_pairs(grids: np.ndarray) -> np.ndarray:
+    """(B, C, ·, ·, n) as (B, C/2, ·, ·, 2n), ``SIDE`` nodes of each channel in turn."""
+    batch, channels, *planes, last = grids.shape
+    parts = grids.reshape(batch, channels // 2, 2, *planes, last // SIDE, SIDE)
+    return np.ascontiguousarray(np.moveaxis(parts, 2, 5)).reshape(batch, channels // 2, *planes, 2 * last)
+
+
+@pytest.mark.parametrize(("dim", "modes", "eps"), PROBLEMS)
+@pytest.mark.parametrize("channels", [2, 4])
+def test_spreading_in_pairs(dim, modes, eps, channels, monkeypatch):
+    """To the last bit, on any number of threads, with light and heavy tiles; padding is folded in."""
+    for name in ("SMALLEST_SHARE", "LARGEST_CHUNK"):
+        monkeypatch.setattr(sorting, name, 400)
+    monkeypatch.setattr(spreading, "SMALLEST_SHARE", 400)
+    plan, space = _plan(dim, modes, eps), Workspace()
+    monkeypatch.setattr(plan._sources, "crowded", False)
+    grid, points = plan.grid, plan._sources
+    values = points.gather(np.random.default_rng(1).standard_normal((points.count, channels)), threads=1, space=space)
+    apart = spreading.spread(points, values, grid, np.zeros((2, channels, *grid.padded)), 1, space)
+    inside = (slice(None), slice(None), slice(grid.nodes[0]), slice(grid.nodes[1]))
+    wanted = apart[inside][..., : grid.n[-1]]
+    assert grid.pair(channels, reading=False) == 2
+    for threads in (1, 3):
+        shape = (2, channels // 2, *grid.padded[:2], 2 * grid.padded[2])
+        found = spreading.spread(points, values, grid, np.zeros(shape), threads, space)
+        there = points.reached[:, None, : grid.nodes[0], : grid.nodes[1], None]
+        padded = _in_pairs(np.where(there, np.pad(wanted, [(0, 0)] * 4 + [(0, grid.padded[2] - grid.n[-1])]), 0.0))
+        nodes = _in_pairs(np.broadcast_to(np.arange(grid.padded[2]) < grid.n[-1], (2, 2, 1, 1, grid.padded[2])))
+        np.testing.assert_array_equal(np.where(nodes[:, :1] & there, found[inside], 0.0), padded)
+
+
+@pytest.mark.parametrize(("dim", "modes", "eps"), PROBLEMS)
+def test_reading_in_pairs(dim, modes, eps):
+    """Values and gradients, to rounding: they are added up in another order."""
+    plan, space = _plan(dim, modes, eps), Workspace()
+    grid, points, generator = plan.grid, plan._sources, np.random.default_rng(2)
+    apart = generator.standard_normal((2, 4, *grid.padded))
+    weights = generator.standard_normal((points.count, 4))
+    together = _in_pairs(apart)
+    interpolation.fill(apart, points, grid, 1)
+    interpolation.fill(together, points, grid, 1)
+    wanted = interpolation.interpolate(points, apart, grid, 1, space).copy()
+    assert relative(interpolation.interpolate(points, together, grid, 1, space), wanted) <= 8 * MACHINE
+    for kept in (1, 2, 3, 4):
+        results = [
+            interpolation.interpolate_vjp(points, a, weights, 1, kept, grid, 1, space) for a in (apart, together)
+        ]
+        for one, other in zip(*results, strict=True):
+            assert relative(other, one) <= 32 * MACHINE
+        assert relative(results[1][0], wanted[:, :kept]) <= 8 * MACHINE
+
+
+@pytest.mark.parametrize("eps", [1e-3, 1e-9])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_derivatives_in_pairs(dim, eps, monkeypatch):
+    """A gradient, and a convolution of four channels, with pairs wherever they may be and with none at all."""
+    found = []
+    for most in (1, 2):
+        monkeypatch.setattr(Grid, "pair", lambda grid, channels, *, reading, most=most: 1 if channels % 2 else most)
+        plan = _plan(dim, 20, eps)
+        values, cotangent = np.random.default_rng(3).standard_normal((2, 2, 5000, 4))
+        matrix = ChannelMatrix(np.random.default_rng(4).standard_normal((4, 4)), Yukawa(1.0, 2.0))
+        gradient = plan.vjp(values, matrix, cotangent, wrt=("points", "values"))
+        single = plan.vjp(values[..., 0], Yukawa(1.0, 2.0), cotangent[..., 0])
+        parts = [(g.output, g.points, g.values) for g in (gradient, single)]
+        found.append([plan.convolve(values, matrix), *parts[0], *parts[1]])
+    for one, other in zip(*found, strict=True):
+        assert relative(other, one) <= 64 * MACHINE
+
+
+def _tables(grid: Grid, kind: str) -> MultiplierTable:
+    """Real for every channel alike; or a full matrix of complex numbers, three channels to two."""
+    generator = np.random.default_rng(5)
+    if kind == "real":
+        return MultiplierTable(Yukawa(1.0, 2.0), grid)
+    numbers = generator.standard_normal((2, 2, 3, grid.mode_set.size))
+    return MultiplierTable(SimpleNamespace(values=lambda _: numbers[0] + 1j * numbers[1]), grid)
+
+
+@pytest.mark.parametrize("kind", ["real", "complex"])
+@pytest.mark.parametrize("modes", [(21, 20, 9), (7, 30, 31), (40, 11, 16)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_multiplier_between_transforms(modes, kind, dtype, monkeypatch):
+    """The bits of three steps, with planes that are left out, forwards and adjoint, on any number of threads."""
+    monkeypatch.setattr(parallel, "WORTH_A_THREAD", 1)
+    grid = LRCPlan([1.0, 1.3, 0.8], modes, eps=1e-3, dtype=dtype).grid
+    table, generator = _tables(grid, kind), np.random.default_rng(6)
+    ways = [(0, 3, 0, 3, False), (3, 3, 3, 3, True)] if kind == "real" else [(0, 3, 0, 2, False), (3, 2, 2, 3, True)]
+    channels = 6 if kind == "real" else 5
+    values = generator.standard_normal((2, channels, *grid.padded)).astype(dtype)
+    reached = np.ones((2, 2, *grid.padded[:2]), dtype=bool)
+    reached[0, 0, 3 : grid.nodes[0] - 2] = reached[1, 1, : grid.nodes[0] // 2] = False
+    reached[:, :, grid.nodes[0] :] = False
+    shape = (2, channels, *embed(grid.mode_set.shape, 1))
+    modes_of, product = (np.empty(shape, dtype=np.complex64 if dtype == np.float32 else complex) for _ in range(2))
+    fourier.analyse(values.copy(), reached[0], grid, modes_of, 1, Workspace())
+    for *some, adjoint in ways:
+        deconvolution.multiply(modes_of, table, grid, 1, product, tuple(some), adjoint=adjoint)
+    wanted = fourier.synthesise(product, reached[1], grid, np.full_like(values, 7.0), 1, Workspace())
+    for threads in (1, 2, 5, 100):
+        found = np.full_like(values, 7.0)
+        fourier.through(values.copy(), tuple(reached), table, ways, grid, found, threads, Workspace())
+        np.testing.assert_array_equal(found, wanted)
