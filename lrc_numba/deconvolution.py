@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .grid import Grid, embed
+from .grid import Grid
 from .multipliers import Multiplier
 
 __all__ = ["MultiplierTable", "differentiate", "multiply", "multiply_vjp"]
@@ -53,7 +53,7 @@ class MultiplierTable:
         kind = np.complex64 if grid.dtype == np.float32 else np.complex128
         volume = grid.cell.volume
         with np.errstate(over="ignore"):
-            table = (values / volume).reshape(*self._matrix_shape(), *embed(grid.mode_set.shape, 1))
+            table = (values / volume).reshape(*self._matrix_shape(), *grid.stored)
             self.table = np.array(table, dtype=kind if np.iscomplexobj(values) else grid.dtype, order="C")
             self.mean = np.array(table[..., 0, 0, 0].real, dtype=grid.dtype)
             at_zero = values.real @ grid.mode_set.weights / volume

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import deconvolution
 from .deconvolution import MultiplierTable
-from .grid import Grid, embed
+from .grid import Grid
 from .workspace import Workspace
 
 __all__ = ["analyse", "synthesise", "through"]
@@ -100,11 +100,10 @@ def through(
         from .fft import grids  # compiled for a processor
 
         return grids.through(values, reached, table, ways, grid, out, threads, space)
-    kind = np.dtype(np.complex64 if grid.dtype == np.float32 else np.complex128)
     before, after = (array.shape[1] * array.shape[4] // grid.padded[2] for array in (values, out))
-    shape = embed(grid.mode_set.shape, 1)
-    modes = analyse(values, reached[0], grid, space.take("modes", (len(values), before, *shape), kind), threads, space)
-    product = space.take("multiplied", (len(values), after, *shape), kind)
+    modes = space.take("modes", (len(values), before, *grid.stored), grid.complex)
+    product = space.take("multiplied", (len(values), after, *grid.stored), grid.complex)
+    analyse(values, reached[0], grid, modes, threads, space)
     for *channels, adjoint in ways:
         deconvolution.multiply(modes, table, grid, threads, product, tuple(channels), adjoint=adjoint)
     return synthesise(product, reached[1], grid, out, threads, space)

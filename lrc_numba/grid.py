@@ -153,10 +153,20 @@ class Grid:
     def _narrowest(self, kept: tuple[int, ...]) -> Window:
         return choose_window(self.window_name, self.eps, highest_ratio(kept, self.n))
 
-    @property
+    @cached_property
     def dim(self) -> int:
         """Number of dimensions d."""
         return self.cell.dim
+
+    @cached_property
+    def stored(self) -> tuple[int, int, int]:
+        """Stored modes per axis, three of them."""
+        return embed(self.mode_set.shape, 1)
+
+    @cached_property
+    def complex(self) -> np.dtype:
+        """The dtype of modes."""
+        return np.dtype(np.complex64 if self.dtype == np.float32 else np.complex128)
 
     @cached_property
     def nodes(self) -> tuple[int, int, int]:
@@ -317,13 +327,13 @@ class Grid:
     @cached_property
     def wavevectors(self) -> np.ndarray:
         """k of the stored modes, (m, m, m, d), radians per unit length."""
-        k = self.mode_set.k.reshape(*embed(self.mode_set.shape, 1), self.dim)
+        k = self.mode_set.k.reshape(*self.stored, self.dim)
         return self.backend.arrays.asarray(k.astype(self.dtype))
 
     @cached_property
     def kept(self) -> tuple:
         """Where the kept modes stand in (B, C, ·, ·, ·), the transform of whole grids."""
-        lengths = zip(embed(self.mode_set.shape, 1)[:2], self.nodes[:2], strict=True)
+        lengths = zip(self.stored[:2], self.nodes[:2], strict=True)
         first, second = (self.backend.arrays.asarray(_kept_indices(kept, n)) for kept, n in lengths)
         return slice(None), slice(None), first[:, None], second, slice(self.mode_set.shape[-1])
 
@@ -334,7 +344,7 @@ class Grid:
         A library copies the grid in and out, has all modes twice, and on a device works in as much again.
         """
         rows, half = prod(embed(self.n[:-1], 1)), self.mode_set.shape[-1]
-        stages = prod(embed(self.mode_set.shape, 1)) * 2 + rows * half
+        stages = prod(self.stored) * 2 + rows * half
         if self.backend.name == "cuda" or not self.smooth:
             stages += 5 * prod(self.nodes) // 2
         return self.dtype.itemsize * (prod(self.padded) + 2 * stages)

@@ -22,7 +22,7 @@ import numpy as np
 
 from . import deconvolution, fourier, interpolation, spreading
 from .deconvolution import MultiplierTable
-from .grid import Grid, embed
+from .grid import Grid
 from .points import SortedPoints, sort_points
 from .workspace import Workspace
 
@@ -45,8 +45,6 @@ class Operator:
     def __init__(self, grid: Grid, threads: int, spectral: bool):
         self.grid, self.threads, self.spectral = grid, threads, spectral
         self.space = Workspace(grid.backend)
-        kind = np.complex64 if grid.dtype == np.float32 else np.complex128
-        self._complex, self._modes = np.dtype(kind), embed(grid.mode_set.shape, 1)
 
     @property
     def xp(self):
@@ -75,7 +73,7 @@ class Operator:
         return self.space.take("grid", (batch, channels // pair, planes, rows, pair * columns), self.grid.dtype)
 
     def _analyse(self, points: SortedPoints, values: np.ndarray, channels: int) -> np.ndarray:
-        modes = self.space.take("modes", (values.shape[0], channels, *self._modes), self._complex)
+        modes = self.space.take("modes", (values.shape[0], channels, *self.grid.stored), self.grid.complex)
         return fourier.analyse(values, points.reached, self.grid, modes, self.threads, self.space)
 
     def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
@@ -184,7 +182,8 @@ class Operator:
     ) -> np.ndarray:
         """A grid ready to be read at the targets from sorted values, where nobody wants to see the modes."""
         batch, before, after = sources.batch[0], ordered.shape[1], max(way[2] + way[3] for way in ways)
-        self._grid(batch, max(before, after))  # room for both, in one place
+        if after > before:
+            self._grid(batch, after)  # room for both, in one place
         values = self._grid(batch, before, spreading.pair(sources, before, self.grid))
         values = spreading.spread(sources, ordered, self.grid, values, self.threads, self.space)
         out = self._grid(batch, after, self.grid.pair(after, reading=True))

@@ -55,7 +55,7 @@ def analyse(
     if grid.dim == 1:
         _by_lines(lines.analyse_lines, values, grid, threads, values.reshape(-1), out.reshape(-1, out.shape[4]))
         return out
-    sizes = Transforms(values.shape, grid, reached, threads, space, out.dtype)
+    sizes = Transforms(values.shape, grid, reached, threads, space)
     planes = sizes.to_planes(values)
     if sizes.nodes[0] == 1:
         out[...] = planes.reshape(*out.shape[:4], sizes.inner)[..., : sizes.kept[2]]
@@ -83,7 +83,7 @@ def synthesise(
     if grid.dim == 1:
         _by_lines(lines.synthesise_lines, out, grid, threads, modes.reshape(-1, modes.shape[4]), out.reshape(-1))
         return out
-    sizes = Transforms(out.shape, grid, reached, threads, space, modes.dtype)
+    sizes = Transforms(out.shape, grid, reached, threads, space)
     if sizes.inner != sizes.kept[2]:
         wide = sizes.take("wide", *modes.shape[:4], sizes.inner)
         wide[..., : sizes.kept[2]], wide[..., sizes.kept[2] :] = modes, 0.0

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..cpu import parallel
 from ..deconvolution import MultiplierTable
-from ..grid import Grid, embed
+from ..grid import Grid
 from ..indexing import SIDE
 from ..workspace import Workspace
 from . import axes, columns, passes
@@ -21,10 +21,14 @@ from . import axes, columns, passes
 __all__ = ["Transforms", "through"]
 
 
-@lru_cache(maxsize=8)
-def _row_starts(nodes: tuple[int, ...], plane: int, row: int) -> np.ndarray:
-    """Where each row of one padded grid begins, (n_1, n_2) int64."""
-    return np.arange(nodes[0])[:, None] * plane + np.arange(nodes[1]) * row
+@lru_cache(maxsize=4)
+def _layout(shape: tuple[int, ...], nodes: tuple[int, int], pair: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each row of each plane begins, (planes, rows) int64; and the planes, those of a pair one after the other."""
+    plane, row = shape[3] * shape[4], shape[4]
+    rows = np.arange(nodes[0])[:, None] * plane + np.arange(nodes[1]) * row
+    grids = np.arange(shape[0] * shape[1])[:, None] * (shape[2] * plane) + np.arange(pair) * SIDE
+    starts = (grids.reshape(-1, 1, 1) + rows).reshape(-1, nodes[1])
+    return starts, np.arange(len(starts)).reshape(-1, pair, nodes[0]).swapaxes(1, 2).ravel()
 
 
 class Transforms:
@@ -36,26 +40,19 @@ class Transforms:
         Of the grids.
     grid, reached, threads, space
         As for ``lrc_numba.fourier.analyse``.
-    dtype : dtype
-        Of the modes.
     """
 
-    def __init__(
-        self, shape: tuple[int, ...], grid: Grid, reached: np.ndarray, threads: int, space: Workspace, dtype: np.dtype
-    ):
-        self.nodes, self.kept = grid.nodes, embed(grid.mode_set.shape, 1)
+    def __init__(self, shape: tuple[int, ...], grid: Grid, reached: np.ndarray, threads: int, space: Workspace):
+        self.nodes, self.kept, self.pair = grid.nodes, grid.stored, shape[4] // grid.padded[2]
         self.inner = -(-self.kept[2] // 8) * 8
-        self.pair = pair = shape[4] // grid.padded[2]
-        rows = _row_starts(self.nodes[:2], shape[3] * shape[4], shape[4])
-        grids = np.arange(shape[0] * shape[1])[:, None] * (shape[2] * shape[3] * shape[4]) + np.arange(pair) * SIDE
+        self.starts, self.order = _layout(shape, self.nodes[:2], self.pair)
         reached = reached[:, None, : self.nodes[0], : self.nodes[1]]
-        self.starts = np.where(reached, grids.reshape(shape[0], shape[1] * pair, 1, 1) + rows, -1).reshape(
-            -1, self.nodes[1]
-        )
+        if not reached.all():
+            starts = self.starts.reshape(shape[0], shape[1] * self.pair, *self.nodes[:2])
+            self.starts = np.where(reached, starts, -1).reshape(-1, self.nodes[1])
         self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
-        self.grids, self.planes, self.threads = grids.size, len(self.starts), threads
-        self.order = np.arange(self.planes).reshape(-1, pair, self.nodes[0]).swapaxes(1, 2).ravel()
-        self.space, self.dtype = space, dtype
+        self.grids, self.planes, self.threads = shape[0] * shape[1] * self.pair, len(self.starts), threads
+        self.space, self.dtype = space, grid.complex
         self.by_plane = self.planes >= 2 * threads
 
     def take(self, name: str, *shape: int) -> np.ndarray:
@@ -155,9 +152,8 @@ def through(
     values, reached, table, ways, grid, out, threads, space
         As for ``lrc_numba.fourier.through``.
     """
-    kind = np.dtype(np.complex64 if grid.dtype == np.float32 else np.complex128)
-    there = Transforms(values.shape, grid, reached[0], threads, space, kind)
-    back = Transforms(out.shape, grid, reached[1], threads, space, kind)
+    there = Transforms(values.shape, grid, reached[0], threads, space)
+    back = Transforms(out.shape, grid, reached[1], threads, space)
     batch, size = len(values), (grid.nodes[0], there.kept[1], there.inner)
     planes = there.to_planes(values).reshape(batch, values.shape[1] * there.pair, *size)
     result = planes
