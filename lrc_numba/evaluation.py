@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import update_wrapper
 from types import FunctionType
 
-__all__ = ["bind", "fma", "load", "offset", "weight_at", "windows", "windows_and_slopes"]
+__all__ = ["bind", "fma", "load", "offset", "weight_and_slope_at", "weight_at", "windows", "windows_and_slopes"]
 
 ONE_AXIS = ((0,), (0,), (0,))  # supports for a window along one axis alone
 
@@ -98,26 +98,32 @@ def windows(one, two, three, table, lane, lanes, rows, supports):
     return first, second, along
 
 
-def windows_and_slopes(one, two, three, table, slopes, lanes, rows, supports):
-    """``windows`` of two tables of polynomials with as many rows, in one loop: twice as many chains that overlap.
+def windows_and_slopes(one, two, three, table, lane, lanes, rows, supports):
+    """``windows``, and dψ/dg for the *point's* coordinate g: Horner's rule for a polynomial and its derivative at once.
+
+    The derivative of p ← pτ + c is p' ← p'τ + p, and τ grows by 2 from one grid cell to the next.
 
     Parameters
     ----------
-    one, two, three, table, lanes, rows, supports
-        As for ``windows``.
-    slopes : (rows · lanes,)
-        The other polynomials.
+    one, two, three, table, lane, lanes, rows, supports
+        As for ``windows``; at least two rows.
     """
-    along, tilt = load(table, 0, supports[2]), load(slopes, 0, supports[2])
+    top, coefficients = load(table, lane, supports[2]), load(table, lanes + lane, supports[2])
+    along, tilt = fma(three, top, coefficients), top
     first, second, tilt_first, tilt_second = along, along, tilt, tilt
-    for row in range(1, rows):
-        coefficients, others = load(table, row * lanes, supports[2]), load(slopes, row * lanes, supports[2])
-        along, tilt = fma(three, along, coefficients), fma(three, tilt, others)
+    if len(supports[1]) > 1:
+        second = fma(two, top, coefficients)
+    if len(supports[0]) > 1:
+        first = fma(one, top, coefficients)
+    for row in range(2, rows):
+        coefficients = load(table, row * lanes + lane, supports[2])
+        along, tilt = fma(three, along, coefficients), fma(three, tilt, along)
         if len(supports[1]) > 1:
-            second, tilt_second = fma(two, second, coefficients), fma(two, tilt_second, others)
+            second, tilt_second = fma(two, second, coefficients), fma(two, tilt_second, second)
         if len(supports[0]) > 1:
-            first, tilt_first = fma(one, first, coefficients), fma(one, tilt_first, others)
-    return (first, second, along), (tilt_first, tilt_second, tilt)
+            first, tilt_first = fma(one, first, coefficients), fma(one, tilt_first, first)
+    per_cell = table.dtype.type(2.0)
+    return (first, second, along), (per_cell * tilt_first, per_cell * tilt_second, per_cell * tilt)
 
 
 def weight_at(tau, node, table, lanes, rows):
@@ -133,3 +139,15 @@ def weight_at(tau, node, table, lanes, rows):
         As for ``windows``.
     """
     return windows(tau, tau, tau, table, node, lanes, rows, ONE_AXIS)[2]
+
+
+def weight_and_slope_at(tau, node, table, lanes, rows):
+    """What ``windows_and_slopes`` gives for one axis alone, see ``weight_at``.
+
+    Parameters
+    ----------
+    tau, node, table, lanes, rows
+        As there.
+    """
+    weights, slopes = windows_and_slopes(tau, tau, tau, table, node, lanes, rows, ONE_AXIS)
+    return weights[2], slopes[2]

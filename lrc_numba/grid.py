@@ -292,21 +292,13 @@ class Grid:
         """(d,) what is added to the grid coordinate before folding, so that its floor is the first node touched."""
         return np.full(self.dim, 1.0 - self.window.width / 2)
 
-    def _lanes(self, table: np.ndarray) -> np.ndarray:
-        out = np.zeros((len(table), vector_lanes(self.window.width)), dtype=self.dtype)
-        out[:, : self.window.width] = table
-        return self.backend.arrays.asarray(out)
-
     @cached_property
     def polynomials(self) -> np.ndarray:
         """(degree + 1, lanes) coefficients of ψ, highest power first."""
-        return self._lanes(self.window.coefficients)
-
-    @cached_property
-    def slopes(self) -> np.ndarray:
-        """(degree + 1, lanes) coefficients of dψ/dg for the *point's* coordinate g, zero-padded to the degree of ψ."""
-        derivative = self.window.derivative_coefficients()
-        return self._lanes(np.concatenate([np.zeros((1, self.window.width)), derivative]))
+        table = self.window.coefficients
+        out = np.zeros((len(table), vector_lanes(self.window.width)), dtype=self.dtype)
+        out[:, : self.window.width] = table
+        return self.backend.arrays.asarray(out)
 
     @cached_property
     def corrections(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -125,7 +125,7 @@ def _run(loop, points: SortedPoints, rows: int, grid: Grid, threads: int, *argum
 
 
 def _tables(grid: Grid) -> tuple:
-    return grid.to_grid, grid.polynomials.ravel(), grid.slopes.ravel()
+    return grid.to_grid, grid.polynomials.ravel()
 
 
 def _sizes(values: np.ndarray, grid: Grid) -> tuple:

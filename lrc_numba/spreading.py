@@ -80,7 +80,7 @@ def spread_jvp(
     values : (B·N, 2C + d)
         f, ḟ and ẋ (units of length) side by side, sorted.
     """
-    inputs = (points.coordinates, values, grid.to_grid, grid.polynomials.ravel(), grid.slopes.ravel())
+    inputs = (points.coordinates, values, grid.to_grid, grid.polynomials.ravel())
     return _in_phases((grid.backend.spreading.spread_jvp,) * 2, points, inputs, grid, out, threads, space)
 
 

@@ -130,7 +130,6 @@ def interpolate_vjp(
     turn,
     to_grid,
     table,
-    slopes,
     lanes,
     strides,
     supports,
@@ -149,8 +148,6 @@ def interpolate_vjp(
         Channel c of g is in column c + turn, counted round.
     to_grid : (d, d)
         Takes displacements to grid cells; its transpose takes the gradient back.
-    slopes : (rows · lanes,)
-        Polynomials of dψ/dg.
     out : (B·N, C′)
         u_i of the first C′ ≤ C channels, sorted, written.
     out_points : (B·N, d)
@@ -161,10 +158,10 @@ def interpolate_vjp(
     for c in range(lo, hi):
         for begin in range(chunks[c, 0], chunks[c, 1], some):
             end = min(begin + some, chunks[c, 1])
-            weigh_and_tilt(begin, end, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
+            weigh_and_tilt(begin, end, coordinates, table, lanes, rows, supports, weights, tilts)
             for i in range(begin, end):
                 place = (i - begin) * room(lanes, supports)
-                along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
+                along, tilt = last_axes(i, place, coordinates, table, lanes, rows, supports, weights, tilts)
                 row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
                 zero = simd.zero(grid, supports[4])
                 total, total_first, total_second = zero, zero, zero
@@ -187,13 +184,13 @@ def interpolate_vjp(
 
 @kernel
 def interpolate_jvp(
-    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out, dout
+    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, lanes, strides, supports, out, dout
 ):
     """u_i, and u̇_i = w_i + ẋ_i·∇u_i, from grids of u and, in C channels more, of w.
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, grid, to_grid, table, slopes, lanes, strides, supports, out
+    part, lo, hi, chunks, coordinates, grid, to_grid, table, lanes, strides, supports, out
         As for ``interpolate_vjp``; ``grid`` has 2C channels, ``out`` has C.
     dpoints : (B·N, d)
         ẋ_i, sorted, units of length.
@@ -207,10 +204,10 @@ def interpolate_jvp(
     for c in range(lo, hi):
         for begin in range(chunks[c, 0], chunks[c, 1], some):
             end = min(begin + some, chunks[c, 1])
-            weigh_and_tilt(begin, end, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
+            weigh_and_tilt(begin, end, coordinates, table, lanes, rows, supports, weights, tilts)
             for i in range(begin, end):
                 place = (i - begin) * room(lanes, supports)
-                along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
+                along, tilt = last_axes(i, place, coordinates, table, lanes, rows, supports, weights, tilts)
                 for a in range(dim):
                     step[3 - dim + a] = 0.0
                     for b in range(dim):

@@ -80,7 +80,7 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
 
 
 @kernel
-def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, block, out):
+def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, lanes, strides, supports, block, out):
     """``spread``, and into C channels more its derivative along (ẋ, ḟ), Σ_j [ḟ_j ψ + f_j ẋ_j·∇ψ](node − x_j).
 
     Parameters
@@ -91,8 +91,6 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
         f_j, ḟ_j and ẋ_j (units of length) side by side, sorted.
     to_grid : (d, d)
         Takes ẋ to grid cells.
-    slopes : (rows · lanes,)
-        Polynomials of dψ/dg.
     """
     first, second, third, planes, _ = supports
     dim, kind = coordinates.shape[1], out.dtype.type
@@ -104,14 +102,14 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
         base = chunks[c, 2] * strides[0] + chunks[c, 3]
         for begin in range(chunks[c, 0], chunks[c, 1], some):
             end = min(begin + some, chunks[c, 1])
-            weigh_and_tilt(begin, end, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
+            weigh_and_tilt(begin, end, coordinates, table, lanes, rows, supports, weights, tilts)
             for i in range(begin, end):
                 for a in range(dim):
                     step[3 - dim + a] = 0.0
                     for b in range(dim):
                         step[3 - dim + a] += kind(values[i, 2 * channels + b] * to_grid[b, a])
                 place = (i - begin) * room(lanes, supports)
-                along, tilt = last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
+                along, tilt = last_axes(i, place, coordinates, table, lanes, rows, supports, weights, tilts)
                 start = base + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(channels):
                     value, change = values[np.uint64(i), channel], values[np.uint64(i), channels + channel]

@@ -106,33 +106,31 @@ def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
 
 
 @inlined
-def weigh_and_tilt(lo, hi, coordinates, table, slopes, lanes, rows, supports, weights, tilts):
+def weigh_and_tilt(lo, hi, coordinates, table, lanes, rows, supports, weights, tilts):
     """``weigh`` for the windows and for their slopes at once.
 
     Parameters
     ----------
     lo, hi, coordinates, table, lanes, rows, supports, weights
         As for ``weigh``.
-    slopes : (rows · lanes,)
-        Polynomials of dψ/dg.
     tilts : (AHEAD · room,)
         Written; zeros before.
     """
     if len(supports[1]) > 1:
         for i in range(lo, hi):
             one, two, three = _offsets(i, coordinates, table, supports)
-            window, slope = _pairs(one, two, three, table, slopes, lanes, rows, supports)
+            window, slope = _pairs(one, two, three, table, 0, lanes, rows, supports)
             _keep(window, weights, (i - lo) * room(lanes, supports), lanes, supports)
             _keep(slope, tilts, (i - lo) * room(lanes, supports), lanes, supports)
 
 
 @inlined
-def last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts):
+def last_axes(i, place, coordinates, table, lanes, rows, supports, weights, tilts):
     """``last_axis`` for the windows and for their slopes.
 
     Parameters
     ----------
-    i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts
+    i, place, coordinates, table, lanes, rows, supports, weights, tilts
         As for ``last_axis`` and ``weigh_and_tilt``.
     """
     if len(supports[1]) > 1:
@@ -140,7 +138,7 @@ def last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weigh
         along = simd_pairs.load_twice(weights, place, supports[2], supports[4])
         return along, simd_pairs.load_twice(tilts, place, supports[2], supports[4])
     tau = offset(coordinates[np.uint64(i), coordinates.shape[1] - 1], table)
-    window, slope = _pairs(tau, tau, tau, table, slopes, lanes, rows, supports)
+    window, slope = _pairs(tau, tau, tau, table, 0, lanes, rows, supports)
     return simd_pairs.fit(window[2], supports[2], supports[4]), simd_pairs.fit(slope[2], supports[2], supports[4])
 
 

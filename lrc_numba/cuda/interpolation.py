@@ -97,7 +97,6 @@ def interpolate_vjp(
     turn,
     to_grid,
     table,
-    slopes,
     lanes,
     strides,
     supports,
@@ -108,7 +107,7 @@ def interpolate_vjp(
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, grid, cotangent, turn, to_grid, table, slopes, lanes, strides, supports,
+    part, lo, hi, chunks, coordinates, grid, cotangent, turn, to_grid, table, lanes, strides, supports,
     out, out_points
         Shapes and dtypes as there.
     """
@@ -117,8 +116,8 @@ def interpolate_vjp(
     dim, rows = coordinates.shape[1], np.uint32(len(table)) // np.uint32(lanes)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
         start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
-        weigh_and_tilt(i, i + 1, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
-        last, _ = last_axes(i, 0, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
+        weigh_and_tilt(i, i + 1, coordinates, table, lanes, rows, supports, weights, tilts)
+        last, _ = last_axes(i, 0, coordinates, table, lanes, rows, supports, weights, tilts)
         for a in range(3):
             total[a] = 0.0
         for channel in range(cotangent.shape[1]):
@@ -140,13 +139,13 @@ def interpolate_vjp(
 
 @kernel(threads=_points)
 def interpolate_jvp(
-    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out, dout
+    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, lanes, strides, supports, out, dout
 ):
     """See ``cpu.interpolation.interpolate_jvp``.
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, slopes, lanes, strides, supports, out,
+    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, lanes, strides, supports, out,
     dout
         Shapes and dtypes as there.
     """
@@ -155,8 +154,8 @@ def interpolate_jvp(
     dim, rows = coordinates.shape[1], np.uint32(len(table)) // np.uint32(lanes)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
         start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
-        weigh_and_tilt(i, i + 1, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
-        last, _ = last_axes(i, 0, coordinates, table, slopes, lanes, rows, supports, weights, tilts)
+        weigh_and_tilt(i, i + 1, coordinates, table, lanes, rows, supports, weights, tilts)
+        last, _ = last_axes(i, 0, coordinates, table, lanes, rows, supports, weights, tilts)
         for a in range(3):
             step[a] = 0.0
         for a in range(dim):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import THREADS, cuda, inlined, kernel
-from .window import AHEAD, AXES, MOST, ahead, last_axis, offset, weight, weight_at
+from .window import AHEAD, AXES, MOST, ahead, last_axis, offset, weight, weight_and_slope_at, weight_at
 
 CORNERS = 3 * AHEAD  # a name, because the shape of shared memory has to be a constant to the compiler
 WEIGHTS, BUFFER = AHEAD * AXES, 5200  # numbers in shared memory: together below the 48 KiB that every device has
@@ -22,7 +22,7 @@ WEIGHTS_AND_SLOPES, BUFFER_JVP = 2 * AHEAD * AXES, 4400
 
 
 @inlined
-def _weigh_together(begin, end, chunk, coordinates, table, slopes, lanes, supports, tangent, weights, corners):
+def _weigh_together(begin, end, chunk, coordinates, table, lanes, supports, tangent, weights, corners):
     """``weigh`` by a block of threads, with slopes behind the weights, and first nodes relative to the tile."""
     rows, missing = np.uint32(len(table)) // np.uint32(lanes), 3 - coordinates.shape[1]
     for q in range(cuda.threadIdx.x, (end - begin) * AXES, cuda.blockDim.x):
@@ -35,9 +35,10 @@ def _weigh_together(begin, end, chunk, coordinates, table, slopes, lanes, suppor
         place = coordinates[begin + point, axis - missing] if axis >= missing else 0.0
         if node < width and axis >= missing:
             tau = offset(place, table)
-            weights[q] = weight_at(tau, node, table, lanes, rows)
             if tangent:
-                weights[AHEAD * AXES + q] = weight_at(tau, node, slopes, lanes, rows)
+                weights[q], weights[AHEAD * AXES + q] = weight_and_slope_at(tau, node, table, lanes, rows)
+            else:
+                weights[q] = weight_at(tau, node, table, lanes, rows)
         if node == 0:
             corners[3 * point + axis] = int(place) - chunk[4 + axis]
 
@@ -75,7 +76,6 @@ def _spread_layer(
     values,
     to_grid,
     table,
-    slopes,
     lanes,
     supports,
     block,
@@ -100,7 +100,7 @@ def _spread_layer(
     for begin in range(chunk[0], chunk[1], some):
         end = min(begin + some, chunk[1])
         cuda.syncthreads()
-        _weigh_together(begin, end, chunk, coordinates, table, slopes, lanes, supports, moves, weights, corners)
+        _weigh_together(begin, end, chunk, coordinates, table, lanes, supports, moves, weights, corners)
         cuda.syncthreads()
         for i in range(begin, end):
             point = i - begin
@@ -144,7 +144,6 @@ def _spread_chunks(
     values,
     to_grid,
     table,
-    slopes,
     lanes,
     strides,
     supports,
@@ -169,7 +168,6 @@ def _spread_chunks(
                     values,
                     to_grid,
                     table,
-                    slopes,
                     lanes,
                     supports,
                     block,
@@ -206,7 +204,6 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
         values,
         coordinates,
         table,
-        table,
         lanes,
         strides,
         supports,
@@ -222,12 +219,12 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
 
 
 @kernel(threads=THREADS)
-def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, block, out):
+def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, lanes, strides, supports, block, out):
     """See ``cpu.spreading.spread_jvp``.
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, values, to_grid, table, slopes, lanes, strides, supports, block, out
+    part, lo, hi, chunks, coordinates, values, to_grid, table, lanes, strides, supports, block, out
         Shapes and dtypes as there.
     """
     weights = cuda.shared.array(WEIGHTS_AND_SLOPES, out.dtype)
@@ -242,7 +239,6 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, slopes
         values,
         to_grid,
         table,
-        slopes,
         lanes,
         strides,
         supports,

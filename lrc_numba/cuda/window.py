@@ -31,6 +31,8 @@ _fma = inlined(evaluation.fma)  # one instruction: NVVM contracts it
 offset = inlined(evaluation.offset)
 windows = inlined(evaluation.bind(evaluation.windows, load=_load, fma=_fma))
 weight_at = inlined(evaluation.bind(evaluation.weight_at, windows=windows))
+_pairs = inlined(evaluation.bind(evaluation.windows_and_slopes, load=_load, fma=_fma))
+weight_and_slope_at = inlined(evaluation.bind(evaluation.weight_and_slope_at, windows_and_slopes=_pairs))
 
 
 @inlined
@@ -85,16 +87,31 @@ def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
 
 
 @inlined
-def weigh_and_tilt(lo, hi, coordinates, table, slopes, lanes, rows, supports, weights, tilts):
+def _both(coordinate, place, support, table, lanes, rows, weights, tilts):
+    """Weights and slopes along one axis, from ``place`` on."""
+    tau = offset(coordinate, table)
+    for node in range(len(support)):
+        weight, slope = weight_and_slope_at(tau, node, table, lanes, rows)
+        weights[place + node], tilts[place + node] = weight, slope
+
+
+@inlined
+def weigh_and_tilt(lo, hi, coordinates, table, lanes, rows, supports, weights, tilts):
     """See ``cpu.window.weigh_and_tilt``.
 
     Parameters
     ----------
-    lo, hi, coordinates, table, slopes, lanes, rows, supports, weights, tilts
+    lo, hi, coordinates, table, lanes, rows, supports, weights, tilts
         As there.
     """
-    weigh(lo, hi, coordinates, table, lanes, rows, supports, weights)
-    weigh(lo, hi, coordinates, slopes, lanes, rows, supports, tilts)
+    dim = coordinates.shape[1]
+    for i in range(lo, hi):
+        place = (i - lo) * AXES
+        if len(supports[0]) > 1:
+            _both(coordinates[i, dim - 3], place, supports[0], table, lanes, rows, weights, tilts)
+        if len(supports[1]) > 1:
+            _both(coordinates[i, dim - 2], place + MOST, supports[1], table, lanes, rows, weights, tilts)
+        _both(coordinates[i, dim - 1], place + 2 * MOST, supports[2], table, lanes, rows, weights, tilts)
 
 
 @inlined
@@ -110,12 +127,12 @@ def last_axis(i, place, coordinates, table, lanes, rows, supports, weights):
 
 
 @inlined
-def last_axes(i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts):
+def last_axes(i, place, coordinates, table, lanes, rows, supports, weights, tilts):
     """See ``cpu.window.last_axes``; here where in ``weights`` and in ``tilts`` those along the last axis begin.
 
     Parameters
     ----------
-    i, place, coordinates, table, slopes, lanes, rows, supports, weights, tilts
+    i, place, coordinates, table, lanes, rows, supports, weights, tilts
         As there.
     """
     last = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)

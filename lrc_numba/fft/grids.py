@@ -23,7 +23,7 @@ __all__ = ["Transforms", "through"]
 
 @lru_cache(maxsize=4)
 def _layout(shape: tuple[int, ...], nodes: tuple[int, int], pair: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each row of each plane begins, (planes, rows) int64; and the planes, those of a pair one after the other."""
+    """Where each row of each plane begins, (planes, rows) int64; and the planes in order, pairs together."""
     plane, row = shape[3] * shape[4], shape[4]
     rows = np.arange(nodes[0])[:, None] * plane + np.arange(nodes[1]) * row
     grids = np.arange(shape[0] * shape[1])[:, None] * (shape[2] * plane) + np.arange(pair) * SIDE
