@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import floor
 
-__all__ = ["SIDE", "column", "corner", "first_node", "room", "slab_at", "tile_key", "together"]
+__all__ = ["SIDE", "column", "corner", "first_node", "period", "room", "slab_at", "tile_key", "together"]
 
 SIDE = 4  # nodes of a channel before those of the other, where two lie side by side: with float64 a line of a cache
 
@@ -22,6 +22,21 @@ def column(node, channel, pair):
         How many those are: 1, or 2, ``SIDE`` nodes of each in turn.
     """
     return node if pair == 1 else 2 * node - node % SIDE + SIDE * channel
+
+
+def period(nodes, pair):
+    """After how many places a row of the grid begins again in its padding, and how many channels lie side by side.
+
+    Of a pair whose channels take turns without a break the row is as good as that of one channel, twice as long.
+
+    Parameters
+    ----------
+    nodes : int
+        Along the last axis, without padding.
+    pair : int
+        How many channels lie side by side, 1 or 2.
+    """
+    return (pair * nodes, 1) if nodes % SIDE == 0 else (nodes, pair)
 
 
 def first_node(fraction, nodes, shift):

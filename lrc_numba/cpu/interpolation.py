@@ -16,7 +16,7 @@ from .. import indexing, simd, simd_pairs
 from .compile import inlined, kernel
 from .window import AHEAD, ahead, corner, last_axes, last_axis, room, together, weigh, weigh_and_tilt, weight
 
-column = inlined(indexing.column)
+column, period = inlined(indexing.column), inlined(indexing.period)
 
 
 @inlined
@@ -233,7 +233,9 @@ def fill_padding(part, lo, hi, grids, nodes, reached, pair):
     part, lo, hi, grids, nodes, reached, pair
         As for ``spreading.fold_padding``.
     """
-    channels, columns = len(grids) // len(reached), grids.shape[3] // pair
+    channels = len(grids) // len(reached)
+    length, pair = period(nodes[2], pair)
+    columns = grids.shape[3] // pair
     for q in range(lo, hi):
         g, a = q // nodes[0], q % nodes[0]
         plane, there = grids[g, a], reached[g // channels, a]
@@ -241,8 +243,8 @@ def fill_padding(part, lo, hi, grids, nodes, reached, pair):
             if not there[b]:
                 continue
             for channel in range(pair):
-                for c in range(nodes[2], columns):
-                    plane[b, column(c, channel, pair)] = plane[b, column(c - nodes[2], channel, pair)]
+                for c in range(length, columns):
+                    plane[b, column(c, channel, pair)] = plane[b, column(c - length, channel, pair)]
         for b in range(nodes[1], plane.shape[0]):
             if not there[b]:
                 continue

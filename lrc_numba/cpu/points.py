@@ -273,7 +273,8 @@ def mark_rows(chunks, block, nodes, reached):
     """Mark the rows of padded grids that windows reach, with those onto which they are folded and those, of any
     sixteen, that are transformed together with one (``fft.axes``).
 
-    Clearing, folding, transforming and filling leave out the others: of points in one corner of the cell, most.
+    Clearing, folding, transforming and filling leave out the others: of points in one corner of the cell, most. All in
+    plain loops: slices, with their errors about shapes, take seconds to compile.
 
     Parameters
     ----------
@@ -284,19 +285,28 @@ def mark_rows(chunks, block, nodes, reached):
     reached : (B, padded, padded) bool
         Written: along the first two axes, for each snapshot.
     """
-    reached[:] = False
+    flat, planes, rows = reached.reshape(-1), reached.shape[1], reached.shape[2]
+    for i in range(len(flat)):
+        flat[i] = False
     for c in range(len(chunks)):
         snapshot, first, second = chunks[c, 2], chunks[c, 4], chunks[c, 5]
         if c == 0 or snapshot != chunks[c - 1, 2] or first != chunks[c - 1, 4] or second != chunks[c - 1, 5]:
-            reached[snapshot, first : first + block[0], second : second + block[1]] = True
+            for a in range(first, min(first + block[0], planes)):
+                for b in range(second, min(second + block[1], rows)):
+                    reached[snapshot, a, b] = True
     for there in reached:
-        for a in range(nodes[0], there.shape[0]):
-            there[a % nodes[0]] |= there[a]
+        for a in range(nodes[0], planes):
+            for b in range(rows):
+                there[a % nodes[0], b] |= there[a, b]
         for a in range(nodes[0]):
-            for b in range(nodes[1], there.shape[1]):
+            for b in range(nodes[1], rows):
                 there[a, b % nodes[1]] |= there[a, b]
-            for b in range(0, nodes[1], 16):
-                there[a, b : min(b + 16, nodes[1])] = there[a, b : min(b + 16, nodes[1])].any()
+            for begin in range(0, nodes[1], 16):
+                end, some = min(begin + 16, nodes[1]), False
+                for b in range(begin, end):
+                    some |= there[a, b]
+                for b in range(begin, end):
+                    there[a, b] = some
 
 
 @kernel

@@ -23,7 +23,7 @@ from .. import indexing, simd, simd_pairs
 from .compile import inlined, kernel
 from .window import AHEAD, ahead, corner, last_axes, last_axis, room, together, weigh, weigh_and_tilt, weight
 
-column, SIDE = inlined(indexing.column), indexing.SIDE
+column, period = inlined(indexing.column), inlined(indexing.period)
 
 
 @kernel
@@ -235,11 +235,9 @@ def fold_padding(part, lo, hi, grids, nodes, reached, pair):
     pair : int
         How many channels lie side by side, 1 or 2.
     """
-    channels, columns = len(grids) // len(reached), grids.shape[3] // pair
-    if nodes[2] % SIDE == 0:  # then pairs lie in the padding as elsewhere
-        length, columns, pair = pair * nodes[2], pair * columns, 1
-    else:
-        length = nodes[2]
+    channels = len(grids) // len(reached)
+    length, pair = period(nodes[2], pair)
+    columns = grids.shape[3] // pair
     for q in range(lo, hi):
         g, a = q // nodes[0], q % nodes[0]
         plane, there = grids[g, a], reached[g // channels, a]
@@ -253,10 +251,6 @@ def fold_padding(part, lo, hi, grids, nodes, reached, pair):
             if not there[b]:
                 continue
             for start in range(length, columns, length):  # once, unless the window is longer than the grid
-                if pair == 1:
-                    for c in range(start, min(start + length, columns)):
-                        plane[b, c - start] += plane[b, c]
-                    continue
                 for channel in range(pair):
                     for c in range(start, min(start + length, columns)):
                         plane[b, column(c - start, channel, pair)] += plane[b, column(c, channel, pair)]
