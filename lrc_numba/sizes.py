@@ -20,15 +20,15 @@ from math import ceil, log, pi, prod, sqrt
 
 import numpy as np
 
-__all__ = ["choose_sizes", "good_size", "highest_ratio", "vector_lanes"]
+__all__ = ["choose_sizes", "expected_width", "good_size", "highest_ratio", "vector_lanes"]
 
-OVERSAMPLINGS = (1.25, 1.3, 1.4, 1.5, 1.6, 1.75, 2.0, 2.25, 2.5, 3.0, 4.0)
+OVERSAMPLINGS = (*(1.25 + 0.05 * i for i in range(15)), *(2.0 + 0.125 * i for i in range(17)))
 # Orders of magnitude seen on one AVX-512 core, which decide between grids and promise nothing; what a machine really
 # takes is printed by ``python -m validation.stages``.
 PER_NODE = 6.0  # ns: clear, fold, transform there and back, fill
 # ns per row of a window and pass, by lanes
 PER_ROW = {4: 0.6, 8: 0.6, 12: 0.95, 16: 1.35, 20: 1.8, 24: 2.1}
-TRIED = 3  # grids for which the width is found out
+TRIED = 5  # grids for which the width is found out
 WIDEST = 24  # nodes; beyond that a larger grid always pays
 TRANSFORM_ERRORS = 6  # how many times the error of one transform along one axis may enter
 ROUNDINGS = 16  # units of rounding in a mode of the grid, before the window's correction makes them grow
@@ -67,8 +67,8 @@ def highest_ratio(kept: tuple[int, ...], n: tuple[int, ...]) -> float:
     return round(max(max(top, 0.5) / nodes for top, nodes in zip(kept, n, strict=True)) + 5e-4, 3)
 
 
-def _expected_width(eps: float, kappa: float) -> int:
-    """What the law says."""
+def expected_width(eps: float, kappa: float) -> int:
+    """What the law says of the width that keeps ``eps`` for modes up to κ."""
     return max(2, ceil(log(30 * TRANSFORM_ERRORS / eps) / (pi * sqrt(max(1 - 2 * kappa, 1e-3)))))
 
 
@@ -110,7 +110,7 @@ def choose_sizes(
 
     def expected(n: tuple[int, ...]) -> float:
         """The cost by the law."""
-        return _cost(n, kept, _expected_width(eps, highest_ratio(kept, n)), eps, points, machine)
+        return _cost(n, kept, expected_width(eps, highest_ratio(kept, n)), eps, points, machine)
 
     for n in sorted(dict.fromkeys(candidates), key=expected)[:TRIED]:
         try:

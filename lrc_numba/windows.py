@@ -43,7 +43,7 @@ import numpy as np
 from numpy.polynomial import chebyshev, polynomial
 from scipy.special import hyp0f1
 
-from .sizes import TRANSFORM_ERRORS
+from .sizes import TRANSFORM_ERRORS, expected_width
 
 __all__ = ["MAX_WIDTH", "WINDOWS", "Window", "accuracy_floor", "choose_window", "paper_window"]
 
@@ -197,10 +197,10 @@ def choose_window(name: str, eps: float, ratio: float) -> Window:
         When no window up to ``MAX_WIDTH`` points keeps ``eps`` at this ratio.
     """
     target, best = eps / TRANSFORM_ERRORS, np.inf
-    for width in range(HAT + 1, MAX_WIDTH + 1):
-        # Even the optimum gains no more than a factor 60 per grid point, so widths that cannot do are skipped unseen.
-        if (ratio / (1 - ratio)) ** HAT * 60.0 ** -(width - HAT) > target:
-            continue
+    start = min(max(expected_width(eps, ratio), HAT + 1), MAX_WIDTH)
+    while start > HAT + 1 and _best_shape(name, start - 1, ratio)[1] <= target:
+        start -= 1
+    for width in (*range(start, MAX_WIDTH + 1), *range(HAT + 1, start)):  # the others last: mostly for the message
         shape, alias = _best_shape(name, width, ratio)
         if alias > target:
             best = min(best, alias)
