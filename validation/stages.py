@@ -27,8 +27,9 @@ from unittest import mock
 import numpy as np
 from tqdm import tqdm
 
-from lrc_numba import LRCPlan, Yukawa, deconvolution, fourier, interpolation, operator, points, spreading
-from lrc_numba.grid import Grid, embed
+from lrc_numba import LRCPlan, Yukawa, interpolation, operator, points, spreading
+from lrc_numba.fft import grids
+from lrc_numba.grid import Grid
 from lrc_numba.memory import available_memory
 from lrc_numba.sizes import vector_lanes
 
@@ -75,24 +76,32 @@ def spread_work(grid: Grid, count: int) -> tuple[float, float, float]:
     return memory, cache, count * (_window_operations(grid) + 2 * rows * lanes + planes * (lanes + 1))
 
 
-def transform_work(grid: Grid, count: int) -> tuple[float, float, float]:
-    """Rows of n real numbers, 2.5 n log₂ n, then the other axes, complex, 5 n log₂ n, for kept modes alone. The grid,
-    what lies between the last two axes (written and read; rows are kept in the cache) and the modes pass memory. In
-    the cache every pass of radix about 4 reads and writes its numbers, and each axis is copied in and out."""
+def _transform(lengths: list[int], numbers: list[int], real: bool) -> tuple[float, float]:
+    """Bytes in the cache, and operations: 5 n log₂ n for a line of n complex numbers, half that for the first axis if
+    real. In the cache every pass of radix about 4 reads and writes its numbers, and each axis is copied in and out."""
+    shares = [2.5 if real and i == 0 else 5.0 for i in range(len(lengths))]
+    operations = sum(s * c * log2(max(n, 2)) for s, n, c in zip(shares, lengths, numbers, strict=True))
+    sizes = [c if real and i == 0 else 2 * c for i, c in enumerate(numbers)]
+    passes = sum(2 * c * (np.ceil(log2(max(n, 2)) / 2) + 1) for n, c in zip(lengths, sizes, strict=True))
+    return 8 * passes, operations
+
+
+def planes_work(grid: Grid, count: int) -> tuple[float, float, float]:
+    """The last two axes: real rows, then complex columns of kept modes alone. The grid and the modes of its planes pass
+    memory; rows are kept in the cache."""
     first, second, third = grid.nodes
-    kept = embed(grid.mode_set.shape, 1)
-    lengths = (third, second, first)
-    numbers = (first * second * third, 2 * first * second * kept[2], 2 * first * kept[1] * kept[2])
-    operations = sum(2.5 * c * log2(max(n, 2)) for n, c in zip(lengths, numbers, strict=True))
-    passes = sum(2 * c * (np.ceil(log2(max(n, 2)) / 2) + 1) for n, c in zip(lengths, numbers, strict=True))
-    memory = 8 * prod(grid.padded) + 2 * 16 * first * kept[1] * kept[2] + 16 * prod(kept)
-    return memory, 8 * passes, operations
+    _, kept, half = grid.stored
+    cache, operations = _transform([third, second], [first * second * third, first * second * half], True)
+    return 8 * prod(grid.padded) + 16 * first * kept * half, cache, operations
 
 
 def multiply_work(grid: Grid, count: int) -> tuple[float, float, float]:
-    """Modes (16) and φ̂ (8) are read, modes (16) written; the factors are put together (2) and applied (2)."""
-    size = grid.mode_set.size
-    return 40 * size, 40 * size, 4 * size
+    """The first axis there and back, and φ̂ (8) in between, whose factors are put together (2) and applied (2). Modes of
+    planes are read and written where they are."""
+    first, (_, kept, half), size = grid.nodes[0], grid.stored, grid.mode_set.size
+    cache, operations = _transform([first], [first * kept * half], False)
+    memory = 2 * 16 * first * kept * half + 8 * size
+    return memory, 2 * cache + 40 * size, 2 * operations + 4 * size
 
 
 def fill_work(grid: Grid, count: int) -> tuple[float, float, float]:
@@ -117,9 +126,9 @@ STAGES = {
     "fold and sort": (operator, "sort_points", sort_work),
     "gather": (points.SortedPoints, "gather", gather_work),
     "spread": (spreading, "spread", spread_work),
-    "analyse": (fourier, "analyse", transform_work),
-    "multiply": (deconvolution, "multiply", multiply_work),
-    "synthesise": (fourier, "synthesise", transform_work),
+    "FFT of planes": (grids.Transforms, "to_planes", planes_work),
+    "FFT, multiply, FFT": (grids, "multiply_planes", multiply_work),
+    "FFT of planes back": (grids.Transforms, "from_planes", planes_work),
     "fill padding": (interpolation, "fill", fill_work),
     "interpolate": (interpolation, "interpolate", interpolate_work),
 }

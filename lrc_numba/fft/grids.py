@@ -18,7 +18,7 @@ from ..indexing import SIDE
 from ..workspace import Workspace
 from . import axes, columns, passes
 
-__all__ = ["Transforms", "through"]
+__all__ = ["Transforms", "multiply_planes", "through"]
 
 
 @lru_cache(maxsize=4)
@@ -51,7 +51,8 @@ class Transforms:
             starts = self.starts.reshape(shape[0], shape[1] * self.pair, *self.nodes[:2])
             self.starts = np.where(reached, starts, -1).reshape(-1, self.nodes[1])
         self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
-        self.grids, self.planes, self.threads = shape[0] * shape[1] * self.pair, len(self.starts), threads
+        self.batch, self.grids = shape[0], shape[0] * shape[1] * self.pair
+        self.planes, self.threads = len(self.starts), threads
         self.space, self.dtype = space, grid.complex
         self.by_plane = self.planes >= 2 * threads
 
@@ -154,16 +155,33 @@ def through(
     """
     there = Transforms(values.shape, grid, reached[0], threads, space)
     back = Transforms(out.shape, grid, reached[1], threads, space)
-    batch, size = len(values), (grid.nodes[0], there.kept[1], there.inner)
-    planes = there.to_planes(values).reshape(batch, values.shape[1] * there.pair, *size)
+    planes = there.to_planes(values)
+    back.from_planes(multiply_planes(there, back, planes, table, ways, grid), out)
+    return out
+
+
+def multiply_planes(
+    there: Transforms, back: Transforms, planes: np.ndarray, table: MultiplierTable, ways: list[tuple], grid: Grid
+) -> np.ndarray:
+    """Along the first axis there, times a multiplier, and back: planes to planes, in place where channels stay.
+
+    Parameters
+    ----------
+    there, back : Transforms
+        Of the grids that the planes come from, and of those they go to.
+    planes : (planes, modes, inner) complex
+        Read; may be overwritten.
+    table, ways, grid
+        As for ``lrc_numba.fourier.through``.
+    """
+    size, batch = (grid.nodes[0], there.kept[1], there.inner), there.batch
+    planes = planes.reshape(batch, there.grids // max(batch, 1), *size)
     result = planes
-    if any(way[:2] != way[2:4] for way in ways):  # else each block can stay where it is
-        result = back.take("planes back", batch, out.shape[1] * back.pair, *size)
+    if any(way[:2] != way[2:4] for way in ways):
+        result = back.take("planes back", batch, back.grids // max(batch, 1), *size)
     sizes = (there.reached(), back.reached(), *there.plans[0], planes, table.table, grid.corrections, table.per_channel)
     for *channels, adjoint in ways:
-        work = grid.nodes[0] * (channels[1] + channels[3])
-        items = batch * there.kept[1] * there.inner // 8
-        bounds = parallel.even(items, threads, 1 + parallel.WORTH_A_THREAD // (8 * work))
+        fewest = 1 + parallel.WORTH_A_THREAD // (8 * grid.nodes[0] * (channels[1] + channels[3]))
+        bounds = parallel.even(batch * there.kept[1] * there.inner // 8, there.threads, fewest)
         parallel.run(columns.multiply_columns, bounds, *sizes, adjoint, tuple(channels), result)
-    back.from_planes(result.reshape(-1, back.kept[1], back.inner), out)
-    return out
+    return result.reshape(-1, *size[1:])
