@@ -68,7 +68,7 @@ def offset(coordinate, table):
 
 
 def windows(one, two, three, table, lane, lanes, rows, supports):
-    """ψ, or what else the polynomials are of, along three axes by Horner's rule: first, second, last.
+    """ψ along three axes by Horner's rule: first, second, last.
 
     Coefficients are loaded once for all axes, and the chains of multiply-adds, each waiting for the one before it,
     overlap. An axis that is not there costs nothing, and gets the weights of the last one.

@@ -79,7 +79,7 @@ def through(
     Parameters
     ----------
     values : real array
-        As for ``analyse``.
+        As for ``analyse``; there may be channels that no way reads.
     reached : two (B, ·, ·) bool arrays
         As for ``analyse``, and as for ``synthesise``.
     table : MultiplierTable
@@ -100,7 +100,7 @@ def through(
         from .fft import grids  # compiled for a processor
 
         return grids.through(values, reached, table, ways, grid, out, threads, space)
-    before, after = (array.shape[1] * array.shape[4] // grid.padded[2] for array in (values, out))
+    before, after = (array.shape[1] * grid.together(array.shape) for array in (values, out))
     modes = space.take("modes", (len(values), before, *grid.stored), grid.complex)
     product = space.take("multiplied", (len(values), after, *grid.stored), grid.complex)
     analyse(values, reached[0], grid, modes, threads, space)

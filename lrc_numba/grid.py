@@ -216,6 +216,10 @@ class Grid:
         wanted = not reading or (self.dim == 3 and self.window.width > 8)
         return 2 if self._may_pair and wanted and channels % 2 == 0 else 1
 
+    def together(self, shape: tuple[int, ...]) -> int:
+        """How many channels lie side by side in grids of a shape (B, C or pairs, planes, rows, numbers per row)."""
+        return shape[4] // self.padded[2]
+
     @cached_property
     def _may_pair(self) -> bool:
         """Whether there is anything to gain, and the transforms know how."""
@@ -335,8 +339,8 @@ class Grid:
 
         A library copies the grid in and out, has all modes twice, and on a device works in as much again.
         """
-        rows, half = prod(embed(self.n[:-1], 1)), self.mode_set.shape[-1]
-        stages = prod(self.stored) * 2 + rows * half
+        rows, inner = self.nodes[0] * self.nodes[1], -(-self.stored[2] // 8) * 8
+        stages = 2 * prod(self.stored) + rows * inner + 2 * self.nodes[0] * self.stored[1] * inner
         if self.backend.name == "cuda" or not self.smooth:
             stages += 5 * prod(self.nodes) // 2
         return self.dtype.itemsize * (prod(self.padded) + 2 * stages)

@@ -36,7 +36,7 @@ def period(nodes, pair):
     pair : int
         How many channels lie side by side, 1 or 2.
     """
-    return (pair * nodes, 1) if nodes % SIDE == 0 else (nodes, pair)
+    return (pair * nodes, 1) if nodes % SIDE == 0 else (nodes, pair)  # else a turn is broken off at the end
 
 
 def first_node(fraction, nodes, shift):
@@ -81,7 +81,7 @@ def corner(i, coordinates, strides, supports):
         place += int(coordinates[i, dim - 2]) * strides[3]
     if len(supports[0]) > 1:
         place += int(coordinates[i, dim - 3]) * strides[2]
-    if len(supports[4]) > len(supports[2]):
+    if together(supports) == 2:
         place += int(coordinates[i, dim - 1]) // SIDE * 2 * SIDE - int(coordinates[i, dim - 1])
     return place
 
@@ -105,7 +105,7 @@ def room(lanes, supports):
     lanes, supports
         As for ``cpu.spreading.spread``.
     """
-    return 3 * lanes + (3 * SIDE if len(supports[4]) > len(supports[2]) else 0)
+    return 3 * lanes + (3 * SIDE if together(supports) == 2 else 0)
 
 
 def tile_key(first, second, third, snapshot, shifts, tiles, pieces):

@@ -36,7 +36,7 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
     (B·N, C) ndarray
         u, in the order in which the points were given.
     """
-    channels = values.shape[1] * _together(values, grid)
+    channels = values.shape[1] * grid.together(values.shape)
     out = points.room("read", channels, values.dtype, space)
     rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), out)
     _run(grid.backend.interpolation.interpolate, points, grid.rows(channels), grid, threads, *rest)
@@ -112,7 +112,7 @@ def fill(values: np.ndarray, points: SortedPoints, grid: Grid, threads: int) -> 
     grids = values.reshape(-1, *values.shape[2:])
     rest, fewest = (grids, grid.nodes, points.reached), 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
     bounds = parallel.even(len(grids) * grid.nodes[0], threads, fewest)
-    parallel.run(loops.fill_padding, bounds, *rest, _together(values, grid))
+    parallel.run(loops.fill_padding, bounds, *rest, grid.together(values.shape))
     if grids.shape[1] > grid.nodes[0]:
         parallel.run(loops.fill_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), *rest)
     return values
@@ -129,12 +129,7 @@ def _tables(grid: Grid) -> tuple:
 
 
 def _sizes(values: np.ndarray, grid: Grid) -> tuple:
-    return grid.polynomials.shape[1], strides(values.shape), grid.supports(_together(values, grid))
-
-
-def _together(values: np.ndarray, grid: Grid) -> int:
-    """How many channels lie side by side."""
-    return values.shape[4] // grid.padded[2]
+    return grid.polynomials.shape[1], strides(values.shape), grid.supports(grid.together(values.shape))
 
 
 def strides(shape: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -249,6 +249,8 @@ class Operator:
         wrt : collection of {"points", "values", "parameters"}
             What is wanted.
         """
+        if not wrt:
+            return self.forward(sources, targets, table, f), None, None, None, None
         c_in, c_out, batch = f.shape[1], g.shape[1], sources.batch[0]
         gradient, with_values, cotangent = "points" in wrt, "values" in wrt, None
         if targets is sources:

@@ -14,7 +14,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .indexing import SIDE
-from .vectors import Vector, element, elements, join, lanes_of, load_lanes, vector_of
+from .vectors import Vector, element, elements, join, lanes_of, load_lanes, splat, vector_of
 
 __all__ = ["fit", "load_twice", "row_length", "side_by_side", "totals"]
 
@@ -152,7 +152,7 @@ def _reduced(builder, four):
 
 @intrinsic
 def fit(typing_context, vector, third, across):
-    """A window as a row, in one dimension, where there are no pairs; nothing where the compiler only looks at types.
+    """A window as a row in one dimension, where there are no pairs; NaN where the compiler only looks at types.
 
     Parameters
     ----------
@@ -164,4 +164,8 @@ def fit(typing_context, vector, third, across):
     if not _paired(third, across):
         return vector(vector, third, across), lambda context, builder, signature, arguments: arguments[0]
     row = Vector(vector.dtype, len(across))
-    return row(vector, third, across), lambda context, builder, signature, arguments: context.get_constant_null(row)
+
+    def _generate(context, builder, signature, arguments):
+        return splat(builder, context.get_constant(row.dtype, float("nan")), context.get_value_type(row))
+
+    return row(vector, third, across), _generate

@@ -93,7 +93,7 @@ def _in_phases(
     Tiles that share nodes never at the same time (``schedule``), so that threads never meet.
     """
     parallel, loops = grid.backend.parallel, grid.backend.spreading
-    lanes, together = grid.polynomials.shape[1], out.shape[4] // grid.padded[2]
+    lanes, together = grid.polynomials.shape[1], grid.together(out.shape)
     flat, steps, supports = out.reshape(-1), strides(out.shape), grid.supports(together)
     grids, rows = out.reshape(-1, *out.shape[2:]), grid.rows(out.shape[1] * together)
     lines = parallel.even(flat.size // out.shape[4], threads, 1 + SMALLEST_CLEAR // out.shape[4])

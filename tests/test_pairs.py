@@ -10,7 +10,7 @@ from lrc_numba import ChannelMatrix, LRCPlan, Yukawa, deconvolution, fourier, in
 from lrc_numba import points as sorting
 from lrc_numba.cpu import parallel
 from lrc_numba.deconvolution import MultiplierTable
-from lrc_numba.grid import Grid, embed
+from lrc_numba.grid import Grid
 from lrc_numba.indexing import SIDE
 from lrc_numba.workspace import Workspace
 
@@ -118,8 +118,8 @@ def test_a_multiplier_between_transforms(modes, kind, dtype, monkeypatch):
     reached = np.ones((2, 2, *grid.padded[:2]), dtype=bool)
     reached[0, 0, 3 : grid.nodes[0] - 2] = reached[1, 1, : grid.nodes[0] // 2] = False
     reached[:, :, grid.nodes[0] :] = False
-    shape = (2, channels, *embed(grid.mode_set.shape, 1))
-    modes_of, product = (np.empty(shape, dtype=np.complex64 if dtype == np.float32 else complex) for _ in range(2))
+    modes_of, product = np.empty((2, 2, channels, *grid.stored), dtype=grid.complex)
+    product[:] = 0.0
     fourier.analyse(values.copy(), reached[0], grid, modes_of, 1, Workspace())
     for *some, adjoint in ways:
         deconvolution.multiply(modes_of, table, grid, 1, product, tuple(some), adjoint=adjoint)
@@ -128,3 +128,25 @@ def test_a_multiplier_between_transforms(modes, kind, dtype, monkeypatch):
         found = np.full_like(values, 7.0)
         fourier.through(values.copy(), tuple(reached), table, ways, grid, found, threads, Workspace())
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_channels_that_are_not_read(batch):
+    """Two spread, one wanted: every snapshot has the planes of its own, though there are fewer channels than before."""
+    plan = _plan(3, 12, 1e-3, batch)
+    grid, points, space = plan.grid, plan._sources, Workspace()
+    values = np.random.default_rng(7).standard_normal((batch, 2, *grid.padded))
+    reached, table = (points.reached, points.reached), MultiplierTable(Yukawa(1.0, 2.0), grid)
+    both, one = np.zeros_like(values), np.zeros_like(values[:, :1])
+    ways = [(c, 1, c, 1, False) for c in (0, 1)]
+    fourier.through(values.copy(), reached, table, ways, grid, both, 1, space)
+    fourier.through(values.copy(), reached, table, ways[:1], grid, one, 1, space)
+    np.testing.assert_array_equal(one, both[:, :1])
+
+
+def test_nothing_but_the_output():
+    """Where no gradient is wanted there is u, of every snapshot, and nothing else."""
+    plan, (values, cotangent) = _plan(3, 12, 1e-3, 3), np.random.default_rng(8).standard_normal((2, 3, 5000))
+    found = plan.vjp(values, Yukawa(1.0, 2.0), cotangent, wrt=())
+    np.testing.assert_array_equal(found.output, plan.convolve(values, Yukawa(1.0, 2.0)))
+    assert found.points is found.values is found.parameters is None

@@ -87,6 +87,23 @@ def test_evaluation_that_all_back_ends_share(name, eps):
 
 
 @pytest.mark.parametrize(("name", "eps"), CHOICES)
+def test_slopes_that_all_back_ends_share(name, eps):
+    """Windows as without slopes, to the last bit; slopes as the polynomials of the derivative; both of single nodes."""
+    window = choose_window(name, eps, RATIO)
+    lanes = window.width + 2
+    table = np.zeros((window.degree + 1, lanes))
+    table[:, : window.width] = window.coefficients
+    taus, supports = (-0.99, 0.3, 0.77), ((0,) * window.width,) * 3
+    found, slopes = evaluation.windows_and_slopes(*taus, table.ravel(), 0, lanes, len(table), supports)
+    np.testing.assert_array_equal(found, evaluation.windows(*taus, table.ravel(), 0, lanes, len(table), supports))
+    wanted = polynomial.polyval(np.array(taus), window.derivative_coefficients()[::-1]).T
+    assert np.abs(np.array(slopes) - wanted).max() <= 10 * noise(window)
+    for node in range(window.width):
+        one = evaluation.weight_and_slope_at(taus[2], node, table.ravel(), lanes, len(table))
+        np.testing.assert_array_equal(np.ravel(one), [found[2][node], slopes[2][node]])
+
+
+@pytest.mark.parametrize(("name", "eps"), CHOICES)
 def test_derivative_coefficients(name, eps):
     """They are the slope of ψ for a moving point, dψ/dt with τ = 2t − 1: against central differences of ψ."""
     window = choose_window(name, eps, RATIO)

@@ -66,7 +66,7 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
 
 
 @inlined
-def _gradient(grid, row, weights, slopes, place, lanes, strides, supports):
+def _gradient(grid, row, weights, tilts, place, lanes, strides, supports):
     """One channel, and its slopes along the first and the second axis, still to be weighted along the last."""
     first, second, _, planes, across = supports
     plane = simd.zero(grid, across)
@@ -80,11 +80,11 @@ def _gradient(grid, row, weights, slopes, place, lanes, strides, supports):
             nodes = simd.load(grid, start, across)
             line = simd.fma(weight(weights, place + lanes + b, second, 1), nodes, line)
             if len(second) > 1:
-                line_second = simd.fma(slopes[place + lanes + b], nodes, line_second)
+                line_second = simd.fma(tilts[place + lanes + b], nodes, line_second)
             start += strides[3]
         plane = simd.fma(weight(weights, place + a, first, 1), line, plane)
         if len(first) > 1:
-            plane_first = simd.fma(slopes[place + a], line, plane_first)
+            plane_first = simd.fma(tilts[place + a], line, plane_first)
         if len(second) > 1:
             plane_second = simd.fma(weight(weights, place + a, first, 1), line_second, plane_second)
     return plane, plane_first, plane_second

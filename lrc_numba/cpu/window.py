@@ -18,12 +18,12 @@ from .compile import inlined
 
 AHEAD = 8  # points
 
-corner = inlined(indexing.corner)
 together = inlined(indexing.together)
-room = inlined(indexing.room)
+corner = inlined(evaluation.bind(indexing.corner, together=together))
+room = inlined(evaluation.bind(indexing.room, together=together))
 offset = inlined(evaluation.offset)
 windows = inlined(evaluation.bind(evaluation.windows, load=simd.load, fma=simd.fma))
-_pairs = inlined(evaluation.bind(evaluation.windows_and_slopes, load=simd.load, fma=simd.fma))
+_with_slopes = inlined(evaluation.bind(evaluation.windows_and_slopes, load=simd.load, fma=simd.fma))
 
 
 @inlined
@@ -119,7 +119,7 @@ def weigh_and_tilt(lo, hi, coordinates, table, lanes, rows, supports, weights, t
     if len(supports[1]) > 1:
         for i in range(lo, hi):
             one, two, three = _offsets(i, coordinates, table, supports)
-            window, slope = _pairs(one, two, three, table, 0, lanes, rows, supports)
+            window, slope = _with_slopes(one, two, three, table, 0, lanes, rows, supports)
             _keep(window, weights, (i - lo) * room(lanes, supports), lanes, supports)
             _keep(slope, tilts, (i - lo) * room(lanes, supports), lanes, supports)
 
@@ -138,7 +138,7 @@ def last_axes(i, place, coordinates, table, lanes, rows, supports, weights, tilt
         along = simd_pairs.load_twice(weights, place, supports[2], supports[4])
         return along, simd_pairs.load_twice(tilts, place, supports[2], supports[4])
     tau = offset(coordinates[np.uint64(i), coordinates.shape[1] - 1], table)
-    window, slope = _pairs(tau, tau, tau, table, 0, lanes, rows, supports)
+    window, slope = _with_slopes(tau, tau, tau, table, 0, lanes, rows, supports)
     return simd_pairs.fit(window[2], supports[2], supports[4]), simd_pairs.fit(slope[2], supports[2], supports[4])
 
 

@@ -44,7 +44,7 @@ def _value(grid, start, weights, last, strides, supports):
 
 
 @inlined
-def _gradient(grid, start, weights, slopes, last, strides, supports):
+def _gradient(grid, start, weights, tilts, last, strides, supports):
     """Value and the three grid-coordinate derivatives of one channel at one point."""
     zero = grid.dtype.type(0)
     value, one, two, three = zero, zero, zero, zero
@@ -55,12 +55,12 @@ def _gradient(grid, start, weights, slopes, last, strides, supports):
             line, tilt = zero, zero
             for c in range(len(supports[2])):
                 line += weights[np.uint64(last + c)] * grid[np.uint64(row + c)]
-                tilt += slopes[np.uint64(last + c)] * grid[np.uint64(row + c)]
+                tilt += tilts[np.uint64(last + c)] * grid[np.uint64(row + c)]
             plane += weight(weights, MOST + b, supports[1], 1) * line
-            plane_two += weight(slopes, MOST + b, supports[1], 0) * line
+            plane_two += weight(tilts, MOST + b, supports[1], 0) * line
             plane_three += weight(weights, MOST + b, supports[1], 1) * tilt
         value += weight(weights, a, supports[0], 1) * plane
-        one += weight(slopes, a, supports[0], 0) * plane
+        one += weight(tilts, a, supports[0], 0) * plane
         two += weight(weights, a, supports[0], 1) * plane_two
         three += weight(weights, a, supports[0], 1) * plane_three
     return value, one, two, three

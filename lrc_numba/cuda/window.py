@@ -18,7 +18,7 @@ AHEAD = 8  # points whose windows a block of threads makes at once
 MOST = 32  # nodes under a window, see windows.MAX_WIDTH
 AXES = 3 * MOST
 
-corner = inlined(indexing.corner)
+corner = inlined(evaluation.bind(indexing.corner, together=inlined(indexing.together)))
 
 
 @inlined
@@ -31,8 +31,8 @@ _fma = inlined(evaluation.fma)  # one instruction: NVVM contracts it
 offset = inlined(evaluation.offset)
 windows = inlined(evaluation.bind(evaluation.windows, load=_load, fma=_fma))
 weight_at = inlined(evaluation.bind(evaluation.weight_at, windows=windows))
-_pairs = inlined(evaluation.bind(evaluation.windows_and_slopes, load=_load, fma=_fma))
-weight_and_slope_at = inlined(evaluation.bind(evaluation.weight_and_slope_at, windows_and_slopes=_pairs))
+_with_slopes = inlined(evaluation.bind(evaluation.windows_and_slopes, load=_load, fma=_fma))
+weight_and_slope_at = inlined(evaluation.bind(evaluation.weight_and_slope_at, windows_and_slopes=_with_slopes))
 
 
 @inlined

@@ -127,11 +127,30 @@ def _product(works, j, table, shape, o, row, c, per_channel, adjoint, factor, sp
 
 
 @inlined
-def _thirds(corrections, c, thirds):
-    """Eight corrections along the last axis from c on; beyond its end the last one again."""
+def _multiply(works, product, table, shape, corrections, place, options, spares):
+    """Eight columns of one output: kept modes of the inputs times multiplier and corrections, the others zero."""
+    (at, o, inner), (per_channel, adjoint), (thirds, spare) = place, options, spares
+    b, c, kept, top = at // inner, at % inner, shape[2], shape[2] // 2
+    length = len(product) // 16
     for lane in range(8):
-        thirds[lane] = corrections[2][min(c + lane, len(corrections[2]) - 1)]
-    return simd.load(thirds, 0, LANES)
+        thirds[lane] = corrections[2][min(c + lane, shape[4] - 1)]
+    third = simd.load(thirds, 0, LANES)
+    product[16 * (top + 1) : 16 * (length - top)] = 0.0
+    for k in range(kept):
+        j, row = k if k <= top else length - kept + k, k * shape[3] + b
+        factor = (corrections[0][k] * corrections[1][b]) * third
+        real, imaginary = _product(works, j, table, shape, o, row, c, per_channel, adjoint, factor, spare)
+        simd.store(product, 16 * j, real)
+        simd.store(product, 16 * j + 8, imaginary)
+
+
+@inlined
+def _transformed(works, count, length, plan):
+    """Transform so many blocks in place; which half of each holds the result."""
+    side = 0
+    for q in range(count):
+        side = transform(works[q], length, plan[0], plan[1], 1.0)
+    return side
 
 
 @kernel
@@ -168,38 +187,34 @@ def multiply_columns(
     out : (B, C′, length, modes, inner) complex
         Written; may be ``source`` where the channels read are those written.
     """
-    length, rows, inner, kept = source.shape[2], source.shape[3], source.shape[4], table.shape[2]
     read, inputs, write, outputs = channels
-    step, top, flat_table, alone = rows * inner, kept // 2, table.reshape(-1), outputs if per_channel else 1
+    length, step = source.shape[2], source.shape[3] * source.shape[4]
     works = np.empty((1 if per_channel else inputs, WIDE, 2, length * 16), dtype=twiddles.dtype)
-    products, side, back = np.empty((WIDE, 2, length * 16), dtype=twiddles.dtype), 0, 0
-    thirds, spare = np.zeros(8, dtype=twiddles.dtype), np.zeros(8, dtype=table.dtype)
+    products = np.empty((WIDE, 2, length * 16), dtype=twiddles.dtype)
+    spares = np.zeros(8, dtype=twiddles.dtype), np.zeros(8, dtype=table.dtype)
+    plan, options = (radices, twiddles), (per_channel, adjoint)
+    flat, flat_out, flat_table = source.reshape(-1), out.reshape(-1), table.reshape(-1)
     block = lo
     while block < hi:
         snapshot, at = block // (step // 8), 8 * (block % (step // 8))
         count = min(WIDE, hi - block, (step - at) // 8)
-        for turn in range(alone * len(works)):  # channels one after the other, or all inputs and then all outputs
-            i = turn % len(works)
-            grid = snapshot * source.shape[1] + read + turn
-            _read(source.reshape(-1), grid * length * step + at, step, there[grid], works[i], count)
+        first, first_out = snapshot * source.shape[1] + read, snapshot * out.shape[1] + write
+        side = 0
+        if not per_channel:
+            for i in range(inputs):
+                _read(flat, (first + i) * length * step + at, step, there[first + i], works[i], count)
+                side = _transformed(works[i], count, length, plan)
+        for o in range(outputs):
+            if per_channel:
+                _read(flat, (first + o) * length * step + at, step, there[first + o], works[0], count)
+                side = _transformed(works[0], count, length, plan)
+            back = 0
             for q in range(count):
-                side = transform(works[i, q], length, radices, twiddles, 1.0)
-            if i < len(works) - 1:
-                continue
-            for o in range(turn if per_channel else 0, turn + 1 if per_channel else outputs):
-                for q in range(count):
-                    b, c = (at + 8 * q) // inner, (at + 8 * q) % inner
-                    third, product, some = _thirds(corrections, c, thirds), products[q, 0], works[:, q, side]
-                    product[16 * (top + 1) : 16 * (length - top)] = 0.0
-                    for k in range(kept):
-                        j = k if k <= top else length - kept + k
-                        factor, row = (corrections[0][k] * corrections[1][b]) * third, k * rows + b
-                        real, imaginary = _product(
-                            some, j, flat_table, table.shape, o, row, c, per_channel, adjoint, factor, spare
-                        )
-                        simd.store(product, 16 * j, real)
-                        simd.store(product, 16 * j + 8, imaginary)
-                    back = transform(products[q], length, radices, twiddles, -1.0)
-                grid = snapshot * out.shape[1] + write + o
-                _write(products[:, back], out.reshape(-1), grid * length * step + at, step, there_back[grid], count)
+                place = (at + 8 * q, o, source.shape[4])
+                _multiply(
+                    works[:, q, side], products[q, 0], flat_table, table.shape, corrections, place, options, spares
+                )
+                back = transform(products[q], length, radices, twiddles, -1.0)
+            begin = (first_out + o) * length * step + at
+            _write(products[:, back], flat_out, begin, step, there_back[first_out + o], count)
         block += count

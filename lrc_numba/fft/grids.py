@@ -23,7 +23,7 @@ __all__ = ["Transforms", "multiply_planes", "through"]
 
 @lru_cache(maxsize=4)
 def _layout(shape: tuple[int, ...], nodes: tuple[int, int], pair: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each row of each plane begins, (planes, rows) int64; and the planes in order, pairs together."""
+    """Where each row of each plane begins, (planes, rows), and the planes in order, pairs together: to be read."""
     plane, row = shape[3] * shape[4], shape[4]
     rows = np.arange(nodes[0])[:, None] * plane + np.arange(nodes[1]) * row
     grids = np.arange(shape[0] * shape[1])[:, None] * (shape[2] * plane) + np.arange(pair) * SIDE
@@ -43,7 +43,7 @@ class Transforms:
     """
 
     def __init__(self, shape: tuple[int, ...], grid: Grid, reached: np.ndarray, threads: int, space: Workspace):
-        self.nodes, self.kept, self.pair = grid.nodes, grid.stored, shape[4] // grid.padded[2]
+        self.nodes, self.kept, self.pair = grid.nodes, grid.stored, grid.together(shape)
         self.inner = -(-self.kept[2] // 8) * 8
         self.starts, self.order = _layout(shape, self.nodes[:2], self.pair)
         reached = reached[:, None, : self.nodes[0], : self.nodes[1]]
@@ -163,7 +163,7 @@ def through(
 def multiply_planes(
     there: Transforms, back: Transforms, planes: np.ndarray, table: MultiplierTable, ways: list[tuple], grid: Grid
 ) -> np.ndarray:
-    """Along the first axis there, times a multiplier, and back: planes to planes, in place where channels stay.
+    """Along the first axis there, times a multiplier, and back: planes to planes, in place where all channels stay.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def multiply_planes(
     size, batch = (grid.nodes[0], there.kept[1], there.inner), there.batch
     planes = planes.reshape(batch, there.grids // max(batch, 1), *size)
     result = planes
-    if any(way[:2] != way[2:4] for way in ways):
+    if back.grids != there.grids or any(way[:2] != way[2:4] for way in ways):
         result = back.take("planes back", batch, back.grids // max(batch, 1), *size)
     sizes = (there.reached(), back.reached(), *there.plans[0], planes, table.table, grid.corrections, table.per_channel)
     for *channels, adjoint in ways:

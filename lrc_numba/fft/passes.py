@@ -38,7 +38,7 @@ def plan(length: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
             rest //= prime
     if rest != 1:
         raise ValueError(f"length: expected a product of 2, 3 and 5, got {length}")
-    # As few passes as there can be, and 4 · 4 rather than 8 · 2; the order makes a few percent.
+    # As few passes as there can be, and 4 · 4 rather than 8 · 2.
     twos = counts[2]
     fours = {0: 0, 1: 2, 2: 1}[twos % 3] if twos > 1 else 0
     radices = [5] * counts[5] + [4] * fours + [8] * ((twos - 2 * fours) // 3) + [2] * (twos == 1) + [3] * counts[3]
