@@ -82,7 +82,7 @@ def test_against_numpy(dim, modes, dtype):
         np.testing.assert_array_equal(back, again[0])
 
 
-@pytest.mark.parametrize(("dim", "modes"), [(2, (70, 21)), (3, (30, 21, 9))])
+@pytest.mark.parametrize(("dim", "modes"), [(2, (75, 21)), (3, (30, 21, 9))])
 def test_rows_are_left_out(dim, modes, monkeypatch):
     """What is not reached is neither read nor written: zeros there, and whatever is there, make the same bits."""
     monkeypatch.setattr(parallel, "WORTH_A_THREAD", 1)

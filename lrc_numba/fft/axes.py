@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import simd
-from ..cpu.compile import kernel
+from ..cpu.compile import inlined, kernel
 from ..indexing import SIDE
 from .columns import analyse_columns, synthesise_columns
 from .passes import LANES, eight, places, transform
@@ -126,6 +126,15 @@ def synthesise_rows(part, lo, hi, starts, pair, length, kept, radices, twiddles,
             simd.copy_transposed(result, eight(16 * i + 8, 16), 0, grid, places(starts[plane], row + 8, pair * i), gap)
 
 
+@inlined
+def _reached(starts, plane):
+    """Whether any row of a plane is there; what arrays know of maxima takes longer to compile."""
+    last = np.int64(-1)
+    for row in range(starts.shape[1]):
+        last = max(last, starts[plane, row])
+    return last >= 0
+
+
 @kernel
 def analyse_planes(part, lo, hi, order, starts, pair, lengths, kept, row_plan, column_plan, grid, out):
     """Rows, then columns of planes [lo, hi), a plane at a time, so that what is between them stays in the cache.
@@ -154,7 +163,7 @@ def analyse_planes(part, lo, hi, order, starts, pair, lengths, kept, row_plan, c
     flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
     for place in range(lo, hi):
         p = order[place]
-        if starts[p].max() < 0:
+        if not _reached(starts, p):
             continue
         analyse_rows(0, 0, groups, starts[p : p + 1], pair, lengths[1], kept[1], row_plan[0], row_plan[1], grid, flat)
         columns = (starts[p : p + 1], lengths[0], kept[0], inner, column_plan[0], column_plan[1])
@@ -179,7 +188,7 @@ def synthesise_planes(part, lo, hi, order, starts, pair, lengths, kept, row_plan
     flat, groups = plane.reshape(-1), (lengths[0] + 15) // 16
     for place in range(lo, hi):
         p = order[place]
-        if starts[p].max() < 0:
+        if not _reached(starts, p):
             continue
         columns = (starts[p : p + 1], lengths[0], kept[0], inner, column_plan[0], column_plan[1])
         synthesise_columns(0, 0, inner // 8, *columns, modes[p].reshape(-1), flat)

@@ -144,15 +144,6 @@ def _multiply(works, product, table, shape, corrections, place, options, spares)
         simd.store(product, 16 * j + 8, imaginary)
 
 
-@inlined
-def _transformed(works, count, length, plan):
-    """Transform so many blocks in place; which half of each holds the result."""
-    side = 0
-    for q in range(count):
-        side = transform(works[q], length, plan[0], plan[1], 1.0)
-    return side
-
-
 @kernel
 def multiply_columns(
     part,
@@ -192,29 +183,25 @@ def multiply_columns(
     works = np.empty((1 if per_channel else inputs, WIDE, 2, length * 16), dtype=twiddles.dtype)
     products = np.empty((WIDE, 2, length * 16), dtype=twiddles.dtype)
     spares = np.zeros(8, dtype=twiddles.dtype), np.zeros(8, dtype=table.dtype)
-    plan, options = (radices, twiddles), (per_channel, adjoint)
     flat, flat_out, flat_table = source.reshape(-1), out.reshape(-1), table.reshape(-1)
+    options = per_channel, adjoint
     block = lo
     while block < hi:
         snapshot, at = block // (step // 8), 8 * (block % (step // 8))
         count = min(WIDE, hi - block, (step - at) // 8)
         first, first_out = snapshot * source.shape[1] + read, snapshot * out.shape[1] + write
-        side = 0
-        if not per_channel:
-            for i in range(inputs):
-                _read(flat, (first + i) * length * step + at, step, there[first + i], works[i], count)
-                side = _transformed(works[i], count, length, plan)
-        for o in range(outputs):
-            if per_channel:
-                _read(flat, (first + o) * length * step + at, step, there[first + o], works[0], count)
-                side = _transformed(works[0], count, length, plan)
-            back = 0
-            for q in range(count):
-                place = (at + 8 * q, o, source.shape[4])
-                _multiply(
-                    works[:, q, side], products[q, 0], flat_table, table.shape, corrections, place, options, spares
-                )
-                back = transform(products[q], length, radices, twiddles, -1.0)
-            begin = (first_out + o) * length * step + at
-            _write(products[:, back], flat_out, begin, step, there_back[first_out + o], count)
+        side = back = 0
+        for own in range(outputs if per_channel else 1):  # one channel after the other, or all of them at once
+            for i in range(len(works)):
+                given = first + own + i
+                _read(flat, given * length * step + at, step, there[given], works[i], count)
+                for q in range(count):
+                    side = transform(works[i, q], length, radices, twiddles, 1.0)
+            for o in range(own, own + 1 if per_channel else outputs):
+                for q in range(count):
+                    place, some, product = (at + 8 * q, o, source.shape[4]), works[:, q, side], products[q, 0]
+                    _multiply(some, product, flat_table, table.shape, corrections, place, options, spares)
+                    back = transform(products[q], length, radices, twiddles, -1.0)
+                begin = (first_out + o) * length * step + at
+                _write(products[:, back], flat_out, begin, step, there_back[first_out + o], count)
         block += count
