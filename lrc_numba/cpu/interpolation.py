@@ -118,6 +118,14 @@ def _round(column, channels):
     return np.uint64(column - channels if column >= channels else column)
 
 
+@inlined
+def _side_by_side(values, i, column, supports):
+    """What the row of a channel, or of a pair, is multiplied with, columns counted round."""
+    channels, other = values.shape[1], column + together(supports) - 1
+    one, two = values[np.uint64(i), _round(column, channels)], values[np.uint64(i), _round(other, channels)]
+    return simd_pairs.side_by_side(one, two, supports[2], supports[4])
+
+
 @kernel
 def interpolate_vjp(
     part,
@@ -171,9 +179,7 @@ def interpolate_vjp(
                         sums = simd_pairs.totals(along * plane, supports[2], supports[4])
                         for q in range(min(pair, out.shape[1] - channel)):
                             out[np.uint64(i), np.uint64(channel + q)] = sums[q]
-                    one = cotangent[np.uint64(i), _round(channel + turn, channels)]
-                    other = cotangent[np.uint64(i), _round(channel + pair - 1 + turn, channels)]
-                    factor = simd_pairs.side_by_side(one, other, supports[2], supports[4])
+                    factor = _side_by_side(cotangent, i, channel + turn, supports)
                     total = simd.fma(factor, plane, total)
                     total_first = simd.fma(factor, first, total_first)
                     total_second = simd.fma(factor, second, total_second)
