@@ -99,7 +99,13 @@ def through(
     if grid.dim == 3 and grid.smooth and grid.backend.name == "cpu":
         from .fft import grids  # compiled for a processor
 
-        return grids.through(values, reached, table, ways, grid, out, threads, space)
+        there, back = (
+            grids.Transforms(array.shape, grid, rows, threads, space)
+            for array, rows in zip((values, out), reached, strict=True)
+        )
+        planes = grids.multiply_planes(there, back, there.to_planes(values), table, ways, grid)
+        back.from_planes(planes, out)
+        return out
     before, after = (array.shape[1] * grid.together(array.shape) for array in (values, out))
     modes = space.take("modes", (len(values), before, *grid.stored), grid.complex)
     product = space.take("multiplied", (len(values), after, *grid.stored), grid.complex)

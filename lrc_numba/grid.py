@@ -25,8 +25,7 @@ from .backends import Backend, load
 from .cell import Cell
 from .conventions import ModeSet, highest_mode
 from .indexing import SIDE
-from .simd_pairs import row_length
-from .sizes import choose_sizes, good_size, highest_ratio, vector_lanes
+from .sizes import choose_sizes, good_size, highest_ratio, row_length, vector_lanes
 from .windows import Window, choose_window, paper_window
 
 __all__ = ["Grid", "embed"]
@@ -202,9 +201,9 @@ class Grid:
     def pair(self, channels: int, *, reading: bool) -> int:
         """How many channels lie side by side on the grid, 1 or 2, whichever is faster.
 
-        Where they do, rows are whole lines of a cache (``simd_pairs``). Spreading, bound by its stores, gains in any
-        case; reading, bound by arithmetic on what a window does not cover, where the windows of two channels, each by
-        itself, would hardly fit into the cache.
+        Where they do, rows are whole lines of a cache (``simd_pairs``). Spreading, bound by its stores, gains or loses
+        nothing; reading, bound by arithmetic on what a window does not cover, gains where the windows of two channels,
+        each by itself, would hardly fit into the cache.
 
         Parameters
         ----------
@@ -335,7 +334,8 @@ class Grid:
 
     @cached_property
     def channel_bytes(self) -> int:
-        """Bytes of workspace per snapshot and channel: the padded grid, and modes at three stages of the transforms.
+        """Bytes of workspace per snapshot and channel: the padded grid; rows, planes and modes, the last two
+        twice, on the way through the transforms.
 
         A library copies the grid in and out, has all modes twice, and on a device works in as much again.
         """

@@ -16,12 +16,7 @@ from numba.extending import intrinsic
 from .indexing import SIDE
 from .vectors import Vector, element, elements, join, lanes_of, load_lanes, splat, vector_of
 
-__all__ = ["fit", "load_twice", "row_length", "side_by_side", "totals"]
-
-
-def row_length(width: int) -> int:
-    """Numbers of a row, both channels, that a window of so many nodes may reach wherever it begins."""
-    return 2 * SIDE * -(-(width + SIDE - 1) // SIDE)
+__all__ = ["fit", "load_twice", "side_by_side", "totals"]
 
 
 def _paired(third, across) -> bool:

@@ -20,7 +20,9 @@ from math import ceil, log, pi, prod, sqrt
 
 import numpy as np
 
-__all__ = ["choose_sizes", "expected_width", "good_size", "highest_ratio", "vector_lanes"]
+from .indexing import SIDE
+
+__all__ = ["choose_sizes", "expected_width", "good_size", "highest_ratio", "row_length", "vector_lanes"]
 
 OVERSAMPLINGS = (*(1.25 + 0.05 * i for i in range(15)), *(2.0 + 0.125 * i for i in range(17)))
 # Orders of magnitude seen on one AVX-512 core, which decide between grids and promise nothing; what a machine really
@@ -53,6 +55,11 @@ def good_size(minimum: int) -> int:
 def vector_lanes(width: int) -> int:
     """Length of the vector that holds a window of ``width`` nodes: 1 or a multiple of 4."""
     return 1 if width == 1 else -(-width // 4) * 4
+
+
+def row_length(width: int) -> int:
+    """Numbers of a row, two channels side by side, that a window of ``width`` nodes may reach wherever it begins."""
+    return 2 * SIDE * -(-(width + SIDE - 1) // SIDE)
 
 
 def _growth(width: int, n: tuple[int, ...], kept: tuple[int, ...]) -> float:

@@ -31,8 +31,8 @@ def empty(size: int, dtype) -> np.ndarray:
     """So many numbers, whatever they are; many of them in large pages, where the system has such.
 
     Points and windows go all over a grid, and a processor knows where no more than some thousand pages are. NumPy asks
-    for large ones too, but only what begins at a multiple of their size is in one. Others begin with a
-    line of the cache.
+    for large ones too, but only what begins at a multiple of their size is in one. Others begin
+    with a line of the cache.
     """
     length = size * np.dtype(dtype).itemsize
     if length >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):

@@ -18,7 +18,7 @@ from ..indexing import SIDE
 from ..workspace import Workspace
 from . import axes, columns, passes
 
-__all__ = ["Transforms", "multiply_planes", "through"]
+__all__ = ["Transforms", "multiply_planes"]
 
 
 @lru_cache(maxsize=4)
@@ -134,30 +134,6 @@ class Transforms:
             rows = self.take("rows", self.starts.size, self.inner)
             self.columns(1, columns.synthesise_columns, planes, rows)
             self.rows(axes.synthesise_rows, rows.reshape(-1), out.reshape(-1))
-
-
-def through(
-    values: np.ndarray,
-    reached: tuple[np.ndarray, np.ndarray],
-    table: MultiplierTable,
-    ways: list[tuple],
-    grid: Grid,
-    out: np.ndarray,
-    threads: int,
-    space: Workspace,
-) -> np.ndarray:
-    """``fourier.analyse``, ``deconvolution.multiply`` and ``fourier.synthesise``, of grids in three dimensions.
-
-    Parameters
-    ----------
-    values, reached, table, ways, grid, out, threads, space
-        As for ``lrc_numba.fourier.through``.
-    """
-    there = Transforms(values.shape, grid, reached[0], threads, space)
-    back = Transforms(out.shape, grid, reached[1], threads, space)
-    planes = there.to_planes(values)
-    back.from_planes(multiply_planes(there, back, planes, table, ways, grid), out)
-    return out
 
 
 def multiply_planes(
