@@ -37,10 +37,10 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
         u, in the order in which the points were given.
     """
     channels = values.shape[1] * grid.together(values.shape)
-    out = points.room("read", channels, values.dtype, space)
-    rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), out)
+    room = points.room(channels, 0, values.dtype, space)
+    rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), room[0])
     _run(grid.backend.interpolation.interpolate, points, grid.rows(channels), grid, threads, *rest)
-    return points.scatter(out, threads)
+    return points.scatter(*room, threads)[0]
 
 
 def interpolate_jvp(
@@ -58,10 +58,10 @@ def interpolate_jvp(
         ẋ, sorted, units of length.
     """
     channels = values.shape[1] // 2
-    out, dout = (points.room(name, channels, values.dtype, space) for name in ("read", "read more"))
-    rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), out, dout)
+    room = points.room(channels, channels, values.dtype, space)
+    rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), channels, *room)
     _run(grid.backend.interpolation.interpolate_jvp, points, grid.rows(2 * channels), grid, threads, *rest)
-    return points.scatter(out, threads), points.scatter(dout, threads)
+    return points.scatter(*room, threads)
 
 
 def interpolate_vjp(
@@ -87,11 +87,10 @@ def interpolate_vjp(
     kept : int
         C′ ≤ C.
     """
-    out = points.room("read", kept, values.dtype, space)
-    out_points = points.room("read more", grid.dim, values.dtype, space)
-    rest = (values.reshape(-1), cotangent, turn, *_tables(grid), *_sizes(values, grid), out, out_points)
+    room = points.room(kept, grid.dim, values.dtype, space)
+    rest = (values.reshape(-1), cotangent, turn, *_tables(grid), *_sizes(values, grid), kept, *room)
     _run(grid.backend.interpolation.interpolate_vjp, points, grid.rows(cotangent.shape[1]), grid, threads, *rest)
-    return points.scatter(out, threads), points.scatter(out_points, threads)
+    return points.scatter(*room, threads)
 
 
 def fill(values: np.ndarray, points: SortedPoints, grid: Grid, threads: int) -> np.ndarray:

@@ -159,7 +159,8 @@ class Operator:
             values = self._to_grid(points, modes, self.grid.pair(modes.shape[1], reading=True))
             return self._interpolate_vjp(points, values, ordered, turn, kept, gradient)
         # A copy: what is not sorted comes back as it is, and may be the user's.
-        weights = self.xp.roll(points.scatter(ordered, self.threads), -turn, axis=1)
+        weights, _ = points.scatter(ordered, ordered, ordered.shape[1], self.threads)
+        weights = self.xp.roll(weights, -turn, axis=1)
         slopes = self._read_slopes(points, modes)
         return self._read(points, modes), self.xp.einsum("ic,ica->ia", weights, slopes)
 

@@ -17,7 +17,9 @@ LARGEST_CHUNK = 2048  # points, or a quarter of a scratch block's nodes: what it
 LONGEST_CHUNK = 1 << 15  # points of equal values at one place, of which float64 loses 2e-13 by adding one to the next
 SMALLEST_PART = 8192  # points to sort that are worth a thread
 SMALLEST_MOVE = 1 << 15  # and to move
-CROWD = 2  # points per piece of a tile, from which on sorting by pieces pays: their windows share what is in the cache
+CROWD = 10  # points per piece of a tile, from which on sorting by pieces pays: their windows share what is in the cache
+WIDE = 7  # nodes, from which on that is worth more than the moving of points to and from
+MANY_KEYS = 1 << 13  # places at a time
 SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
 SORT_ROWS = 10  # sorting a point once more takes about as long as so many rows of its window
 LIGHT_ROWS, MERGE_ROWS, LIGHT_POINTS, HEAVY_ROWS = range(4)  # columns of ``SortedPoints.units``
@@ -33,8 +35,8 @@ class SortedPoints:
         Snapshots B and points per snapshot N.
     coordinates : (B·N, d) float64
         Grid coordinates, sorted; the floor is the first node under the window.
-    order, places : (B·N,) int32 or None
-        Index of each sorted point among the points as given, and the inverse; None where they are as given.
+    places : (B·N,) int32 or None
+        Where each point as given stands among the sorted ones; None where they are as given.
     chunks, light, heavy : (n, 7) int64
         See ``cpu.points.make_chunks``.
     crowded : bool
@@ -55,7 +57,6 @@ class SortedPoints:
 
     batch: tuple[int, int]
     coordinates: np.ndarray
-    order: np.ndarray | None
     places: np.ndarray | None
     chunks: np.ndarray
     light: np.ndarray
@@ -106,54 +107,63 @@ class SortedPoints:
 
     def gather(self, *arrays: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
         """(B·N, C) arrays in sorted order, side by side in one array."""
-        if self.order is None and len(arrays) == 1:
+        if self.places is None and len(arrays) == 1:
             return arrays[0]
-        shape = (self.count, sum(array.shape[1] for array in arrays))
-        out = space.take("ordered", shape, arrays[0].dtype)
-        parallel = self.backend.parallel
+        out = space.take("ordered", (self.count, sum(array.shape[1] for array in arrays)), arrays[0].dtype)
+        parallel, xp = self.backend.parallel, self.backend.arrays.xp
         bounds = parallel.even(self.count, threads, SMALLEST_MOVE)
-        array = arrays[0]
-        if len(arrays) > 1:  # side by side first: what belongs to a point is sent far away once
-            array = out if self.order is None else space.take("side by side", shape, out.dtype)
-            parallel.run(_beside, bounds, arrays, array, self.backend.arrays.xp)
-        if self.order is not None:
-            parallel.run(self.backend.points.scatter, bounds, self.places, array, out)
+        if self.places is None:
+            parallel.run(_beside, bounds, arrays, out, xp)
+            return out
+        one, *rest = arrays
+        rest = rest or [self._empty(0, one.dtype)]
+        other = rest[0] if len(rest) == 1 else xp.concatenate(rest, axis=1)
+        parallel.run(self.backend.points.gather, bounds, self.places, one, other, out)
         return out
 
-    def room(self, name: str, channels: int, dtype, space: Workspace) -> np.ndarray:
-        """Room for (B·N, C) results in sorted order, to be given to ``scatter``.
+    def room(self, channels: int, more: int, dtype, space: Workspace) -> tuple[np.ndarray, np.ndarray, int]:
+        """Room for results in sorted order, (B·N, C) and (B·N, C′), to be given to ``scatter``.
 
         Parameters
         ----------
-        name : str
-            In the workspace; where points are as given, the array is a new one, as it goes to the user.
-        channels : int
-            C.
+        channels, more : int
+            C and C′.
         dtype : dtype
             Of the numbers.
         space : Workspace
             For what is not given away.
-        """
-        if self.order is None:
-            return self.backend.arrays.xp.empty((self.count, channels), dtype=dtype)
-        return space.take(name, (self.count, channels), dtype)
 
-    def scatter(self, values: np.ndarray, threads: int) -> np.ndarray:
-        """A (B·N, C) array with the rows of a sorted one in the order in which the points were given.
+        Returns
+        -------
+        two arrays and an int
+            One array twice, and the column where the second results begin: what belongs to a point is fetched from
+            far away once. Where points are as given, new arrays, as they go to the user, and 0.
+        """
+        if self.places is None:
+            return self._empty(channels, dtype), self._empty(more, dtype), 0
+        both = space.take("read", (self.count, channels + more), dtype)
+        return both, both, channels
+
+    def scatter(self, one: np.ndarray, other: np.ndarray, column: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
+        """The results (B·N, C) and (B·N, C′) in the order in which the points were given.
 
         Parameters
         ----------
-        values : (B·N, C)
-            Sorted, from ``room``; where points are as given, this very array is returned.
+        one, other, column
+            From ``room``; where points are as given, these very arrays are returned.
         threads : int
             At most so many.
         """
-        if self.order is None:
-            return values
-        out, parallel = self.backend.arrays.xp.empty_like(values), self.backend.parallel
+        if self.places is None:
+            return one, other
+        out = self._empty(column, one.dtype), self._empty(one.shape[1] - column, one.dtype)
+        parallel = self.backend.parallel
         bounds = parallel.even(self.count, threads, SMALLEST_MOVE)
-        parallel.run(self.backend.points.scatter, bounds, self.order, values, out)
+        parallel.run(self.backend.points.scatter, bounds, self.places, one, *out)
         return out
+
+    def _empty(self, channels: int, dtype) -> np.ndarray:
+        return self.backend.arrays.xp.empty((self.count, channels), dtype=dtype)
 
 
 def sort_points(
@@ -185,7 +195,8 @@ def sort_points(
     """
     loops, parallel, xp = grid.backend.points, grid.backend.parallel, grid.backend.arrays.xp
     total, tiles = len(points), batch[0] * prod(grid.tiles)
-    pieces = 8 if grid.dim == 3 and total >= tiles * 8 * CROWD else 1
+    shared = grid.window.width >= WIDE or tiles * 8 <= MANY_KEYS
+    pieces = 8 if grid.dim == 3 and shared and total >= tiles * 8 * CROWD else 1
     keys_count = tiles * pieces
     # Every thread has counts of its own, which are not to outgrow the points.
     bounds = parallel.even(total, min(threads, max(1, 4 * total // max(1, keys_count))), SMALLEST_PART)
@@ -195,7 +206,7 @@ def sort_points(
     if tiles == batch[0]:
         parallel.run(loops.fold_points, bounds, points, *where, coordinates, lost)
         _check(name, points, lost)
-        order, places, offsets = None, None, np.arange(batch[0] + 1) * batch[1]
+        places, offsets = None, np.arange(batch[0] + 1) * batch[1]
     else:
         counts = space.take("counts", (len(bounds) - 1, keys_count), np.int64)
         counts.fill(0)
@@ -205,13 +216,14 @@ def sort_points(
         _check(name, points, lost)
         offsets = space.take("offsets", (keys_count + 1,), np.int64)
         loops.accumulate(counts, offsets)
-        order = space.take(f"{name} order", (total,), np.int32)
-        parallel.run(loops.place_points, bounds, points, *where, places, counts, coordinates, order)
+        parallel.run(loops.place_points, bounds, points, *where, places, counts, coordinates)
         offsets = xp.ascontiguousarray(offsets[::pieces])
-    found = _cut(name, batch, coordinates, order, places, offsets, grid, space)
+    found = _cut(name, batch, coordinates, places, offsets, grid, space)
     if found.crowded and len(found.heavy):  # also of targets: a gradient spreads from them
-        sort, shares = grid.backend.crowds.sort, found.share(found.heavy, threads, SORT_ROWS)
-        parallel.run(sort, shares, found.heavy, grid.tile, coordinates, order, places)
+        crowds, shares = grid.backend.crowds, found.share(found.heavy, threads, SORT_ROWS)
+        order = space.take("order", (total,), np.int32)
+        parallel.run(crowds.invert, parallel.even(total, threads, SMALLEST_MOVE), places, order)
+        parallel.run(crowds.sort, shares, found.heavy, grid.tile, coordinates, order, places)
     return found
 
 
@@ -227,7 +239,7 @@ def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
 
 
-def _cut(name, batch, coordinates, order, places, offsets, grid: Grid, space: Workspace) -> SortedPoints:
+def _cut(name, batch, coordinates, places, offsets, grid: Grid, space: Workspace) -> SortedPoints:
     """Sorted points with their chunks."""
     total = len(coordinates)
     largest = max(LARGEST_CHUNK, prod(grid.block) // 4)
@@ -239,11 +251,11 @@ def _cut(name, batch, coordinates, order, places, offsets, grid: Grid, space: Wo
     sizes = (grid.pencils, grid.tile, grid.tiles, grid.block, largest, longest)
     ends = grid.backend.points.make_chunks(offsets, *sizes, chunks, light, heavy, merges, units)
     chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
-    crowded = grid.backend.crowds is not None and grid.dim == 3 and order is not None
+    crowded = grid.backend.crowds is not None and grid.dim == 3 and places is not None
     reached = space.take(f"{name} reached", (batch[0], *grid.padded[:2]), np.bool_)
-    if total and order is not None and grid.dim > 1 and grid.smooth:
+    if total and places is not None and grid.dim > 1 and grid.smooth:
         grid.backend.points.mark_rows(chunks, grid.block, grid.nodes, reached)
     else:
         reached.fill(True)
     tables, shape = (chunks, light, heavy, crowded, merges, units), grid.pencils
-    return SortedPoints(batch, coordinates, order, places, *tables, shape, reached, grid.backend)
+    return SortedPoints(batch, coordinates, places, *tables, shape, reached, grid.backend)

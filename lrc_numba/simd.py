@@ -34,7 +34,7 @@ from .vectors import (
     vector_of,
 )
 
-__all__ = ["copy_transposed", "fma", "load", "load_complex", "store", "store_complex", "total", "zero"]
+__all__ = ["ask", "copy_transposed", "fma", "load", "load_complex", "store", "store_complex", "total", "zero"]
 
 
 class _Same(AbstractTemplate):
@@ -127,6 +127,29 @@ def store(typing_context, array, index, vector):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), _generate
+
+
+@intrinsic
+def ask(typing_context, array, index):
+    """Have the line of the cache with ``array[index]`` brought in: a hint, which changes nothing.
+
+    Parameters
+    ----------
+    array : 1-D contiguous array
+        Neither read nor written.
+    index : int
+        Not negative; may lie behind the end.
+    """
+
+    def _generate(context, builder, signature, arguments):
+        address = element(context, builder, signature.args[0], *arguments)
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, flag, flag, flag])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [address, *(ir.Constant(flag, value) for value in (0, 3, 1))])  # to read, near, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), _generate
 
 
 @intrinsic(prefer_literal=True)

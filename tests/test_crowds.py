@@ -72,12 +72,13 @@ def test_derivatives_of_crowds(eps):
 
 
 def test_crowds_are_sorted():
-    """The order is a permutation, its inverse is kept beside it, and what shares nodes comes together."""
+    """Every point has a place of its own, where its coordinates are, and what shares nodes comes together."""
     points, _ = _cluster(1)
     plan = LRCPlan(1.0, MODES, dim=3).set_points(points)
     sorted_points, grid = plan._sources, plan.grid
-    np.testing.assert_array_equal(sorted_points.order[sorted_points.places], np.arange(COUNT))
-    shifted = points[sorted_points.order] * grid.n + grid.shift
+    order = np.argsort(sorted_points.places)
+    np.testing.assert_array_equal(sorted_points.places[order], np.arange(COUNT))
+    shifted = points[order] * grid.n + grid.shift
     np.testing.assert_allclose(sorted_points.coordinates, shifted % grid.n, atol=1e-9)
     for begin, end, *_ in sorted_points.heavy.tolist():
         nodes = np.floor(sorted_points.coordinates[begin:end]).astype(int)

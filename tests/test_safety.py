@@ -226,7 +226,7 @@ def test_only_what_is_wanted_is_computed(count, modes, gradient):
     points, values = generator.random((30, 2)), generator.standard_normal((30, 2))
     targets = None if count is None else generator.random((count, 2))
     plan = LRCPlan(1.0, modes, dim=2, gradient=gradient).set_points(points, targets)
-    assert (plan._sources.order is None) == (modes == 15)
+    assert (plan._sources.places is None) == (modes == 15)
     cotangent, exclude = generator.standard_normal((count or 30, 3)), {"exclude_self": count is None}
     everything = plan.vjp(values, kernel, cotangent, **exclude)
     assert relative(plan.vjp(values, kernel, cotangent, wrt=(), **exclude).output, everything.output) <= 1e-14
@@ -245,7 +245,7 @@ def test_results_are_the_users(dim, modes):
     """No later call changes a result, whether points are sorted (here in 2-D) or not."""
     points, values = np.random.default_rng(0).random((50, dim)), np.random.default_rng(1).random((2, 50))
     plan, kernel = LRCPlan(1.0, modes, dim=dim).set_points(points), Gaussian(0.1)
-    assert (plan._sources.order is None) == (dim == 1)
+    assert (plan._sources.places is None) == (dim == 1)
 
     def everything(f: np.ndarray) -> list[np.ndarray]:
         """All results of one plan for some values."""

@@ -18,6 +18,23 @@ from .window import AHEAD, corner, room, weigh
 
 
 @kernel
+def invert(part, lo, hi, places, order):
+    """The index of each sorted point among those given.
+
+    Parameters
+    ----------
+    part, lo, hi : int
+        The range of points as given.
+    places : (B·N,) int32
+        Where each stands among the sorted ones.
+    order : (B·N,) int32
+        Written.
+    """
+    for i in range(lo, hi):
+        order[places[i]] = i
+
+
+@kernel
 def sort(part, lo, hi, chunks, tile, coordinates, order, places):
     """Sort points by the first node under their windows: a stable counting sort of each of ``chunks[lo:hi]``.
 
@@ -31,14 +48,15 @@ def sort(part, lo, hi, chunks, tile, coordinates, order, places):
         Nodes per tile.
     coordinates : (B·N, 3) float64
         Changed.
-    order, places : (B·N,) int32
-        Changed: the index of each point among those given, and the inverse.
+    order : (B·N,) int32
+        From ``invert``; what it says is that of the points before.
+    places : (B·N,) int32
+        Changed.
     """
     counts = np.empty(tile[0] * tile[1] * tile[2] + 1, dtype=np.int64)
     for c in range(lo, hi):
         begin, end = chunks[c, 0], chunks[c, 1]
-        keys, old = np.empty(end - begin, dtype=np.int64), order[begin:end].copy()
-        unsorted = coordinates[begin:end].copy()
+        keys, unsorted = np.empty(end - begin, dtype=np.int64), coordinates[begin:end].copy()
         counts[:] = 0
         for i in range(end - begin):
             key = (int(unsorted[i, 0]) - chunks[c, 4]) * tile[1] + int(unsorted[i, 1]) - chunks[c, 5]
@@ -50,7 +68,7 @@ def sort(part, lo, hi, chunks, tile, coordinates, order, places):
         for i in range(end - begin):
             q = begin + counts[keys[i]]
             counts[keys[i]] += 1
-            order[q], places[old[i]] = old[i], q
+            places[order[begin + i]] = q
             for axis in range(3):
                 coordinates[q, axis] = unsorted[i, axis]
 

@@ -1,8 +1,8 @@
 """Interpolation loops: grid → points.
 
 Which thread may write what: a call writes the rows of its outputs that belong to the points of its chunks, in sorted
-order. A pass of its own brings them back to the order of the user (``points.scatter``): scattered stores are cheap by
-themselves and dear between other work.
+order. A pass of its own brings them back to the order of the user (``points.scatter``), all that belongs to a point at
+once: scattered stores are cheap by themselves and dear between other work.
 
 Chunks come in the order of memory, not in that of spreading: no two calls write the same place, and neighbours share
 what a cache holds.
@@ -34,6 +34,15 @@ def _value(grid, row, weights, place, lanes, strides, supports):
     return plane
 
 
+@inlined
+def _write(i, channel, kept, terms, supports, out):
+    """The totals of a channel, or of a pair, where they are among the first ``kept``."""
+    if channel < kept:
+        sums = simd_pairs.totals(terms, supports[2], supports[4])
+        for q in range(min(together(supports), kept - channel)):
+            out[np.uint64(i), np.uint64(channel + q)] = sums[q]
+
+
 @kernel
 def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out):
     """u_i = Σ_node ψ(node − x_i) grid(node), for the points of ``chunks[lo:hi]``.
@@ -59,9 +68,7 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
                 row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(0, out.shape[1], pair):
                     plane = _value(grid, row, weights, place, lanes, strides, supports)
-                    sums = simd_pairs.totals(along * plane, supports[2], supports[4])
-                    for q in range(pair):
-                        out[np.uint64(i), np.uint64(channel + q)] = sums[q]
+                    _write(i, channel, out.shape[1], along * plane, supports, out)
                     row += strides[1]
 
 
@@ -100,8 +107,8 @@ def _slope(grid, along, tilt, sums, supports):
 
 
 @inlined
-def _turn_back(i, slope, to_grid, supports, out):
-    """A gradient per grid cell into one per unit of length, the row i of ``out``."""
+def _turn_back(i, slope, to_grid, supports, out, column):
+    """A gradient per grid cell into one per unit of length, in the row i of ``out``."""
     dim = 3 if len(supports[0]) > 1 else 2 if len(supports[1]) > 1 else 1  # known to the compiler, unlike a shape
     for b in range(dim):  # no loop over the slopes: which of a tuple is wanted would be looked up every time
         back = to_grid[b, dim - 1] * slope[2]
@@ -109,7 +116,7 @@ def _turn_back(i, slope, to_grid, supports, out):
             back += to_grid[b, dim - 2] * slope[1]
         if len(supports[0]) > 1:
             back += to_grid[b, dim - 3] * slope[0]
-        out[np.uint64(i), b] = back
+        out[np.uint64(i), np.uint64(column + b)] = back
 
 
 @inlined
@@ -141,8 +148,10 @@ def interpolate_vjp(
     lanes,
     strides,
     supports,
+    kept,
     out,
     out_points,
+    column,
 ):
     """u_i, and Σ_c g_i^c ∇u_i^c: the gradient of Σ g·u with respect to where u is read.
 
@@ -156,10 +165,12 @@ def interpolate_vjp(
         Channel c of g is in column c + turn, counted round.
     to_grid : (d, d)
         Takes displacements to grid cells; its transpose takes the gradient back.
-    out : (B·N, C′)
-        u_i of the first C′ ≤ C channels, sorted, written.
-    out_points : (B·N, d)
-        Sorted, written.
+    kept : int
+        C′ ≤ C.
+    out, out_points : (B·N, C′ or more) and (B·N, d or more)
+        u_i of the first C′ channels, and the gradient; sorted, written. May be one array.
+    column : int
+        Of ``out_points``, for the derivative along the first axis.
     """
     weights, tilts = np.zeros((2, AHEAD * room(lanes, supports)), dtype=grid.dtype)
     rows, some, channels, pair = len(table) // lanes, ahead(supports[1]), cotangent.shape[1], together(supports)
@@ -171,37 +182,52 @@ def interpolate_vjp(
                 place = (i - begin) * room(lanes, supports)
                 along, tilt = last_axes(i, place, coordinates, table, lanes, rows, supports, weights, tilts)
                 row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
-                zero = simd.zero(grid, supports[4])
-                total, total_first, total_second = zero, zero, zero
+                total = total_first = total_second = simd.zero(grid, supports[4])
                 for channel in range(0, channels, pair):
                     plane, first, second = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
-                    if channel < out.shape[1]:
-                        sums = simd_pairs.totals(along * plane, supports[2], supports[4])
-                        for q in range(min(pair, out.shape[1] - channel)):
-                            out[np.uint64(i), np.uint64(channel + q)] = sums[q]
+                    _write(i, channel, kept, along * plane, supports, out)
                     factor = _side_by_side(cotangent, i, channel + turn, supports)
                     total = simd.fma(factor, plane, total)
                     total_first = simd.fma(factor, first, total_first)
                     total_second = simd.fma(factor, second, total_second)
                     row += strides[1]
                 slope = _slope(grid, along, tilt, (total, total_first, total_second), supports)
-                _turn_back(i, slope, to_grid, supports, out_points)
+                _turn_back(i, slope, to_grid, supports, out_points, column)
 
 
 @kernel
 def interpolate_jvp(
-    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, lanes, strides, supports, out, dout
+    part,
+    lo,
+    hi,
+    chunks,
+    coordinates,
+    grid,
+    dpoints,
+    to_grid,
+    table,
+    lanes,
+    strides,
+    supports,
+    channels,
+    out,
+    dout,
+    column,
 ):
     """u_i, and u̇_i = w_i + ẋ_i·∇u_i, from grids of u and, in C channels more, of w.
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, grid, to_grid, table, lanes, strides, supports, out
-        As for ``interpolate_vjp``; ``grid`` has 2C channels, ``out`` has C.
+    part, lo, hi, chunks, coordinates, grid, to_grid, table, lanes, strides, supports
+        As for ``interpolate_vjp``; ``grid`` has 2C channels.
     dpoints : (B·N, d)
         ẋ_i, sorted, units of length.
-    dout : (B·N, C)
-        u̇, sorted, written.
+    channels : int
+        C.
+    out, dout : (B·N, C or more)
+        u and u̇, sorted, written; may be the same array.
+    column : int
+        Of ``dout``, for the first channel.
     """
     dim = coordinates.shape[1]
     weights, tilts = np.zeros((2, AHEAD * room(lanes, supports)), dtype=grid.dtype)
@@ -219,12 +245,12 @@ def interpolate_jvp(
                     for b in range(dim):
                         step[3 - dim + a] += grid.dtype.type(dpoints[i, b] * to_grid[b, a])
                 row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
-                for channel in range(out.shape[1]):
+                for channel in range(channels):
                     sums = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
-                    drift = _value(grid, row + out.shape[1] * strides[1], weights, place, lanes, strides, supports)
+                    drift = _value(grid, row + channels * strides[1], weights, place, lanes, strides, supports)
                     one, two, three = _slope(grid, along, tilt, sums, supports)
                     out[np.uint64(i), channel] = simd.total(along * sums[0])
-                    dout[np.uint64(i), channel] = (
+                    dout[np.uint64(i), column + channel] = (
                         simd.total(along * drift) + step[0] * one + step[1] * two + step[2] * three
                     )
                     row += strides[1]

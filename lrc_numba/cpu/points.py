@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import indexing
+from .. import indexing, simd
 from ..evaluation import bind
 from .compile import inlined, kernel
 
@@ -21,6 +21,7 @@ FEW_SLOTS = 32  # chunks of a tile that threads can share; more cost scratch, an
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
 first_node = inlined(bind(indexing.first_node, floor=np.floor))  # that of ``math`` is an integer, and back again
+AHEAD = 8  # numbers: a line of the cache, asked for before the points of a tile go on to it
 BLOCK = 256  # points whose coordinates are computed before they are used
 
 
@@ -96,24 +97,28 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
     lost : (parts,) int64
         Set to the index of a point that is too far away to have a place in the cell.
     """
-    histogram, block, flat = counts[part], np.zeros((3, BLOCK)), points.reshape(-1)
-    snapshot = lo // batch[1]
-    left = (snapshot + 1) * batch[1] - lo
-    for begin in range(lo, hi, BLOCK):
-        end = min(begin + BLOCK, hi)
-        _fold(begin, end, flat, inverse, nodes, shift, block)
-        for i in range(begin, end):
-            if left == 0:
-                snapshot += 1
-                left = batch[1]
-            left -= 1
-            first, second, third = int(block[0, i - begin]), int(block[1, i - begin]), int(block[2, i - begin])
-            if min(first, second, third) < 0:
-                lost[part] = i
-                continue
-            key = tile_key(first, second, third, snapshot, shifts, tiles, pieces)
-            keys[i] = key
-            histogram[key] += 1
+    histogram, block, flat, begin = counts[part], np.zeros((3, BLOCK)), points.reshape(-1), lo
+    more = np.zeros_like(histogram)
+    while begin < hi:
+        snapshot = begin // batch[1]
+        end = min(begin + BLOCK, hi, (snapshot + 1) * batch[1])
+        if _fold(begin, end, flat, inverse, nodes, shift, block):
+            for i in range(begin, end):
+                if block[:, i - begin].min() < 0.0:
+                    lost[part] = i
+            return
+        some = keys[begin:end]
+        for i in range(end - begin):  # a loop by itself is turned into vectors
+            node = int(block[0, i]), int(block[1, i]), int(block[2, i])
+            some[i] = tile_key(node[0], node[1], node[2], snapshot, shifts, tiles, pieces)
+        for i in range(0, end - begin - 1, 2):  # two counts of one place are not to wait for each other
+            histogram[some[i]] += 1
+            more[some[i + 1]] += 1
+        if (end - begin) % 2 == 1:
+            histogram[some[end - begin - 1]] += 1
+        begin = end
+    for key in range(len(more)):
+        histogram[key] += more[key]
 
 
 @kernel
@@ -130,8 +135,8 @@ def accumulate(counts, offsets):
 
 
 @kernel
-def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates, order):
-    """Scatter grid coordinates and original indices to their sorted positions, and put these in the place of the keys.
+def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates):
+    """Scatter grid coordinates to their sorted positions, and put these in the place of the keys.
 
     Parameters
     ----------
@@ -143,19 +148,19 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
         From ``accumulate``: where each part writes each key next.
     coordinates : (B·N, d) float64
         Written.
-    order : (B·N,) int32
-        Written.
     """
     dim, positions, block, flat = len(nodes), counts[part], np.zeros((3, BLOCK)), points.reshape(-1)
+    coordinates = coordinates.reshape(-1)
     for begin in range(lo, hi, BLOCK):
         end = min(begin + BLOCK, hi)
         _fold(begin, end, flat, inverse, nodes, shift, block)
         for i in range(begin, end):
             q = positions[keys[i]]
             positions[keys[i]] = q + 1
-            keys[i], order[q] = q, i
+            keys[i] = q
+            simd.ask(coordinates, q * dim + AHEAD)
             for axis in range(dim):
-                coordinates[q, axis] = block[3 - dim + axis, i - begin]
+                coordinates[q * dim + axis] = block[3 - dim + axis, i - begin]
 
 
 @inlined
@@ -310,24 +315,50 @@ def mark_rows(chunks, block, nodes, reached):
 
 
 @kernel
-def scatter(part, lo, hi, order, values, out):
-    """Bring values into another order: out[order[i]] = values[i].
+def gather(part, lo, hi, places, one, other, out):
+    """Bring values into sorted order, those of two arrays side by side.
 
-    So into sorted order as well as back: scattered stores wait in a queue while the next are under way; scattered
-    loads (tried and lost) took two to four times as long from a million points on. Sending f and g from two
-    arrays at once gained nothing over putting them side by side first.
+    What is scattered here are stores, to as many places at a time as there are tiles; in ``scatter`` they are loads,
+    which gain nothing from being asked for ahead. Both go through the user's order from beginning to end, and need no
+    inverse of ``places``.
 
     Parameters
     ----------
     part, lo, hi : int
         The range of values.
-    order : (B·N,) int32
+    places : (B·N,) int32
         Where each goes.
-    values : (B·N, C)
+    one, other : (B·N, C) and (B·N, C′)
         Read.
-    out : (B·N, C)
+    out : (B·N, C + C′)
+        Written.
+    """
+    flat, channels = out.reshape(-1), out.shape[1]
+    for i in range(lo, hi):
+        row = np.uint64(places[i])
+        simd.ask(flat, places[i] * channels + AHEAD)
+        for channel in range(one.shape[1]):
+            out[row, channel] = one[i, channel]
+        for channel in range(other.shape[1]):
+            out[row, one.shape[1] + channel] = other[i, channel]
+
+
+@kernel
+def scatter(part, lo, hi, places, values, one, other):
+    """The inverse of ``gather``.
+
+    Parameters
+    ----------
+    part, lo, hi, places
+        As for ``gather``.
+    values : (B·N, C + C′)
+        Read.
+    one, other : (B·N, C) and (B·N, C′)
         Written.
     """
     for i in range(lo, hi):
-        for channel in range(values.shape[1]):
-            out[order[i], channel] = values[i, channel]
+        row = np.uint64(places[i])
+        for channel in range(one.shape[1]):
+            one[i, channel] = values[row, channel]
+        for channel in range(other.shape[1]):
+            other[i, channel] = values[row, one.shape[1] + channel]

@@ -100,15 +100,17 @@ def interpolate_vjp(
     lanes,
     strides,
     supports,
+    kept,
     out,
     out_points,
+    column,
 ):
     """See ``cpu.interpolation.interpolate_vjp``.
 
     Parameters
     ----------
     part, lo, hi, chunks, coordinates, grid, cotangent, turn, to_grid, table, lanes, strides, supports,
-    out, out_points
+    kept, out, out_points, column
         Shapes and dtypes as there.
     """
     weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
@@ -125,7 +127,7 @@ def interpolate_vjp(
                 grid, start + channel * strides[1], weights, tilts, last, strides, supports
             )
             factor = cotangent[i, (channel + turn) % cotangent.shape[1]]
-            if channel < out.shape[1]:
+            if channel < kept:
                 out[i, channel] = value
             total[0] += factor * one
             total[1] += factor * two
@@ -134,19 +136,34 @@ def interpolate_vjp(
             slope = 0.0
             for a in range(dim):
                 slope += to_grid[b, a] * total[3 - dim + a]
-            out_points[i, b] = slope
+            out_points[i, column + b] = slope
 
 
 @kernel(threads=_points)
 def interpolate_jvp(
-    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, lanes, strides, supports, out, dout
+    part,
+    lo,
+    hi,
+    chunks,
+    coordinates,
+    grid,
+    dpoints,
+    to_grid,
+    table,
+    lanes,
+    strides,
+    supports,
+    channels,
+    out,
+    dout,
+    column,
 ):
     """See ``cpu.interpolation.interpolate_jvp``.
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, lanes, strides, supports, out,
-    dout
+    part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, lanes, strides, supports,
+    channels, out, dout, column
         Shapes and dtypes as there.
     """
     weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
@@ -161,13 +178,13 @@ def interpolate_jvp(
         for a in range(dim):
             for b in range(dim):
                 step[3 - dim + a] += dpoints[i, b] * to_grid[b, a]
-        for channel in range(out.shape[1]):
+        for channel in range(channels):
             value, one, two, three = _gradient(
                 grid, start + channel * strides[1], weights, tilts, last, strides, supports
             )
             out[i, channel] = value
-            drift = _value(grid, start + (out.shape[1] + channel) * strides[1], weights, last, strides, supports)
-            dout[i, channel] = drift + step[0] * one + step[1] * two + step[2] * three
+            drift = _value(grid, start + (channels + channel) * strides[1], weights, last, strides, supports)
+            dout[i, column + channel] = drift + step[0] * one + step[1] * two + step[2] * three
 
 
 @kernel(threads=_padding)

@@ -87,15 +87,15 @@ def accumulate(counts, offsets):
     offsets[1:] = xp.cumsum(counts.sum(axis=0))
 
 
-def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates, order):
+def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates):
     """See ``cpu.points.place_points``.
 
     Parameters
     ----------
-    part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates, order
+    part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates
         Shapes and dtypes as there.
     """
-    order[...] = xp.argsort(keys, kind="stable")
+    order = xp.argsort(keys, kind="stable").astype(keys.dtype)
     _place(part, lo, hi, points, inverse, nodes, shift, keys, order, coordinates)
 
 
@@ -169,14 +169,32 @@ def mark_rows(chunks, block, nodes, reached):
 
 
 @kernel
-def scatter(part, lo, hi, order, values, out):
+def gather(part, lo, hi, places, one, other, out):
+    """See ``cpu.points.gather``.
+
+    Parameters
+    ----------
+    part, lo, hi, places, one, other, out
+        Shapes and dtypes as there.
+    """
+    for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
+        for channel in range(one.shape[1]):
+            out[places[i], channel] = one[i, channel]
+        for channel in range(other.shape[1]):
+            out[places[i], one.shape[1] + channel] = other[i, channel]
+
+
+@kernel
+def scatter(part, lo, hi, places, values, one, other):
     """See ``cpu.points.scatter``.
 
     Parameters
     ----------
-    part, lo, hi, order, values, out
+    part, lo, hi, places, values, one, other
         Shapes and dtypes as there.
     """
     for i in range(lo + cuda.grid(1), hi, cuda.gridsize(1)):
-        for channel in range(values.shape[1]):
-            out[order[i], channel] = values[i, channel]
+        for channel in range(one.shape[1]):
+            one[i, channel] = values[places[i], channel]
+        for channel in range(other.shape[1]):
+            other[i, channel] = values[places[i], one.shape[1] + channel]
