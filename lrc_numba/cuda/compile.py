@@ -65,6 +65,12 @@ def _stream():
     return 0 if SIMULATED else _numba_stream(xp.cuda.get_current_stream().ptr)
 
 
+def _given_twice(arguments: tuple) -> dict:
+    """Copies on the simulated device of arrays that come twice, of which the simulator would bring back two."""
+    arrays = [a for a in arguments if isinstance(a, np.ndarray)]
+    return {id(a): cuda.to_device(a) for i, a in enumerate(arrays) if any(a is b for b in arrays[:i])}
+
+
 class _Loop:
     """A compiled function that is launched like one of the CPU's kernels."""
 
@@ -78,7 +84,11 @@ class _Loop:
             return
         blocks = -(-self.threads(hi - lo, *arguments) // THREADS)
         blocks = min(max(blocks, FEWEST_BLOCKS), MOST_BLOCKS)
-        self.compiled[blocks, THREADS, _stream()](part, lo, hi, *arguments)
+        copies = _given_twice(arguments) if SIMULATED else {}
+        self.compiled[blocks, THREADS, _stream()](part, lo, hi, *(copies.get(id(a), a) for a in arguments))
+        for array in arguments:
+            if id(array) in copies:
+                copies[id(array)].copy_to_host(array)
 
 
 def kernel(function=None, threads=None):
