@@ -44,9 +44,8 @@ KERNEL = Yukawa(1.0, 2.0)
 # Each returns bytes from and to memory, bytes between cache and registers, floating-point operations.
 def sort_work(grid: Grid, count: int) -> tuple[float, float, float]:
     """Two passes read the points (8d) and compute coordinates; the first writes keys (4), the second reads them and
-    writes coordinates (8d), the order (4) and the places (4). A coordinate is d + 1 multiply-adds, and folding it
-    about 4 more."""
-    moved = count * (2 * 8 * grid.dim + 8 * grid.dim + 4 * 4)
+    writes coordinates (8d) and the places (4). A coordinate is d + 1 multiply-adds, and folding it about 4 more."""
+    moved = count * (2 * 8 * grid.dim + 8 * grid.dim + 3 * 4)
     return moved, moved, 2 * count * grid.dim * (2 * (grid.dim + 1) + 4)
 
 
@@ -111,7 +110,7 @@ def fill_work(grid: Grid, count: int) -> tuple[float, float, float]:
 
 
 def interpolate_work(grid: Grid, count: int) -> tuple[float, float, float]:
-    """Coordinates (8d), the order (4) and the grid are read, u (8) written in sorted order, read and written in that of
+    """Coordinates (8d), places (4) and the grid are read, u (8) written in sorted order, read and written in that of
     the user. In the cache every row of the window and every coefficient is read. A row and a plane are one multiply-add
     per lane, the end a product and a sum."""
     planes, rows, lanes = _rows(grid)

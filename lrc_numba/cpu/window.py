@@ -7,6 +7,8 @@ is only the last, and its weights stay in registers. Where channels come in pair
 last, from which it is read shifted to where its row begins.
 
 An index that may be negative is tested for it at every access; in loops over points it is made unsigned.
+
+Tried and lost: τ of all axes of these points in a loop of its own, which is turned into vectors; 4 and 16 points.
 """
 
 from __future__ import annotations
