@@ -1,0 +1,82 @@
+"""The order of the points: stable, by tile and by pieces of tiles; values travel to it and back."""
+
+import numpy as np
+import pytest
+from measures import relative, rounding
+
+from lrc_numba import LRCPlan, Yukawa
+from lrc_numba import points as sorting
+from lrc_numba.workspace import Workspace
+
+COUNT = 4000
+KERNEL = Yukawa(1.0, 2.0)
+
+
+def _plan(dim: int, modes: int, threads: int = 1, batch: int = 2) -> LRCPlan:
+    points = np.random.default_rng(dim).random((batch, COUNT, dim))
+    return LRCPlan(1.0, modes, eps=1e-6, dim=dim, threads=threads).set_points(points)
+
+
+def _keys(plan: LRCPlan, pieces: int) -> np.ndarray:
+    """Snapshot, tile and piece of every sorted point."""
+    found, grid = plan._sources, plan.grid
+    nodes = np.zeros((found.count, 3), dtype=int)
+    nodes[:, 3 - grid.dim :] = found.coordinates
+    tiles = nodes >> np.array(grid.tile_shifts)
+    keys = np.ravel_multi_index(tuple(tiles.T), grid.tiles) + np.arange(found.count) // COUNT * np.prod(grid.tiles)
+    if pieces == 1:
+        return keys
+    upper = (nodes << 1 >> np.array(grid.tile_shifts)) & 1
+    return keys * 8 + upper @ np.array([4, 2, 1])
+
+
+@pytest.mark.parametrize(("dim", "modes", "crowd"), [(2, 100, 10), (3, 21, 10**6), (3, 21, 0), (3, 33, 0)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_points_are_sorted(dim, modes, crowd, threads, monkeypatch):
+    """Keys ascend, points of one key stay in the order in which they came, and each is where it says."""
+    monkeypatch.setattr(sorting, "CROWD", crowd)
+    monkeypatch.setattr(sorting, "SMALLEST_PART", 100)
+    plan = _plan(dim, modes, threads)
+    found, order = plan._sources, np.argsort(plan._sources.places)
+    np.testing.assert_array_equal(found.places[order], np.arange(found.count))
+    keys = _keys(plan, 8 if crowd == 0 else 1)
+    steps = np.diff(keys)
+    assert (steps >= 0).all()
+    assert (steps == 0).any()
+    if not len(found.heavy):
+        assert (np.diff(order)[steps == 0] > 0).all()
+    points = np.random.default_rng(dim).random((2 * COUNT, dim))[order]
+    expected = (points * plan.grid.n + plan.grid.shift) % plan.grid.n
+    np.testing.assert_allclose(found.coordinates, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("widths", [(1, 1), (2, 3), (4, 0), (1, 1, 3)])
+def test_values_travel_there_and_back(widths):
+    """Arrays side by side in sorted order, split again in that of the user; any number of them, also of no columns."""
+    plan, space = _plan(3, 21), Workspace()
+    found, generator = plan._sources, np.random.default_rng(0)
+    arrays = [generator.standard_normal((found.count, width)) for width in widths]
+    ordered = found.gather(*arrays, threads=2, space=space)
+    beside = np.concatenate(arrays, axis=1)
+    np.testing.assert_array_equal(ordered[found.places], beside)
+    for column in (0, 1, sum(widths)):
+        one, other = found.scatter(ordered, ordered, column, 2)
+        np.testing.assert_array_equal(one, beside[:, :column])
+        np.testing.assert_array_equal(other, beside[:, column:])
+
+
+@pytest.mark.parametrize("modes", [21, 33])
+def test_pieces_change_nothing_but_rounding(modes, monkeypatch):
+    """Convolution and gradient, sorted by tiles and by pieces of tiles; by pieces the same bits on 1 and 3 threads."""
+    generator = np.random.default_rng(1)
+    f, g = generator.standard_normal((2, 2, COUNT))
+    results = []
+    for crowd, threads in ((10**6, 1), (0, 1), (0, 3)):
+        monkeypatch.setattr(sorting, "CROWD", crowd)
+        monkeypatch.setattr(sorting, "SMALLEST_SHARE", 400)
+        gradient = _plan(3, modes, threads).vjp(f, KERNEL, g, wrt=("points", "values"))
+        results.append([gradient.output, gradient.points, gradient.values])
+    for whole, one, three in zip(*results, strict=True):
+        assert relative(one, whole) <= rounding(COUNT)
+        np.testing.assert_array_equal(one, three)
+        assert (one != whole).any()
