@@ -12,9 +12,9 @@ COUNT = 4000
 KERNEL = Yukawa(1.0, 2.0)
 
 
-def _plan(dim: int, modes: int, threads: int = 1, batch: int = 2) -> LRCPlan:
-    points = np.random.default_rng(dim).random((batch, COUNT, dim))
-    return LRCPlan(1.0, modes, eps=1e-6, dim=dim, threads=threads).set_points(points)
+def _plan(dim: int, modes: int, threads: int = 1, eps: float = 1e-6) -> LRCPlan:
+    points = np.random.default_rng(dim).random((2, COUNT, dim))
+    return LRCPlan(1.0, modes, eps=eps, dim=dim, threads=threads).set_points(points)
 
 
 def _keys(plan: LRCPlan, pieces: int) -> np.ndarray:
@@ -48,6 +48,17 @@ def test_points_are_sorted(dim, modes, crowd, threads, monkeypatch):
     points = np.random.default_rng(dim).random((2 * COUNT, dim))[order]
     expected = (points * plan.grid.n + plan.grid.shift) % plan.grid.n
     np.testing.assert_allclose(found.coordinates, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("eps", "many", "pieces"), [(1e-2, 0, False), (1e-2, 1 << 13, True), (1e-8, 0, True)])
+def test_narrow_windows_among_many_keys(eps, many, pieces, monkeypatch):
+    """By tiles alone only where windows are narrow and keys many."""
+    monkeypatch.setattr(sorting, "CROWD", 0)
+    monkeypatch.setattr(sorting, "MANY_KEYS", many)
+    plan = _plan(3, 33, eps=eps)
+    assert (plan.grid.window.width >= sorting.WIDE) == (eps == 1e-8)
+    assert (np.diff(_keys(plan, 1)) >= 0).all()
+    assert (np.diff(_keys(plan, 8)) >= 0).all() == pieces
 
 
 @pytest.mark.parametrize("widths", [(1, 1), (2, 3), (4, 0), (1, 1, 3)])

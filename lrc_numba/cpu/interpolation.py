@@ -2,7 +2,7 @@
 
 Which thread may write what: a call writes the rows of its outputs that belong to the points of its chunks, in sorted
 order. A pass of its own brings them back to the order of the user (``points.scatter``), all that belongs to a point at
-once: scattered stores are cheap by themselves and dear between other work.
+once: going all over memory is cheap by itself and dear between other work.
 
 Chunks come in the order of memory, not in that of spreading: no two calls write the same place, and neighbours share
 what a cache holds.

@@ -21,7 +21,7 @@ FEW_SLOTS = 32  # chunks of a tile that threads can share; more cost scratch, an
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
 first_node = inlined(bind(indexing.first_node, floor=np.floor))  # that of ``math`` is an integer, and back again
-AHEAD = 8  # numbers: a line of the cache, asked for before the points of a tile go on to it
+AHEAD = 8  # numbers: in float64 a line of the cache, asked for before the points of a tile go on to it
 BLOCK = 256  # points whose coordinates are computed before they are used
 
 
