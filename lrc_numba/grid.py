@@ -220,9 +220,14 @@ class Grid:
         return shape[4] // self.padded[2]
 
     @cached_property
+    def folds_rows(self) -> bool:
+        """Whether the transforms fold the padding of the last axis in and fill it, on their way through the rows."""
+        return self.dim > 1 and self.smooth and self.backend.name == "cpu"
+
+    @cached_property
     def _may_pair(self) -> bool:
         """Whether there is anything to gain, and the transforms know how."""
-        return self.dim > 1 and self.smooth and self.dtype == np.float64 and self.backend.name == "cpu"
+        return self.folds_rows and self.dtype == np.float64
 
     def rows(self, channels: int) -> int:
         """Rows under the window of a point, all channels together, and the sixteen that the window itself costs."""

@@ -94,7 +94,7 @@ def interpolate_vjp(
 
 
 def fill(values: np.ndarray, points: SortedPoints, grid: Grid, threads: int) -> np.ndarray:
-    """Fill the padding of grids in place, so that interpolation need not wrap.
+    """Fill the padding of grids in place, so that interpolation need not wrap; but for ``Grid.folds_rows``.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def fill(values: np.ndarray, points: SortedPoints, grid: Grid, threads: int) -> 
     grids = values.reshape(-1, *values.shape[2:])
     rest, fewest = (grids, grid.nodes, points.reached), 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
     bounds = parallel.even(len(grids) * grid.nodes[0], threads, fewest)
-    parallel.run(loops.fill_padding, bounds, *rest, grid.together(values.shape))
+    parallel.run(loops.fill_padding, bounds, *rest, grid.together(values.shape), not grid.folds_rows)
     if grids.shape[1] > grid.nodes[0]:
         parallel.run(loops.fill_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), *rest)
     return values

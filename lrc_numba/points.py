@@ -13,7 +13,7 @@ from .workspace import Workspace
 
 __all__ = ["SortedPoints", "sort_points"]
 
-LARGEST_CHUNK = 2048  # points, or a quarter of a scratch block's nodes: what it costs to add that up is hidden then
+LARGEST_CHUNK = 2048  # points; more where a block of scratch is large, see ``_largest``
 LONGEST_CHUNK = 1 << 15  # points of equal values at one place, of which float64 loses 2e-13 by adding one to the next
 SMALLEST_PART = 8192  # points to sort that are worth a thread
 SMALLEST_MOVE = 1 << 15  # and to move
@@ -195,8 +195,7 @@ def sort_points(
     """
     loops, parallel, xp = grid.backend.points, grid.backend.parallel, grid.backend.arrays.xp
     total, tiles = len(points), batch[0] * prod(grid.tiles)
-    shared = grid.window.width >= WIDE or tiles * 8 <= MANY_KEYS
-    pieces = 8 if grid.dim == 3 and shared and total >= tiles * 8 * CROWD else 1
+    pieces = _pieces(total, tiles, grid)
     keys_count = tiles * pieces
     # Every thread has counts of its own, which are not to outgrow the points.
     bounds = parallel.even(total, min(threads, max(1, 4 * total // max(1, keys_count))), SMALLEST_PART)
@@ -227,6 +226,16 @@ def sort_points(
     return found
 
 
+def _pieces(points: int, tiles: int, grid: Grid) -> int:
+    """By how many pieces of each tile points are sorted, 8 or 1.
+
+    Points of one piece share what is in the cache next to the core, but a piece is a place more to which points and
+    values are sent.
+    """
+    worth = grid.window.width >= WIDE or 8 * tiles <= MANY_KEYS
+    return 8 if grid.dim == 3 and worth and points >= 8 * tiles * CROWD else 1
+
+
 def _beside(part: int, lo: int, hi: int, arrays: tuple, out: np.ndarray, xp) -> None:
     """The rows [lo, hi) of (B·N, C) arrays side by side; NumPy releases the interpreter lock in that."""
     xp.concatenate([array[lo:hi] for array in arrays], axis=1, out=out[lo:hi])
@@ -239,10 +248,20 @@ def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
 
 
+def _largest(grid: Grid) -> int:
+    """How many points of a tile are spread at once; of more, each lot has a block of scratch, cleared and added up.
+
+    A block of n nodes takes about as long as the spreading of n / (2 w^(d−1)) points: a tenth of the time where the
+    grid is one tile, less where there are many.
+    """
+    nodes = prod(grid.block)
+    return max(LARGEST_CHUNK, nodes // 4, 6 * nodes // prod(grid.reach[:2]))
+
+
 def _cut(name, batch, coordinates, places, offsets, grid: Grid, space: Workspace) -> SortedPoints:
     """Sorted points with their chunks."""
     total = len(coordinates)
-    largest = max(LARGEST_CHUNK, prod(grid.block) // 4)
+    largest = _largest(grid)
     longest = max(largest, LONGEST_CHUNK if grid.dtype == np.float64 else 0)
     most = min(total, len(offsets) - 1) + 2 * (total // largest) + 1
     chunks, light, heavy = space.take(f"{name} chunks", (3, most, 7), np.int64)

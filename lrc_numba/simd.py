@@ -34,7 +34,7 @@ from .vectors import (
     vector_of,
 )
 
-__all__ = ["ask", "copy_transposed", "fma", "load", "load_complex", "store", "store_complex", "total", "zero"]
+__all__ = ["ask", "clear", "copy_transposed", "fma", "load", "load_complex", "store", "store_complex", "total", "zero"]
 
 
 class _Same(AbstractTemplate):
@@ -143,6 +143,7 @@ def ask(typing_context, array, index):
 
     def _generate(context, builder, signature, arguments):
         address = element(context, builder, signature.args[0], *arguments)
+        address = builder.bitcast(address, ir.IntType(8).as_pointer())  # one function for all dtypes
         flag = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [address.type, flag, flag, flag])
         prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
@@ -150,6 +151,34 @@ def ask(typing_context, array, index):
         return context.get_dummy_value()
 
     return types.void(array, types.intp), _generate
+
+
+@intrinsic
+def clear(typing_context, array, start, stop):
+    """Write zeros to ``array[start:stop]`` past the caches, which then need not read what is overwritten.
+
+    Parameters
+    ----------
+    array : 1-D contiguous array, real
+        Written.
+    start, stop : int
+        Eights of numbers, the first of which begins where an eight does in memory.
+    """
+
+    def _generate(context, builder, signature, arguments):
+        eight = Vector(signature.args[0].dtype, 8)
+        zeros, align = context.get_constant_null(eight), eight.dtype.bitwidth
+        step = context.get_constant(types.intp, 8)
+        with cgutils.for_range_slice(builder, arguments[1], arguments[2], step, inc=True) as (index, _):
+            place = element(context, builder, signature.args[0], arguments[0], index)
+            place = builder.bitcast(place, zeros.type.as_pointer())
+            stored = builder.store(zeros, place, align=align if VECTORS else align // 8)
+            if VECTORS:
+                stored.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        builder.fence("seq_cst")  # other threads may read it from now on
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), _generate
 
 
 @intrinsic(prefer_literal=True)

@@ -39,7 +39,8 @@ def spread(
     grid : Grid
         Sizes and window.
     out : (B, C, *grid.padded), or what ``Grid.pair`` says of it
-        Overwritten where the points reach, padding already folded in; the rest is as it was.
+        Overwritten where the points reach, padding already folded in (but for ``Grid.folds_rows``); the rest is as it
+        was.
     threads : int
         At most so many; they do not change the result.
     space : Workspace
@@ -117,7 +118,8 @@ def _in_phases(
     if grids.shape[1] > grid.nodes[0]:
         parallel.run(loops.fold_planes, parallel.even(len(grids) * grids.shape[2], threads, 64), *rest)
     fewest = 1 + parallel.WORTH_A_THREAD // (grids.shape[2] * 8)
-    parallel.run(loops.fold_padding, parallel.even(len(grids) * grid.nodes[0], threads, fewest), *rest, together)
+    bounds, ends = parallel.even(len(grids) * grid.nodes[0], threads, fewest), not grid.folds_rows
+    parallel.run(loops.fold_padding, bounds, *rest, together, ends)
     return out
 
 

@@ -86,8 +86,8 @@ def _transform(lengths: list[int], numbers: list[int], real: bool) -> tuple[floa
 
 
 def planes_work(grid: Grid, count: int) -> tuple[float, float, float]:
-    """The last two axes: real rows, then complex columns of kept modes alone. The grid and the modes of its planes pass
-    memory; rows are kept in the cache."""
+    """The last two axes: real rows with their padding, then complex columns of kept modes alone. The grid and the modes
+    of its planes pass memory; rows are kept in the cache."""
     first, second, third = grid.nodes
     _, kept, half = grid.stored
     cache, operations = _transform([third, second], [first * second * third, first * second * half], True)
@@ -104,8 +104,8 @@ def multiply_work(grid: Grid, count: int) -> tuple[float, float, float]:
 
 
 def fill_work(grid: Grid, count: int) -> tuple[float, float, float]:
-    """The padding is written, and as many nodes read."""
-    padding = prod(grid.padded) - prod(grid.nodes)
+    """The padding of the first two axes is written, and as many nodes read; that of rows comes with the transforms."""
+    padding = prod(grid.padded) - prod(grid.nodes[:2]) * grid.padded[2]
     return 16 * padding, 16 * padding, 0
 
 

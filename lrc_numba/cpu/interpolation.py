@@ -260,12 +260,12 @@ def interpolate_jvp(
 
 
 @kernel
-def fill_padding(part, lo, hi, grids, nodes, reached, pair):
+def fill_padding(part, lo, hi, grids, nodes, reached, pair, ends):
     """Copy nodes into the padding of the last two axes, in the planes [lo, hi) of all grids.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes, reached, pair
+    part, lo, hi, grids, nodes, reached, pair, ends
         As for ``spreading.fold_padding``.
     """
     channels = len(grids) // len(reached)
@@ -274,7 +274,7 @@ def fill_padding(part, lo, hi, grids, nodes, reached, pair):
     for q in range(lo, hi):
         g, a = q // nodes[0], q % nodes[0]
         plane, there = grids[g, a], reached[g // channels, a]
-        for b in range(nodes[1]):
+        for b in range(nodes[1] if ends else 0):
             if not there[b]:
                 continue
             for channel in range(pair):

@@ -21,7 +21,7 @@ FEW_SLOTS = 32  # chunks of a tile that threads can share; more cost scratch, an
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
 first_node = inlined(bind(indexing.first_node, floor=np.floor))  # that of ``math`` is an integer, and back again
-AHEAD = 8  # numbers: in float64 a line of the cache, asked for before the points of a tile go on to it
+NEXT_LINE = 8  # numbers on, in float64: asked for before the points of a tile come to it
 BLOCK = 256  # points whose coordinates are computed before they are used
 
 
@@ -158,7 +158,7 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
             q = positions[keys[i]]
             positions[keys[i]] = q + 1
             keys[i] = q
-            simd.ask(coordinates, q * dim + AHEAD)
+            simd.ask(coordinates, q * dim + NEXT_LINE)
             for axis in range(dim):
                 coordinates[q * dim + axis] = block[3 - dim + axis, i - begin]
 
@@ -336,7 +336,7 @@ def gather(part, lo, hi, places, one, other, out):
     flat, channels = out.reshape(-1), out.shape[1]
     for i in range(lo, hi):
         row = np.uint64(places[i])
-        simd.ask(flat, places[i] * channels + AHEAD)
+        simd.ask(flat, places[i] * channels + NEXT_LINE)
         for channel in range(one.shape[1]):
             out[row, channel] = one[i, channel]
         for channel in range(other.shape[1]):

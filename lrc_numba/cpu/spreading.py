@@ -23,6 +23,7 @@ from .. import indexing, simd, simd_pairs
 from .compile import inlined, kernel
 from .window import AHEAD, ahead, corner, last_axes, last_axis, room, together, weigh, weigh_and_tilt, weight
 
+PAST = 1 << 27  # bytes of grids that leave nothing of themselves in the caches until points come to them
 column, period = inlined(indexing.column), inlined(indexing.period)
 
 
@@ -185,14 +186,23 @@ def clear(part, lo, hi, grids, reached):
     reached : (B, padded, padded) bool
         See ``points.mark_rows``.
     """
-    channels, planes, rows = len(grids) // len(reached), grids.shape[1], grids.shape[2]
-    for q in range(lo, hi):
-        g, a, b = q // (planes * rows), q // rows % planes, q % rows
-        if not reached[g // channels, a, b]:
-            continue
-        row = grids[g, a, b]
-        for c in range(len(row)):
-            row[c] = 0.0
+    channels, planes, rows, length = len(grids) // len(reached), *grids.shape[1:]
+    flat, past = grids.reshape(-1), grids.size * grids.itemsize >= PAST
+    for plane in range(lo // rows, (hi + rows - 1) // rows):
+        there = reached[plane // planes // channels, plane % planes]
+        first, begin = plane * rows, max(lo - plane * rows, 0)
+        stop = min(hi - first, rows)
+        while begin < stop:
+            end = begin
+            while end < stop and there[end]:
+                end += 1
+            if past:
+                simd.clear(flat, (first + begin) * length, (first + end) * length)
+            else:
+                some = flat[(first + begin) * length : (first + end) * length]
+                for c in range(len(some)):
+                    some[c] = 0.0
+            begin = end + 1
 
 
 @kernel
@@ -223,8 +233,8 @@ def fold_planes(part, lo, hi, grids, nodes, reached):
 
 
 @kernel
-def fold_padding(part, lo, hi, grids, nodes, reached, pair):
-    """Add the padding of the other two axes onto the nodes it stands for, in the planes [lo, hi) of all grids.
+def fold_padding(part, lo, hi, grids, nodes, reached, pair, ends):
+    """Add the padding of the last two axes onto the nodes it stands for, in the planes [lo, hi) of all grids.
 
     Parameters
     ----------
@@ -234,6 +244,8 @@ def fold_padding(part, lo, hi, grids, nodes, reached, pair):
         As for ``fold_planes``.
     pair : int
         How many channels lie side by side, 1 or 2.
+    ends : bool
+        Whether the padding of the last axis is wanted; transforms of our own take it in themselves.
     """
     channels = len(grids) // len(reached)
     length, pair = period(nodes[2], pair)
@@ -247,7 +259,7 @@ def fold_padding(part, lo, hi, grids, nodes, reached, pair):
             target, source = plane[b % nodes[1]], plane[b]
             for c in range(len(source)):
                 target[c] += source[c]
-        for b in range(nodes[1]):
+        for b in range(nodes[1] if ends else 0):
             if not there[b]:
                 continue
             for start in range(length, columns, length):  # once, unless the window is longer than the grid

@@ -16,7 +16,7 @@ def _points(_, chunks, coordinates, *rest) -> int:
     return len(coordinates)
 
 
-def _padding(planes: int, grids, nodes, reached, pair) -> int:
+def _padding(planes: int, grids, nodes, reached, pair, ends) -> int:
     """Nodes of so many planes that stand for others."""
     return planes * (grids.shape[2] * grids.shape[3] - nodes[1] * nodes[2])
 
@@ -188,13 +188,13 @@ def interpolate_jvp(
 
 
 @kernel(threads=_padding)
-def fill_padding(part, lo, hi, grids, nodes, reached, pair):
+def fill_padding(part, lo, hi, grids, nodes, reached, pair, ends):
     """See ``cpu.interpolation.fill_padding``.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes, reached, pair
-        Shapes and dtypes as there.
+    part, lo, hi, grids, nodes, reached, pair, ends
+        Shapes and dtypes as there; ``ends`` is true, as the transforms are a library's.
     """
     row = grids.shape[3]
     beside = row - nodes[2]  # behind the nodes of a row; what is below the last row is padding as a whole

@@ -303,20 +303,20 @@ def fold_planes(part, lo, hi, grids, nodes, reached):
                 grids[q // rows, a % nodes[0], q % rows, c] += grids[q // rows, a, q % rows, c]
 
 
-def _met(planes: int, grids, nodes, reached, pair) -> int:
+def _met(planes: int, grids, nodes, reached, pair, ends) -> int:
     """Nodes of so many planes for which padding stands."""
     rows, columns = min(nodes[1], grids.shape[2] - nodes[1]), min(nodes[2], grids.shape[3] - nodes[2])
     return planes * (rows * nodes[2] + (nodes[1] - rows) * columns)
 
 
 @kernel(threads=_met)
-def fold_padding(part, lo, hi, grids, nodes, reached, pair):
+def fold_padding(part, lo, hi, grids, nodes, reached, pair, ends):
     """See ``cpu.spreading.fold_padding``; here a thread takes a node and adds to it all that stand for it.
 
     Parameters
     ----------
-    part, lo, hi, grids, nodes, reached, pair
-        Shapes and dtypes as there.
+    part, lo, hi, grids, nodes, reached, pair, ends
+        Shapes and dtypes as there; ``ends`` is true, as the transforms are a library's.
     """
     rows, columns = min(nodes[1], grids.shape[2] - nodes[1]), min(nodes[2], grids.shape[3] - nodes[2])
     upper = rows * nodes[2]

@@ -6,6 +6,9 @@ complex signals, taken apart by symmetry afterwards. Rounding in one of a pair d
 same sixteen rows of a plane that go together, whoever does them. ``columns`` are the other axes. Both are the
 transforms of ``passes``.
 
+The padding of rows is folded in as they are read, and filled as they are written: the caches have them then, and a pass
+of its own went through the whole grid for the two ends of every row.
+
 Which thread may write what: a call of ``*_rows`` writes the rows, of ``*_planes`` the planes that it is given.
 
 Tried and lost: asking for the rows of the next sixteen while these are transformed.
@@ -25,8 +28,8 @@ __all__ = ["analyse_planes", "analyse_rows", "synthesise_planes", "synthesise_ro
 
 
 @kernel
-def analyse_rows(part, lo, hi, starts, pair, length, kept, radices, twiddles, grid, out):
-    """Rows of the grid to their lowest ``kept`` modes.
+def analyse_rows(part, lo, hi, starts, pair, length, ends, kept, radices, twiddles, grid, out):
+    """Rows of the grid, with their padding folded in, to their lowest ``kept`` modes.
 
     Parameters
     ----------
@@ -36,16 +39,16 @@ def analyse_rows(part, lo, hi, starts, pair, length, kept, radices, twiddles, gr
         Where each row begins; −1 for sixteens that are left out.
     pair : int
         How many channels lie side by side, 1 or 2 (``simd_pairs``).
-    length, kept : int
-        Nodes and modes per row.
+    length, ends, kept : int
+        Nodes per row, nodes of padding after them, and modes.
     radices, twiddles
         From ``passes.plan``.
     grid : 1-D array
-        Padded grids, flattened; at least seven numbers follow every row.
+        Padded grids, flattened; at least seven numbers follow every row and its padding.
     out : (planes · rows · inner,) complex
         Written; inner is ``kept`` rounded up to a multiple of 8, what is beyond ``kept`` means nothing.
     """
-    work = np.zeros((2, (length + 16) * 16), dtype=grid.dtype)
+    work = np.zeros((2, (length + ends + 16) * 16), dtype=grid.dtype)
     block, turned = np.empty((4, 64), dtype=grid.dtype), np.empty((4, 64), dtype=grid.dtype)
     rows, half, inner, gap = starts.shape[1], grid.dtype.type(0.5), (kept + 7) // 8 * 8, SIDE * (pair - 1)
     groups = (rows + 15) // 16
@@ -53,9 +56,12 @@ def analyse_rows(part, lo, hi, starts, pair, length, kept, radices, twiddles, gr
         plane, row = group // groups, 16 * (group % groups)
         if starts[plane, row] < 0:
             continue
-        for i in range(0, length, 8):
+        for i in range(0, length + ends, 8):
             simd.copy_transposed(grid, places(starts[plane], row, pair * i), gap, work[0], eight(16 * i, 16), 0)
             simd.copy_transposed(grid, places(starts[plane], row + 8, pair * i), gap, work[0], eight(16 * i + 8, 16), 0)
+        for i in range(16 * length, 16 * (length + ends), 8):
+            at = i % (16 * length)
+            simd.store(work[0], at, simd.load(work[0], at, LANES) + simd.load(work[0], i, LANES))
         z = work[transform(work, length, radices, twiddles, 1.0)]
         for first in range(0, inner, 8):
             for j in range(8):
@@ -77,19 +83,20 @@ def analyse_rows(part, lo, hi, starts, pair, length, kept, radices, twiddles, gr
 
 
 @kernel
-def synthesise_rows(part, lo, hi, starts, pair, length, kept, radices, twiddles, modes, grid):
-    """Rows of modes to rows of the grid, the modes −k included: the transpose of ``analyse_rows`` but for a factor 2.
+def synthesise_rows(part, lo, hi, starts, pair, length, ends, kept, radices, twiddles, modes, grid):
+    """Rows of modes to rows of the grid and their padding, the modes −k included: the transpose of ``analyse_rows``
+    but for a factor 2.
 
     Parameters
     ----------
-    part, lo, hi, starts, pair, length, kept, radices, twiddles
+    part, lo, hi, starts, pair, length, ends, kept, radices, twiddles
         As for ``analyse_rows``.
     modes : (planes · rows · inner,) complex
         Read.
     grid : 1-D array
-        Written, up to seven numbers beyond every row.
+        Written, up to seven numbers beyond every row and its padding.
     """
-    work = np.zeros((2, (length + 16) * 16), dtype=grid.dtype)
+    work = np.zeros((2, (length + ends + 16) * 16), dtype=grid.dtype)
     block, turned = np.empty((4, 64), dtype=grid.dtype), np.empty((4, 64), dtype=grid.dtype)
     rows, inner, gap = starts.shape[1], (kept + 7) // 8 * 8, SIDE * (pair - 1)
     groups = (rows + 15) // 16
@@ -121,7 +128,9 @@ def synthesise_rows(part, lo, hi, starts, pair, length, kept, radices, twiddles,
                     simd.store(z, 16 * (length - k), ar + bi)
                     simd.store(z, 16 * (length - k) + 8, br - ai)
         result = work[transform(work, length, radices, twiddles, -1.0)]
-        for i in range(0, length, 8):
+        for i in range(16 * length, 16 * (length + ends), 8):
+            simd.store(result, i, simd.load(result, i % (16 * length), LANES))
+        for i in range(0, length + ends, 8):
             simd.copy_transposed(result, eight(16 * i, 16), 0, grid, places(starts[plane], row, pair * i), gap)
             simd.copy_transposed(result, eight(16 * i + 8, 16), 0, grid, places(starts[plane], row + 8, pair * i), gap)
 
@@ -136,7 +145,7 @@ def _reached(starts, plane):
 
 
 @kernel
-def analyse_planes(part, lo, hi, order, starts, pair, lengths, kept, row_plan, column_plan, grid, out):
+def analyse_planes(part, lo, hi, order, starts, pair, lengths, ends, kept, row_plan, column_plan, grid, out):
     """Rows, then columns of planes [lo, hi), a plane at a time, so that what is between them stays in the cache.
 
     Parameters
@@ -149,8 +158,8 @@ def analyse_planes(part, lo, hi, order, starts, pair, lengths, kept, row_plan, c
         Where each row begins; −1 for sixteens that are left out, and a plane of them is not written.
     pair : int
         As for ``analyse_rows``.
-    lengths, kept : (int, int)
-        Nodes and modes per column and row.
+    lengths, ends, kept : (int, int), int, (int, int)
+        Nodes per column and row, nodes of padding after a row, and modes per column and row.
     row_plan, column_plan
         From ``passes.plan``.
     grid : 1-D array
@@ -165,18 +174,19 @@ def analyse_planes(part, lo, hi, order, starts, pair, lengths, kept, row_plan, c
         p = order[place]
         if not _reached(starts, p):
             continue
-        analyse_rows(0, 0, groups, starts[p : p + 1], pair, lengths[1], kept[1], row_plan[0], row_plan[1], grid, flat)
+        rows = (starts[p : p + 1], pair, lengths[1], ends, kept[1], row_plan[0], row_plan[1])
+        analyse_rows(0, 0, groups, *rows, grid, flat)
         columns = (starts[p : p + 1], lengths[0], kept[0], inner, column_plan[0], column_plan[1])
         analyse_columns(0, 0, inner // 8, *columns, flat, out[p].reshape(-1))
 
 
 @kernel
-def synthesise_planes(part, lo, hi, order, starts, pair, lengths, kept, row_plan, column_plan, modes, grid):
+def synthesise_planes(part, lo, hi, order, starts, pair, lengths, ends, kept, row_plan, column_plan, modes, grid):
     """The transpose of ``analyse_planes``.
 
     Parameters
     ----------
-    part, lo, hi, order, starts, pair, lengths, kept, row_plan, column_plan
+    part, lo, hi, order, starts, pair, lengths, ends, kept, row_plan, column_plan
         As for ``analyse_planes``.
     modes : (planes, modes, inner) complex
         Read.
@@ -192,6 +202,5 @@ def synthesise_planes(part, lo, hi, order, starts, pair, lengths, kept, row_plan
             continue
         columns = (starts[p : p + 1], lengths[0], kept[0], inner, column_plan[0], column_plan[1])
         synthesise_columns(0, 0, inner // 8, *columns, modes[p].reshape(-1), flat)
-        synthesise_rows(
-            0, 0, groups, starts[p : p + 1], pair, lengths[1], kept[1], row_plan[0], row_plan[1], flat, grid
-        )
+        rows = (starts[p : p + 1], pair, lengths[1], ends, kept[1], row_plan[0], row_plan[1])
+        synthesise_rows(0, 0, groups, *rows, flat, grid)

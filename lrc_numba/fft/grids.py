@@ -15,6 +15,7 @@ from ..cpu import parallel
 from ..deconvolution import MultiplierTable
 from ..grid import Grid
 from ..indexing import SIDE
+from ..sizes import row_length, vector_lanes
 from ..workspace import Workspace
 from . import axes, columns, passes
 
@@ -50,6 +51,9 @@ class Transforms:
         if not reached.all():
             starts = self.starts.reshape(shape[0], shape[1] * self.pair, *self.nodes[:2])
             self.starts = np.where(reached, starts, -1).reshape(-1, self.nodes[1])
+        width, last = grid.reach[2], grid.nodes[2] - 1  # of a row: where the last window begins
+        stop = last + vector_lanes(width) if self.pair == 1 else last - last % SIDE + row_length(width) // 2
+        self.ends = width - 1, stop - grid.nodes[2]  # nodes of padding that points reach, and that are read with them
         self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
         self.batch, self.grids = shape[0], shape[0] * shape[1] * self.pair
         self.planes, self.threads = len(self.starts), threads
@@ -68,9 +72,9 @@ class Transforms:
         ends, fewest = np.cumsum(work), 1 + parallel.WORTH_A_THREAD // (16 * self.nodes[2])
         return parallel.weighted(ends - work, int(ends[-1]), self.threads, fewest)
 
-    def rows(self, loop, *arrays) -> None:
-        """Transform the last axis; ``arrays`` in the order of the loop."""
-        sizes = (self.starts, self.pair, self.nodes[2], self.kept[2], *self.plans[2])
+    def rows(self, loop, ends: int, *arrays) -> None:
+        """Transform the last axis, ``ends`` nodes of padding with it; ``arrays`` in the order of the loop."""
+        sizes = (self.starts, self.pair, self.nodes[2], ends, self.kept[2], *self.plans[2])
         parallel.run(loop, self._share(self.planes * -(-self.nodes[1] // 16), self.starts), *sizes, *arrays)
 
     def reached(self) -> np.ndarray:
@@ -95,9 +99,9 @@ class Transforms:
         blocks = parallel.even(outer * inner // 8, self.threads, 1 + parallel.WORTH_A_THREAD // (8 * self.nodes[axis]))
         parallel.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
 
-    def by_planes(self, loop, *arrays) -> None:
-        """Transform the last two axes, a plane at a time."""
-        sizes = (self.order, self.starts, self.pair, self.nodes[1:], self.kept[1:], self.plans[2], self.plans[1])
+    def by_planes(self, loop, ends: int, *arrays) -> None:
+        """``rows``, and the axis before, a plane at a time."""
+        sizes = (self.order, self.starts, self.pair, self.nodes[1:], ends, self.kept[1:], self.plans[2], self.plans[1])
         starts = self.starts if self.pair == 1 else self.starts[self.order]
         parallel.run(loop, self._share(self.planes, starts), *sizes, *arrays)
 
@@ -111,10 +115,10 @@ class Transforms:
         """
         planes = self.take("planes", self.planes, self.kept[1], self.inner)
         if self.by_plane:
-            self.by_planes(axes.analyse_planes, values.reshape(-1), planes)
+            self.by_planes(axes.analyse_planes, self.ends[0], values.reshape(-1), planes)
         else:
             rows = self.take("rows", self.starts.size, self.inner)
-            self.rows(axes.analyse_rows, values.reshape(-1), rows.reshape(-1))
+            self.rows(axes.analyse_rows, self.ends[0], values.reshape(-1), rows.reshape(-1))
             self.columns(1, columns.analyse_columns, rows, planes)
         return planes
 
@@ -129,11 +133,11 @@ class Transforms:
             The grids, written.
         """
         if self.by_plane:
-            self.by_planes(axes.synthesise_planes, planes, out.reshape(-1))
+            self.by_planes(axes.synthesise_planes, self.ends[1], planes, out.reshape(-1))
         else:
             rows = self.take("rows", self.starts.size, self.inner)
             self.columns(1, columns.synthesise_columns, planes, rows)
-            self.rows(axes.synthesise_rows, rows.reshape(-1), out.reshape(-1))
+            self.rows(axes.synthesise_rows, self.ends[1], rows.reshape(-1), out.reshape(-1))
 
 
 def multiply_planes(
