@@ -186,7 +186,7 @@ def clear(part, lo, hi, grids, reached):
     reached : (B, padded, padded) bool
         See ``points.mark_rows``.
     """
-    channels, planes, rows, length = len(grids) // len(reached), *grids.shape[1:]
+    channels, planes, rows, length = len(grids) // len(reached), grids.shape[1], grids.shape[2], grids.shape[3]
     flat, past = grids.reshape(-1), grids.size * grids.itemsize >= PAST
     for plane in range(lo // rows, (hi + rows - 1) // rows):
         there = reached[plane // planes // channels, plane % planes]

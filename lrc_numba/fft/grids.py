@@ -73,7 +73,17 @@ class Transforms:
         return parallel.weighted(ends - work, int(ends[-1]), self.threads, fewest)
 
     def rows(self, loop, ends: int, *arrays) -> None:
-        """Transform the last axis, ``ends`` nodes of padding with it; ``arrays`` in the order of the loop."""
+        """Transform the last axis.
+
+        Parameters
+        ----------
+        loop : function
+            From ``fft.axes``.
+        ends : int
+            Nodes of padding that come with a row.
+        *arrays : real and complex arrays
+            Read, written.
+        """
         sizes = (self.starts, self.pair, self.nodes[2], ends, self.kept[2], *self.plans[2])
         parallel.run(loop, self._share(self.planes * -(-self.nodes[1] // 16), self.starts), *sizes, *arrays)
 
@@ -100,7 +110,13 @@ class Transforms:
         parallel.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
 
     def by_planes(self, loop, ends: int, *arrays) -> None:
-        """``rows``, and the axis before, a plane at a time."""
+        """Transform the last two axes, a plane at a time.
+
+        Parameters
+        ----------
+        loop, ends, *arrays
+            As for ``rows``.
+        """
         sizes = (self.order, self.starts, self.pair, self.nodes[1:], ends, self.kept[1:], self.plans[2], self.plans[1])
         starts = self.starts if self.pair == 1 else self.starts[self.order]
         parallel.run(loop, self._share(self.planes, starts), *sizes, *arrays)
