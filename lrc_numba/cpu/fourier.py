@@ -56,14 +56,14 @@ def analyse(
         _by_lines(lines.analyse_lines, values, grid, threads, values.reshape(-1), out.reshape(-1, out.shape[4]))
         return out
     sizes = Transforms(values.shape, grid, reached, threads, space)
-    planes = sizes.to_planes(values)
+    whole = sizes.inner == sizes.kept[2]
     if sizes.nodes[0] == 1:
-        out[...] = planes.reshape(*out.shape[:4], sizes.inner)[..., : sizes.kept[2]]
-    elif sizes.inner == sizes.kept[2]:
-        sizes.columns(0, columns.analyse_columns, planes, out)
+        modes = sizes.to_planes(values, out if whole else None)
     else:
-        modes = sizes.take("rows", sizes.grids, *sizes.kept[:2], sizes.inner)
+        planes = sizes.to_planes(values)
+        modes = out if whole else sizes.take("rows", sizes.grids, *sizes.kept[:2], sizes.inner)
         sizes.columns(0, columns.analyse_columns, planes, modes)
+    if not whole:
         out[...] = modes.reshape(*out.shape[:4], sizes.inner)[..., : sizes.kept[2]]
     return out
 

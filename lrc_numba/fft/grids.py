@@ -121,15 +121,18 @@ class Transforms:
         starts = self.starts if self.pair == 1 else self.starts[self.order]
         parallel.run(loop, self._share(self.planes, starts), *sizes, *arrays)
 
-    def to_planes(self, values: np.ndarray) -> np.ndarray:
+    def to_planes(self, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Grids to the modes along their last two axes, (planes, modes, inner).
 
         Parameters
         ----------
         values : real array
             The grids.
+        out : complex array, optional
+            Written; an array of the workspace by default.
         """
-        planes = self.take("planes", self.planes, self.kept[1], self.inner)
+        shape = self.planes, self.kept[1], self.inner
+        planes = self.take("planes", *shape) if out is None else out.reshape(shape)
         if self.by_plane:
             self.by_planes(axes.analyse_planes, self.ends[0], values.reshape(-1), planes)
         else:
