@@ -66,7 +66,7 @@ def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
                 coordinates[i, axis] = block[3 - dim + axis, i - begin]
         if without:
             for i in range(begin, end):
-                if block[:, i - begin].min() < 0.0:
+                if min(block[0, i - begin], block[1, i - begin], block[2, i - begin]) < 0.0:
                     lost[part] = i
 
 
@@ -104,7 +104,7 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
         end = min(begin + BLOCK, hi, (snapshot + 1) * batch[1])
         if _fold(begin, end, flat, inverse, nodes, shift, block):
             for i in range(begin, end):
-                if block[:, i - begin].min() < 0.0:
+                if min(block[0, i - begin], block[1, i - begin], block[2, i - begin]) < 0.0:
                     lost[part] = i
             return
         some = keys[begin:end]
