@@ -251,11 +251,14 @@ def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
 def _largest(grid: Grid) -> int:
     """How many points of a tile are spread at once; of more, each lot has a block of scratch, cleared and added up.
 
-    A block of n nodes takes about as long as the spreading of n / (2 w^(d−1)) points: a tenth of the time where the
-    grid is one tile, less where there are many.
+    On a processor a block of n nodes takes about as long as the spreading of n / (2 w^(d−1)) points: too long for 2048
+    points where a grid is one tile.
     """
     nodes = prod(grid.block)
-    return max(LARGEST_CHUNK, nodes // 4, 6 * nodes // prod(grid.reach[:2]))
+    largest = max(LARGEST_CHUNK, nodes // 4)
+    if prod(grid.tiles) > 1 or grid.backend.name == "cuda":
+        return largest
+    return max(largest, 6 * nodes // prod(grid.reach[:2]))
 
 
 def _cut(name, batch, coordinates, places, offsets, grid: Grid, space: Workspace) -> SortedPoints:
