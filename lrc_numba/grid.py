@@ -6,7 +6,8 @@ is one code for every dimension, and the compiler removes the loops that run onc
 Padding. A point at grid coordinate g touches the nodes start … start + w − 1 with start = ⌊g − w/2⌋ + 1, folded into
 [0, n). The array has room for all of them, n + w − 1 nodes per axis (more along the last, where a whole vector is
 stored, and along the second where that suits a cache), so the inner loops never wrap. Spreading ends by adding the
-padding onto the nodes it stands for, interpolation begins by filling it.
+padding onto the nodes it stands for, interpolation begins by filling it; that of rows the transforms take with them,
+where they are our own (``folds_rows``).
 
 Tiles. Points are sorted by tile, a block of grid nodes that contains their ``start``: what the points of a tile touch
 stays in a cache. A small grid is one tile, and its points are not sorted at all. A tile is at least as long as a window
