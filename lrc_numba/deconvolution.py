@@ -74,6 +74,11 @@ class MultiplierTable:
         """One kernel for every channel alike."""
         return self.shape == ()
 
+    @property
+    def self_adjoint(self) -> bool:
+        """Whether the conjugate transpose of φ̂ is φ̂ itself, channel by channel."""
+        return self.per_channel and self.table.dtype.kind == "f"
+
     def channels_out(self, channels: int) -> int:
         """C_out for C_in = ``channels``; a ValueError where they do not fit."""
         if self.per_channel:
@@ -86,7 +91,7 @@ class MultiplierTable:
         return self.table.shape[0]
 
     def mean_field(self, values: np.ndarray, batch: int, *, adjoint: bool = False) -> np.ndarray:
-        """The mode k = 0 of u, φ̂(0) Σ_j f_j / V in every snapshot: (B, 1, C_out).
+        """The mode k = 0 of u, φ̂(0) Σ_j f_j / V in every snapshot: (B, C_out).
 
         Parameters
         ----------
@@ -97,7 +102,7 @@ class MultiplierTable:
         adjoint : bool
             From C_out to C_in instead.
         """
-        sums = values.reshape(batch, len(values) // max(batch, 1), values.shape[1]).sum(axis=1, keepdims=True)
+        sums = values.reshape(batch, len(values) // max(batch, 1), values.shape[1]).sum(axis=1)
         return sums * self.mean[0, 0] if self.per_channel else sums @ (self.mean if adjoint else self.mean.T)
 
     def self_interaction(self, values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,14 @@ from .workspace import Workspace
 __all__ = ["fill", "interpolate", "interpolate_jvp", "interpolate_vjp", "strides"]
 
 
-def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: int, space: Workspace) -> np.ndarray:
+def interpolate(
+    points: SortedPoints,
+    values: np.ndarray,
+    grid: Grid,
+    threads: int,
+    space: Workspace,
+    mean: np.ndarray | None = None,
+) -> np.ndarray:
     """Interpolate.
 
     Parameters
@@ -30,6 +37,8 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
         At most so many; they do not change the result.
     space : Workspace
         For the results in sorted order.
+    mean : (B, C′), optional
+        Added to u of the first C′ ≤ C channels: the mode k = 0, which does not go over the grid.
 
     Returns
     -------
@@ -38,13 +47,20 @@ def interpolate(points: SortedPoints, values: np.ndarray, grid: Grid, threads: i
     """
     channels = values.shape[1] * grid.together(values.shape)
     room = points.room(channels, 0, values.dtype, space)
-    rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), room[0])
+    mean = _widened(mean, points, channels, grid)
+    rest = (values.reshape(-1), grid.polynomials.ravel(), *_sizes(values, grid), mean, room[0])
     _run(grid.backend.interpolation.interpolate, points, grid.rows(channels), grid, threads, *rest)
     return points.scatter(*room, threads)[0]
 
 
 def interpolate_jvp(
-    points: SortedPoints, values: np.ndarray, dpoints: np.ndarray, grid: Grid, threads: int, space: Workspace
+    points: SortedPoints,
+    values: np.ndarray,
+    dpoints: np.ndarray,
+    grid: Grid,
+    threads: int,
+    space: Workspace,
+    mean: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """u and its derivative, each (B·N, C).
 
@@ -56,10 +72,13 @@ def interpolate_jvp(
         s, then ṡ, padding filled.
     dpoints : (B·N, d)
         ẋ, sorted, units of length.
+    mean : (B, 2C), optional
+        Added to both.
     """
     channels = values.shape[1] // 2
     room = points.room(channels, channels, values.dtype, space)
-    rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), channels, *room)
+    mean = _widened(mean, points, 2 * channels, grid)
+    rest = (values.reshape(-1), dpoints, *_tables(grid), *_sizes(values, grid), channels, mean, *room)
     _run(grid.backend.interpolation.interpolate_jvp, points, grid.rows(2 * channels), grid, threads, *rest)
     return points.scatter(*room, threads)
 
@@ -73,12 +92,13 @@ def interpolate_vjp(
     grid: Grid,
     threads: int,
     space: Workspace,
+    mean: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """u (B·N, C′) of the first C′ channels and Σ_c ū^c ∇u^c (B·N, d), per unit of length.
 
     Parameters
     ----------
-    points, values, grid, threads, space
+    points, values, grid, threads, space, mean
         As for ``interpolate``.
     cotangent : (B·N, C)
         ū, sorted.
@@ -88,7 +108,8 @@ def interpolate_vjp(
         C′ ≤ C.
     """
     room = points.room(kept, grid.dim, values.dtype, space)
-    rest = (values.reshape(-1), cotangent, turn, *_tables(grid), *_sizes(values, grid), kept, *room)
+    mean = _widened(mean, points, kept, grid)
+    rest = (values.reshape(-1), cotangent, turn, *_tables(grid), *_sizes(values, grid), kept, mean, *room)
     _run(grid.backend.interpolation.interpolate_vjp, points, grid.rows(cotangent.shape[1]), grid, threads, *rest)
     return points.scatter(*room, threads)
 
@@ -121,6 +142,16 @@ def _run(loop, points: SortedPoints, rows: int, grid: Grid, threads: int, *argum
     """A loop over all chunks, ``rows`` under the window of a point."""
     bounds = points.share(points.chunks, threads, rows)
     grid.backend.parallel.run(loop, bounds, points.chunks, points.coordinates, *arguments)
+
+
+def _widened(mean: np.ndarray | None, points: SortedPoints, channels: int, grid: Grid) -> np.ndarray:
+    """What comes to so many channels: nothing to those that ``mean`` does not have."""
+    if mean is not None and mean.shape[1] == channels:
+        return mean
+    out = grid.backend.arrays.xp.zeros((points.batch[0], channels), dtype=grid.dtype)
+    if mean is not None:
+        out[:, : mean.shape[1]] = mean
+    return out
 
 
 def _tables(grid: Grid) -> tuple:

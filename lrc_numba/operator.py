@@ -121,27 +121,27 @@ class Operator:
         grid = fourier.synthesise(modes, where, self.grid, grid, self.threads, self.space)
         return interpolation.fill(grid, points, self.grid, self.threads)
 
-    def _read(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
+    def _read(self, points: SortedPoints, modes: np.ndarray, mean: np.ndarray | None = None) -> np.ndarray:
         values = self._to_grid(points, modes, self.grid.pair(modes.shape[1], reading=True))
-        return self._interpolate(points, values)
+        return self._interpolate(points, values, mean)
 
-    def _interpolate(self, points: SortedPoints, values: np.ndarray) -> np.ndarray:
-        return interpolation.interpolate(points, values, self.grid, self.threads, self.space)
+    def _interpolate(self, points: SortedPoints, values: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
+        return interpolation.interpolate(points, values, self.grid, self.threads, self.space, mean)
 
     def _read_slopes(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
         """∇u by way of ik, (B·N, C, d)."""
         slopes = self._read(points, deconvolution.differentiate(modes, self.grid, self.threads))
         return slopes.reshape(points.count, modes.shape[1], self.grid.dim)
 
-    def _read_jvp(self, points: SortedPoints, modes: np.ndarray, dpoints: np.ndarray | None) -> tuple:
-        """u and u̇ = w + ẋ∘p from the modes of u and, in as many channels more, of w."""
+    def _read_jvp(self, points: SortedPoints, modes: np.ndarray, dpoints: np.ndarray | None, mean) -> tuple:
+        """u and u̇ = w + ẋ∘p from the modes of u and, in as many channels more, of w; ``mean`` is k = 0 of both."""
         channels = modes.shape[1] // 2
         if dpoints is not None and not self.spectral:
             dpoints = points.gather(dpoints, threads=self.threads, space=self.space)
             return interpolation.interpolate_jvp(
-                points, self._to_grid(points, modes), dpoints, self.grid, self.threads, self.space
+                points, self._to_grid(points, modes), dpoints, self.grid, self.threads, self.space, mean
             )
-        both = self._read(points, modes)
+        both = self._read(points, modes, mean)
         out, dout = self.xp.ascontiguousarray(both[:, :channels]), self.xp.ascontiguousarray(both[:, channels:])
         if dpoints is not None:
             slopes = self._read_slopes(points, self.xp.ascontiguousarray(modes[:, :channels]))
@@ -149,28 +149,29 @@ class Operator:
         return out, dout
 
     def _read_vjp(
-        self, points: SortedPoints, modes: np.ndarray, ordered: np.ndarray, turn: int, kept: int, gradient: bool
+        self, points: SortedPoints, modes: np.ndarray, ordered: np.ndarray, turn: int, mean: np.ndarray, gradient: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """u from its modes, of the first ``kept`` channels at least, and Σ_c weights^c ∇u^c if ``gradient``.
+        """u from its modes, of as many channels as ``mean`` has or more, and Σ_c weights^c ∇u^c if ``gradient``.
 
-        The weights come sorted; that of channel c is in column c + turn, counted round.
+        The weights come sorted; that of channel c is in column c + turn, counted round. ``mean`` is k = 0.
         """
         if not (gradient and self.spectral):
             values = self._to_grid(points, modes, self.grid.pair(modes.shape[1], reading=True))
-            return self._interpolate_vjp(points, values, ordered, turn, kept, gradient)
+            return self._interpolate_vjp(points, values, ordered, turn, mean, gradient)
         # A copy: what is not sorted comes back as it is, and may be the user's.
         weights, _ = points.scatter(ordered, ordered, ordered.shape[1], self.threads)
         weights = self.xp.roll(weights, -turn, axis=1)
         slopes = self._read_slopes(points, modes)
-        return self._read(points, modes), self.xp.einsum("ic,ica->ia", weights, slopes)
+        return self._read(points, modes, mean), self.xp.einsum("ic,ica->ia", weights, slopes)
 
     def _interpolate_vjp(
-        self, points: SortedPoints, values: np.ndarray, ordered: np.ndarray, turn: int, kept: int, gradient: bool
+        self, points: SortedPoints, values: np.ndarray, ordered: np.ndarray, turn: int, mean: np.ndarray, gradient: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The same from a grid that is ready, by ∇ψ."""
         if not gradient:
-            return self._interpolate(points, values), None
-        return interpolation.interpolate_vjp(points, values, ordered, turn, kept, self.grid, self.threads, self.space)
+            return self._interpolate(points, values, mean), None
+        rest = (mean.shape[1], self.grid, self.threads, self.space, mean)
+        return interpolation.interpolate_vjp(points, values, ordered, turn, *rest)
 
     # ---------------------------------------------------------------- points → grid → points
     def _through(
@@ -209,8 +210,8 @@ class Operator:
         """
         ahead = (0, f.shape[1], 0, table.channels_out(f.shape[1]), False)
         ordered = sources.gather(f, threads=self.threads, space=self.space)
-        out = self._interpolate(targets, self._through(sources, ordered, table, [ahead], targets))
-        return _add(out, table.mean_field(f, sources.batch[0]))
+        mean = table.mean_field(f, sources.batch[0])
+        return self._interpolate(targets, self._through(sources, ordered, table, [ahead], targets), mean)
 
     def jvp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, df, dsources, dtargets
@@ -229,9 +230,8 @@ class Operator:
         c_in, c_out = f.shape[1], table.channels_out(f.shape[1])
         modes = self._to_modes_jvp(sources, f, df, dsources)
         ahead = self._multiply(modes, table, (0, c_in, 0, c_out, False), (c_in, c_in, c_out, c_out, False))
-        out, dout = self._read_jvp(targets, ahead, dtargets)
-        batch = sources.batch[0]
-        return _add(out, table.mean_field(f, batch)), _add(dout, table.mean_field(df, batch))
+        means = [table.mean_field(values, sources.batch[0]) for values in (f, df)]
+        return self._read_jvp(targets, ahead, dtargets, self.xp.concatenate(means, axis=1))
 
     def vjp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, wrt: Collection[str]
@@ -254,27 +254,32 @@ class Operator:
             return self.forward(sources, targets, table, f), None, None, None, None
         c_in, c_out, batch = f.shape[1], g.shape[1], sources.batch[0]
         gradient, with_values, cotangent = "points" in wrt, "values" in wrt, None
+        mean = table.mean_field(f, batch)
+        back = table.mean_field(g, batch, adjoint=True) if with_values else mean[:, :0]
         if targets is sources:
             ordered = sources.gather(f, g, threads=self.threads, space=self.space)
-            ways, kept = [(0, c_in, 0, c_out, False)], c_out + (c_in if with_values else 0)
-            if gradient or with_values:
+            ways = [(0, c_in, 0, c_out, False)]
+            mean = self.xp.concatenate([mean, back], axis=1) if with_values else mean
+            if (gradient or with_values) and table.self_adjoint:
+                ways = [(0, c_in + c_out, 0, c_out + c_in, False)]  # both at once
+            elif gradient or with_values:
                 ways.append((c_in, c_out, c_out, c_in, True))
             if "parameters" in wrt or (gradient and self.spectral):
                 modes = self._spread(sources, ordered)
                 if "parameters" in wrt:
                     cotangent = self._table_vjp(modes, f, g, batch, table)
                 modes = self._multiply(modes, table, *ways)
-                both, dsources = self._read_vjp(sources, modes, ordered, c_in, kept, gradient)
+                both, dsources = self._read_vjp(sources, modes, ordered, c_in, mean, gradient)
             else:
                 values = self._through(sources, ordered, table, ways, sources)
-                both, dsources = self._interpolate_vjp(sources, values, ordered, c_in, kept, gradient)
+                both, dsources = self._interpolate_vjp(sources, values, ordered, c_in, mean, gradient)
             out, df, dtargets = both[:, :c_out], both[:, c_out:], dsources
         else:
             modes = self._to_modes(sources, f)
             copied = modes.copy() if "parameters" in wrt else None  # the workspace is about to be used again
             modes = self._multiply(modes, table, (0, c_in, 0, c_out, False))
             ordered = targets.gather(g, threads=self.threads, space=self.space)
-            out, dtargets = self._read_vjp(targets, modes, ordered, 0, c_out, gradient)
+            out, dtargets = self._read_vjp(targets, modes, ordered, 0, mean, gradient)
             if wrt:
                 modes = self._spread(targets, ordered)
             if copied is not None:
@@ -282,12 +287,10 @@ class Operator:
             df, dsources = None, None
             if gradient or with_values:
                 ordered = sources.gather(f, threads=self.threads, space=self.space)
-                modes, kept = self._multiply(modes, table, (0, c_out, 0, c_in, True)), c_in if with_values else 0
-                df, dsources = self._read_vjp(sources, modes, ordered, 0, kept, gradient)
-        out = _add(self.xp.ascontiguousarray(out), table.mean_field(f, batch))
-        if with_values:
-            df = _add(self.xp.ascontiguousarray(df), table.mean_field(g, batch, adjoint=True))
-        return out, df if with_values else None, dsources, dtargets, cotangent
+                modes = self._multiply(modes, table, (0, c_out, 0, c_in, True))
+                df, dsources = self._read_vjp(sources, modes, ordered, 0, back, gradient)
+        df = self.xp.ascontiguousarray(df) if with_values else None
+        return self.xp.ascontiguousarray(out), df, dsources, dtargets, cotangent
 
     def _table_vjp(
         self, modes: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
@@ -331,9 +334,3 @@ class Operator:
         parts = [deconvolution.multiply_vjp(modes, table, self.grid, self.threads, pair) for pair in pairs]
         results = [self._exact_mean(parts[0], f, dg, batch, table), self._exact_mean(parts[1], df, g, batch, table)]
         return results[0] + results[1]
-
-
-def _add(values: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Add (B, 1, C) to (B·N, C) in place, and return it."""
-    values.reshape(mean.shape[0], len(values) // max(mean.shape[0], 1), mean.shape[2])[...] += mean
-    return values

@@ -65,7 +65,8 @@ class LRCPlan(Preparation):
     * below about a thousand points and modes: the interpreter, some 60 µs a call.
 
     A plan keeps its workspace between calls, so one plan serves one thread of the user's at a time. The tabulated
-    multiplier is kept too, for as long as the same multiplier comes with the same ``parameters``.
+    multiplier is kept too, for as long as the same multiplier comes with the same ``parameters``. Results are the
+    user's; of large ones that nobody holds any longer, the memory of the last four is kept for the next.
     """
 
     # ------------------------------------------------------------------ the operator and its derivatives

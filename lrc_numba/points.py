@@ -20,6 +20,7 @@ SMALLEST_MOVE = 1 << 15  # and to move
 CROWD = 10  # points per piece of a tile, from which on sorting by pieces pays: their windows share what is in the cache
 WIDE = 7  # nodes, from which on that is worth more than the moving of points to and from
 MANY_KEYS = 1 << 13  # tiles or pieces among which points and values are sent; more are dear
+APART = 16  # counts, two lines of a cache: two threads that count are not to write to one
 SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
 SORT_ROWS = 10  # sorting a point once more takes about as long as so many rows of its window
 LIGHT_ROWS, MERGE_ROWS, LIGHT_POINTS, HEAVY_ROWS = range(4)  # columns of ``SortedPoints.units``
@@ -163,7 +164,7 @@ class SortedPoints:
         return out
 
     def _empty(self, channels: int, dtype) -> np.ndarray:
-        return self.backend.arrays.xp.empty((self.count, channels), dtype=dtype)
+        return self.backend.arrays.result((self.count, channels), dtype)
 
 
 def sort_points(
@@ -197,6 +198,7 @@ def sort_points(
     total, tiles = len(points), batch[0] * prod(grid.tiles)
     pieces = _pieces(total, tiles, grid)
     keys_count = tiles * pieces
+    room = -(-keys_count // APART) * APART
     # Every thread has counts of its own, which are not to outgrow the points.
     bounds = parallel.even(total, min(threads, max(1, 4 * total // max(1, keys_count))), SMALLEST_PART)
     lost = xp.full(len(bounds) - 1, -1)
@@ -207,16 +209,16 @@ def sort_points(
         _check(name, points, lost)
         places, offsets = None, np.arange(batch[0] + 1) * batch[1]
     else:
-        counts = space.take("counts", (len(bounds) - 1, keys_count), np.int64)
+        counts = space.take("counts", (len(bounds) - 1, room), np.int64)
         counts.fill(0)
         places = space.take(f"{name} places", (total,), np.int32)  # until then: the keys
         sizes = (grid.tile_shifts, grid.tiles, pieces)
         parallel.run(loops.count_tiles, bounds, points, batch, *where, *sizes, places, counts, lost)
         _check(name, points, lost)
-        offsets = space.take("offsets", (keys_count + 1,), np.int64)
+        offsets = space.take("offsets", (room + 1,), np.int64)
         loops.accumulate(counts, offsets)
         parallel.run(loops.place_points, bounds, points, *where, places, counts, coordinates)
-        offsets = xp.ascontiguousarray(offsets[::pieces])
+        offsets = xp.ascontiguousarray(offsets[: keys_count + 1 : pieces])
     found = _cut(name, batch, coordinates, places, offsets, grid, space)
     if found.crowded and len(found.heavy):  # also of targets: a gradient spreads from them
         crowds, shares = grid.backend.crowds, found.share(found.heavy, threads, SORT_ROWS)
@@ -243,7 +245,7 @@ def _beside(part: int, lo: int, hi: int, arrays: tuple, out: np.ndarray, xp) -> 
 
 def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
     """A ValueError where a point has no place in the cell."""
-    i = int(lost.max())
+    i = max(lost.tolist())  # of one or two numbers
     if i >= 0:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import mmap
+from collections import deque
 from contextlib import suppress
+from math import prod
 
 import numpy as np
 import numpy as xp
@@ -11,10 +13,24 @@ from scipy import fft
 
 from ..memory import available_memory as host_memory
 
-__all__ = ["asarray", "available_memory", "empty", "irfftn", "require", "rfftn", "shape", "take", "to_host", "xp"]
+__all__ = [
+    "asarray",
+    "available_memory",
+    "empty",
+    "irfftn",
+    "require",
+    "result",
+    "rfftn",
+    "shape",
+    "take",
+    "to_host",
+    "xp",
+]
 
 HUGE = 1 << 21  # bytes of a large page
 LINE = 64  # bytes of a line of a cache
+RETURNED = 4  # blocks of memory that are kept, as many as one call returns large arrays
+_returned: deque[np.ndarray] = deque(maxlen=RETURNED)
 
 
 def asarray(array: np.ndarray) -> np.ndarray:
@@ -43,6 +59,44 @@ def empty(size: int, dtype) -> np.ndarray:
             return np.frombuffer(memory, dtype=dtype, count=size, offset=start)
     room = np.empty(length + LINE, dtype=np.uint8)
     return room[-room.ctypes.data % LINE :][:length].view(dtype)
+
+
+class _Lent:
+    """Memory lent to a result. When the last array that shares it is gone, it comes back."""
+
+    def __init__(self, memory: np.ndarray) -> None:
+        self.__array_interface__ = memory.__array_interface__
+        self._memory = memory
+
+    def __del__(self, returned=_returned) -> None:
+        returned.append(self._memory)
+
+
+def result(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """An array for the user to keep, whatever is in it.
+
+    Fresh pages cost as much as the work done on them, and results are mostly forgotten before the next ones of the
+    same size are wanted. So large ones share memory with those that nobody holds any longer.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape.
+    dtype : dtype
+        Of its numbers.
+    """
+    length = prod(shape) * np.dtype(dtype).itemsize
+    if length < HUGE:
+        return np.empty(shape, dtype=dtype)
+    memory = None
+    with suppress(IndexError):  # another thread may have taken it
+        for _ in range(len(_returned)):
+            memory = _returned.popleft()
+            if memory.nbytes == length:
+                break
+            _returned.append(memory)
+            memory = None
+    return np.asarray(_Lent(empty(length, np.uint8) if memory is None else memory)).view(dtype).reshape(shape)
 
 
 def shape(value) -> tuple[int, ...]:

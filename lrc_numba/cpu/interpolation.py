@@ -38,17 +38,18 @@ def _value(grid, row, weights, place, lanes, strides, supports):
 
 
 @inlined
-def _write(i, channel, kept, terms, supports, out):
-    """The totals of a channel, or of a pair, where they are among the first ``kept``."""
+def _write(i, snapshot, channel, kept, terms, supports, mean, out):
+    """The totals of a channel, or of a pair, where they are among the first ``kept``, and what comes to them."""
     if channel < kept:
         sums = simd_pairs.totals(terms, supports[2], supports[4])
         for q in range(min(together(supports), kept - channel)):
-            out[np.uint64(i), np.uint64(channel + q)] = sums[q]
+            at = np.uint64(channel + q)
+            out[np.uint64(i), at] = sums[q] + mean[np.uint64(snapshot), at]
 
 
 @kernel
-def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out):
-    """u_i = Σ_node ψ(node − x_i) grid(node), for the points of ``chunks[lo:hi]``.
+def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, mean, out):
+    """u_i = mean + Σ_node ψ(node − x_i) grid(node), for the points of ``chunks[lo:hi]``.
 
     Parameters
     ----------
@@ -56,6 +57,8 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
         As for ``spreading.spread``.
     grid : 1-D array
         The padded grids, flattened.
+    mean : (B, C)
+        Added to all of a snapshot.
     out : (B·N, C)
         u_i, sorted, written.
     """
@@ -71,7 +74,7 @@ def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, 
                 row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(0, out.shape[1], pair):
                     plane = _value(grid, row, weights, place, lanes, strides, supports)
-                    _write(i, channel, out.shape[1], along * plane, supports, out)
+                    _write(i, chunks[c, 2], channel, out.shape[1], along * plane, supports, mean, out)
                     row += strides[1]
 
 
@@ -152,6 +155,7 @@ def interpolate_vjp(
     strides,
     supports,
     kept,
+    mean,
     out,
     out_points,
     column,
@@ -170,6 +174,8 @@ def interpolate_vjp(
         Takes displacements to grid cells; its transpose takes the gradient back.
     kept : int
         C′ ≤ C.
+    mean : (B, C′)
+        As for ``interpolate``.
     out, out_points : (B·N, C′ or more) and (B·N, d or more)
         u_i of the first C′ channels, and the gradient; sorted, written. May be one array.
     column : int
@@ -188,7 +194,7 @@ def interpolate_vjp(
                 total = total_first = total_second = simd.zero(grid, supports[4])
                 for channel in range(0, channels, pair):
                     plane, first, second = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
-                    _write(i, channel, kept, along * plane, supports, out)
+                    _write(i, chunks[c, 2], channel, kept, along * plane, supports, mean, out)
                     factor = _side_by_side(cotangent, i, channel + turn, supports)
                     total = simd.fma(factor, plane, total)
                     total_first = simd.fma(factor, first, total_first)
@@ -213,6 +219,7 @@ def interpolate_jvp(
     strides,
     supports,
     channels,
+    mean,
     out,
     dout,
     column,
@@ -227,6 +234,8 @@ def interpolate_jvp(
         ẋ_i, sorted, units of length.
     channels : int
         C.
+    mean : (B, 2C)
+        Added to u_i, and to w_i.
     out, dout : (B·N, C or more)
         u and u̇, sorted, written; may be the same array.
     column : int
@@ -247,15 +256,15 @@ def interpolate_jvp(
                     step[3 - dim + a] = 0.0
                     for b in range(dim):
                         step[3 - dim + a] += grid.dtype.type(dpoints[i, b] * to_grid[b, a])
+                snapshot = np.uint64(chunks[c, 2])
                 row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(channels):
                     sums = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
                     drift = _value(grid, row + channels * strides[1], weights, place, lanes, strides, supports)
                     one, two, three = _slope(grid, along, tilt, sums, supports)
-                    out[np.uint64(i), channel] = simd.total(along * sums[0])
-                    dout[np.uint64(i), column + channel] = (
-                        simd.total(along * drift) + step[0] * one + step[1] * two + step[2] * three
-                    )
+                    out[np.uint64(i), channel] = simd.total(along * sums[0]) + mean[snapshot, channel]
+                    moved = simd.total(along * drift) + step[0] * one + step[1] * two + step[2] * three
+                    dout[np.uint64(i), column + channel] = moved + mean[snapshot, channels + channel]
                     row += strides[1]
 
 

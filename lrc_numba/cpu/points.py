@@ -22,6 +22,7 @@ slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
 first_node = inlined(bind(indexing.first_node, floor=np.floor))  # that of ``math`` is an integer, and back again
 NEXT_LINE = 8  # numbers on, in float64: asked for before the points of a tile come to it
+NEXT_ROWS = 64  # points on: theirs are asked for, from wherever they are
 BLOCK = 256  # points whose coordinates are computed before they are used
 
 
@@ -356,8 +357,10 @@ def scatter(part, lo, hi, places, values, one, other):
     one, other : (B·N, C) and (B·N, C′)
         Written.
     """
+    flat, channels = values.reshape(-1), values.shape[1]
     for i in range(lo, hi):
         row = np.uint64(places[i])
+        simd.ask(flat, places[min(i + NEXT_ROWS, hi - 1)] * channels)
         for channel in range(one.shape[1]):
             one[i, channel] = values[row, channel]
         for channel in range(other.shape[1]):

@@ -9,7 +9,19 @@ import numpy as np
 from ..memory import available_memory as host_memory
 from .compile import SIMULATED, fft, xp
 
-__all__ = ["asarray", "available_memory", "empty", "irfftn", "require", "rfftn", "shape", "take", "to_host", "xp"]
+__all__ = [
+    "asarray",
+    "available_memory",
+    "empty",
+    "irfftn",
+    "require",
+    "result",
+    "rfftn",
+    "shape",
+    "take",
+    "to_host",
+    "xp",
+]
 
 
 def asarray(array: np.ndarray) -> np.ndarray:
@@ -25,6 +37,19 @@ def to_host(array: np.ndarray) -> np.ndarray:
 def empty(size: int, dtype) -> np.ndarray:
     """So many numbers, whatever they are."""
     return xp.empty(size, dtype=dtype)
+
+
+def result(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """An array for the user to keep, whatever is in it; CuPy keeps the memory of those that are gone.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape.
+    dtype : dtype
+        Of its numbers.
+    """
+    return xp.empty(shape, dtype=dtype)
 
 
 def shape(value) -> tuple[int, ...]:

@@ -22,9 +22,9 @@ def _padding(planes: int, grids, nodes, reached, pair, ends) -> int:
 
 
 @inlined
-def _snapshot(i, coordinates, grid, strides):
-    """Where the grids of the snapshot of a point begin; all snapshots have as many points."""
-    return i // (len(coordinates) // (len(grid) // strides[0])) * strides[0]
+def _snapshot(i, coordinates, mean):
+    """That of a point; all snapshots have as many points."""
+    return i // (len(coordinates) // len(mean))
 
 
 @inlined
@@ -67,22 +67,24 @@ def _gradient(grid, start, weights, tilts, last, strides, supports):
 
 
 @kernel(threads=_points)
-def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out):
+def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, mean, out):
     """See ``cpu.interpolation.interpolate``.
 
     Parameters
     ----------
-    part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, out
+    part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, mean, out
         Shapes and dtypes as there.
     """
     weights = cuda.local.array(AXES, grid.dtype)
     rows = np.uint32(len(table)) // np.uint32(lanes)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
-        start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
+        snapshot = _snapshot(i, coordinates, mean)
+        start = snapshot * strides[0] + corner(i, coordinates, strides, supports)
         weigh(i, i + 1, coordinates, table, lanes, rows, supports, weights)
         last = last_axis(i, 0, coordinates, table, lanes, rows, supports, weights)
         for channel in range(out.shape[1]):
-            out[i, channel] = _value(grid, start + channel * strides[1], weights, last, strides, supports)
+            value = _value(grid, start + channel * strides[1], weights, last, strides, supports)
+            out[i, channel] = value + mean[snapshot, channel]
 
 
 @kernel(threads=_points)
@@ -101,6 +103,7 @@ def interpolate_vjp(
     strides,
     supports,
     kept,
+    mean,
     out,
     out_points,
     column,
@@ -110,14 +113,15 @@ def interpolate_vjp(
     Parameters
     ----------
     part, lo, hi, chunks, coordinates, grid, cotangent, turn, to_grid, table, lanes, strides, supports,
-    kept, out, out_points, column
+    kept, mean, out, out_points, column
         Shapes and dtypes as there.
     """
     weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
     total = cuda.local.array(3, grid.dtype)
     dim, rows = coordinates.shape[1], np.uint32(len(table)) // np.uint32(lanes)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
-        start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
+        snapshot = _snapshot(i, coordinates, mean)
+        start = snapshot * strides[0] + corner(i, coordinates, strides, supports)
         weigh_and_tilt(i, i + 1, coordinates, table, lanes, rows, supports, weights, tilts)
         last, _ = last_axes(i, 0, coordinates, table, lanes, rows, supports, weights, tilts)
         for a in range(3):
@@ -128,7 +132,7 @@ def interpolate_vjp(
             )
             factor = cotangent[i, (channel + turn) % cotangent.shape[1]]
             if channel < kept:
-                out[i, channel] = value
+                out[i, channel] = value + mean[snapshot, channel]
             total[0] += factor * one
             total[1] += factor * two
             total[2] += factor * three
@@ -154,6 +158,7 @@ def interpolate_jvp(
     strides,
     supports,
     channels,
+    mean,
     out,
     dout,
     column,
@@ -163,14 +168,15 @@ def interpolate_jvp(
     Parameters
     ----------
     part, lo, hi, chunks, coordinates, grid, dpoints, to_grid, table, lanes, strides, supports,
-    channels, out, dout, column
+    channels, mean, out, dout, column
         Shapes and dtypes as there.
     """
     weights, tilts = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
     step = cuda.local.array(3, grid.dtype)
     dim, rows = coordinates.shape[1], np.uint32(len(table)) // np.uint32(lanes)
     for i in range(chunks[lo, 0] + cuda.grid(1), chunks[hi - 1, 1], cuda.gridsize(1)):
-        start = _snapshot(i, coordinates, grid, strides) + corner(i, coordinates, strides, supports)
+        snapshot = _snapshot(i, coordinates, mean)
+        start = snapshot * strides[0] + corner(i, coordinates, strides, supports)
         weigh_and_tilt(i, i + 1, coordinates, table, lanes, rows, supports, weights, tilts)
         last, _ = last_axes(i, 0, coordinates, table, lanes, rows, supports, weights, tilts)
         for a in range(3):
@@ -182,9 +188,10 @@ def interpolate_jvp(
             value, one, two, three = _gradient(
                 grid, start + channel * strides[1], weights, tilts, last, strides, supports
             )
-            out[i, channel] = value
+            out[i, channel] = value + mean[snapshot, channel]
             drift = _value(grid, start + (channels + channel) * strides[1], weights, last, strides, supports)
-            dout[i, column + channel] = drift + step[0] * one + step[1] * two + step[2] * three
+            moved = drift + step[0] * one + step[1] * two + step[2] * three
+            dout[i, column + channel] = moved + mean[snapshot, channels + channel]
 
 
 @kernel(threads=_padding)
