@@ -103,7 +103,10 @@ class MultiplierTable:
             From C_out to C_in instead.
         """
         sums = values.reshape(batch, len(values) // max(batch, 1), values.shape[1]).sum(axis=1)
-        return sums * self.mean[0, 0] if self.per_channel else sums @ (self.mean if adjoint else self.mean.T)
+        if self.per_channel:
+            return sums * self.mean[0, 0]
+        # Snapshot by snapshot: several at once are added up in another order than one alone.
+        return (sums[:, None] @ (self.mean if adjoint else self.mean.T))[:, 0]
 
     def self_interaction(self, values: np.ndarray) -> np.ndarray:
         """φ(0) f_i, the term of u_i that i contributes to itself: (B·N, C_in) to (B·N, C_out)."""
