@@ -168,12 +168,10 @@ def interpolate_vjp(
         As for ``interpolate``.
     cotangent : (B·N, C)
         g, sorted.
-    turn : int
-        Channel c of g is in column c + turn, counted round.
+    turn, kept : int
+        Channel c of g is in column c + turn, counted round; and C′ ≤ C.
     to_grid : (d, d)
         Takes displacements to grid cells; its transpose takes the gradient back.
-    kept : int
-        C′ ≤ C.
     mean : (B, C′)
         As for ``interpolate``.
     out, out_points : (B·N, C′ or more) and (B·N, d or more)
@@ -232,14 +230,12 @@ def interpolate_jvp(
         As for ``interpolate_vjp``; ``grid`` has 2C channels.
     dpoints : (B·N, d)
         ẋ_i, sorted, units of length.
-    channels : int
-        C.
+    channels, column : int
+        C, and the column of ``dout`` for the first channel.
     mean : (B, 2C)
         Added to u_i, and to w_i.
     out, dout : (B·N, C or more)
         u and u̇, sorted, written; may be the same array.
-    column : int
-        Of ``dout``, for the first channel.
     """
     dim = coordinates.shape[1]
     weights, tilts = np.zeros((2, AHEAD * room(lanes, supports)), dtype=grid.dtype)
