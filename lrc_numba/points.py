@@ -245,7 +245,7 @@ def _beside(part: int, lo: int, hi: int, arrays: tuple, out: np.ndarray, xp) -> 
 
 def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
     """A ValueError where a point has no place in the cell."""
-    i = max(lost.tolist())  # of one or two numbers
+    i = max(lost.tolist())  # one for every thread
     if i >= 0:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
 
