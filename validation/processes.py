@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
-__all__ = ["first_calls", "import_times", "peak_memory"]
+__all__ = ["compiling_beforehand", "first_calls", "import_times", "peak_memory"]
 
 _IMPORT = """
 import json, time
@@ -91,6 +92,16 @@ def first_calls(dim: int, modes: int, threads: int | None, repeats: int) -> dict
         runs = [_run(_FIRST, (dim, modes, threads), NUMBA_CACHE_DIR=folder) for _ in range(repeats + 1)]
     found = {"cold": runs[:1], "warm": runs[1:]}
     return {f"{what} {state}": [run[what] for run in some] for state, some in found.items() for what in ("call", "all")}
+
+
+def compiling_beforehand(dim: int, modes: int, threads: int | None) -> float:
+    """Seconds of a process that compiles what ``first_calls`` needs, ``lrc_numba.warm``, with an empty cache."""
+    command = [sys.executable, "-m", "lrc_numba.warm", "--dim", str(dim), "--modes", str(modes), "--points", "1000"]
+    command += [] if threads is None else ["--threads", str(threads)]
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        subprocess.run(command, env=os.environ | {"NUMBA_CACHE_DIR": folder}, capture_output=True, check=True)
+        return time.perf_counter() - start
 
 
 def peak_memory(count: int, modes: int, eps: float, threads: int) -> dict:

@@ -11,7 +11,7 @@ continuity  one point moves along every axis over two grid cells in 1e5 steps; t
             in 1000: a jump stays, what curvature leaves vanishes with the square of the step. The largest change of
             the force in a step must shrink by 1e-3 in the same way
 memory      resident peak of one call above inputs and compiled code, in a fresh process
-start       import and first call in fresh processes
+start       import and first call in fresh processes; compiling all of it beforehand with python -m lrc_numba.warm
 small       20 points, 501 modes in 1-D on a prepared plan, and 64 such snapshots at once
 """
 
@@ -26,7 +26,7 @@ from tqdm import tqdm
 from lrc_numba import LRCPlan, Yukawa
 
 from .common import arguments, draw_points, environment, print_table, relative_error, save_json, seconds
-from .processes import first_calls, import_times, peak_memory
+from .processes import compiling_beforehand, first_calls, import_times, peak_memory
 from .sweep import MODES, errors, problems
 
 GRADIENT_MODES = {1: 101, 2: 31, 3: 15}
@@ -235,12 +235,15 @@ def check_start(report: Report, quick: bool, threads: int | None) -> dict:
     record: dict[str, object] = {"import": (taken := import_times(repeats))}
     report.add("import in a fresh process", 0.5, float(np.median(taken)), _milliseconds, f"median of {repeats}")
     for dim in (3,) if quick else (1, 2, 3):
-        found = first_calls(dim, {1: 501, 2: 63, 3: 31}[dim], threads, repeats)
-        record[f"{dim}-D"] = found
+        size = dim, {1: 501, 2: 63, 3: 31}[dim], threads
+        found, beforehand = first_calls(*size, repeats), compiling_beforehand(*size)
+        record[f"{dim}-D"] = found | {"beforehand": beforehand}
         for name, what in (("first convolve", "call"), ("first convolve, vjp and jvp", "all")):
             warm, cold = float(np.median(found[f"{what} warm"])), found[f"{what} cold"][0]
             report.add(f"{name}, warm cache, {dim}-D", 1.0, warm, _milliseconds, "import not counted")
             report.add(f"{name}, cold cache, {dim}-D", 15.0, cold, _milliseconds, "once, import not counted")
+        note = "python -m lrc_numba.warm, cold cache: what convolve, vjp and jvp need, on two processes"
+        report.add(f"compiling beforehand, {dim}-D", 15.0, beforehand, _milliseconds, note)
     return record
 
 

@@ -1,0 +1,166 @@
+"""Compile beforehand what a plan needs on the processor: python -m lrc_numba.warm --dim 3 --modes 63 --eps 1e-6
+
+Everything for plans like this one, convolve, vjp and jvp, is compiled and kept on disk, where other processes find it;
+what is there already is not compiled again. Give the numbers that you will work with: the width of the window follows
+from eps, the modes and the number of points.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+import numpy as np
+from numba.core import event
+from tqdm import tqdm
+
+from . import LRCPlan, Yukawa
+from .cpu import parallel, spreading
+from .preparation import GRADIENTS
+from .windows import WINDOWS
+
+# Numba compiles one function at a time, so two processes share the work. Which kernels a plan needs, and for which
+# types, does not depend on what arrays hold, but for the tables of sorted points: who compiles what reads them sorts.
+WITH_POINTS = ("lrc_numba.cpu.points", "lrc_numba.cpu.spreading", "lrc_numba.cpu.interpolation", "lrc_numba.cpu.crowds")
+
+
+class _Shown(event.Listener):
+    """Counts what is compiled, and names it beside a bar."""
+
+    def __init__(self, bar: tqdm):
+        self.bar, self.count = bar, 0
+
+    def on_start(self, event: event.Event) -> None:
+        """Numba begins with a function."""
+        self.bar.set_postfix_str(event.data["dispatcher"].py_func.__name__)
+
+    def on_end(self, event: event.Event) -> None:
+        """It is done."""
+        self.count += 1
+        self.bar.update()
+
+
+@contextmanager
+def _not_running(with_points: bool) -> Iterator[None]:
+    """Loops are not run; those that work with points, or the others, are compiled for what they would work on."""
+    run = parallel.run
+
+    def compile_only(kernel, bounds: list[int], *arguments) -> None:
+        """In place of ``parallel.run``; what is no kernel is Python, and not compiled."""
+        if hasattr(kernel, "py_func") and (kernel.py_func.__module__ in WITH_POINTS) == with_points:
+            kernel.compile(tuple(map(kernel.typeof_pyval, (0, 0, 0, *arguments))))
+
+    parallel.run = compile_only
+    try:
+        with np.errstate(all="ignore"):  # arrays hold whatever was in memory
+            yield
+    finally:
+        parallel.run = run
+
+
+def compile_part(options: argparse.Namespace, with_points: bool) -> int:
+    """Compile what is called with sorted points, or all the rest.
+
+    Parameters
+    ----------
+    options : Namespace
+        From ``parse``.
+    with_points : bool
+        Which.
+
+    Returns
+    -------
+    int
+        Number of functions.
+    """
+    bar = tqdm(desc="compiling", unit=" functions", file=sys.stderr, leave=False, disable=not with_points)
+    with bar, event.install_listener("numba:compile", _Shown(bar)) as shown:
+        _go_through(options, with_points)
+    return shown.count
+
+
+def _go_through(options: argparse.Namespace, with_points: bool) -> None:
+    """All calls of a plan, without what they compute."""
+    rng, shape = np.random.default_rng(0), (options.points, options.dim)
+    points = rng.random(shape, dtype=options.dtype) * (0.01 if options.clustered else 1.0)
+    modes = options.modes[0] if len(options.modes) == 1 else options.modes
+    settings = {name: getattr(options, name) for name in ("eps", "window", "gradient", "dtype", "threads", "dim")}
+    plan, kernel = LRCPlan(1.0, modes, **settings), Yukawa(1.0, 5.0)
+    if with_points:
+        plan.set_points(points)
+    elif plan.threads > 1:
+        parallel.run(lambda *_: None, [0, 1, 2])  # starts a thread, which compiles how it waits
+    with _not_running(with_points):
+        if not with_points:
+            plan.set_points(points)
+        # In two dimensions many channels are transformed by other loops than one.
+        for channels in (1, 2 * plan.threads):
+            values = np.ones((options.points, channels), dtype=options.dtype)
+            plan.convolve(values, kernel)
+            if not options.convolve_only:
+                for wrt in ("points", "values", ("points", "values", "parameters")):
+                    plan.vjp(values, kernel, values, wrt=wrt)
+                plan.jvp(values, kernel, points, values)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Instead of those of this process.
+    """
+    parser = argparse.ArgumentParser("python -m lrc_numba.warm", description=__doc__, formatter_class=_Help)
+    parser.add_argument("--dim", type=int, choices=(1, 2, 3), required=True, help="dimensions")
+    parser.add_argument("--modes", type=int, nargs="+", required=True, help="Fourier modes, per axis or for all axes")
+    parser.add_argument("--eps", type=float, default=1e-6, help="relative error allowed")
+    parser.add_argument("--points", type=int, default=10_000, help="how many a snapshot will have, about")
+    parser.add_argument("--clustered", action="store_true", help="the points crowd in a small part of the box")
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="of points and values")
+    parser.add_argument("--window", choices=WINDOWS, default="kaiser_bessel", help="of the plan")
+    parser.add_argument("--gradient", choices=GRADIENTS, default="exact", help="of the plan")
+    parser.add_argument("--threads", type=int, help="of the plan; all processors by default")
+    parser.add_argument("--convolve-only", action="store_true", help="no derivatives")
+    options = parser.parse_args(arguments)
+    if options.points < 1:
+        parser.error(f"--points: expected at least one, got {options.points}")
+    return options
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Defaults are told, and the description stays as it is."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compile, on two processes. Returns the exit status.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Instead of those of this process.
+    """
+    options, start = parse(arguments), time.perf_counter()
+    kept = spreading.clear.stats.cache_path
+    if kept is None:
+        print("No folder for compiled code can be written to; NUMBA_CACHE_DIR names another one.", file=sys.stderr)
+        return 1
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as other:
+            rest = other.submit(compile_part, options, False)
+            count = compile_part(options, True) + rest.result()
+    except (ValueError, TypeError, MemoryError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    taken = time.perf_counter() - start
+    print(f"{count} functions compiled in {taken:.1f} s; they are kept in {kept} and folders like it.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
