@@ -107,7 +107,7 @@ def compiling_beforehand(dim: int, modes: int, threads: int | None) -> float:
 def peak_memory(count: int, modes: int, eps: float, threads: int) -> dict:
     """Bytes resident at the peak of one lrc_convolve in 3-D above those held with inputs and compiled code loaded.
 
-    Run twice; the second time nothing is compiled, which would leave free memory behind for the call to hide in.
+    Run twice, the second time nothing is compiled: that takes memory, and leaves some behind for the call to hide in.
     """
-    _run(_MEMORY, (1000, 5, eps, threads))
+    _run(_MEMORY, (count, modes, eps, threads))
     return _run(_MEMORY, (count, modes, eps, threads))
