@@ -2,7 +2,8 @@
 
 Everything for plans like this one, convolve, vjp and jvp, is compiled and kept on disk, where other processes find it;
 what is there already is not compiled again. Give the numbers that you will work with: the width of the window follows
-from eps, the modes and the number of points.
+from eps, the modes and the number of points, and that many points are made. Loops for multipliers with complex values
+are still compiled at their first use. What is kept serves processors of the same kind.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 
@@ -25,7 +27,8 @@ from .preparation import GRADIENTS
 from .windows import WINDOWS
 
 # Numba compiles one function at a time, so two processes share the work. Which kernels a plan needs, and for which
-# types, does not depend on what arrays hold, but for the tables of sorted points: who compiles what reads them sorts.
+# types, does not depend on what arrays hold, but for the tables of sorted points: the process that compiles what reads
+# them sorts; to the other there are no points in any tile. What is not called through ``parallel.run`` both compile.
 WITH_POINTS = ("lrc_numba.cpu.points", "lrc_numba.cpu.spreading", "lrc_numba.cpu.interpolation", "lrc_numba.cpu.crowds")
 
 
@@ -78,7 +81,7 @@ def compile_part(options: argparse.Namespace, with_points: bool) -> int:
     int
         Number of functions.
     """
-    bar = tqdm(desc="compiling", unit=" functions", file=sys.stderr, leave=False, disable=not with_points)
+    bar = tqdm(desc="compiling", unit=" functions", file=sys.stderr, leave=False, disable=None if with_points else True)
     with bar, event.install_listener("numba:compile", _Shown(bar)) as shown:
         _go_through(options, with_points)
     return shown.count
@@ -87,7 +90,9 @@ def compile_part(options: argparse.Namespace, with_points: bool) -> int:
 def _go_through(options: argparse.Namespace, with_points: bool) -> None:
     """All calls of a plan, without what they compute."""
     rng, shape = np.random.default_rng(0), (options.points, options.dim)
-    points = rng.random(shape, dtype=options.dtype) * (0.01 if options.clustered else 1.0)
+    points = rng.random(shape, dtype=options.dtype)
+    if options.clustered:
+        points[::2] *= 0.01  # crowded tiles and others take different loops
     modes = options.modes[0] if len(options.modes) == 1 else options.modes
     settings = {name: getattr(options, name) for name in ("eps", "window", "gradient", "dtype", "threads", "dim")}
     plan, kernel = LRCPlan(1.0, modes, **settings), Yukawa(1.0, 5.0)
@@ -120,16 +125,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dim", type=int, choices=(1, 2, 3), required=True, help="dimensions")
     parser.add_argument("--modes", type=int, nargs="+", required=True, help="Fourier modes, per axis or for all axes")
     parser.add_argument("--eps", type=float, default=1e-6, help="relative error allowed")
-    parser.add_argument("--points", type=int, default=10_000, help="how many a snapshot will have, about")
-    parser.add_argument("--clustered", action="store_true", help="the points crowd in a small part of the box")
+    parser.add_argument("--points", type=int, default=10_000, help="about how many, of all snapshots together")
+    crowded = "half of the points, thousands, in a hundredth of the box"
+    parser.add_argument("--clustered", action="store_true", help=crowded)
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="of points and values")
     parser.add_argument("--window", choices=WINDOWS, default="kaiser_bessel", help="of the plan")
     parser.add_argument("--gradient", choices=GRADIENTS, default="exact", help="of the plan")
-    parser.add_argument("--threads", type=int, help="of the plan; all processors by default")
+    parser.add_argument("--threads", type=int, help="of the plan; all processors here by default")
     parser.add_argument("--convolve-only", action="store_true", help="no derivatives")
     options = parser.parse_args(arguments)
-    if options.points < 1:
-        parser.error(f"--points: expected at least one, got {options.points}")
+    if not 1 <= options.points < 2**31:
+        parser.error(f"--points: expected at least one and fewer than 2^31, got {options.points}")
     return options
 
 
@@ -154,6 +160,9 @@ def main(arguments: list[str] | None = None) -> int:
         with ProcessPoolExecutor(1, get_context("spawn")) as other:
             rest = other.submit(compile_part, options, False)
             count = compile_part(options, True) + rest.result()
+    except BrokenProcessPool:
+        print("The second process was ended from outside, perhaps for want of memory: fewer points?", file=sys.stderr)
+        return 1
     except (ValueError, TypeError, MemoryError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

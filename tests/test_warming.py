@@ -12,8 +12,9 @@ USE = """
 import numpy as np
 from numba.core import event
 from lrc_numba import Gaussian, LRCPlan
-dim, modes, eps, count, dtype = __ARGUMENTS__
+dim, modes, eps, count, dtype, clustered = __ARGUMENTS__
 points = np.random.default_rng(1).random((count, dim)).astype(dtype)
+points[: int(0.8 * count) if clustered else 0] *= 0.01
 values = np.ones((count, 2), dtype=dtype)
 with event.install_recorder("numba:compile") as compiled:
     plan = LRCPlan(3.0, modes, dim=dim, eps=eps, dtype=dtype, threads=2).set_points(3.0 * points)
@@ -32,18 +33,23 @@ def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    ("dim", "modes", "eps", "count", "dtype"),
-    [(1, 101, 1e-6, 5000, "float64"), (2, 33, 1e-3, 3000, "float32"), (3, 15, 1e-4, 3000, "float64")],
+    ("dim", "modes", "eps", "count", "dtype", "clustered"),
+    [
+        (1, 101, 1e-6, 5000, "float64", False),
+        (2, 33, 1e-3, 3000, "float32", False),
+        (3, 31, 1e-4, 30000, "float64", True),
+    ],
 )
-def test_nothing_is_left_to_compile(dim, modes, eps, count, dtype, tmp_path):
+def test_nothing_is_left_to_compile(dim, modes, eps, count, dtype, clustered, tmp_path):
     """A process with another box, kernel, points and channels compiles nothing; nor does the same command again."""
     given = {"dim": dim, "modes": modes, "eps": eps, "points": count, "dtype": dtype, "threads": 2}
     command = ["-m", "lrc_numba.warm", *(word for name, value in given.items() for word in (f"--{name}", f"{value}"))]
+    command += ["--clustered"] if clustered else []
     cache = {"NUMBA_CACHE_DIR": str(tmp_path)}
     done = _run(*command, **cache)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[0]) > 50
-    used = _run("-c", USE.replace("__ARGUMENTS__", repr((dim, modes, eps, count, dtype))), **cache)
+    used = _run("-c", USE.replace("__ARGUMENTS__", repr((dim, modes, eps, count, dtype, clustered))), **cache)
     assert used.stdout.strip() == "[]", used.stderr
     assert _run(*command, **cache).stdout.split()[0] == "0"
 
@@ -53,7 +59,7 @@ def test_nothing_is_left_to_compile(dim, modes, eps, count, dtype, tmp_path):
     [
         ("--dim 2 --modes 9 9 9", 1, "ValueError: modes: "),
         ("--dim 1 --modes 9 --eps 1e-9 --dtype float32", 1, "ValueError: eps: 1e-09 is out of reach in float32"),
-        ("--dim 1 --modes 9 --points 0", 2, "--points: expected at least one, got 0"),
+        ("--dim 1 --modes 9 --points 0", 2, "--points: expected at least one and fewer than 2^31, got 0"),
         ("--dim 1", 2, "the following arguments are required: --modes"),
     ],
 )
