@@ -94,18 +94,20 @@ def _go_through(options: argparse.Namespace, with_points: bool) -> None:
     if options.clustered:
         points[::2] *= 0.01  # crowded tiles and others take different loops
     modes = options.modes[0] if len(options.modes) == 1 else options.modes
-    settings = {name: getattr(options, name) for name in ("eps", "window", "gradient", "dtype", "threads", "dim")}
-    plan, kernel = LRCPlan(1.0, modes, **settings), Yukawa(1.0, 5.0)
-    if with_points:
-        plan.set_points(points)
-    elif plan.threads > 1:
-        parallel.run(lambda *_: None, [0, 1, 2])  # starts a thread, which compiles how it waits
-    with _not_running(with_points):
-        if not with_points:
+    settings = {name: getattr(options, name) for name in ("eps", "window", "gradient", "dtype", "dim")}
+    kernel = Yukawa(1.0, 5.0)
+    # Transforms go plane by plane where there are two planes for every thread. Two channels on one thread have them in
+    # any dimension, and take less memory than many channels on many threads.
+    for threads, channels in ((options.threads, 1), (options.threads, 2), (1, 2)):
+        plan = LRCPlan(1.0, modes, threads=threads, **settings)
+        values = np.ones((options.points, channels), dtype=options.dtype)
+        if with_points:
             plan.set_points(points)
-        # In two dimensions many channels are transformed by other loops than one.
-        for channels in (1, 2 * plan.threads):
-            values = np.ones((options.points, channels), dtype=options.dtype)
+        elif plan.threads > 1:
+            parallel.run(lambda *_: None, [0, 1, 2])  # starts a thread, which compiles how it waits
+        with _not_running(with_points):
+            if not with_points:
+                plan.set_points(points)
             plan.convolve(values, kernel)
             if not options.convolve_only:
                 for wrt in ("points", "values", ("points", "values", "parameters")):

@@ -15,7 +15,7 @@ from lrc_numba import Gaussian, LRCPlan
 dim, modes, eps, count, dtype, clustered = __ARGUMENTS__
 points = np.random.default_rng(1).random((count, dim)).astype(dtype)
 points[: int(0.8 * count) if clustered else 0] *= 0.01
-values = np.ones((count, 2), dtype=dtype)
+values = np.ones((count, 5), dtype=dtype)
 with event.install_recorder("numba:compile") as compiled:
     plan = LRCPlan(3.0, modes, dim=dim, eps=eps, dtype=dtype, threads=2).set_points(3.0 * points)
     plan.convolve(values[:, 0], Gaussian(0.1))
