@@ -17,22 +17,20 @@ less one, so it shares nodes with the tiles next to it only; ``schedule`` lives 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import prod
 
 import numpy as np
 
 from .backends import Backend, load
+from .cache_layout import spread_out
 from .cell import Cell
 from .conventions import ModeSet, highest_mode
-from .indexing import SIDE
-from .sizes import choose_sizes, good_size, highest_ratio, row_length, vector_lanes
+from .lanes import SIDE, row_length, vector_lanes
+from .sizes import choose_sizes, good_size, highest_ratio
 from .windows import Window, choose_window, paper_window
 
 __all__ = ["Grid", "embed"]
-
-LINE = 64  # bytes of a line of a cache
-UNEVEN = 0.3  # what unevenness is worth, as a part of the bytes of a grid; 0.2 chooses nearly the same
 
 
 def embed(values: tuple[int, ...], fill: int) -> tuple[int, int, int]:
@@ -48,51 +46,6 @@ def _kept_indices(kept: int, nodes: int) -> np.ndarray:
 
 def _width(eps: float, ratio: float) -> int:
     return choose_window("kaiser_bessel", eps, ratio).width
-
-
-def _unevenness(plane: int, row: int, width: int, length: int, sets: int) -> float:
-    """How unevenly what lies under a window goes to the sets of a cache: the variance of their loads, over the mean².
-
-    Parameters
-    ----------
-    plane, row : int
-        Bytes from one to the next.
-    width : int
-        Rows per plane, and planes.
-    length : int
-        Bytes of a row.
-    sets : int
-        Of the cache.
-    """
-    steps = np.arange(width)
-    rows = (steps[:, None] * plane + steps * row).ravel()
-    lines = [(rows + s) // LINE + i for s in range(0, LINE, 8) for i in range(1 + (s + length - 1) // LINE)]
-    loads = np.bincount(np.concatenate(lines) % sets, minlength=sets)
-    return float(loads.var() / loads.mean() ** 2)
-
-
-@lru_cache(maxsize=256)
-def _spread_out(rows: int, last: int, width: int, length: int, sets: int, itemsize: int) -> tuple[int, int]:
-    """Rows of a plane and their nodes, a little more than asked for: what a window covers is to stay in the cache.
-
-    Where planes were a multiple of the bytes of one way of the cache (64 rows of 640 bytes), what one point of a
-    gradient covers had to share a few sets with what the point before left: it took 1.4 times as long.
-
-    Parameters
-    ----------
-    rows, last : int
-        At least so many.
-    width, length, sets
-        As for ``_unevenness``.
-    itemsize : int
-        Bytes of a number.
-    """
-
-    def _cost(shape: tuple[int, int]) -> float:
-        row = shape[1] * itemsize
-        return prod(shape) / (rows * last) + UNEVEN * _unevenness(shape[0] * row, row, width, length, sets)
-
-    return min(((rows + i, last + j) for i in range(5) for j in (0, 8)), key=_cost)
 
 
 @dataclass
@@ -238,7 +191,7 @@ class Grid:
     def padded(self) -> tuple[int, int, int]:
         """Nodes per axis with padding.
 
-        Rows are kept off multiples of 512 bytes, which would share sets of a cache; in three dimensions ``_spread_out``
+        Rows are kept off multiples of 512 bytes, which would share sets of a cache; in three dimensions ``spread_out``
         does better.
         """
         width, itemsize = self.window.width, self.dtype.itemsize
@@ -248,7 +201,7 @@ class Grid:
             last += 8
         if self.dim == 3:
             length, sets = vector_lanes(width) * itemsize, self.backend.points.SETS
-            second, last = _spread_out(second, last, width, length, sets, itemsize)
+            second, last = spread_out(second, last, width, length, sets, itemsize)
         return first, second, last
 
     @cached_property

@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from .grid import Grid
+from .indexing import strides
 from .points import SortedPoints
 from .workspace import Workspace
 
-__all__ = ["fill", "interpolate", "interpolate_jvp", "interpolate_vjp", "strides"]
+__all__ = ["fill", "interpolate", "interpolate_jvp", "interpolate_vjp"]
 
 
 def interpolate(
@@ -160,11 +161,3 @@ def _tables(grid: Grid) -> tuple:
 
 def _sizes(values: np.ndarray, grid: Grid) -> tuple:
     return grid.polynomials.shape[1], strides(values.shape), grid.supports(grid.together(values.shape))
-
-
-def strides(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Elements from one snapshot, channel (or pair of them), plane and row of (B, C, ·, ·, ·) to the next."""
-    row = shape[4]
-    plane = row * shape[3]
-    grid = plane * shape[2]
-    return grid * shape[1], grid, plane, row

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .indexing import SIDE
+from .lanes import SIDE
 from .vectors import Vector, element, elements, join, lanes_of, load_lanes, splat, vector_of
 
 __all__ = ["fit", "load_twice", "side_by_side", "totals"]

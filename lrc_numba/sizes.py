@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import ceil, log, pi, prod, sqrt
+from math import ceil, log, pi, prod
 
 import numpy as np
 
-from .indexing import SIDE
+from .lanes import vector_lanes
+from .windows import expected_width
 
-__all__ = ["choose_sizes", "expected_width", "good_size", "highest_ratio", "row_length", "vector_lanes"]
+__all__ = ["choose_sizes", "good_size", "highest_ratio"]
 
 OVERSAMPLINGS = (*(1.25 + 0.05 * i for i in range(15)), *(2.0 + 0.125 * i for i in range(17)))
 # Orders of magnitude seen on one AVX-512 core, which decide between grids and promise nothing; what a machine really
@@ -32,7 +33,6 @@ PER_NODE = 6.0  # ns: clear, fold, transform there and back, fill
 PER_ROW = {4: 0.6, 8: 0.6, 12: 0.95, 16: 1.35, 20: 1.8, 24: 2.1}
 TRIED = 5  # grids for which the width is found out
 WIDEST = 24  # nodes; beyond that a larger grid always pays
-TRANSFORM_ERRORS = 6  # how many times the error of one transform along one axis may enter
 ROUNDINGS = 16  # units of rounding in a mode of the grid, before the window's correction makes them grow
 PER_LANE = 0.5  # ns per axis, pass and lane: window polynomials
 PER_POINT = 10.0  # ns: gather, scatter; what does not depend on the grid is left out
@@ -52,16 +52,6 @@ def good_size(minimum: int) -> int:
     return best
 
 
-def vector_lanes(width: int) -> int:
-    """Length of the vector that holds a window of ``width`` nodes: 1 or a multiple of 4."""
-    return 1 if width == 1 else -(-width // 4) * 4
-
-
-def row_length(width: int) -> int:
-    """Numbers of a row, two channels side by side, that a window of ``width`` nodes may reach wherever it begins."""
-    return 2 * SIDE * -(-(width + SIDE - 1) // SIDE)
-
-
 def _growth(width: int, n: tuple[int, ...], kept: tuple[int, ...]) -> float:
     """By how much rounding grows, all axes together."""
     band = np.array([top / nodes for top, nodes in zip(kept, n, strict=True)])[:, None] * np.linspace(0.0, 1.0, 33)
@@ -72,11 +62,6 @@ def _growth(width: int, n: tuple[int, ...], kept: tuple[int, ...]) -> float:
 def highest_ratio(kept: tuple[int, ...], n: tuple[int, ...]) -> float:
     """Highest kept mode over grid nodes, the worst axis, rounded up to a thousandth."""
     return round(max(max(top, 0.5) / nodes for top, nodes in zip(kept, n, strict=True)) + 5e-4, 3)
-
-
-def expected_width(eps: float, kappa: float) -> int:
-    """What the law says of the width that keeps ``eps`` for modes up to κ."""
-    return max(2, ceil(log(30 * TRANSFORM_ERRORS / eps) / (pi * sqrt(max(1 - 2 * kappa, 1e-3)))))
 
 
 def _cost(n: tuple[int, ...], kept: tuple[int, ...], width: int, eps: float, points: int, machine: float) -> float:

@@ -14,8 +14,8 @@ from math import prod
 import numpy as np
 
 from .grid import Grid
+from .indexing import strides
 from .interpolation import interpolate_vjp as spread_vjp
-from .interpolation import strides
 from .points import HEAVY_ROWS, LIGHT_POINTS, LIGHT_ROWS, MERGE_ROWS, SMALLEST_SHARE, SortedPoints
 from .workspace import Workspace
 

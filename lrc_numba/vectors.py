@@ -14,7 +14,7 @@ from llvmlite.binding import get_host_cpu_features
 from numba.core import cgutils, config, types
 from numba.extending import models, register_model
 
-from .sizes import vector_lanes
+from .lanes import vector_lanes
 
 __all__ = [
     "VECTORS",

@@ -38,18 +38,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil, log, pi, sqrt
 
 import numpy as np
 from numpy.polynomial import chebyshev, polynomial
 from scipy.special import hyp0f1
 
-from .sizes import TRANSFORM_ERRORS, expected_width
-
-__all__ = ["MAX_WIDTH", "WINDOWS", "Window", "accuracy_floor", "choose_window", "paper_window"]
+__all__ = [
+    "MAX_WIDTH",
+    "TRANSFORM_ERRORS",
+    "WINDOWS",
+    "Window",
+    "accuracy_floor",
+    "choose_window",
+    "expected_width",
+    "paper_window",
+]
 
 WINDOWS = ("kaiser_bessel", "gaussian", "gaussian_paper")
 MAX_WIDTH = 32  # grid points; four vectors of eight float64
 MAX_DEGREE = 20
+TRANSFORM_ERRORS = 6  # how many times the error of one transform along one axis may enter
 _ALIASES = np.array([-3, -2, -1, 1, 2, 3])
 _BAND = np.concatenate([[0.0, 0.3, 0.5, 0.6, 0.7], np.linspace(0.76, 1.0, 13)])  # where aliasing is looked at
 _QUADRATURE = np.polynomial.legendre.leggauss(24)  # exact to rounding for |κ| ≤ 3.5 cycles per interval
@@ -226,6 +235,11 @@ def paper_window() -> Window:
     """
     width = 15
     return _window("gaussian_paper", width, (float(np.pi**2 / 12 * (width / 2) ** 2), 0.0), 16)
+
+
+def expected_width(eps: float, kappa: float) -> int:
+    """What the law says of the width that keeps ``eps`` for modes up to κ."""
+    return max(2, ceil(log(30 * TRANSFORM_ERRORS / eps) / (pi * sqrt(max(1 - 2 * kappa, 1e-3)))))
 
 
 def accuracy_floor(dtype: np.dtype, modes: tuple[int, ...]) -> float:

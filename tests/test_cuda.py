@@ -17,7 +17,18 @@ import pytest
 from conftest import HARDWARE, WHY_SIMULATED
 from measures import MACHINE, relative
 
-from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Table, Yukawa, backends, evaluation, indexing, lrc_convolve
+from lrc_numba import (
+    ChannelMatrix,
+    Gaussian,
+    LRCPlan,
+    Table,
+    Yukawa,
+    backends,
+    evaluation,
+    indexing,
+    lrc_convolve,
+    points_indexing,
+)
 from lrc_numba import points as sorting
 from lrc_numba.grid import Grid
 from lrc_numba.windows import MAX_WIDTH
@@ -50,8 +61,8 @@ def test_modules_mirror_each_other(module):
         ("window", "corner", indexing),
         ("window", "offset", evaluation),
         ("window", "windows", evaluation),
-        ("points", "tile_key", indexing),
-        ("points", "first_node", indexing),
+        ("points", "tile_key", points_indexing),
+        ("points", "first_node", points_indexing),
     ],
 )
 def test_windows_and_index_arithmetic_are_the_same_functions(module, name, shared):

@@ -11,7 +11,7 @@ from lrc_numba import points as sorting
 from lrc_numba.cpu import parallel
 from lrc_numba.deconvolution import MultiplierTable
 from lrc_numba.grid import Grid
-from lrc_numba.indexing import SIDE
+from lrc_numba.lanes import SIDE
 from lrc_numba.workspace import Workspace
 
 # Windows of 3 to 16 nodes; grids of one tile and of several; lengths that are, and are not, a multiple of SIDE.

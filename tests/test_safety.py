@@ -18,13 +18,14 @@ import pytest
 from measures import relative
 
 from lrc_numba import ChannelMatrix, Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve, memory
+from lrc_numba.cache_layout import spread_out, unevenness
 from lrc_numba.cell import Cell
 from lrc_numba.cpu import arrays, schedule
 from lrc_numba.cpu import points as tiles
 from lrc_numba.cpu.compile import _uncollected
 from lrc_numba.cpu.spreading import spread
-from lrc_numba.grid import Grid, _spread_out, _unevenness
-from lrc_numba.sizes import vector_lanes
+from lrc_numba.grid import Grid
+from lrc_numba.lanes import vector_lanes
 from lrc_numba.windows import MAX_WIDTH, Window
 
 
@@ -339,25 +340,25 @@ def _loads(plane, row, width, length):
 @pytest.mark.parametrize("sizes", [(40960, 640, 5, 64), (43520, 640, 5, 64), (67584, 768, 7, 64), (58240, 832, 11, 96)])
 def test_unevenness_is_that_of_lines_counted_one_by_one(sizes):
     loads = np.array(_loads(*sizes))
-    assert _unevenness(*sizes, 64) == pytest.approx((loads**2).mean() / loads.mean() ** 2 - 1)
+    assert unevenness(*sizes, 64) == pytest.approx((loads**2).mean() / loads.mean() ** 2 - 1)
 
 
 @pytest.mark.parametrize(("rows", "last", "width"), [(64, 80, 5), (95, 112, 6), (86, 96, 7), (87, 96, 8)])
 def test_what_lies_under_a_window_goes_to_all_sets_of_a_cache(rows, last, width):
     """Planes of whole pages, as 64 rows of 80 numbers are, would send all of them to the same few."""
-    more, longer = _spread_out(rows, last, width, 64, 64, 8)
+    more, longer = spread_out(rows, last, width, 64, 64, 8)
     assert rows <= more < rows + 5
     assert longer in (last, last + 8)
-    chosen, least = (_unevenness(8 * m * n, 8 * n, width, 64, 64) for m, n in ((more, longer), (rows, last)))
+    chosen, least = (unevenness(8 * m * n, 8 * n, width, 64, 64) for m, n in ((more, longer), (rows, last)))
     assert chosen < 0.2 * least  # 0 to 0.15: so few lines are never quite even
-    assert _spread_out(rows, last, width, 64, 1, 8) == (rows, last)
+    assert spread_out(rows, last, width, 64, 1, 8) == (rows, last)
 
 
 def test_grids_are_padded_for_the_cache():
     grid = Grid(Cell(1.0, 3), (31,) * 3, 4.6e-3, "kaiser_bessel", np.dtype(np.float64), 100_000)
     second, last = grid.nodes[1] + grid.reach[1] - 1, grid.padded[2]
     width = grid.window.width
-    chosen, least = (_unevenness(8 * rows * last, 8 * last, width, 64, 64) for rows in (grid.padded[1], second))
+    chosen, least = (unevenness(8 * rows * last, 8 * last, width, 64, 64) for rows in (grid.padded[1], second))
     assert chosen < 0.2 * least  # 0.13
 
 

@@ -30,8 +30,8 @@ from tqdm import tqdm
 from lrc_numba import LRCPlan, Yukawa, interpolation, operator, points, spreading
 from lrc_numba.fft import grids
 from lrc_numba.grid import Grid
+from lrc_numba.lanes import vector_lanes
 from lrc_numba.memory import available_memory
-from lrc_numba.sizes import vector_lanes
 
 from .ceilings import ceilings
 from .common import arguments, environment, print_table, save_json, seconds

@@ -37,7 +37,16 @@ def _fingerprint(folder: Path) -> str:
         *sorted({*here.glob("*.py"), *folder.glob("*.py")}),
         *(
             here.parent / f"{name}.py"
-            for name in ("evaluation", "indexing", "simd", "simd_pairs", "simd_rows", "sizes", "vectors")
+            for name in (
+                "evaluation",
+                "indexing",
+                "lanes",
+                "points_indexing",
+                "simd",
+                "simd_pairs",
+                "simd_rows",
+                "vectors",
+            )
         ),
     ]
     digest = sha256(os.environ.get("LRC_NUMBA_VECTORS", "1").encode())

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import indexing, simd
+from .. import points_indexing as indexing
+from .. import simd
 from ..evaluation import bind
 from .compile import inlined, kernel
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import evaluation, indexing, simd, simd_pairs
+from ..lanes import SIDE
 from .compile import inlined
 
 AHEAD = 8  # points
@@ -31,7 +32,7 @@ _with_slopes = inlined(evaluation.bind(evaluation.windows_and_slopes, load=simd.
 @inlined
 def _side(supports):
     """Zeros before the weights along the last axis."""
-    return indexing.SIDE * (together(supports) - 1)
+    return SIDE * (together(supports) - 1)
 
 
 @inlined
@@ -39,7 +40,7 @@ def _shift(i, coordinates, supports):
     """Nodes from where the row of point i begins to its window."""
     if together(supports) == 1:
         return 0
-    return int(coordinates[i, coordinates.shape[1] - 1]) % indexing.SIDE
+    return int(coordinates[i, coordinates.shape[1] - 1]) % SIDE
 
 
 @inlined

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import indexing
+from .. import points_indexing as indexing
 from .compile import cuda, inlined, kernel, xp
 from .schedule import PARITIES
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import simd
 from ..cpu.compile import inlined, kernel
-from ..indexing import SIDE
+from ..lanes import SIDE
 from .columns import analyse_columns, synthesise_columns
 from .passes import LANES, eight, places, transform
 

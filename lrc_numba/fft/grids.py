@@ -14,8 +14,7 @@ import numpy as np
 from ..cpu import parallel
 from ..deconvolution import MultiplierTable
 from ..grid import Grid
-from ..indexing import SIDE
-from ..sizes import row_length, vector_lanes
+from ..lanes import SIDE, row_length, vector_lanes
 from ..workspace import Workspace
 from . import axes, columns, passes
 
