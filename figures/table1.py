@@ -34,8 +34,8 @@ from pathlib import Path
 import numpy as np
 
 import lrc_numba
-from lrc_numba.cpu.parallel import available_threads
 from lrc_numba.files import write_json
+from lrc_numba.machine.cpu.parallel import available_threads
 from lrc_numba.networks.storage import VERSION as NETWORK_VERSION
 from lrc_numba.training.protocol import COUNTING
 

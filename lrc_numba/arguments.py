@@ -8,7 +8,7 @@ from types import ModuleType
 
 import numpy as np
 
-from .cpu import arrays as host
+from .machine.cpu import arrays as host
 
 __all__ = [
     "as_array",

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import arguments, backends
+from . import arguments
+from .machine import backends
 from .multipliers import Multiplier
 from .plan import LRCPlan
 

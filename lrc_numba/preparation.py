@@ -8,15 +8,16 @@ from typing import Self
 
 import numpy as np
 
-from . import arguments, backends
+from . import arguments
 from .cell import Cell
-from .deconvolution import MultiplierTable
-from .grid import Grid
-from .memory import WORTH_A_LOOK, check_memory
+from .engine.deconvolution.stage import MultiplierTable
+from .engine.grid.grid import Grid
+from .engine.operator import Operator
+from .engine.points.stage import SortedPoints
+from .engine.window.choose import WINDOWS, accuracy_floor
+from .machine import backends
+from .machine.memory import WORTH_A_LOOK, check_memory
 from .multipliers import Multiplier
-from .operator import Operator
-from .points import SortedPoints
-from .windows import WINDOWS, accuracy_floor
 
 __all__ = ["Preparation"]
 

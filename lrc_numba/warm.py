@@ -22,14 +22,15 @@ from numba.core import event
 from tqdm import tqdm
 
 from . import LRCPlan, Yukawa
-from .cpu import parallel, spreading
+from .engine.spreading import cpu as spreading
+from .engine.window.choose import WINDOWS
+from .machine.cpu import parallel
 from .preparation import GRADIENTS
-from .windows import WINDOWS
 
 # Numba compiles one function at a time, so two processes share the work. Which kernels a plan needs, and for which
 # types, does not depend on what arrays hold, but for the tables of sorted points: the process that compiles what reads
 # them sorts; to the other there are no points in any tile. What is not called through ``parallel.run`` both compile.
-WITH_POINTS = ("lrc_numba.cpu.points", "lrc_numba.cpu.spreading", "lrc_numba.cpu.interpolation", "lrc_numba.cpu.crowds")
+WITH_POINTS = ("points.cpu", "spreading.cpu", "interpolation.cpu", "spreading.cpu_crowded")
 
 
 class _Shown(event.Listener):
@@ -55,7 +56,10 @@ def _not_running(with_points: bool) -> Iterator[None]:
 
     def compile_only(kernel, bounds: list[int], *arguments) -> None:
         """In place of ``parallel.run``; what is no kernel is Python, and not compiled."""
-        if hasattr(kernel, "py_func") and (kernel.py_func.__module__ in WITH_POINTS) == with_points:
+        if (
+            hasattr(kernel, "py_func")
+            and (kernel.py_func.__module__.removeprefix("lrc_numba.engine.") in WITH_POINTS) == with_points
+        ):
             kernel.compile(tuple(map(kernel.typeof_pyval, (0, 0, 0, *arguments))))
 
     parallel.run = compile_only

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from measures import relative, rounding
 
-from lrc_numba import Gaussian, LRCPlan, direct, spreading
-from lrc_numba import points as sorting
-from lrc_numba.workspace import Workspace
+from lrc_numba import Gaussian, LRCPlan, direct
+from lrc_numba.engine.points import stage as sorting
+from lrc_numba.engine.spreading import stage as spreading
+from lrc_numba.machine.workspace import Workspace
 
 MODES, COUNT, KERNEL = 21, 9000, Gaussian(0.1)
 

@@ -17,28 +17,27 @@ import pytest
 from conftest import HARDWARE, WHY_SIMULATED
 from measures import MACHINE, relative
 
-from lrc_numba import (
-    ChannelMatrix,
-    Gaussian,
-    LRCPlan,
-    Table,
-    Yukawa,
-    backends,
-    evaluation,
-    indexing,
-    lrc_convolve,
-    points_indexing,
-)
-from lrc_numba import points as sorting
-from lrc_numba.grid import Grid
-from lrc_numba.windows import MAX_WIDTH
+import lrc_numba
+from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Table, Yukawa, lrc_convolve
+from lrc_numba.engine.grid.grid import Grid
+from lrc_numba.engine.points import indexing as points_indexing
+from lrc_numba.engine.points import stage as sorting
+from lrc_numba.engine.window import evaluate as evaluation
+from lrc_numba.engine.window import indexing
+from lrc_numba.engine.window.choose import MAX_WIDTH
+from lrc_numba.machine import backends
 
-MODULES = sorted(path.stem for path in Path(backends.__file__).with_name("cuda").glob("[!_]*.py"))
+PACKAGE = Path(lrc_numba.__file__).parent
+CUDA = sorted(
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in PACKAGE.rglob("*.py")
+    if "cuda" in str(path.relative_to(PACKAGE)) and path.stem != "__init__"
+)
 
 
 def _functions(backend: str, module: str) -> dict[str, list[tuple]]:
     """Public functions of a module of a back end; names, kinds and defaults of their parameters."""
-    name = f"lrc_numba.{backend}.{module}"
+    name = f"lrc_numba.{module.replace('cuda', backend)}"
     inner = {key: getattr(value, "py_func", value) for key, value in vars(import_module(name)).items()}
     inner = {key: inspect.unwrap(value) for key, value in inner.items() if callable(value) and key[0] != "_"}
     ours = {key: value for key, value in inner.items() if getattr(value, "__module__", "") == name}
@@ -46,7 +45,7 @@ def _functions(backend: str, module: str) -> dict[str, list[tuple]]:
     return {key: [(p.name, p.kind, p.default) for p in found] for key, found in parameters.items()}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", CUDA)
 def test_modules_mirror_each_other(module):
     """Every public function of a module has a namesake with the same parameters in the other back end."""
     backends.load("cuda")
@@ -58,36 +57,36 @@ def test_modules_mirror_each_other(module):
 @pytest.mark.parametrize(
     ("module", "name", "shared"),
     [
-        ("window", "corner", indexing),
-        ("window", "offset", evaluation),
-        ("window", "windows", evaluation),
-        ("points", "tile_key", points_indexing),
-        ("points", "first_node", points_indexing),
+        ("engine.window", "corner", indexing),
+        ("engine.window", "offset", evaluation),
+        ("engine.window", "windows", evaluation),
+        ("engine.points", "tile_key", points_indexing),
+        ("engine.points", "first_node", points_indexing),
     ],
 )
 def test_windows_and_index_arithmetic_are_the_same_functions(module, name, shared):
     """Not copies: each back end compiles the one undecorated function."""
     backends.load("cuda")
-    both = [getattr(import_module(f"lrc_numba.{b}.{module}"), name) for b in backends.BACKENDS]
+    both = [getattr(import_module(f"lrc_numba.{module}.{b}"), name) for b in backends.BACKENDS]
     assert {inspect.unwrap(getattr(one, "py_func", one)) for one in both} == {getattr(shared, name)}
 
 
 def test_every_file_has_a_counterpart():
-    """The two folders have the same files, but for loops that only a processor gains from."""
-    here = Path(backends.__file__).parent
-    cpu, cuda = ({path.name for path in (here / name).glob("*.py")} for name in backends.BACKENDS)
-    assert cpu - {"crowds.py"} == cuda
+    """Each stage has loops for both back ends, but for those that only a processor gains from."""
+    here = PACKAGE / "engine"
+    cpu, cuda = ({str(path.relative_to(here)) for path in here.rglob(f"{name}*.py")} for name in backends.BACKENDS)
+    assert cuda
+    assert {path.replace("cpu", "cuda") for path in cpu - {str(Path("spreading", "cpu_crowded.py"))}} == cuda
 
 
 def test_cuda_is_imported_in_one_module():
     """All else goes through it."""
-    package = Path(backends.__file__).parent
     found = [
         p
-        for p in package.rglob("*.py")
+        for p in PACKAGE.rglob("*.py")
         if re.search(r"^\s*(from|import) (cupy|numba import cuda|numba\.cuda)", p.read_text("utf-8"), re.M)
     ]
-    assert [str(path.relative_to(package)) for path in found] == [str(Path("cuda", "compile.py"))]
+    assert [str(path.relative_to(PACKAGE)) for path in found] == [str(Path("machine", "cuda", "compile.py"))]
 
 
 ROUNDING = 300 * MACHINE  # sums of some thousand terms in another order
@@ -200,7 +199,9 @@ def test_tiles_in_layers(monkeypatch):
     monkeypatch.setattr(spreading, "BUFFER", 3 * plane)
     monkeypatch.setattr(spreading, "BUFFER_JVP", 2 * plane)
     for name in ("spread", "spread_jvp"):  # compiled ones keep the sizes that they were compiled with
-        fresh = import_module("lrc_numba.cuda.compile").kernel(getattr(spreading, name).__wrapped__, spreading.THREADS)
+        fresh = import_module("lrc_numba.machine.cuda.compile").kernel(
+            getattr(spreading, name).__wrapped__, spreading.THREADS
+        )
         monkeypatch.setattr(spreading, name, fresh)
     assert plans[1].grid.block[0] > 3
     wanted, found = (
@@ -231,7 +232,7 @@ def test_shared_memory_is_what_every_device_has():
 def test_kernels_follow_the_stream(monkeypatch):
     """A kernel is launched where CuPy works at the moment; of the default stream nothing is made."""
     backends.load("cuda")
-    compiling = import_module("lrc_numba.cuda.compile")
+    compiling = import_module("lrc_numba.machine.cuda.compile")
     stream, made, launched = SimpleNamespace(ptr=0), [], []
 
     class Compiled:
@@ -346,7 +347,8 @@ def _python(code: str, **environment: str) -> subprocess.CompletedProcess:
 
 def test_nothing_is_looked_for_at_import():
     """Neither the back end nor CuPy is imported before a plan asks for it."""
-    code = "import sys, lrc_numba; print([m for m in sys.modules if m.startswith(('lrc_numba.cuda', 'cupy'))])"
+    ours = "'cuda' in m and m.startswith('lrc_numba')"
+    code = f"import sys, lrc_numba; print([m for m in sys.modules if {ours} or m.startswith('cupy')])"
     assert _python(code).stdout.strip() == "[]"
 
 

@@ -38,14 +38,14 @@ def _without_device():
     from numba import cuda
     from numba.cuda import dispatcher
 
-    from lrc_numba import backends
+    from lrc_numba.machine import backends
 
     cuda.is_available = lambda: True
     device = SimpleNamespace(compute_capability=CAPABILITY)
     dispatcher.get_current_device = lambda: device  # asked for where a kernel calls another function
     sys.modules |= {"cupy": np, "cupyx": scipy, "cupyx.scipy": scipy}
     cpu = backends.load("cpu")
-    from lrc_numba.cuda import compile as compiling
+    from lrc_numba.machine.cuda import compile as compiling
 
     compiling.SIMULATED = True  # for ``arrays``, which then takes NumPy and SciPy
     backends.load("cuda")
@@ -92,7 +92,7 @@ def _compile_all(dtype: str) -> int:
         print(missing)
         return NO_NVVM
     launches = _without_device()
-    from lrc_numba.cuda.compile import _Loop
+    from lrc_numba.machine.cuda.compile import _Loop
 
     np.seterr(all="ignore")
     for dim in (1, 2, 3):
@@ -110,7 +110,7 @@ def _compile_all(dtype: str) -> int:
     loops = {
         (module, loop.__name__)
         for module, contents in list(sys.modules.items())
-        if module.startswith("lrc_numba.cuda.")
+        if module.startswith("lrc_numba.") and "cuda" in module
         for loop in vars(contents).values()
         if isinstance(loop, _Loop) and loop.__module__ == module
     }

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from measures import MACHINE, relative
 
-from lrc_numba import LRCPlan, fourier
+from lrc_numba import LRCPlan
 from lrc_numba.conventions import mode_numbers
-from lrc_numba.cpu import parallel
-from lrc_numba.fft import lines, passes
-from lrc_numba.grid import embed
-from lrc_numba.workspace import Workspace
+from lrc_numba.engine.fourier import stage as fourier
+from lrc_numba.engine.fourier.fft import lines, passes
+from lrc_numba.engine.grid.grid import embed
+from lrc_numba.machine.cpu import parallel
+from lrc_numba.machine.workspace import Workspace
 
 SHAPES = [
     (1, (1,)),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lrc_numba import LRCPlan, fourier
-from lrc_numba.cpu import arrays, interpolation, spreading
-from lrc_numba.workspace import Workspace
+from lrc_numba import LRCPlan
+from lrc_numba.engine.fourier import stage as fourier
+from lrc_numba.engine.interpolation import cpu as interpolation
+from lrc_numba.engine.spreading import cpu as spreading
+from lrc_numba.machine.cpu import arrays
+from lrc_numba.machine.workspace import Workspace
 
 PLANS = [(2, (21, 40), 1e-3), (2, (3, 2), 1e-9), (3, (9, 20, 31), 1e-6), (3, (12, 4, 25), 1e-12)]
 

@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 from measures import MACHINE, relative
 
-from lrc_numba import ChannelMatrix, LRCPlan, Yukawa, deconvolution, fourier, interpolation, spreading
-from lrc_numba import points as sorting
-from lrc_numba.cpu import parallel
-from lrc_numba.deconvolution import MultiplierTable
-from lrc_numba.grid import Grid
-from lrc_numba.lanes import SIDE
-from lrc_numba.workspace import Workspace
+from lrc_numba import ChannelMatrix, LRCPlan, Yukawa
+from lrc_numba.engine.deconvolution import stage as deconvolution
+from lrc_numba.engine.deconvolution.stage import MultiplierTable
+from lrc_numba.engine.fourier import stage as fourier
+from lrc_numba.engine.grid.grid import Grid
+from lrc_numba.engine.interpolation import stage as interpolation
+from lrc_numba.engine.points import stage as sorting
+from lrc_numba.engine.spreading import stage as spreading
+from lrc_numba.machine.cpu import parallel
+from lrc_numba.machine.cpu.lanes import SIDE
+from lrc_numba.machine.workspace import Workspace
 
 # Windows of 3 to 16 nodes; grids of one tile and of several; lengths that are, and are not, a multiple of SIDE.
 PROBLEMS = [(2, 21, 3e-1), (2, 100, 1e-3), (2, 40, 1e-8), (3, 9, 1e-1), (3, 21, 1e-3), (3, 22, 1e-6), (3, 25, 1e-11)]

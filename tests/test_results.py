@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrc_numba import LRCPlan, Yukawa
-from lrc_numba.cpu import arrays
+from lrc_numba.machine.cpu import arrays
 
 LARGE = arrays.HUGE // 8  # numbers
 

@@ -17,16 +17,18 @@ import numpy as np
 import pytest
 from measures import relative
 
-from lrc_numba import ChannelMatrix, Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve, memory
-from lrc_numba.cache_layout import spread_out, unevenness
+from lrc_numba import ChannelMatrix, Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve
 from lrc_numba.cell import Cell
-from lrc_numba.cpu import arrays, schedule
-from lrc_numba.cpu import points as tiles
-from lrc_numba.cpu.compile import _uncollected
-from lrc_numba.cpu.spreading import spread
-from lrc_numba.grid import Grid
-from lrc_numba.lanes import vector_lanes
-from lrc_numba.windows import MAX_WIDTH, Window
+from lrc_numba.engine.grid.cache_layout import spread_out, unevenness
+from lrc_numba.engine.grid.grid import Grid
+from lrc_numba.engine.points import cpu as tiles
+from lrc_numba.engine.points import cpu_schedule as schedule
+from lrc_numba.engine.spreading.cpu import spread
+from lrc_numba.engine.window.choose import MAX_WIDTH, Window
+from lrc_numba.machine import memory
+from lrc_numba.machine.cpu import arrays
+from lrc_numba.machine.cpu.compile import _uncollected
+from lrc_numba.machine.cpu.lanes import vector_lanes
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -35,7 +37,7 @@ def test_every_window_stays_inside_the_padding(dim, dtype, monkeypatch):
     """For every width: stores end inside the padded grid, tiles reach to the next ones only, scratch holds a tile."""
     for width in range(2, MAX_WIDTH + 1):
         fake = Window("kaiser_bessel", width, (1.0, 1.0), np.zeros((4, width)))
-        monkeypatch.setattr("lrc_numba.grid.choose_window", lambda *_, window=fake: window)
+        monkeypatch.setattr("lrc_numba.engine.grid.grid.choose_window", lambda *_, window=fake: window)
         for modes in (1, 2, 3, 5, 9, 16, 31, 63):
             grid = Grid(Cell(1.0, dim), (modes,) * dim, 1e-6, "kaiser_bessel", np.dtype(dtype), 1000)
             reach = [*grid.reach[:2], vector_lanes(width)]
@@ -51,7 +53,7 @@ def test_every_window_stays_inside_the_padding(dim, dtype, monkeypatch):
 CROWDED = """
 import numpy as np
 from lrc_numba import Gaussian, LRCPlan
-from lrc_numba.cpu import spreading
+from lrc_numba.engine.spreading import cpu as spreading
 generator = np.random.default_rng(0)
 for dim, modes in ((1, 33), (2, 17), (3, 9)):
     points = generator.random((2, 12000, dim)) * np.array([0.05, 1.0, 0.4])[:dim]
@@ -102,7 +104,7 @@ def test_garbage_waits_while_a_kernel_is_compiled():
 
 
 def test_switched_off_compilation_is_an_error():
-    code = "import lrc_numba.cpu.spreading"
+    code = "import lrc_numba.engine.spreading.cpu"
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert "RuntimeError: lrc_numba has to be compiled, but NUMBA_DISABLE_JIT is set" in done.stderr
@@ -117,10 +119,10 @@ def test_threads_change_nothing_on_many_tiles(dim, modes, way, monkeypatch):
     """Crowded tiles beside others, several snapshots, tiles in every dimension, both ways to share slabs out."""
     monkeypatch.setattr(tiles, "ONE_TILE", dict.fromkeys((1, 2, 3), 0))
     monkeypatch.setattr(*MIXED[way])
-    monkeypatch.setattr("lrc_numba.spreading.SMALLEST_SHARE", 10)
-    monkeypatch.setattr("lrc_numba.points.SMALLEST_SHARE", 10)
+    monkeypatch.setattr("lrc_numba.engine.spreading.stage.SMALLEST_SHARE", 10)
+    monkeypatch.setattr("lrc_numba.engine.points.stage.SMALLEST_SHARE", 10)
     for name in ("SMALLEST_CLEAR", "SMALLEST_MERGE"):
-        monkeypatch.setattr(f"lrc_numba.spreading.{name}", 10)
+        monkeypatch.setattr(f"lrc_numba.engine.spreading.stage.{name}", 10)
     generator = np.random.default_rng(dim)
     # Three snapshots, so that parts of the counting sort begin inside one.
     points = generator.random((3, 9000, dim))

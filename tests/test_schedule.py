@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrc_numba.cpu import schedule
-from lrc_numba.points_indexing import slab_at
+from lrc_numba.engine.points import cpu_schedule as schedule
+from lrc_numba.engine.points.indexing import slab_at
 
 
 def _place(unit: int, shape: tuple[int, int]) -> tuple[int, int, int]:

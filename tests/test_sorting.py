@@ -5,8 +5,8 @@ import pytest
 from measures import relative, rounding
 
 from lrc_numba import LRCPlan, Yukawa
-from lrc_numba import points as sorting
-from lrc_numba.workspace import Workspace
+from lrc_numba.engine.points import stage as sorting
+from lrc_numba.machine.workspace import Workspace
 
 COUNT = 4000
 KERNEL = Yukawa(1.0, 2.0)

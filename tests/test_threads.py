@@ -14,8 +14,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from lrc_numba import waiting
-from lrc_numba.cpu import compile, parallel
+from lrc_numba.machine.cpu import compile, parallel, waiting
 
 PARTS = [0, 1, 2, 3]
 SOON = 20  # seconds: what does not happen until then does not happen

@@ -7,8 +7,8 @@ import pytest
 from measures import MACHINE
 from numpy.polynomial import polynomial
 
-from lrc_numba import evaluation
-from lrc_numba.windows import Window, choose_window, paper_window
+from lrc_numba.engine.window import evaluate as evaluation
+from lrc_numba.engine.window.choose import Window, choose_window, paper_window
 
 NAMES = ("kaiser_bessel", "gaussian")
 CHOICES = [(name, eps) for name in NAMES for eps in (1e-1, 1e-3, 1e-6, 1e-9, 1e-12)]

@@ -238,9 +238,7 @@ def _versions() -> dict[str, str]:
     import finufft
 
     digest, root = sha256(), Path(lrc_numba.__file__).parent
-    for source in sorted(path for folder in (root, root / "cpu", root / "fft") for path in folder.glob("*.py")):
-        if source.name == "warm.py":  # compiles; the engine is what it was without it
-            continue
+    for source in sorted(path for folder in ("engine", "machine") for path in (root / folder).rglob("*.py")):
         digest.update(ast.dump(_without_docstrings(ast.parse(source.read_bytes()))).encode())
     return {"lrc_numba": digest.hexdigest()[:12], "finufft": finufft.__version__, "ducc0": ducc0.__version__}
 

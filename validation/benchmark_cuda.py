@@ -19,7 +19,7 @@ from math import prod
 import numpy as np
 
 from lrc_numba import LRCPlan, Yukawa
-from lrc_numba.windows import accuracy_floor
+from lrc_numba.engine.window.choose import accuracy_floor
 
 from .common import environment, print_table, relative_error, save_json, seconds
 from .libraries import Problem, reference

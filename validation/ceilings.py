@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from lrc_numba import simd
-from lrc_numba.cpu import parallel
+from lrc_numba.machine.cpu import parallel, simd
 
 __all__ = ["Loop", "ceilings", "loops"]
 

@@ -31,7 +31,7 @@ import numpy as np
 from numba import njit
 
 from lrc_numba import ChannelMatrix, LRCPlan, Yukawa
-from lrc_numba.cpu import parallel
+from lrc_numba.machine.cpu import parallel
 
 from .common import draw_points, relative_error
 

@@ -27,11 +27,15 @@ from unittest import mock
 import numpy as np
 from tqdm import tqdm
 
-from lrc_numba import LRCPlan, Yukawa, interpolation, operator, points, spreading
-from lrc_numba.fft import grids
-from lrc_numba.grid import Grid
-from lrc_numba.lanes import vector_lanes
-from lrc_numba.memory import available_memory
+from lrc_numba import LRCPlan, Yukawa
+from lrc_numba.engine import operator
+from lrc_numba.engine.fourier.fft import grids
+from lrc_numba.engine.grid.grid import Grid
+from lrc_numba.engine.interpolation import stage as interpolation
+from lrc_numba.engine.points import stage as points
+from lrc_numba.engine.spreading import stage as spreading
+from lrc_numba.machine.cpu.lanes import vector_lanes
+from lrc_numba.machine.memory import available_memory
 
 from .ceilings import ceilings
 from .common import arguments, environment, print_table, save_json, seconds

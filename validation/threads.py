@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit
 from tqdm import tqdm
 
-from lrc_numba.cpu import parallel
+from lrc_numba.machine.cpu import parallel
 
 from .benchmark import DISTRIBUTIONS, SHAPES, TARGETS
 from .ceilings import loops

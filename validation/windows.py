@@ -1,7 +1,7 @@
 """What it costs in width that a window and its slope vanish at the edge, and what it gains for long waves.
 
 For three oversampling ratios and eps from 1e-1 to 1e-12: the width, in grid points, that keeps eps by the rule of
-lrc_numba.windows, 6 * alias <= eps, for
+lrc_numba.engine.window.choose, 6 * alias <= eps, for
 
   cut off   the Kaiser-Bessel window I0(beta s), which ends at its edge value: energies jump when a node enters it
   shifted   the same minus its edge value: energies are continuous, forces jump
@@ -28,7 +28,7 @@ from numpy.polynomial import polynomial
 from scipy.special import i0, i0e
 from tqdm import tqdm
 
-from lrc_numba.windows import MAX_WIDTH, TRANSFORM_ERRORS, Window, choose_window
+from lrc_numba.engine.window.choose import MAX_WIDTH, TRANSFORM_ERRORS, Window, choose_window
 
 from .common import arguments, environment, print_table, save_json
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..workspace import Workspace
+from ..machine.workspace import Workspace
 from .mlp import Perceptron
 from .pairs import Pairs, scatter_add
 from .parameters import Parameters

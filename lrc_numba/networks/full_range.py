@@ -27,8 +27,8 @@ import numpy as np
 from .. import arguments
 from ..conventions import ModeSet
 from ..kernels import Yukawa
+from ..machine.workspace import Workspace
 from ..plan import LRCPlan
-from ..workspace import Workspace
 from .checks import as_lengths, check_some
 from .mlp import Perceptron
 from .network import ShortRangeNetwork

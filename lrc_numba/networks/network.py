@@ -20,9 +20,9 @@ from typing import Any, Self
 import numpy as np
 
 from .. import arguments
-from ..cpu import parallel
-from ..memory import available_memory, check_memory
-from ..workspace import Workspace, Workspaces
+from ..machine.cpu import parallel
+from ..machine.memory import available_memory, check_memory
+from ..machine.workspace import Workspace, Workspaces
 from .checks import as_energies, as_forces, as_lengths, check_some
 from .descriptors import Descriptor, Scales
 from .mlp import Perceptron

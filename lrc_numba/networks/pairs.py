@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..cpu.compile import inlined, kernel
+from ..machine.cpu.compile import inlined, kernel
 
 __all__ = ["Pairs", "neighbours", "scatter_add"]
 

@@ -7,8 +7,8 @@ which is meant.
 
 from __future__ import annotations
 
-from .. import simd
-from ..cpu.compile import kernel
+from ..machine.cpu import simd
+from ..machine.cpu.compile import kernel
 
 __all__ = ["WIDTH", "add_rows", "dot_rows", "spread_pair_rows", "spread_rows"]
 

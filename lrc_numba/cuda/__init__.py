@@ -1,6 +1,0 @@
-"""Loops for NVIDIA GPUs, file for file and name for name those of ``lrc_numba.cpu``.
-
-Kernels take the same arguments; the range [lo, hi) that a thread of the CPU is given is spread over the whole device.
-Everything is done on the stream that is current in CuPy.
-No floating-point atomics are used anywhere, so results are the same bits every time.
-"""

@@ -1,0 +1,5 @@
+"""Modes × multiplier."""
+
+from .stage import MultiplierTable, differentiate, multiply, multiply_vjp
+
+__all__ = ["MultiplierTable", "differentiate", "multiply", "multiply_vjp"]

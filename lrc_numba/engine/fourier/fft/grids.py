@@ -1,0 +1,185 @@
+"""Whole grids to the modes of their planes and back, and through the first axis with a multiplier in between.
+
+A convolution in three dimensions need not write its modes down: a block of eight columns along the first axis is
+transformed, multiplied and transformed back while it is in the cache, in the place where it was. What is computed, to
+the last bit, is what one after the other would give.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from ....machine.cpu import parallel
+from ....machine.cpu.lanes import SIDE, row_length, vector_lanes
+from ....machine.workspace import Workspace
+from ...deconvolution.stage import MultiplierTable
+from ...grid.grid import Grid
+from . import axes, columns, passes
+
+__all__ = ["Transforms", "multiply_planes"]
+
+
+@lru_cache(maxsize=4)
+def _layout(shape: tuple[int, ...], nodes: tuple[int, int], pair: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each row of each plane begins, (planes, rows), and the planes in order, pairs together: to be read."""
+    plane, row = shape[3] * shape[4], shape[4]
+    rows = np.arange(nodes[0])[:, None] * plane + np.arange(nodes[1]) * row
+    grids = np.arange(shape[0] * shape[1])[:, None] * (shape[2] * plane) + np.arange(pair) * SIDE
+    starts = (grids.reshape(-1, 1, 1) + rows).reshape(-1, nodes[1])
+    return starts, np.arange(len(starts)).reshape(-1, pair, nodes[0]).swapaxes(1, 2).ravel()
+
+
+class Transforms:
+    """What the transforms of some grids need to know, and their loops with these sizes filled in.
+
+    Parameters
+    ----------
+    shape : five ints
+        Of the grids.
+    grid, reached, threads, space
+        As for ``lrc_numba.engine.fourier.stage.analyse``.
+    """
+
+    def __init__(self, shape: tuple[int, ...], grid: Grid, reached: np.ndarray, threads: int, space: Workspace):
+        self.nodes, self.kept, self.pair = grid.nodes, grid.stored, grid.together(shape)
+        self.inner = -(-self.kept[2] // 8) * 8
+        self.starts, self.order = _layout(shape, self.nodes[:2], self.pair)
+        reached = reached[:, None, : self.nodes[0], : self.nodes[1]]
+        if not reached.all():
+            starts = self.starts.reshape(shape[0], shape[1] * self.pair, *self.nodes[:2])
+            self.starts = np.where(reached, starts, -1).reshape(-1, self.nodes[1])
+        width, last = grid.reach[2], grid.nodes[2] - 1  # of a row: where the last window begins
+        stop = last + vector_lanes(width) if self.pair == 1 else last - last % SIDE + row_length(width) // 2
+        self.ends = width - 1, stop - grid.nodes[2]  # nodes of padding that points reach, and that are read with them
+        self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
+        self.batch, self.grids = shape[0], shape[0] * shape[1] * self.pair
+        self.planes, self.threads = len(self.starts), threads
+        self.space, self.dtype = space, grid.complex
+        self.by_plane = self.planes >= 2 * threads
+
+    def take(self, name: str, *shape: int) -> np.ndarray:
+        """An array of the modes' dtype from the workspace."""
+        return self.space.take(name, shape, self.dtype)
+
+    def _share(self, items: int, starts: np.ndarray) -> list[int]:
+        """Bounds that share out ``items``, planes or sixteens of rows, with as many rows that are reached to each."""
+        if self.threads == 1 or not items:
+            return [0, items]
+        work = (starts[:, ::16] >= 0).reshape(items, -1).sum(axis=1)
+        ends, fewest = np.cumsum(work), 1 + parallel.WORTH_A_THREAD // (16 * self.nodes[2])
+        return parallel.weighted(ends - work, int(ends[-1]), self.threads, fewest)
+
+    def rows(self, loop, ends: int, *arrays) -> None:
+        """Transform the last axis.
+
+        Parameters
+        ----------
+        loop : function
+            From ``fft.axes``.
+        ends : int
+            Nodes of padding that come with a row.
+        *arrays : real and complex arrays
+            Read, written.
+        """
+        sizes = (self.starts, self.pair, self.nodes[2], ends, self.kept[2], *self.plans[2])
+        parallel.run(loop, self._share(self.planes * -(-self.nodes[1] // 16), self.starts), *sizes, *arrays)
+
+    def reached(self) -> np.ndarray:
+        """Negative for planes that no window reaches, (grids, planes of each)."""
+        return self.starts[:, ::16].max(axis=1).reshape(self.grids, self.nodes[0])
+
+    def columns(self, axis: int, loop, source: np.ndarray, out: np.ndarray) -> None:
+        """Transform axis 1 of every plane, or axis 0 of every grid.
+
+        Parameters
+        ----------
+        axis : int
+            0 or 1.
+        loop : function
+            From ``fft.columns``.
+        source, out : complex arrays
+            Read, written.
+        """
+        outer, inner = (self.planes, self.inner) if axis == 1 else (self.grids, self.kept[1] * self.inner)
+        there = self.starts if axis == 1 else self.reached()
+        sizes = (there, self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
+        blocks = parallel.even(outer * inner // 8, self.threads, 1 + parallel.WORTH_A_THREAD // (8 * self.nodes[axis]))
+        parallel.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
+
+    def by_planes(self, loop, ends: int, *arrays) -> None:
+        """Transform the last two axes, a plane at a time.
+
+        Parameters
+        ----------
+        loop, ends, *arrays
+            As for ``rows``.
+        """
+        sizes = (self.order, self.starts, self.pair, self.nodes[1:], ends, self.kept[1:], self.plans[2], self.plans[1])
+        starts = self.starts if self.pair == 1 else self.starts[self.order]
+        parallel.run(loop, self._share(self.planes, starts), *sizes, *arrays)
+
+    def to_planes(self, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Grids to the modes along their last two axes, (planes, modes, inner).
+
+        Parameters
+        ----------
+        values : real array
+            The grids.
+        out : complex array, optional
+            Written; an array of the workspace by default.
+        """
+        shape = self.planes, self.kept[1], self.inner
+        planes = self.take("planes", *shape) if out is None else out.reshape(shape)
+        if self.by_plane:
+            self.by_planes(axes.analyse_planes, self.ends[0], values.reshape(-1), planes)
+        else:
+            rows = self.take("rows", self.starts.size, self.inner)
+            self.rows(axes.analyse_rows, self.ends[0], values.reshape(-1), rows.reshape(-1))
+            self.columns(1, columns.analyse_columns, rows, planes)
+        return planes
+
+    def from_planes(self, planes: np.ndarray, out: np.ndarray) -> None:
+        """The transpose of ``to_planes``.
+
+        Parameters
+        ----------
+        planes : complex array
+            Read.
+        out : real array
+            The grids, written.
+        """
+        if self.by_plane:
+            self.by_planes(axes.synthesise_planes, self.ends[1], planes, out.reshape(-1))
+        else:
+            rows = self.take("rows", self.starts.size, self.inner)
+            self.columns(1, columns.synthesise_columns, planes, rows)
+            self.rows(axes.synthesise_rows, self.ends[1], rows.reshape(-1), out.reshape(-1))
+
+
+def multiply_planes(
+    there: Transforms, back: Transforms, planes: np.ndarray, table: MultiplierTable, ways: list[tuple], grid: Grid
+) -> np.ndarray:
+    """Along the first axis there, times a multiplier, and back: planes to planes, in place where all channels stay.
+
+    Parameters
+    ----------
+    there, back : Transforms
+        Of the grids that the planes come from, and of those they go to.
+    planes : (planes, modes, inner) complex
+        Read; may be overwritten.
+    table, ways, grid
+        As for ``lrc_numba.engine.fourier.stage.through``.
+    """
+    size, batch = (grid.nodes[0], there.kept[1], there.inner), there.batch
+    planes = planes.reshape(batch, there.grids // max(batch, 1), *size)
+    result = planes
+    if back.grids != there.grids or any(way[:2] != way[2:4] for way in ways):
+        result = back.take("planes back", batch, back.grids // max(batch, 1), *size)
+    sizes = (there.reached(), back.reached(), *there.plans[0], planes, table.table, grid.corrections, table.per_channel)
+    for *channels, adjoint in ways:
+        fewest = 1 + parallel.WORTH_A_THREAD // (8 * grid.nodes[0] * (channels[1] + channels[3]))
+        bounds = parallel.even(batch * there.kept[1] * there.inner // 8, there.threads, fewest)
+        parallel.run(columns.multiply_columns, bounds, *sizes, adjoint, tuple(channels), result)
+    return result.reshape(-1, *size[1:])

@@ -1,0 +1,5 @@
+"""Points → grid."""
+
+from .stage import pair, spread, spread_jvp, spread_vjp
+
+__all__ = ["pair", "spread", "spread_jvp", "spread_vjp"]

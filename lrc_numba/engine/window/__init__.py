@@ -1,0 +1,1 @@
+"""The window: chosen, evaluated at points, and where it lies on the grid."""

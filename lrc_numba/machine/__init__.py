@@ -1,0 +1,1 @@
+"""What the engine runs on: back ends, compiling, threads, vectors, memory. Nothing here knows of convolutions."""
