@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from lrc_numba.files import write_json
+from lrc_numba.geometry.cell import minimum_image
 from lrc_numba.nbody import PairPotential, sample_points
-from lrc_numba.nbody.torus import minimum_image
 
 HERE = Path(__file__).parent
 BOX, CELLS, PER_CELL, DELTA, CUTOFF = 5.0, 10, 2, 0.05, 1.5

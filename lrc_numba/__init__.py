@@ -3,8 +3,8 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from .convolution import lrc_convolve
-from .kernels import ExponentialKernel, Gaussian, InversePower, RadialSpline, SumOfGaussians, Yukawa
-from .multipliers import ChannelMatrix, Multiplier, Product, Sum, Table
+from .multipliers.multiplier import ChannelMatrix, Multiplier, Product, Sum, Table
+from .multipliers.radial import ExponentialKernel, Gaussian, InversePower, RadialSpline, SumOfGaussians, Yukawa
 from .plan import Gradient, LRCPlan
 
 try:

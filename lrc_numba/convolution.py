@@ -12,7 +12,7 @@ import numpy as np
 
 from . import arguments
 from .machine import backends
-from .multipliers import Multiplier
+from .multipliers.multiplier import Multiplier
 from .plan import LRCPlan
 
 __all__ = ["lrc_convolve"]

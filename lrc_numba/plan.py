@@ -13,7 +13,7 @@ from collections.abc import Collection
 import numpy as np
 
 from .gradient import Gradient
-from .multipliers import Multiplier
+from .multipliers.multiplier import Multiplier
 from .preparation import Preparation
 
 __all__ = ["Gradient", "LRCPlan"]

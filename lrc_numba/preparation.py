@@ -9,15 +9,15 @@ from typing import Self
 import numpy as np
 
 from . import arguments
-from .cell import Cell
 from .engine.deconvolution.stage import MultiplierTable
 from .engine.grid.grid import Grid
 from .engine.operator import Operator
 from .engine.points.stage import SortedPoints
 from .engine.window.choose import WINDOWS, accuracy_floor
+from .geometry.cell import Cell
 from .machine import backends
 from .machine.memory import WORTH_A_LOOK, check_memory
-from .multipliers import Multiplier
+from .multipliers.multiplier import Multiplier
 
 __all__ = ["Preparation"]
 

@@ -26,8 +26,8 @@ from lrc_numba import (
     Table,
     Yukawa,
 )
-from lrc_numba.cell import Cell
-from lrc_numba.conventions import ModeSet
+from lrc_numba.geometry.cell import Cell
+from lrc_numba.geometry.modes import ModeSet
 
 small = False  # whether problems are for the simulator of a GPU, set before each test
 LAYOUTS = ("uniform", "clustered", "lattice", "edge", "outside")

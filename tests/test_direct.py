@@ -8,7 +8,7 @@ from measures import MACHINE, relative, rounding, truth, typical_size
 from strategies import Problem
 
 from lrc_numba import ChannelMatrix, ExponentialKernel, Gaussian, Sum, SumOfGaussians, Yukawa, direct
-from lrc_numba.cell import Cell
+from lrc_numba.geometry.cell import Cell
 
 
 def lattice(dim: int) -> np.ndarray:

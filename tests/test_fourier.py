@@ -7,10 +7,10 @@ import pytest
 from measures import MACHINE, relative
 
 from lrc_numba import LRCPlan
-from lrc_numba.conventions import mode_numbers
 from lrc_numba.engine.fourier import stage as fourier
 from lrc_numba.engine.fourier.fft import lines, passes
 from lrc_numba.engine.grid.grid import embed
+from lrc_numba.geometry.modes import mode_numbers
 from lrc_numba.machine.cpu import parallel
 from lrc_numba.machine.workspace import Workspace
 

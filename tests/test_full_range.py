@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lrc_numba import Yukawa
-from lrc_numba.cell import Cell
-from lrc_numba.conventions import ModeSet
+from lrc_numba.geometry.cell import Cell
+from lrc_numba.geometry.modes import ModeSet
 from lrc_numba.machine.workspace import Workspace
 from lrc_numba.nbody import PairPotential, Snapshots, sample_points
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork

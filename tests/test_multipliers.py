@@ -25,8 +25,8 @@ from lrc_numba import (
     Table,
     Yukawa,
 )
-from lrc_numba.cell import Cell
-from lrc_numba.conventions import ModeSet
+from lrc_numba.geometry.cell import Cell
+from lrc_numba.geometry.modes import ModeSet
 
 MODES = ModeSet(Cell([1.0, 1.3], 2), (7, 6))
 GENERATOR = np.random.default_rng(0)

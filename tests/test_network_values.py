@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
+from lrc_numba.geometry.neighbours import _cells, neighbours
 from lrc_numba.nbody import sample_points
 from lrc_numba.networks import FullRangeNetwork, Scales, ShortRangeNetwork
-from lrc_numba.networks.pairs import _cells, neighbours
 from validation.networks import drift
 
 CUTOFF, MODES = 1.2, {1: 31, 2: 9, 3: 7}

@@ -18,13 +18,13 @@ import pytest
 from measures import relative
 
 from lrc_numba import ChannelMatrix, Gaussian, InversePower, LRCPlan, Yukawa, direct, lrc_convolve
-from lrc_numba.cell import Cell
 from lrc_numba.engine.grid.cache_layout import spread_out, unevenness
 from lrc_numba.engine.grid.grid import Grid
 from lrc_numba.engine.points import cpu as tiles
 from lrc_numba.engine.points import cpu_schedule as schedule
 from lrc_numba.engine.spreading.cpu import spread
 from lrc_numba.engine.window.choose import MAX_WIDTH, Window
+from lrc_numba.geometry.cell import Cell
 from lrc_numba.machine import memory
 from lrc_numba.machine.cpu import arrays
 from lrc_numba.machine.cpu.compile import _uncollected

@@ -10,8 +10,8 @@ import numpy as np
 from numba import njit, prange
 
 from lrc_numba import ExponentialKernel, Gaussian, Multiplier, Yukawa, direct
-from lrc_numba.cell import Cell
-from lrc_numba.conventions import ModeSet
+from lrc_numba.geometry.cell import Cell
+from lrc_numba.geometry.modes import ModeSet
 
 __all__ = ["KERNELS", "cancellation", "compiled_pairs", "fourier_reference", "is_singular", "kernel", "pair_reference"]
 

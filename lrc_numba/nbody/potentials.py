@@ -17,7 +17,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from .. import arguments
-from .torus import minimum_image
+from ..geometry.cell import minimum_image
 
 __all__ = ["PairPotential"]
 

@@ -15,8 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ..files import replaced
+from ..geometry.cell import minimum_image
 from .potentials import PairPotential
-from .torus import minimum_image
 
 __all__ = ["Snapshots", "sample_points"]
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry.neighbours import Pairs, scatter_add
 from ..machine.workspace import Workspace
 from .mlp import Perceptron
-from .pairs import Pairs, scatter_add
 from .parameters import Parameters
 from .sums import WIDTH, add_rows, dot_rows, spread_pair_rows, spread_rows
 

@@ -25,9 +25,9 @@ from typing import Self
 import numpy as np
 
 from .. import arguments
-from ..conventions import ModeSet
-from ..kernels import Yukawa
+from ..geometry.modes import ModeSet
 from ..machine.workspace import Workspace
+from ..multipliers.radial import Yukawa
 from ..plan import LRCPlan
 from .checks import as_lengths, check_some
 from .mlp import Perceptron

@@ -20,13 +20,13 @@ from typing import Any, Self
 import numpy as np
 
 from .. import arguments
+from ..geometry.neighbours import Pairs, neighbours
 from ..machine.cpu import parallel
 from ..machine.memory import available_memory, check_memory
 from ..machine.workspace import Workspace, Workspaces
 from .checks import as_energies, as_forces, as_lengths, check_some
 from .descriptors import Descriptor, Scales
 from .mlp import Perceptron
-from .pairs import Pairs, neighbours
 from .parameters import Parameters
 from .storage import read_network, write_network
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...multipliers import Multiplier
+from ...multipliers.multiplier import Multiplier
 from ..grid.grid import Grid
 
 __all__ = ["MultiplierTable", "differentiate", "multiply", "multiply_vjp"]

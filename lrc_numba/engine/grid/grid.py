@@ -22,8 +22,8 @@ from math import prod
 
 import numpy as np
 
-from ...cell import Cell
-from ...conventions import ModeSet, highest_mode
+from ...geometry.cell import Cell
+from ...geometry.modes import ModeSet, highest_mode
 from ...machine.backends import Backend, load
 from ...machine.cpu.lanes import SIDE, row_length, vector_lanes
 from ..window.choose import Window, choose_window, paper_window

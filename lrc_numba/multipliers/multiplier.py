@@ -21,7 +21,7 @@ A kernel of one's own takes a few lines: name the parameters, give the values an
             down = 1 + modes.k2 * length**2
             return {"strength": 1 / down, "length": -2 * strength * length * modes.k2 / down**2}
 
-``modes`` is a ``conventions.ModeSet``: ``modes.k2``, ``modes.norm`` (n_modes,), ``modes.k`` (n_modes, d),
+``modes`` is a ``geometry.modes.ModeSet``: ``modes.k2``, ``modes.norm`` (n_modes,), ``modes.k`` (n_modes, d),
 ``modes.cell.volume``. Values have shape (*shape, n_modes), real for an even kernel,
 complex with φ̂(−k) = conj φ̂(k) otherwise.
 """
@@ -32,7 +32,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .conventions import ModeSet
+from ..geometry.modes import ModeSet
 
 __all__ = ["ChannelMatrix", "Multiplier", "Product", "Sum", "Table"]
 

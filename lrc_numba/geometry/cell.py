@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Cell"]
+__all__ = ["Cell", "minimum_image"]
 
 
 class Cell:
@@ -96,3 +96,17 @@ class Cell:
         if self.orthogonal:
             return f"Cell(box={np.diag(self.matrix).tolist()})"
         return f"Cell(lattice={self.matrix.tolist()})"
+
+
+def minimum_image(displacement: np.ndarray, box) -> np.ndarray:
+    """The shortest of the periodic images of displacements.
+
+    Parameters
+    ----------
+    displacement : (…, d) array
+        x_i − x_j, units of length.
+    box : float or (d,)
+        Box lengths.
+    """
+    lengths = np.asarray(box, dtype=np.float64)
+    return displacement - lengths * np.round(displacement / lengths)

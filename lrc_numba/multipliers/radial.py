@@ -10,8 +10,8 @@ from math import gamma, pi
 
 import numpy as np
 
-from .conventions import ModeSet
-from .multipliers import Multiplier
+from ..geometry.modes import ModeSet
+from .multiplier import Multiplier
 
 __all__ = ["ExponentialKernel", "Gaussian", "InversePower", "RadialSpline", "SumOfGaussians", "Yukawa"]
 

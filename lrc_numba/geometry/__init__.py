@@ -1,0 +1,1 @@
+"""The periodic cell, its modes, and neighbours in it."""
