@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from lrc_numba.geometry.neighbours import neighbours
-from lrc_numba.networks import Adam, FullRangeNetwork, ShortRangeNetwork, chain
-from lrc_numba.networks.activations import TANH
+from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
+from lrc_numba.networks.layers import chain
+from lrc_numba.networks.layers.activations import TANH
+from lrc_numba.training import Adam
 
 BOX, CUTOFF, MODES = {1: 5.0, 2: 4.0, 3: 4.0}, 1.5, {1: 31, 2: (9, 9), 3: (7, 7, 7)}
 COUNTS = {"short": {1: 8881, 2: 8883, 3: 8885}, "full": {1: 10655, 2: 10657, 3: 10659}}

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from lrc_numba.nbody import PairPotential, Snapshots
-from lrc_numba.networks import Adam, FullRangeNetwork
-from lrc_numba.training import PAPER, Protocol, Stage, Trainer, TrainingError, force_error
+from lrc_numba.networks import FullRangeNetwork
+from lrc_numba.training import PAPER, Adam, Protocol, Stage, Trainer, TrainingError, force_error
 
 SHORT = Protocol((Stage(3, 2), Stage(5, 2)))
 

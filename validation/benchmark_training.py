@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lrc_numba.networks import Adam, FullRangeNetwork
+from lrc_numba.networks import FullRangeNetwork
+from lrc_numba.training import Adam
 
 from .common import arguments, environment, print_table, save_json
 

@@ -1,9 +1,8 @@
 """Networks for potential energies, with forces and the gradient of a force loss by hand (LRC paper, section 4)."""
 
-from .adam import Adam
-from .descriptors import Scales
-from .full_range import FullRangeNetwork
-from .network import ShortRangeNetwork
-from .parameters import Parameters
+from .energy import ShortRangeNetwork
+from .layers.parameters import Parameters
+from .models import FullRangeNetwork
+from .short_range import Scales
 
-__all__ = ["Adam", "FullRangeNetwork", "Parameters", "Scales", "ShortRangeNetwork"]
+__all__ = ["FullRangeNetwork", "Parameters", "Scales", "ShortRangeNetwork"]

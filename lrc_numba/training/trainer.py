@@ -23,9 +23,10 @@ from tqdm import tqdm
 
 from .. import arguments
 from ..files import replaced
-from ..networks import Adam, ShortRangeNetwork
+from ..networks import ShortRangeNetwork
 from ..networks.checks import as_energies, as_forces, check_some
 from ..networks.storage import VERSION as NETWORK_VERSION
+from .adam import Adam
 from .protocol import Protocol
 
 __all__ = ["Trainer", "TrainingError", "force_error"]

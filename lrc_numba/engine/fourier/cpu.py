@@ -1,8 +1,9 @@
 """Transforms of grids: along the last axis, then the next, then the first, keeping only the modes that are kept.
 
-For lengths that are products of 2, 3 and 5 the loops are our own (``fft``): on padded rows, eight at a time, and pruned where there are several axes. In one dimension there may be nothing to do eight of at a time, so long lines
-go to a library, and so do the grids of the paper's window, which have any length. The choice does not depend on the
-number of snapshots or channels, so neither does the result.
+For lengths that are products of 2, 3 and 5 the loops are our own (``fft``): on padded rows, eight at a time, and pruned
+where there are several axes. In one dimension there may be nothing to do eight of at a time, so long lines go to a
+library, and so do the grids of the paper's window, which have any length. The choice does not depend on the number of
+snapshots or channels, so neither does the result.
 
 Rows that no window reaches are zero before, and not looked at after: they are left out, and with them the planes that
 have no others. Of points in a corner of the cell that leaves the transforms along the first axis. Zeros stay zeros, so

@@ -7,8 +7,8 @@ the tiles. Arrays are flattened, row by row.
 
 from __future__ import annotations
 
-from ..machine.cpu import simd
-from ..machine.cpu.compile import inlined
+from ...machine.cpu import simd
+from ...machine.cpu.compile import inlined
 
 __all__ = ["add", "add_outer", "add_product", "add_rows", "repeat", "start"]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..machine.cpu.compile import inlined, kernel
+from ...machine.cpu.compile import inlined, kernel
 from .activations import activate, scale, scale_pair
 from .dense import add, add_outer, add_product, add_rows, repeat, start
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..machine.workspace import Workspace
+from ...machine.workspace import Workspace
 from . import chain
 from .activations import LINEAR, RELU, TANH
 from .parameters import Parameters

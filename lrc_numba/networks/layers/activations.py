@@ -10,7 +10,7 @@ is additions and products, of which the compiler makes vectors. The range of y e
 
 from __future__ import annotations
 
-from ..machine.cpu.compile import inlined
+from ...machine.cpu.compile import inlined
 
 __all__ = ["LINEAR", "RELU", "TANH", "activate", "scale", "scale_pair"]
 

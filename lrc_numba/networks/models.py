@@ -30,9 +30,9 @@ from ..machine.workspace import Workspace
 from ..multipliers.radial import Yukawa
 from ..plan import LRCPlan
 from .checks import as_lengths, check_some
-from .mlp import Perceptron
-from .network import ShortRangeNetwork
-from .parameters import Parameters
+from .energy import ShortRangeNetwork
+from .layers.parameters import Parameters
+from .layers.perceptron import Perceptron
 
 __all__ = ["FullRangeNetwork"]
 

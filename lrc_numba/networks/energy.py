@@ -25,9 +25,9 @@ from ..machine.cpu import parallel
 from ..machine.memory import available_memory, check_memory
 from ..machine.workspace import Workspace, Workspaces
 from .checks import as_energies, as_forces, as_lengths, check_some
-from .descriptors import Descriptor, Scales
-from .mlp import Perceptron
-from .parameters import Parameters
+from .layers.parameters import Parameters
+from .layers.perceptron import Perceptron
+from .short_range import Descriptor, Scales
 from .storage import read_network, write_network
 
 __all__ = ["ShortRangeNetwork"]

@@ -22,9 +22,9 @@ import numpy as np
 
 from ..geometry.neighbours import Pairs, scatter_add
 from ..machine.workspace import Workspace
-from .mlp import Perceptron
-from .parameters import Parameters
-from .sums import WIDTH, add_rows, dot_rows, spread_pair_rows, spread_rows
+from .layers.parameters import Parameters
+from .layers.perceptron import Perceptron
+from .neighbour_sums import WIDTH, add_rows, dot_rows, spread_pair_rows, spread_rows
 
 __all__ = ["Descriptor", "Scales"]
 

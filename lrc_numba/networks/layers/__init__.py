@@ -1,0 +1,1 @@
+"""Dense chains, their activations and their parameters."""
