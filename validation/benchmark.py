@@ -42,10 +42,10 @@ from tqdm import tqdm
 
 import lrc_numba
 
-from . import benchmark_cuda
-from .benchmark_report import TIMES, at_most, draw, print_cells, print_summary, summary
-from .common import arguments, environment, processor, save_json
-from .libraries import LIBRARIES, OPERATIONS, VARIANTS, Problem, error, open_library, reference
+from .tools import benchmark_cuda
+from .tools.benchmark_report import TIMES, at_most, draw, print_cells, print_summary, summary
+from .tools.common import arguments, environment, processor, save_json
+from .tools.libraries import LIBRARIES, OPERATIONS, VARIANTS, Problem, error, open_library, reference
 
 SHAPES = {
     1: ((10_000, 501), (1_000_000, 501)),

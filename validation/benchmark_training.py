@@ -21,7 +21,7 @@ import numpy as np
 from lrc_numba.networks import FullRangeNetwork
 from lrc_numba.training import Adam
 
-from .common import arguments, environment, print_table, save_json
+from .tools.common import arguments, environment, print_table, save_json
 
 CASES = (  # d, N, batch, modes, dtype
     (1, 20, 64, 501, "float64"),

@@ -27,11 +27,11 @@ from tqdm import tqdm
 
 from lrc_numba import ExponentialKernel, LRCPlan, Yukawa, lrc_convolve
 
-from .common import alternate, arguments, environment, print_table, relative_error, save_json, seconds
-from .direct_sum_picture import draw
-from .references import KERNELS, compiled_pairs, fourier_reference, is_singular, kernel, pair_reference
-from .sweep import BOX, EPS, MODES, QUICK_MODES, errors, problems, truncation
-from .user_points import run as run_user_points
+from .tools.common import alternate, arguments, environment, print_table, relative_error, save_json, seconds
+from .tools.direct_sum_picture import draw
+from .tools.references import KERNELS, compiled_pairs, fourier_reference, is_singular, kernel, pair_reference
+from .tools.sweep import BOX, EPS, MODES, QUICK_MODES, errors, problems, truncation
+from .tools.user_points import run as run_user_points
 
 IMAGES = 5  # per axis, about as many as the pair sum takes for these kernels
 TIME_EPS = 1e-6

@@ -26,7 +26,7 @@ from lrc_numba.nbody import PairPotential, Snapshots, sample_points
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
 from lrc_numba.training import Protocol, Stage, Trainer, force_error
 
-from .common import arguments, environment, print_table, save_json, seconds
+from .tools.common import arguments, environment, print_table, save_json, seconds
 
 BOX, CUTOFF, DELTA = 5.0, 1.5, 0.05
 MODES = {1: 63, 2: 15, 3: 9}

@@ -25,9 +25,9 @@ from tqdm import tqdm
 
 from lrc_numba import LRCPlan, Yukawa
 
-from .common import arguments, draw_points, environment, print_table, relative_error, save_json, seconds
-from .processes import compiling_beforehand, first_calls, import_times, peak_memory
-from .sweep import MODES, errors, problems
+from .tools.common import arguments, draw_points, environment, print_table, relative_error, save_json, seconds
+from .tools.processes import compiling_beforehand, first_calls, import_times, peak_memory
+from .tools.sweep import MODES, errors, problems
 
 GRADIENT_MODES = {1: 101, 2: 31, 3: 15}
 SCAN_MODES = {1: 101, 2: 15, 3: 7}

@@ -37,8 +37,8 @@ from lrc_numba.engine.spreading import stage as spreading
 from lrc_numba.machine.cpu.lanes import vector_lanes
 from lrc_numba.machine.memory import available_memory
 
-from .ceilings import ceilings
-from .common import arguments, environment, print_table, save_json, seconds
+from .tools.ceilings import ceilings
+from .tools.common import arguments, environment, print_table, save_json, seconds
 
 DIM, COUNT, MODES, EPS = 3, 1_000_000, 63, 1e-6
 KERNEL = Yukawa(1.0, 2.0)

@@ -26,9 +26,9 @@ from tqdm import tqdm
 from lrc_numba.machine.cpu import parallel
 
 from .benchmark import DISTRIBUTIONS, SHAPES, TARGETS
-from .ceilings import loops
-from .common import arguments, environment, print_table, save_json, seconds
-from .libraries import Problem, open_library
+from .tools.ceilings import loops
+from .tools.common import arguments, environment, print_table, save_json, seconds
+from .tools.libraries import Problem, open_library
 
 LEAST = 100_000  # points
 NAMES = {"new": "new points", "kept": "kept points", "memory": "copy", "cache": "update", "operations": "FMA"}

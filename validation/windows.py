@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from lrc_numba.engine.window.choose import MAX_WIDTH, TRANSFORM_ERRORS, Window, choose_window
 
-from .common import arguments, environment, print_table, save_json
+from .tools.common import arguments, environment, print_table, save_json
 
 RATIOS = (2.0, 1.5, 1.25)
 EPS = [10.0**-p for p in range(1, 13)]

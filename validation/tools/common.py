@@ -29,7 +29,7 @@ __all__ = [
     "seconds",
 ]
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 DISTRIBUTIONS = ("uniform", "clustered", "lattice")
 
 

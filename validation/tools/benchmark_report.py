@@ -1,6 +1,6 @@
 """Tables, geometric means and the picture of ``benchmark``; on its own it redraws from the JSON file.
 
-python -m validation.benchmark_report
+python -m validation.tools.benchmark_report
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The picture of ``direct_sum``, drawn from its record; on its own it redraws from the JSON file.
 
-python -m validation.direct_sum_picture
+python -m validation.tools.direct_sum_picture
 """
 
 from __future__ import annotations

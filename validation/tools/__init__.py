@@ -1,0 +1,1 @@
+"""What the validation scripts share: command lines, references, compiled libraries, reports."""
