@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import queue
 import signal
+import subprocess
+import sys
 import threading
 import time
 import weakref
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 
 import numpy as np
@@ -274,3 +278,59 @@ def test_weighted():
     """No more ranges than there is work for, and none without items."""
     assert parallel.weighted(np.array([0, 10, 20, 30]), 40, 8, 15) == [0, 2, 4]
     assert parallel.weighted(np.array([0, 1, 2, 100]), 101, 4, 10) == [0, 3, 4]
+
+
+PRINTS_THREADS = """
+import warnings
+from lrc_numba import LRCPlan
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    plans = [LRCPlan(1.0, 9, dim=1) for _ in range(2)]
+print(plans[0].threads, LRCPlan(1.0, 9, dim=1, threads=3).threads, len(told))
+"""
+
+
+def _threads(**environment: str) -> tuple[int, int, int]:
+    """In a process of its own: threads of a plan, of one with ``threads=3``, and how many warnings there were."""
+    clean = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", PRINTS_THREADS]
+    done = subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True)
+    default, asked, warned = (int(word) for word in done.stdout.split())
+    return default, asked, warned
+
+
+def test_threads_of_the_environment():
+    """The smallest of the processors and what both variables say; ``threads`` says otherwise."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert _threads() == (processors, 3, 0)
+    assert _threads(OMP_NUM_THREADS="1") == (1, 3, 0)
+    assert _threads(NUMBA_NUM_THREADS="1", OMP_NUM_THREADS="64") == (1, 3, 0)
+    assert _threads(OMP_NUM_THREADS=" 1,2 ") == (1, 3, 0)  # of loops, and of loops within
+
+
+@pytest.mark.parametrize("value", ["x", "0", "-1", "1.5", ",1"])
+def test_what_is_no_number_of_threads(monkeypatch, value):
+    """Is ignored, with one warning that names the variable."""
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    processors = parallel.available_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    with pytest.warns(RuntimeWarning, match="OMP_NUM_THREADS: expected a positive integer") as told:
+        assert [parallel.available_threads() for _ in range(2)] == [processors] * 2
+    assert len(told) == 1
+
+
+def _in_a_worker(_) -> tuple[int, int]:
+    """Threads of a plan, and of Python, after work for two."""
+    from lrc_numba import LRCPlan, Yukawa
+
+    plan = LRCPlan(1.0, 31, eps=1e-2).set_points(np.linspace(0, 1, 200_000)[:, None])
+    plan.convolve(None, Yukawa(1.0, 5.0))
+    return plan.threads, sum(thread.name.startswith("lrc_numba") for thread in threading.enumerate())
+
+
+def test_workers_that_share_a_machine(monkeypatch):
+    """As libraries start them, with OMP_NUM_THREADS=1: each works alone."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as workers:
+        assert list(workers.map(_in_a_worker, range(2))) == [(1, 0)] * 2

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from contextlib import suppress
+from functools import cache
 from queue import SimpleQueue
 from threading import Thread
 from time import sleep
@@ -28,9 +30,37 @@ TELLING = 1_500  # nanoseconds in which a thread is told
 NAP = 5e-5  # seconds between looks at what takes longer
 
 
-def available_threads() -> int:
-    """Processors this process may use."""
+def _processors() -> int:
+    """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+@cache
+def _count(name: str, value: str) -> int | None:
+    """The number of threads that a variable of the environment asks for, a warning, once, where it is none.
+
+    Of a list, "4,2", the first: the others are for loops within loops.
+    """
+    first = value.split(",")[0].strip()
+    if first.isascii() and first.isdigit() and int(first) > 0:
+        return int(first)
+    if value.strip():
+        warnings.warn(f"{name}: expected a positive integer, got {value!r}, which is ignored", RuntimeWarning, 4)
+    return None
+
+
+def available_threads() -> int:
+    """How many threads are at work where nobody says how many, at the time of the call.
+
+    The smallest of three numbers: the processors this process may use, ``NUMBA_NUM_THREADS`` and ``OMP_NUM_THREADS``
+    of the environment, where they are set. Those who start several processes set these to share out a machine.
+    """
+    limits = [_processors()]
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        count = _count(name, os.environ.get(name, ""))
+        if count is not None:
+            limits.append(count)
+    return min(limits)
 
 
 class _Job:
@@ -77,7 +107,7 @@ class _Worker:
 
     def __init__(self, threads: _Threads):
         self.cells, self.free = np.zeros(CELLS, dtype=np.int64), threads.free
-        self.patience = PATIENCE if available_threads() > 1 else 0  # else what is waited for could not go on
+        self.patience = PATIENCE if _processors() > 1 else 0  # else what is waited for could not go on
         self.job: _Job | None = None
         self.asleep, self.bell = False, SimpleQueue[None]()
         until_posted(self.cells, 0, 0)  # compiled here, before anything waits for anything
