@@ -93,6 +93,8 @@ class Preparation:
                 )
         points = prod(modes) if points is None else points
         grid = Grid(cell, modes, self.eps, self.window, self.dtype, points, self._backend)
+        if old is None:
+            self._check_memory("modes", modes, grid.memory(0, 1, 1))
         if old is not None and old.n == grid.n:
             old.points = grid.points
             return old
@@ -136,11 +138,21 @@ class Preparation:
             f"  window    {w.name}, width {w.width}, shape {w.shape[0]:.2f}, {w.shape[1]:g}, degree {w.degree}",
             f"  error     asked {self.eps:g}; law 6·alias = {6 * alias:.1e}",
             f"  gradient  {self.gradient}",
-            f"  memory    {g.memory(0, 1, 1) / 2**20:.1f} MiB per channel and snapshot",
+            f"  memory    {self._stated()}",
         ]
         if self._sources is not None:
             rows.append(f"  points    {self._shapes[0]}" + (f", targets {self._shapes[1]}" if self._shapes[1] else ""))
         return "\n".join(rows)
+
+    def _stated(self) -> str:
+        """What one channel of all snapshots takes."""
+        points, batch, targets = 0, 1, self._targets is not self._sources
+        if self._sources is not None and self._targets is not None:
+            batch, points = self._sources.batch[0], max(self._sources.batch[1], self._targets.batch[1])
+        plain, gradient = (
+            self.grid.memory(points, batch, 1, wrt, targets=targets) / 2**20 for wrt in ((), ("points", "values"))
+        )
+        return f"{plain:.1f} MiB for a channel, {gradient:.1f} MiB with its gradient"
 
     # ------------------------------------------------------------------ points
     def set_points(self, points, targets=None) -> Self:

@@ -15,6 +15,7 @@ stands for itself and for −n and so has weight 2; modes with n_d = 0 are all s
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
@@ -63,13 +64,18 @@ class ModeSet:
 
     def __init__(self, cell: Cell, modes: tuple[int, ...]):
         self.cell, self.modes, self.dim = cell, tuple(modes), cell.dim
-        self.axes = [mode_numbers(m, half=a == self.dim - 1) for a, m in enumerate(self.modes)]
-        self.shape = tuple(len(axis) for axis in self.axes)
-        self.size = int(np.prod(self.shape))
+        tops = [highest_mode(m) for m in self.modes]
+        self.shape = (*(2 * top + 1 for top in tops[:-1]), tops[-1] + 1)
+        self.size = prod(self.shape)
 
     @cached_property
+    def axes(self) -> list[np.ndarray]:
+        """The integers n along each axis."""
+        return [mode_numbers(m, half=a == self.dim - 1) for a, m in enumerate(self.modes)]
+
+    @property
     def numbers(self) -> np.ndarray:
-        """The integer vectors n, (size, d)."""
+        """The integer vectors n, (size, d), a new array."""
         return np.stack(np.meshgrid(*self.axes, indexing="ij"), axis=-1).reshape(self.size, self.dim)
 
     @cached_property
@@ -82,11 +88,14 @@ class ModeSet:
         """Summed axis by axis, so that no (size, d) array is needed for it when the cell is a box."""
         if not self.cell.orthogonal:
             return np.einsum("md,md->m", self.k, self.k)
-        squares = [(axis * self.cell.reciprocal[a, a]) ** 2 for a, axis in enumerate(self.axes)]
+        squares = []
+        for a, axis in enumerate(self.axes):
+            along = axis * self.cell.reciprocal[a, a]
+            squares.append(np.multiply(along, along, out=along))
         total = squares[0]
         for square in squares[1:]:
             total = total[..., None] + square
-        return total.reshape(self.size).astype(np.float64)
+        return total.reshape(self.size)
 
     @cached_property
     def norm(self) -> np.ndarray:

@@ -50,14 +50,14 @@ class MultiplierTable:
         if not np.isfinite(values).all():
             raise ValueError(f"multiplier: {multiplier!r} is not finite on all modes")
         self.shape = values.shape[:-1]
-        kind = np.complex64 if grid.dtype == np.float32 else np.complex128
-        volume = grid.cell.volume
+        volume, kind = grid.cell.volume, grid.complex if np.iscomplexobj(values) else grid.dtype
+        self.table = np.empty((*self._matrix_shape(), *grid.stored), dtype=kind)
         with np.errstate(over="ignore"):
-            table = (values / volume).reshape(*self._matrix_shape(), *grid.stored)
-            self.table = np.array(table, dtype=kind if np.iscomplexobj(values) else grid.dtype, order="C")
-            self.mean = np.array(table[..., 0, 0, 0].real, dtype=grid.dtype)
+            np.divide(values.reshape(self.table.shape), volume, out=self.table, casting="same_kind")
+            self.mean = np.array(self.table[..., 0, 0, 0].real, order="C")
             at_zero = values.real @ grid.mode_set.weights / volume
             self.at_zero = np.asarray(at_zero, dtype=grid.dtype).reshape(self._matrix_shape())
+        del values, at_zero
         if not (np.isfinite(self.table).all() and np.isfinite(self.at_zero).all()):
             raise ValueError(
                 f"multiplier: {multiplier!r} over the volume {volume:g} is too large for {grid.dtype.name}"

@@ -16,6 +16,7 @@ less one, so it shares nodes with the tiles next to it only; ``schedule`` lives 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -26,6 +27,7 @@ from ...geometry.cell import Cell
 from ...geometry.modes import ModeSet, highest_mode
 from ...machine.backends import Backend, load
 from ...machine.cpu.lanes import SIDE, row_length, vector_lanes
+from ...machine.memory import account
 from ..window.choose import Window, choose_window, paper_window
 from .cache_layout import spread_out
 from .sizes import choose_sizes, good_size, highest_ratio
@@ -265,11 +267,11 @@ class Grid:
     @cached_property
     def corrections(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Per axis 1/ψ̂² on the kept modes in stored order."""
-        axes = []
+        axes = [np.ones(1, dtype=self.dtype)] * (3 - self.dim)
         for axis, n in zip(self.mode_set.axes, self.n, strict=True):
-            axes.append(self.window.transform(axis / n) ** -2.0)
-        axes = [np.ones(1)] * (3 - self.dim) + axes
-        first, second, last = (self.backend.arrays.asarray(np.ascontiguousarray(a.astype(self.dtype))) for a in axes)
+            correction = self.window.transform(axis / n)
+            axes.append(np.power(correction, -2.0, out=correction).astype(self.dtype, copy=False))
+        first, second, last = (self.backend.arrays.asarray(axis) for axis in axes)
         return first, second, last
 
     @cached_property
@@ -291,21 +293,20 @@ class Grid:
         first, second = (self.backend.arrays.asarray(_kept_indices(kept, n)) for kept, n in lengths)
         return slice(None), slice(None), first[:, None], second, slice(self.mode_set.shape[-1])
 
-    @cached_property
-    def channel_bytes(self) -> int:
-        """Bytes of workspace per snapshot and channel: the padded grid; rows, planes and modes, the last two
-        twice, on the way through the transforms.
+    def memory(self, points: int, batch: int, channels: int, wrt: Collection[str] = (), *, targets: bool = True) -> int:
+        """Bytes that are needed beyond what a user holds, ``account`` added up.
 
-        A library copies the grid in and out, has all modes twice, and on a device works in as much again.
+        Parameters
+        ----------
+        points, batch, channels, wrt, targets
+            As for ``account``; memory is to be there for targets, too, where nobody says that there are none.
         """
-        rows, inner = self.nodes[0] * self.nodes[1], -(-self.stored[2] // 8) * 8
-        stages = 2 * prod(self.stored) + rows * inner + 2 * self.nodes[0] * self.stored[1] * inner
-        if self.backend.name == "cuda" or not self.smooth:
-            stages += 5 * prod(self.nodes) // 2
-        return self.dtype.itemsize * (prod(self.padded) + 2 * stages)
+        return sum(self.account(points, batch, channels, wrt, targets=targets).values())
 
-    def memory(self, points: int, batch: int, channels: int) -> int:
-        """Bytes a convolution needs beyond its inputs, an upper estimate.
+    def account(
+        self, points: int, batch: int, channels: int, wrt: Collection[str] = (), *, targets: bool = False
+    ) -> dict[str, int]:
+        """What a plan, a multiplier like the named kernels and a call take at once, in bytes; nothing is allocated.
 
         Parameters
         ----------
@@ -314,10 +315,15 @@ class Grid:
         batch : int
             Snapshots.
         channels : int
-            Channels on the grid at once.
+            Channels of the values and of the result.
+        wrt : collection of {"points", "values", "parameters"}
+            What a gradient is asked for; none for ``convolve``.
+        targets : bool
+            Whether there are targets, as many as points.
+
+        Returns
+        -------
+        dict of str to int
+            By what they are for; see ``memory.account``.
         """
-        crowded = 8 * points * channels  # numbers in scratch blocks, when all points are in crowded tiles
-        tables = 96 * min(points, prod(self.tiles)) + 32 * prod(self.tiles)
-        sorting = 2 * (points * (8 * self.dim + 24) + tables)  # of sources and of targets
-        values = (crowded + points * (4 * channels + self.dim)) * self.dtype.itemsize
-        return batch * (channels * self.channel_bytes + sorting + values)
+        return account(self, points, batch, channels, wrt, targets)

@@ -36,6 +36,7 @@ by eps times ‖u‖ where the sum over points cancels in the kept modes and not
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, log, pi, sqrt
@@ -61,6 +62,8 @@ MAX_DEGREE = 20
 TRANSFORM_ERRORS = 6  # how many times the error of one transform along one axis may enter
 _ALIASES = np.array([-3, -2, -1, 1, 2, 3])
 _BAND = np.concatenate([[0.0, 0.3, 0.5, 0.6, 0.7], np.linspace(0.76, 1.0, 13)])  # where aliasing is looked at
+_AT_ONCE = 256  # frequencies: a table of their cosines stays in the cache, and few are multiplied by one thread of BLAS
+_LONG = 4096  # frequencies, of more of which ψ̂ is read off a series
 _QUADRATURE = np.polynomial.legendre.leggauss(24)  # exact to rounding for |κ| ≤ 3.5 cycles per interval
 
 
@@ -112,13 +115,44 @@ class Window:
         return 2.0 * self.coefficients[:-1] * powers  # dτ/dt = 2
 
     def transform(self, kappa: np.ndarray) -> np.ndarray:
-        """ψ̂(κ) = ∫ ψ(x) cos(2πκx) dx at ``kappa`` cycles per grid cell, same shape, by Gauss–Legendre per interval."""
+        """ψ̂(κ) = ∫ ψ(x) cos(2πκx) dx at ``kappa`` cycles per grid cell, same shape, by Gauss–Legendre per interval.
+
+        Of many frequencies by a Chebyshev series: ψ̂ is smooth, as ψ ends at w/2, and rounding is as before.
+        """
+        flat, values = np.ravel(kappa), np.empty(np.size(kappa))
+        if flat.size <= _LONG:
+            step, evaluate = _AT_ONCE, self._integral()
+        else:
+            step, evaluate = _LONG, self._series(float(max(flat.max(), -flat.min())))
+        for begin in range(0, flat.size, step):
+            values[begin : begin + step] = evaluate(flat[begin : begin + step])
+        return values.reshape(np.shape(kappa))
+
+    def _integral(self) -> Callable[[np.ndarray], np.ndarray]:
+        """ψ̂ by quadrature."""
         tau, weight = _QUADRATURE
         values = polynomial.polyval(tau, self.coefficients[::-1])  # (w, nodes)
-        x = np.arange(self.width)[:, None] + 1.0 - (tau + 1.0) / 2 - self.width / 2
-        flat = np.ravel(kappa)
-        table = np.cos(2 * np.pi * flat[:, None] * x.ravel()) @ (values * (weight / 2)).ravel()
-        return table.reshape(np.shape(kappa))
+        x = (np.arange(self.width)[:, None] + 1.0 - (tau + 1.0) / 2 - self.width / 2).ravel()
+        weights = (values * (weight / 2)).ravel()
+
+        def _evaluate(kappa: np.ndarray) -> np.ndarray:
+            table = 2 * np.pi * kappa[:, None] * x
+            return np.cos(table, out=table) @ weights
+
+        return _evaluate
+
+    def _series(self, highest: float) -> Callable[[np.ndarray], np.ndarray]:
+        """ψ̂ for |κ| ≤ ``highest``, by a series for 0 ≤ κ ≤ ``highest``, as ψ̂ is even.
+
+        In units of half that interval a cosine in ψ̂ has the phase z or less, and its coefficients fall like the Bessel
+        functions J_n(z): below rounding beyond n = z + 10 z^(1/3) + 20.
+        """
+        integral, half = self._integral(), max(highest, np.finfo(np.float64).tiny) / 2
+        phase = np.pi * self.width * half
+        terms = chebyshev.chebinterpolate(
+            lambda t: integral(half * (t + 1.0)), ceil(phase + 10 * phase ** (1 / 3) + 20)
+        )
+        return lambda kappa: chebyshev.chebval(np.abs(kappa) / half - 1.0, terms)
 
     def alias(self, kappa: float) -> float:
         """Σ |ψ̂(κ + m)| / ψ̂(κ), the relative error of one transform along one axis: the largest for |κ| ≤ ``kappa``."""
