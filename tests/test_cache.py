@@ -23,7 +23,7 @@ for warning in told:
 """
 
 KERNELS = """
-from lrc_numba.cpu.compile import kernel
+from lrc_numba.machine.cpu.compile import kernel
 
 @kernel
 def double(part, lo, hi):
