@@ -3,7 +3,8 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from .convolution import lrc_convolve
-from .multipliers.multiplier import ChannelMatrix, Multiplier, Product, Sum, Table
+from .multipliers.composites import ChannelMatrix, Product, Scaled, Sum
+from .multipliers.multiplier import Multiplier, Table
 from .multipliers.radial import ExponentialKernel, Gaussian, InversePower, RadialSpline, SumOfGaussians, Yukawa
 from .plan import Gradient, LRCPlan
 
@@ -22,6 +23,7 @@ __all__ = [
     "Multiplier",
     "Product",
     "RadialSpline",
+    "Scaled",
     "Sum",
     "SumOfGaussians",
     "Table",

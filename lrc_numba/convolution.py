@@ -39,7 +39,7 @@ def lrc_convolve(
     points : (N, d) or (B, N, d) array
         Positions in 1, 2 or 3 dimensions, anywhere in space; B independent snapshots. float32 or float64.
     values : (N,), (N, C), with B in front for snapshots, or None
-        f; None is ones.
+        f; None is ones. Complex values are two convolutions, and the result is complex.
     multiplier : Multiplier
         φ̂(k), such as ``Yukawa(beta, lam)``; its shape (), (C_out,) or (C_out, C_in) says what it does with channels.
     box : float, (d,) or (d, d) array

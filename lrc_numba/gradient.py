@@ -22,9 +22,11 @@ class Gradient:
     values : ndarray
         Σ g·∂u/∂f, the shape of the values.
     parameters : dict of str to ndarray
-        Σ g·∂u/∂θ for every parameter of the multiplier.
+        Σ g·∂u/∂θ for every parameter of the multiplier, of its shape; () for a scalar.
     targets : ndarray or None
         With respect to the targets, where there are any.
+    cell : (d, d) float64 ndarray
+        ∂(Σ g·u)/∂ε_ab for a strain ε of cell, points and targets, x → x(1 + ε); see ``LRCPlan.vjp``.
     """
 
     output: np.ndarray
@@ -32,3 +34,4 @@ class Gradient:
     values: np.ndarray | None
     parameters: dict[str, np.ndarray] | None
     targets: np.ndarray | None = None
+    cell: np.ndarray | None = None

@@ -2,13 +2,14 @@ r"""The public face of the engine: ``LRCPlan``.
 
     u_i = Σ_j f_j φ(x_i − x_j)   over all periodic images, φ band-limited to the kept modes
 
-computed as points → grid → modes → × multiplier → grid → points by ``operator.Operator``. Here arguments are checked,
-flattened and given their names back.
+computed as points → grid → modes → × multiplier → grid → points by ``operator.Operator``. What a user passes in is
+checked and flattened in ``preparation``; here it goes through the operator or one of its derivatives, and results get
+their shapes and names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from .multipliers.multiplier import Multiplier
 from .preparation import Preparation
 
 __all__ = ["Gradient", "LRCPlan"]
+
+WRT = ("points", "values", "parameters", "cell")
 
 
 class LRCPlan(Preparation):
@@ -65,8 +68,14 @@ class LRCPlan(Preparation):
     * below about a thousand points and modes: the interpreter, some 60 µs a call.
 
     A plan keeps its workspace between calls, so one plan serves one thread of the user's at a time. The tabulated
-    multiplier is kept too, for as long as the same multiplier comes with the same ``parameters``. Results are the
-    user's; of large ones that nobody holds any longer, the memory of the last four is kept for the next.
+    multiplier is kept too, for as long as the same multiplier comes in the same ``state``: its parameters, its other
+    attributes, and what its class defines. A multiplier whose state cannot be told for certain is tabulated in every
+    call, see ``Multiplier.state``; a result never depends on what was computed before. Results are the user's; of large
+    ones that nobody holds any longer, the memory of the last four is kept for the next.
+
+    Snapshots of different N go together when the shorter ones are padded with points anywhere in the cell whose values
+    are 0: they contribute nothing to other points, and their rows of u (and of gradients) are to be ignored; their rows
+    of a cotangent must be 0.
     """
 
     # ------------------------------------------------------------------ the operator and its derivatives
@@ -76,7 +85,7 @@ class LRCPlan(Preparation):
         Parameters
         ----------
         values : (N,), (N, C), with B in front for snapshots, or None
-            f; None is ones.
+            f; None is ones. Complex values (complex64 for float32) are two convolutions, and the result is complex.
         multiplier : Multiplier
             φ̂, of shape (), (C_out,) or (C_out, C_in).
         exclude_self : bool
@@ -87,6 +96,10 @@ class LRCPlan(Preparation):
         ndarray
             (N,) if neither values nor multiplier has channels, else (N, C_out); (T, …) with targets; B in front.
         """
+        if _is_complex(values):
+            parts = self._parts_of_complex(values)
+            real, imag = (self.convolve(part, multiplier, exclude_self=exclude_self) for part in parts)
+            return real + 1j * imag
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
         out = self._operator.forward(sources, targets, table, flat)
         if exclude_self:
@@ -109,6 +122,7 @@ class LRCPlan(Preparation):
         dtargets : array of the shape of the targets, optional
             How the targets move, where there are any.
         """
+        _refuse_complex(values=values, dvalues=dvalues)
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
         moved, read, tangent = self._tangents(flat, sources is targets, dpoints, dvalues, dtargets)
         out = self._operator.jvp(sources, targets, table, flat, tangent, moved, read)[1]
@@ -125,7 +139,12 @@ class LRCPlan(Preparation):
         wrt: Collection[str] = ("points", "values", "parameters"),
         exclude_self: bool = False,
     ) -> Gradient:
-        """Gradient of Σ g·u with respect to points, values and parameters: the transpose of ``jvp``.
+        r"""Gradient of Σ g·u with respect to points, values and parameters, the transpose of ``jvp``, and to the cell.
+
+        The gradient by the cell is that by a strain ε which moves cell and points, x → x(1 + ε) and a → a(1 + ε) for
+        rows x and lattice vectors a, while f and g stay: with S(k) the cotangent of φ̂, and exactly for the computed u,
+
+            ∂/∂ε_ab = Σ_half Re( S(k) [−δ_ab φ̂ − 2 (dφ̂/dk²) k_a k_b] )     for a radial φ̂
 
         Parameters
         ----------
@@ -133,25 +152,37 @@ class LRCPlan(Preparation):
             As for ``convolve``.
         cotangent : array of the shape of the output
             g.
-        wrt : collection of {"points", "values", "parameters"}
-            Which gradients are wanted; what is not wanted is not computed where that saves something.
+        wrt : collection of {"points", "values", "parameters", "cell"}
+            Which gradients are wanted; what is not wanted is not computed where that saves something. "cell" needs a
+            multiplier with ``k2_derivative`` or ``cell_vjp``.
 
         Returns
         -------
         Gradient
             The gradients, and u.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the argument; a TypeError for complex numbers.
+        NotImplementedError
+            For a derivative that the multiplier does not define.
         """
+        _refuse_complex(values=values, cotangent=cotangent)
+        wanted = _names(wrt)
+        if "cell" in wanted and isinstance(multiplier, Multiplier):
+            multiplier._check_cell()
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
-        wanted = {wrt} if isinstance(wrt, str) else set(wrt or ())
-        if not wanted <= {"points", "values", "parameters"}:
-            raise ValueError(f"wrt: expected some of 'points', 'values' and 'parameters', got {wrt!r}")
         g = self._cotangent("cotangent", cotangent, shape, targets.count, table.channels_out(flat.shape[1]))
-        results = self._operator.vjp(sources, targets, table, flat, g, wanted)
-        out, dvalues, dsources, dtargets, cotangent = results
-        parameters = None
-        if cotangent is not None:
-            pairs = [(g, flat)] if exclude_self else []
-            parameters = self._parameter_gradient(cotangent, table, multiplier, pairs)
+        from_table = wanted & {"parameters", "cell"}  # both follow from the cotangent of φ̂, which is "parameters" there
+        through = wanted - {"cell"} | ({"parameters"} if from_table else set())
+        results = self._operator.vjp(sources, targets, table, flat, g, through)
+        out, dvalues, dsources, dtargets, dtable = results
+        parameters = cell = None
+        if from_table:
+            dtable = self._table_cotangent(dtable, table, [(g, flat)] if exclude_self else [])
+            parameters = self._parameter_gradient(dtable, multiplier) if "parameters" in wanted else None
+            cell = self._cell_gradient(dtable, multiplier) if "cell" in wanted else None
         if exclude_self:
             out = out - table.self_interaction(flat)
             if dvalues is not None:
@@ -164,6 +195,7 @@ class LRCPlan(Preparation):
             values=self._given(dvalues.reshape(given) if "values" in wanted else None),
             parameters=parameters,
             targets=self._given(moved),
+            cell=cell,
         )
 
     def parameters_jvp(
@@ -194,15 +226,16 @@ class LRCPlan(Preparation):
         dict of str to ndarray
             For every parameter of the multiplier.
         """
+        _refuse_complex(values=values, cotangent=cotangent, dvalues=dvalues, dcotangent=dcotangent)
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
         moved, read, tangent = self._tangents(flat, sources is targets, dpoints, dvalues, dtargets)
         g = self._cotangent("cotangent", cotangent, shape, targets.count, table.channels_out(flat.shape[1]))
         dg = self._backend.arrays.xp.zeros_like(g)
         if dcotangent is not None:
             dg = self._cotangent("dcotangent", dcotangent, shape, *g.shape)
-        found = self._operator.table_jvp(sources, targets, table, flat, tangent, g, dg, moved, read)
+        dtable = self._operator.table_jvp(sources, targets, table, flat, tangent, g, dg, moved, read)
         pairs = [(dg, flat), (g, tangent)] if exclude_self else []
-        return self._parameter_gradient(found, table, multiplier, pairs)
+        return self._parameter_gradient(self._table_cotangent(dtable, table, pairs), multiplier)
 
     def _tangents(self, flat, same: bool, dpoints, dvalues, dtargets) -> tuple:
         """How sources and targets move, and ḟ."""
@@ -220,12 +253,73 @@ class LRCPlan(Preparation):
             raise ValueError(f"{name}: expected the shape of the output, {shape}, got {found}")
         return self._array(name, value).reshape(count, channels)
 
-    def _parameter_gradient(self, cotangent, table, multiplier, own_pairs) -> dict[str, np.ndarray]:
-        """∂L/∂θ from the cotangent of φ̂, with the part that leaving out φ(0) contributes: Σ g f of ``own_pairs``."""
-        mode_set, to_host = self.grid.mode_set, self._backend.arrays.to_host
+    def _parts_of_complex(self, values) -> tuple:
+        """The real and the imaginary part, in the dtype of the plan."""
+        expected = np.dtype(np.complex64 if self.dtype == np.float32 else np.complex128)
+        if not hasattr(values, "dtype"):  # Python's own numbers come in no dtype
+            array = np.asarray(values)
+            return array.real.astype(self.dtype), array.imag.astype(self.dtype)
+        if values.dtype.newbyteorder("=") != expected:
+            raise TypeError(
+                f"values: expected {self.dtype.name} (the dtype of the plan) or {expected}, got {values.dtype}"
+            )
+        array = values if hasattr(values, "real") else self._backend.arrays.take("values", values)
+        return array.real, array.imag
+
+    def _table_cotangent(self, cotangent, table, own_pairs) -> np.ndarray:
+        """The cotangent of φ̂ on the host, with the part that leaving out φ(0) contributes: Σ g f of ``own_pairs``."""
+        to_host = self._backend.arrays.to_host
         cotangent = to_host(cotangent)
         for g, flat in own_pairs:
             own = (g * flat).sum() if table.per_channel else g.T @ flat
             own = np.reshape(to_host(own), table.shape)[..., None] / self.grid.cell.volume
-            cotangent = cotangent - own * mode_set.weights
-        return multiplier.vjp(mode_set, cotangent.astype(np.complex128))
+            cotangent = cotangent - own * self.grid.mode_set.weights
+        return cotangent.astype(np.complex128)
+
+    def _parameter_gradient(self, cotangent: np.ndarray, multiplier: Multiplier) -> dict[str, np.ndarray]:
+        """∂L/∂θ from the cotangent of φ̂; scalars are arrays without axes."""
+        gradients = multiplier.vjp(self.grid.mode_set, cotangent)
+        return {name: np.asarray(gradient) for name, gradient in gradients.items()}
+
+    def _cell_gradient(self, cotangent: np.ndarray, multiplier: Multiplier) -> np.ndarray:
+        """∂L/∂ε from the cotangent of φ̂: how φ̂ changes with the wavevectors, and 1/V."""
+        mode_set, dim = self.grid.mode_set, self.grid.dim
+        strain = np.asarray(multiplier.cell_vjp(mode_set, cotangent), dtype=np.float64)
+        if strain.shape != (dim, dim):
+            name = f"{type(multiplier).__name__}.cell_vjp"
+            raise ValueError(f"multiplier: {name} must return shape {(dim, dim)}, got {strain.shape}")
+        total = np.sum(multiplier.values(mode_set) * cotangent).real
+        return strain - total * np.eye(dim)
+
+
+def _names(wrt) -> set[str]:
+    """The gradients that are wanted."""
+    wanted = (wrt,) if isinstance(wrt, str) else () if wrt is None else wrt
+    if isinstance(wanted, Iterable):
+        wanted = tuple(wanted)
+    if not (isinstance(wanted, tuple) and all(isinstance(name, str) for name in wanted)):
+        raise TypeError(f"wrt: expected a collection of names, got {wrt!r}")
+    if not set(wanted) <= set(WRT):
+        raise ValueError(f"wrt: expected some of {', '.join(map(repr, WRT))}, got {wrt!r}")
+    return set(wanted)
+
+
+def _is_complex(values) -> bool:
+    """Whether complex numbers came; what is no array of numbers at all is for others to refuse."""
+    dtype = getattr(values, "dtype", None)
+    if dtype is None and isinstance(values, (complex, list, tuple)):
+        try:
+            return np.iscomplexobj(np.asarray(values))
+        except ValueError:
+            return False
+    return isinstance(dtype, np.dtype) and dtype.kind == "c"
+
+
+def _refuse_complex(**arrays) -> None:
+    """Raise where an array is complex."""
+    for name, array in arrays.items():
+        if _is_complex(array):
+            raise TypeError(
+                f"{name}: derivatives are of real numbers, got complex ones; pass the real and the imaginary part as "
+                "two channels, or in two calls"
+            )

@@ -192,10 +192,11 @@ class Preparation:
     def _table(self, multiplier: Multiplier, grid: Grid) -> MultiplierTable:
         if not isinstance(multiplier, Multiplier):
             raise TypeError(f"multiplier: expected a Multiplier, got {type(multiplier).__name__}")
-        state = multiplier.state()
-        if self._tabulated is None or self._tabulated[0] is not multiplier or self._tabulated[1] != state:
-            self._tabulated = (multiplier, state, MultiplierTable(multiplier, grid))
-        return self._tabulated[2]
+        state, kept = multiplier.state(), self._tabulated
+        if state is None or kept is None or kept[0] is not multiplier or kept[1] != state:
+            kept = (multiplier, state, MultiplierTable(multiplier, grid))
+            self._tabulated = kept if state is not None else None
+        return kept[2]
 
     def _points(self) -> tuple[SortedPoints, SortedPoints]:
         if self._sources is None or self._targets is None:

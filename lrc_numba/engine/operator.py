@@ -11,7 +11,7 @@ The operator K(x_i, x_j) that this evaluates is symmetric, differs from the exac
 costs two convolutions, whatever the dimension. The spectral variant differentiates the exact kernel instead, with ik
 between the transforms: nearer to the true force, not quite the derivative of the computed energy.
 
-Nothing is checked here; ``convolution`` does that. Arrays of values are (B·N, C), of points (B·N, d).
+Nothing is checked here; ``preparation`` does that. Arrays of values are (B·N, C), of points (B·N, d).
 """
 
 from __future__ import annotations
@@ -280,8 +280,7 @@ class Operator:
             modes = self._multiply(modes, table, (0, c_in, 0, c_out, False))
             ordered = targets.gather(g, threads=self.threads, space=self.space)
             out, dtargets = self._read_vjp(targets, modes, ordered, 0, mean, gradient)
-            if wrt:
-                modes = self._spread(targets, ordered)
+            modes = self._spread(targets, ordered)
             if copied is not None:
                 cotangent = self._table_vjp(self.xp.concatenate([copied, modes], axis=1), f, g, batch, table)
             df, dsources = None, None

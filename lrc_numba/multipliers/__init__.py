@@ -1,6 +1,7 @@
-"""Fourier multipliers φ̂(k): the base class and its arithmetic, and the named radial kernels."""
+"""Fourier multipliers φ̂(k): the base class, its arithmetic, and the named radial kernels."""
 
-from .multiplier import ChannelMatrix, Multiplier, Product, Sum, Table
+from .composites import ChannelMatrix, Product, Scaled, Sum
+from .multiplier import Multiplier, Table
 from .radial import ExponentialKernel, Gaussian, InversePower, RadialSpline, SumOfGaussians, Yukawa
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Multiplier",
     "Product",
     "RadialSpline",
+    "Scaled",
     "Sum",
     "SumOfGaussians",
     "Table",

@@ -23,21 +23,31 @@ A kernel of one's own takes a few lines: name the parameters, give the values an
 
 ``modes`` is a ``geometry.modes.ModeSet``: ``modes.k2``, ``modes.norm`` (n_modes,), ``modes.k`` (n_modes, d),
 ``modes.cell.volume``. Values have shape (*shape, n_modes), real for an even kernel,
-complex with φ̂(−k) = conj φ̂(k) otherwise.
+complex with φ̂(−k) = conj φ̂(k) otherwise. Constraints on the parameters go into ``_check``, and the derivative by the
+cell needs ``k2_derivative`` (or ``cell_vjp`` for a kernel that is not radial).
+
+Kernels add, subtract, multiply (a convolution of the two), and take numbers as factors: ``2 * kernel - other / 3``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
+from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..geometry.modes import ModeSet
+from .fingerprint import Described, Uncertain, describe, describe_class
+from .parameters import ParameterView, as_number, as_numbers, as_parameter
 
-__all__ = ["ChannelMatrix", "Multiplier", "Product", "Sum", "Table"]
+if TYPE_CHECKING:
+    from .composites import Product, Sum
+
+__all__ = ["Multiplier", "Table", "sum_to"]
 
 
-class Multiplier:
+class Multiplier(Described):
     """Base class. Subclasses give ``values`` and ``derivatives``; everything else follows.
 
     Parameters
@@ -54,21 +64,15 @@ class Multiplier:
         When a parameter is not real.
     """
 
+    __array_ufunc__ = None  # arrays and NumPy's numbers on the left leave the operation to the multiplier
+
     def __init__(self, **parameters):
-        self._parameters: dict[str, np.ndarray] = {}
-        for name, value in parameters.items():
-            try:
-                array = np.asarray(value)
-            except ValueError:
-                raise ValueError(f"{type(self).__name__}: {name} must be a number or an array, got {value!r}") from None
-            if array.dtype.kind not in "iuf":
-                raise TypeError(f"{type(self).__name__}: {name} must be real numbers, got dtype {array.dtype}")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{type(self).__name__}: {name} must be finite, got {value}")
-            self._parameters[name] = array.astype(np.float64)
+        self._parameters = {name: as_parameter(self, name, value) for name, value in parameters.items()}
         self._check_shapes()
+        self._check()
 
     def _check_shapes(self) -> None:
+        """Raise where the parameters do not fit together; shapes never change afterwards."""
         shapes = {name: value.shape for name, value in self._parameters.items()}
         try:
             shape = np.broadcast_shapes(*shapes.values())
@@ -77,20 +81,49 @@ class Multiplier:
         if len(shape) > 2:
             raise ValueError(f"{type(self).__name__}: expected shapes (), (C_out,) or (C_out, C_in), got {shapes}")
 
-    @property
-    def parameters(self) -> Mapping[str, np.ndarray]:
-        """The parameters by name, float64; change them in place and the next call uses the new values."""
-        return self._parameters
+    def _check(self) -> None:
+        """Raise where ``self._parameters`` may not have their values; called by ``__init__`` and after every write."""
 
-    def state(self) -> tuple:
-        """What φ̂ depends on, to tell whether a table of it is still good: parameters, and all other attributes."""
-        own = tuple(value.tobytes() for value in self._parameters.values())
-        rest = tuple(
-            value.state() if isinstance(value, Multiplier) else repr(value)
-            for name, value in vars(self).items()
-            if name != "_parameters"
-        )
-        return own + rest
+    def _check_positive(self, name: str) -> None:
+        if not (value := self._parameters[name] > 0).all():
+            raise ValueError(f"{type(self).__name__}: {name} must be positive, got {self._parameters[name][~value][0]}")
+
+    def _write(self, name: str, value) -> None:
+        """Put ``value`` into a parameter; where it does not pass the checks the old one stays."""
+        array, new = self._parameters[name], as_parameter(self, name, value)
+        if new.shape != array.shape:
+            raise ValueError(f"{type(self).__name__}: {name} keeps its shape {array.shape}, got shape {new.shape}")
+        old = array.copy()
+        array[...] = new
+        try:
+            self._check()
+        except BaseException:
+            array[...] = old
+            raise
+
+    def _components(self) -> tuple[tuple[str, Multiplier], ...]:
+        """The multipliers that this one is made of, each with the prefix of its parameters."""
+        return ()
+
+    @property
+    def parameters(self) -> MutableMapping[str, np.ndarray]:
+        """The parameters by name, float64; the next call uses what is written to them, see ``ParameterView``."""
+        return ParameterView(self)
+
+    def state(self) -> tuple | None:
+        """What φ̂ depends on, to tell whether a table of it is still good; None where that cannot be told for certain.
+
+        Equal states mean equal φ̂. The state holds every attribute of the instance, and what the classes of the user's
+        among its own define, by value: numbers, strings, arrays by their bytes, multipliers by their states, and these
+        in lists, tuples, dicts and sets; functions by code, defaults and the globals that they name. Objects of other
+        classes, closures, bound methods and modules but for Python's ``math``, NumPy and SciPy make it None, and φ̂ is
+        then computed in every call. A subclass that knows better returns its own tuple.
+        """
+        try:
+            attributes = [(name, describe(value)) for name, value in vars(self).items()]
+            return describe_class(type(self)), type(self).values, tuple(attributes)
+        except (Uncertain, RecursionError):
+            return None
 
     def columns(self, modes: ModeSet) -> list[np.ndarray]:
         """The parameters in order, each with a last axis of length 1 that broadcasts over the modes."""
@@ -124,8 +157,51 @@ class Multiplier:
         for name, derivative in self.derivatives(modes).items():
             dense = np.broadcast_to(derivative, np.broadcast_shapes(np.shape(derivative), cotangent.shape))
             per_channel = np.einsum("...m,...m->...", dense, cotangent).real
-            gradients[name] = _sum_to(per_channel, self._parameters[name].shape)
+            gradients[name] = np.asarray(sum_to(per_channel, self._parameters[name].shape))
         return gradients
+
+    def k2_derivative(self, modes: ModeSet) -> np.ndarray:
+        """dφ̂/d(k²) of a radial φ̂, broadcastable to (*shape, n_modes); any finite number where k = 0."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define k2_derivative(modes) to be differentiated by cell"
+        )
+
+    def cell_vjp(self, modes: ModeSet, cotangent: np.ndarray) -> np.ndarray:
+        r"""Gradient with respect to a strain of the cell of Σ_k Re(φ̂(k) · cotangent(k)).
+
+        Under a → a(1 + ε) for the lattice vectors a (rows) wavevectors change by dk = −ε k, so that a radial φ̂ has
+
+            ∂/∂ε_ab = −2 Σ_k Re(cotangent dφ̂/dk²) k_a k_b
+
+        Parameters
+        ----------
+        modes, cotangent
+            As for ``vjp``.
+
+        Returns
+        -------
+        (d, d) float64 ndarray
+            ∂/∂ε_ab at ε = 0.
+        """
+        slope = self.k2_derivative(modes)
+        dense = np.broadcast_to(slope, np.broadcast_shapes(np.shape(slope), cotangent.shape))
+        weights = np.einsum("...m,...m->m", dense, cotangent).real
+        return -2.0 * (modes.k.T * weights) @ modes.k
+
+    def _check_cell(self) -> None:
+        """Raise where the derivative by the cell is missing, or is one of other ``values``, further up."""
+        for _, part in self._components():
+            part._check_cell()
+        ancestors = type(self).__mro__
+        depth = {
+            name: next(i for i, owner in enumerate(ancestors) if name in vars(owner))
+            for name in ("values", "k2_derivative", "cell_vjp")
+        }
+        if min(depth["k2_derivative"], depth["cell_vjp"]) > depth["values"]:
+            raise NotImplementedError(
+                f"{type(self).__name__} must define k2_derivative(modes), or cell_vjp(modes, cotangent), beside values "
+                "to be differentiated by the cell"
+            )
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
         """The real-space kernel φ(r) of one image, (*shape, *r.shape); NotImplementedError where it is not known.
@@ -139,135 +215,45 @@ class Multiplier:
         """
         raise NotImplementedError(f"{type(self).__name__} has no known real-space kernel in {dim} dimension(s)")
 
-    def __add__(self, other: Multiplier) -> Sum:
-        return Sum(self, other)
+    def __add__(self, other) -> Sum | Multiplier:
+        from .composites import Sum
 
-    def __mul__(self, other: Multiplier) -> Product:
-        return Product(self, other)
+        # The sum of a list begins with the number 0.
+        is_zero = isinstance(other, Real) and not isinstance(other, bool) and other == 0
+        return self if is_zero else Sum(self, other)
+
+    def __radd__(self, other) -> Multiplier:
+        return self + other
+
+    def __sub__(self, other) -> Multiplier:
+        return self + (-other if isinstance(other, Multiplier) else other)
+
+    def __rsub__(self, other) -> Multiplier:
+        return -self + other
+
+    def __neg__(self) -> Multiplier:
+        return -1.0 * self
+
+    def __mul__(self, other) -> Product | Multiplier:
+        from .composites import Product, Scaled
+
+        return Product(self, other) if isinstance(other, Multiplier) else Scaled(other, self)
+
+    __rmul__ = __mul__  # of numbers alone; with a multiplier on the left its own __mul__ comes first
+
+    def __truediv__(self, other) -> Multiplier:
+        return self * (1.0 / as_number(self, "a divisor", other))
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={np.array2string(value, threshold=6)}" for name, value in self._parameters.items())
         return f"{type(self).__name__}({inside})"
 
 
-def _sum_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def sum_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Undo broadcasting: sum ``array`` over the axes along which a parameter of ``shape`` was repeated."""
     array = array.sum(axis=tuple(range(array.ndim - len(shape))))
     repeated = tuple(a for a, length in enumerate(shape) if length == 1 and array.shape[a] != 1)
     return array.sum(axis=repeated, keepdims=True) if repeated else array
-
-
-class _Pair(Multiplier):
-    """Two multipliers, whose parameters are named ``left.…`` and ``right.…``."""
-
-    def __init__(self, left: Multiplier, right: Multiplier):
-        for side in (left, right):
-            if not isinstance(side, Multiplier):
-                raise TypeError(f"{type(self).__name__}: expected two multipliers, got {type(side).__name__}")
-        super().__init__()
-        self.left, self.right = left, right
-
-    @property
-    def parameters(self) -> Mapping[str, np.ndarray]:
-        """The parameters of both parts by prefixed name."""
-        return {f"{side}.{k}": v for side in ("left", "right") for k, v in getattr(self, side).parameters.items()}
-
-    def _join(self, left: dict, right: dict) -> dict[str, np.ndarray]:
-        return {f"left.{k}": v for k, v in left.items()} | {f"right.{k}": v for k, v in right.items()}
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.left!r}, {self.right!r})"
-
-
-class Sum(_Pair):
-    """φ̂ = φ̂_left + φ̂_right, shapes broadcast."""
-
-    def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
-        return self.left.values(modes) + self.right.values(modes)
-
-    def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
-        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
-        sides = []
-        for side in (self.left, self.right):
-            shape = side.values(modes).shape
-            sides.append(side.vjp(modes, _sum_to(cotangent, shape)))
-        return self._join(*sides)
-
-    def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """φ(r). Parameters as for ``Multiplier.kernel``."""
-        left, right = self.left.kernel(r, dim), self.right.kernel(r, dim)
-        axes = max(left.ndim, right.ndim)
-        lead = [
-            side.reshape(side.shape[: side.ndim - np.ndim(r)] + (1,) * (axes - side.ndim) + np.shape(r))
-            for side in (left, right)
-        ]
-        return lead[0] + lead[1]
-
-
-class Product(_Pair):
-    """φ̂ = φ̂_left · φ̂_right mode by mode and channel by channel, shapes broadcast: a convolution of two kernels."""
-
-    def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
-        return self.left.values(modes) * self.right.values(modes)
-
-    def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
-        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
-        left, right = self.left.values(modes), self.right.values(modes)
-        return self._join(
-            self.left.vjp(modes, _sum_to(cotangent * right, left.shape)),
-            self.right.vjp(modes, _sum_to(cotangent * left, right.shape)),
-        )
-
-
-class ChannelMatrix(Multiplier):
-    """φ̂(k) = A · φ̂_scalar(k): one kernel, and a matrix that mixes the channels.
-
-    Parameters
-    ----------
-    matrix : (C_out, C_in) array
-        The mixing matrix A, a parameter.
-    kernel : Multiplier
-        A multiplier of shape (); its parameters are named ``kernel.…``.
-    """
-
-    def __init__(self, matrix, kernel: Multiplier):
-        super().__init__(matrix=matrix)
-        if self._parameters["matrix"].ndim != 2:
-            raise ValueError(
-                f"ChannelMatrix: matrix must have shape (C_out, C_in), got {self._parameters['matrix'].shape}"
-            )
-        if not isinstance(kernel, Multiplier):
-            raise TypeError(f"ChannelMatrix: kernel must be a multiplier, got {type(kernel).__name__}")
-        self._kernel = kernel
-
-    @property
-    def parameters(self) -> Mapping[str, np.ndarray]:
-        """The parameters of both parts by prefixed name."""
-        return {**self._parameters, **{f"kernel.{k}": v for k, v in self._kernel.parameters.items()}}
-
-    def _scalar(self, modes: ModeSet) -> np.ndarray:
-        values = self._kernel.values(modes)
-        if values.ndim != 1:
-            raise ValueError(
-                f"ChannelMatrix: kernel must have one channel, got a multiplier of shape {values.shape[:-1]}"
-            )
-        return values
-
-    def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
-        return self._parameters["matrix"][..., None] * self._scalar(modes)
-
-    def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
-        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
-        matrix = self._parameters["matrix"]
-        inner = self._kernel.vjp(modes, np.einsum("oc,ocm->m", matrix, cotangent))
-        return {"matrix": (cotangent @ self._scalar(modes)).real} | {f"kernel.{k}": v for k, v in inner.items()}
-
-    def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """φ(r). Parameters as for ``Multiplier.kernel``."""
-        return np.multiply.outer(self._parameters["matrix"], self._kernel.kernel(r, dim))
 
 
 class Table(Multiplier):
@@ -277,22 +263,27 @@ class Table(Multiplier):
     ----------
     values : (*shape, 2K_1 + 1, …, K_d + 1) float or complex array
         In the layout of ``ModeSet.shape``, that of ``numpy.fft.rfftn``. Only the Hermitian part of the plane n_d = 0
-        acts. A complex table is stored as the two parameters ``real`` and ``imag``.
+        acts. A complex table is stored as the two parameters ``real`` and ``imag``. A strain of the cell leaves the
+        numbers as they are.
     dim : int
         Number of mode axes d.
     """
 
     def __init__(self, values, dim: int):
-        array = np.asarray(values)
+        if not isinstance(dim, Integral) or isinstance(dim, bool):
+            raise TypeError(f"Table: dim must be an int, got {dim!r}")
+        if not 1 <= dim <= 3:
+            raise ValueError(f"Table: dim must be 1, 2 or 3, got {dim}")
+        array = as_numbers(self, "values", values, "iufc")
         if array.ndim not in (dim, dim + 1, dim + 2):
             raise ValueError(f"Table: expected {dim} mode axes after at most two channel axes, got shape {array.shape}")
-        self._channels, self._grid = array.shape[: array.ndim - dim], array.shape[array.ndim - dim :]
-        super().__init__()
-        parts = {"real": array.real, "imag": array.imag} if np.iscomplexobj(array) else {"real": array}
-        for name, part in parts.items():
-            if part.dtype.kind not in "iuf" or not np.isfinite(part).all():
-                raise ValueError(f"Table: values must be finite numbers, got dtype {array.dtype}")
-            self._parameters[name] = part.astype(np.float64)
+        split = array.ndim - int(dim)
+        self._channels: tuple[int, ...] = array.shape[:split]
+        self._grid: tuple[int, ...] = array.shape[split:]
+        super().__init__(**({"real": array.real, "imag": array.imag} if array.dtype.kind == "c" else {"real": array}))
+
+    def _check_shapes(self) -> None:
+        """They are of one array."""
 
     def values(self, modes: ModeSet) -> np.ndarray:
         """φ̂ on the modes, see ``Multiplier.values``."""
@@ -305,5 +296,9 @@ class Table(Multiplier):
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
         """Gradient by name. Parameters as for ``Multiplier.vjp``."""
-        gradient = _sum_to(cotangent, (*self._channels, modes.size)).reshape(self._channels + self._grid)
+        gradient = sum_to(cotangent, (*self._channels, modes.size)).reshape(self._channels + self._grid)
         return {"real": gradient.real} | ({"imag": -gradient.imag} if "imag" in self._parameters else {})
+
+    def k2_derivative(self, modes: ModeSet) -> np.ndarray:
+        """Zero: the numbers belong to the modes n, wherever a strain of the cell puts their wavevectors."""
+        return np.zeros((*self._channels, modes.size))

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..geometry.modes import ModeSet
 from .multiplier import Multiplier
+from .parameters import as_number, as_parameter
 
 __all__ = ["ExponentialKernel", "Gaussian", "InversePower", "RadialSpline", "SumOfGaussians", "Yukawa"]
 
@@ -36,6 +37,8 @@ class Yukawa(Multiplier):
 
     def __init__(self, beta=1.0, lam=1.0):
         super().__init__(beta=beta, lam=lam)
+
+    def _check(self) -> None:
         if (self._parameters["lam"] == 0).any():
             raise ValueError("Yukawa: lam must not be zero (the mode k = 0 would be infinite); use InversePower(1)")
 
@@ -49,6 +52,11 @@ class Yukawa(Multiplier):
         beta, lam = self.columns(modes)
         shape = 4 * pi / (modes.k2 + lam**2)
         return {"beta": shape, "lam": -2 * beta * lam * shape**2 / (4 * pi)}
+
+    def k2_derivative(self, modes: ModeSet) -> np.ndarray:
+        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
+        beta, lam = self.columns(modes)
+        return -4 * pi * beta / (modes.k2 + lam**2) ** 2
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
         """φ(r). Parameters as for ``Multiplier.kernel``."""
@@ -77,8 +85,9 @@ class ExponentialKernel(Multiplier):
 
     def __init__(self, mu=1.0, amplitude=1.0):
         super().__init__(mu=mu, amplitude=amplitude)
-        if (self._parameters["mu"] <= 0).any():
-            raise ValueError(f"ExponentialKernel: mu must be positive, got {mu}")
+
+    def _check(self) -> None:
+        self._check_positive("mu")
 
     def values(self, modes: ModeSet) -> np.ndarray:
         """φ̂ on the modes, see ``Multiplier.values``."""
@@ -95,6 +104,11 @@ class ExponentialKernel(Multiplier):
         shape = self._shape(mu, modes)
         logarithmic = 1 / mu - (modes.dim + 1) * mu / (modes.k2 + mu**2)
         return {"mu": amplitude * shape * logarithmic, "amplitude": shape}
+
+    def k2_derivative(self, modes: ModeSet) -> np.ndarray:
+        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
+        mu, _ = self.columns(modes)
+        return -(modes.dim + 1) / 2 * self.values(modes) / (modes.k2 + mu**2)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
         """φ(r). Parameters as for ``Multiplier.kernel``."""
@@ -114,12 +128,16 @@ class SumOfGaussians(Multiplier):
     """
 
     def __init__(self, amplitudes, sigmas):
-        super().__init__(amplitudes=np.atleast_1d(amplitudes), sigmas=np.atleast_1d(sigmas))
+        given = {"amplitudes": amplitudes, "sigmas": sigmas}
+        super().__init__(**{name: np.atleast_1d(as_parameter(self, name, value)) for name, value in given.items()})
+
+    def _check_shapes(self) -> None:
         shapes = [value.shape for value in self._parameters.values()]
         if shapes[0] != shapes[1] or len(shapes[0]) != 1:
             raise ValueError(f"SumOfGaussians: amplitudes and sigmas must have one shape (G,), got {shapes}")
-        if (self._parameters["sigmas"] <= 0).any():
-            raise ValueError(f"SumOfGaussians: sigmas must be positive, got {sigmas}")
+
+    def _check(self) -> None:
+        self._check_positive("sigmas")
 
     def _terms(self, modes: ModeSet) -> np.ndarray:
         sigma = self._parameters["sigmas"][:, None]
@@ -135,6 +153,11 @@ class SumOfGaussians(Multiplier):
         weighted = self._terms(modes) * cotangent.real
         slope = amplitude * (modes.dim / sigma * weighted.sum(axis=1) - sigma * (weighted @ modes.k2))
         return {"amplitudes": weighted.sum(axis=1), "sigmas": slope}
+
+    def k2_derivative(self, modes: ModeSet) -> np.ndarray:
+        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
+        amplitude, sigma = self._parameters["amplitudes"], self._parameters["sigmas"]
+        return (-0.5 * amplitude * sigma**2) @ self._terms(modes)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
         """φ(r). Parameters as for ``Multiplier.kernel``."""
@@ -157,8 +180,9 @@ class Gaussian(Multiplier):
 
     def __init__(self, sigma=1.0, amplitude=1.0):
         super().__init__(sigma=sigma, amplitude=amplitude)
-        if (self._parameters["sigma"] <= 0).any():
-            raise ValueError(f"Gaussian: sigma must be positive, got {sigma}")
+
+    def _check(self) -> None:
+        self._check_positive("sigma")
 
     def values(self, modes: ModeSet) -> np.ndarray:
         """φ̂ on the modes, see ``Multiplier.values``."""
@@ -171,6 +195,11 @@ class Gaussian(Multiplier):
         shape = np.exp(-(sigma**2) * modes.k2 / 2)
         return {"sigma": -amplitude * sigma * modes.k2 * shape, "amplitude": shape}
 
+    def k2_derivative(self, modes: ModeSet) -> np.ndarray:
+        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
+        sigma, _ = self.columns(modes)
+        return -0.5 * sigma**2 * self.values(modes)
+
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
         """φ(r). Parameters as for ``Multiplier.kernel``."""
         sigma, amplitude = _outer(r, *self._parameters.values())
@@ -180,8 +209,14 @@ class Gaussian(Multiplier):
 class InversePower(Multiplier):
     r"""The long-range part of a/r^p, smooth over a length σ (Ewald's splitting for p = 1).
 
-    φ̂(k) = a π^{d/2} 2^{d−p} k^{p−d} Γ((d−p)/2, σ²k²/2) / Γ(p/2); 4πa e^{−σ²k²/2}/k² for p = 1, d = 3. The mode k = 0,
-    which is infinite for p ≤ d, is left out: a neutralising background. In real space a P(p/2, r²/2σ²)/r^p.
+    φ̂(k) = a π^{d/2} 2^{d−p} k^{p−d} Γ((d−p)/2, σ²k²/2) / Γ(p/2); 4πa e^{−σ²k²/2}/k² for p = 1, d = 3. In real space
+    a P(p/2, r²/2σ²)/r^p.
+
+    The mode k = 0, which is infinite for p < d, is left out: a neutralising background. Where ½ Σ f u and the pair sum
+    of the short-range part a/r^p − φ(r) are added up for a cell of total charge Q = Σ f, the energy of that background
+    is not included. It is minus half of Q²/V times the integral of the short-range part,
+
+        E = −a Q² π^{d/2} (2σ²)^{(d−p)/2} / ((d−p) Γ(p/2) V),    −π a σ² Q² / V for p = 1, d = 3.
 
     Parameters
     ----------
@@ -195,11 +230,12 @@ class InversePower(Multiplier):
 
     def __init__(self, exponent: float = 1.0, sigma=1.0, amplitude=1.0):
         super().__init__(sigma=sigma, amplitude=amplitude)
-        if not isinstance(exponent, (int, float)) or not 0 < exponent < 3:
+        self.exponent = as_number(self, "exponent", exponent)
+        if not 0 < self.exponent < 3:
             raise ValueError(f"InversePower: exponent must be a number between 0 and the dimension, got {exponent}")
-        if (self._parameters["sigma"] <= 0).any():
-            raise ValueError(f"InversePower: sigma must be positive, got {sigma}")
-        self.exponent = float(exponent)
+
+    def _check(self) -> None:
+        self._check_positive("sigma")
 
     def values(self, modes: ModeSet) -> np.ndarray:
         """φ̂ on the modes, see ``Multiplier.values``."""
@@ -224,6 +260,16 @@ class InversePower(Multiplier):
         unit = InversePower(p, sigma[..., 0]).values(modes)
         return {"sigma": np.where(modes.k2 > 0, slope, 0.0), "amplitude": unit}
 
+    def k2_derivative(self, modes: ModeSet) -> np.ndarray:
+        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
+        sigma, amplitude = self.columns(modes)
+        s = (modes.dim - self.exponent) / 2
+        # φ̂ = a c k^{−2s} Γ(s, x) with x = σ²k²/2: the factor k^{−2s}, and dΓ(s, x)/dx = −x^{s−1} e^{−x}.
+        constant = pi ** (modes.dim / 2) * 4**s / gamma(self.exponent / 2)
+        incomplete = constant * amplitude * (sigma**2 / 2) ** s * np.exp(-(sigma**2) * modes.k2 / 2)
+        k2 = np.where(modes.k2 > 0, modes.k2, 1.0)
+        return np.where(modes.k2 > 0, -(s * self.values(modes) + incomplete) / k2, 0.0)
+
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
         """φ(r). Parameters as for ``Multiplier.kernel``."""
         from scipy.special import gammainc
@@ -247,25 +293,26 @@ class RadialSpline(Multiplier):
     """
 
     def __init__(self, coefficients, cutoff: float):
-        super().__init__()
-        array = np.asarray(coefficients, dtype=np.float64)
-        if array.ndim not in (1, 2, 3) or array.shape[-1] < 4 or not np.isfinite(array).all():
-            raise ValueError(
-                f"RadialSpline: coefficients must be finite with shape (..., G >= 4), got shape {array.shape}"
-            )
-        if not cutoff > 0:
+        super().__init__(coefficients=coefficients)
+        self.cutoff = as_number(self, "cutoff", cutoff)
+        if not self.cutoff > 0:
             raise ValueError(f"RadialSpline: cutoff must be positive, got {cutoff}")
-        self._parameters["coefficients"] = array.copy()
-        self.cutoff = float(cutoff)
+
+    def _check_shapes(self) -> None:
+        shape = self._parameters["coefficients"].shape
+        if len(shape) not in (1, 2, 3) or shape[-1] < 4:
+            raise ValueError(f"RadialSpline: coefficients must have shape (..., G >= 4), got shape {shape}")
+
+    def _knots(self) -> np.ndarray:
+        count = self._parameters["coefficients"].shape[-1]
+        return self.cutoff / (count - 3) * np.arange(-3, count + 1)
 
     def _basis(self, modes: ModeSet):
         from scipy.interpolate import BSpline
 
-        count = self._parameters["coefficients"].shape[-1]
-        step = self.cutoff / (count - 3)
-        knots = step * np.arange(-3, count + 1)
         inside = modes.norm < self.cutoff
-        return BSpline.design_matrix(np.where(inside, modes.norm, 0.0), knots, 3).multiply(inside[:, None]).tocsr()
+        basis = BSpline.design_matrix(np.where(inside, modes.norm, 0.0), self._knots(), 3)
+        return basis.multiply(inside[:, None]).tocsr()
 
     def values(self, modes: ModeSet) -> np.ndarray:
         """φ̂ on the modes, see ``Multiplier.values``."""
@@ -278,3 +325,16 @@ class RadialSpline(Multiplier):
         shape = self._parameters["coefficients"].shape
         gradient = (self._basis(modes).T @ cotangent.real.reshape(-1, modes.size).T).T
         return {"coefficients": gradient.reshape(shape)}
+
+    def k2_derivative(self, modes: ModeSet) -> np.ndarray:
+        """dφ̂/d(k²) = (dφ̂/d|k|) / 2|k|; 0 where k = 0 and where the spline has ended.
+
+        At k = 0 a slope makes φ̂ a cone, whose derivative by k² is infinite, but what a strain changes there,
+        −2 (dφ̂/dk²) k_a k_b, vanishes like |k|.
+        """
+        from scipy.interpolate import BSpline
+
+        spline = BSpline(self._knots(), np.moveaxis(self._parameters["coefficients"], -1, 0), 3)
+        inside = (modes.norm > 0) & (modes.norm < self.cutoff)
+        norm = np.where(inside, modes.norm, 0.5 * self.cutoff)
+        return np.where(inside, np.moveaxis(spline(norm, 1), 0, -1) / (2 * norm), 0.0)

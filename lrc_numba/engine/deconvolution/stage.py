@@ -34,19 +34,22 @@ class MultiplierTable:
     Raises
     ------
     TypeError
-        When ``multiplier`` is not one.
+        When its values are not numbers.
     ValueError
         When its values have the wrong shape or are not finite.
     """
 
     def __init__(self, multiplier: Multiplier, grid: Grid):
-        values = np.asarray(multiplier.values(grid.mode_set))
-        size = grid.mode_set.size
+        size, name = grid.mode_set.size, f"{type(multiplier).__name__}.values"
+        values = multiplier.values(grid.mode_set)
+        try:
+            values = np.asarray(values)
+        except ValueError:
+            raise ValueError(f"multiplier: {name} must return shape (*channels, {size}), got {values!r}") from None
+        if values.dtype.kind not in "biufc":
+            raise TypeError(f"multiplier: {name} must return real or complex numbers, got dtype {values.dtype}")
         if values.shape[-1:] != (size,) or values.ndim > 3:
-            raise ValueError(
-                f"multiplier: {type(multiplier).__name__}.values must return shape (*channels, {size}), "
-                f"got {values.shape}"
-            )
+            raise ValueError(f"multiplier: {name} must return shape (*channels, {size}), got {values.shape}")
         if not np.isfinite(values).all():
             raise ValueError(f"multiplier: {multiplier!r} is not finite on all modes")
         self.shape = values.shape[:-1]
