@@ -183,9 +183,7 @@ class Multiplier(Described):
         (d, d) float64 ndarray
             ∂/∂ε_ab at ε = 0.
         """
-        slope = self.k2_derivative(modes)
-        dense = np.broadcast_to(slope, np.broadcast_shapes(np.shape(slope), cotangent.shape))
-        weights = np.einsum("...m,...m->m", dense, cotangent).real
+        weights = (self.k2_derivative(modes) * cotangent).real.reshape(-1, modes.size).sum(axis=0)
         return -2.0 * (modes.k.T * weights) @ modes.k
 
     def _check_cell(self) -> None:
