@@ -44,7 +44,7 @@ CALLS = [
     ({"values": np.ones((6, 0))}, ValueError, r"values: expected at least one channel.*\(6, 0\)"),
     ({"values": np.ones((6, 1, 1))}, ValueError, r"values: expected shape.*got \(6, 1, 1\)"),
     ({"values": 1.0}, ValueError, r"values: expected shape.*got \(\)"),
-    ({"values": VALUES + 0j}, TypeError, r"values: expected float64.*got complex128"),
+    ({"values": VALUES.astype(np.complex64)}, TypeError, r"values: expected float64.*or complex128, got complex64"),
     ({"values": VALUES.astype(object)}, TypeError, r"values: expected float64.*got object"),
     ({"values": VALUES > 0}, TypeError, r"values: expected float64.*got bool"),
     ({"values": VALUES.astype(np.float32)}, TypeError, r"points: float64.*values: float32"),

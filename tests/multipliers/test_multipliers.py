@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gamma
 from types import SimpleNamespace
 
 import numpy as np
@@ -140,6 +141,32 @@ def test_inverse_power_tends_to_the_power():
     assert relative(kernel.values(modes), np.array([2 * 4 * np.pi * np.exp(-(0.2**2) / 2) / 4])) <= 1e-14
 
 
+@pytest.mark.parametrize(("dim", "exponent"), [(1, 0.5), (2, 1.0), (3, 1.0), (3, 2.0)])
+def test_background_of_a_charged_cell(dim, exponent):
+    """½ Σ f u, pairs by a/r^p − φ(r), less own terms, and the background of the docstring: whatever σ is, one energy.
+
+    Only images in the first shells are summed, beyond which the short-range part is below e^{−(3/0.4)²/2} = 6e-13 of
+    what it is at r = 1; modes end where e^{−σ²k²/2} is below e^{−50}. eps is 1e-12. A charge in a cube of edge 1 has
+    half of Wigner's −2.837297479480620.
+    """
+    x, f = 0.3 * GENERATOR.random((2, dim)), np.array([1.0, 0.7])
+    shifts = np.stack(np.meshgrid(*[np.arange(-3, 4)] * dim, indexing="ij"), -1).reshape(-1, dim)
+
+    def energy(x, f, sigma):
+        kernel = InversePower(exponent, sigma)
+        long = LRCPlan(1.0, 2 * int(1.7 / sigma) + 1, eps=1e-12, dim=dim, threads=1).set_points(x).convolve(f, kernel)
+        r = np.linalg.norm(x[:, None, None] - x[:, None] - shifts, axis=-1)
+        apart = np.where(r > 0, r, 1.0)
+        short = np.where(r > 0, apart**-exponent - kernel.kernel(apart, dim), -kernel.kernel(np.zeros_like(r), dim))
+        background = -(f.sum() ** 2) * np.pi ** (dim / 2) * (2 * sigma**2) ** ((dim - exponent) / 2)
+        background /= (dim - exponent) * gamma(exponent / 2)
+        return 0.5 * f @ long + 0.5 * np.einsum("i,j,ijs->", f, f, short) + background
+
+    assert abs(energy(x, f, 0.3) - energy(x, f, 0.4)) <= 1e-9
+    if (dim, exponent) == (3, 1.0):
+        assert abs(energy(x[:1], f[:1], 0.3) - 0.5 * -2.837297479480620) <= 1e-9
+
+
 def at_wavenumbers(k: np.ndarray, dim: int) -> SimpleNamespace:
     """As much of a ``ModeSet`` as a radial multiplier looks at."""
     return SimpleNamespace(dim=dim, size=len(k), k2=k**2, norm=k)
@@ -272,11 +299,20 @@ def test_unfinished_subclasses_say_so():
         (lambda: RadialSpline(np.ones(3), 1.0), r"RadialSpline: coefficients.*\(3,\)"),
         (lambda: RadialSpline(np.ones(5), 0.0), "RadialSpline: cutoff must be positive"),
         (lambda: RadialSpline([1.0, np.inf, 1.0, 1.0], 1.0), "RadialSpline: coefficients must be finite"),
+        (lambda: RadialSpline(np.ones(6), np.inf), "RadialSpline: cutoff must be finite, got inf"),
+        (lambda: RadialSpline([[1.0, 2.0], [3.0]], 1.0), "RadialSpline: coefficients must be a number or an array"),
+        (lambda: SumOfGaussians([[1.0, 2.0], [3.0]], [1.0]), "SumOfGaussians: amplitudes must be a number or an arr"),
+        (lambda: InversePower(np.nan), "InversePower: exponent must be finite, got nan"),
+        (lambda: InversePower(3), "InversePower: exponent must be a number between 0 and the dimension, got 3"),
+        (lambda: Yukawa([], 1.0), r"Yukawa: beta must be at least one number, got shape \(0,\)"),
+        (lambda: Gaussian([[1.0, 2.0], [3.0]]), "Gaussian: sigma must be a number or an array"),
         (lambda: ChannelMatrix([1.0, 2.0], Gaussian(0.1)), r"ChannelMatrix: matrix must have shape.*\(2,\)"),
         (lambda: ChannelMatrix([[1.0]], Gaussian([0.1, 0.2])).values(MODES), r"ChannelMatrix: kernel must have one"),
         (lambda: Table(np.ones((3, 3)), 1).values(MODES), r"Table: expected values for modes of shape"),
         (lambda: Table(np.ones(3), 2), r"Table: expected 2 mode axes.*\(3,\)"),
         (lambda: Table(np.full((3, 3), np.nan), 2), "Table: values must be finite"),
+        (lambda: Table([[1, 2], [3]], 2), "Table: values must be a number or an array, got"),
+        (lambda: Table(np.ones(3), 0), "Table: dim must be 1, 2 or 3, got 0"),
     ],
 )
 def test_wrong_parameters_raise(make, message):
@@ -291,6 +327,23 @@ def test_wrong_parameters_raise(make, message):
         (lambda: Yukawa(1j, 1.0), "Yukawa: beta must be real numbers, got dtype complex"),
         (lambda: Yukawa("1", 1.0), "Yukawa: beta must be real numbers"),
         (lambda: Yukawa(None, 1.0), "Yukawa: beta must be real numbers"),
+        (lambda: Yukawa(True, 1.0), "Yukawa: beta must be real numbers, got dtype bool"),
+        (lambda: Yukawa(np.ma.masked_array([1.0], [True])), "Yukawa: beta must be real numbers, got a masked array"),
+        (lambda: RadialSpline(np.ones(6) + 1j, 3.0), "RadialSpline: coefficients must be real numbers, got dtype comp"),
+        (lambda: RadialSpline("x", 3.0), "RadialSpline: coefficients must be real numbers, got dtype"),
+        (lambda: RadialSpline(np.ones(6), None), "RadialSpline: cutoff must be a real number, got None"),
+        (lambda: RadialSpline(np.ones(6), "3"), "RadialSpline: cutoff must be a real number, got '3'"),
+        (lambda: RadialSpline(np.ones(6), True), "RadialSpline: cutoff must be a real number, got True"),
+        (lambda: RadialSpline(np.ones(6), [3.0]), r"RadialSpline: cutoff must be a real number, got \[3.0\]"),
+        (lambda: SumOfGaussians("x", [1.0]), "SumOfGaussians: amplitudes must be real numbers"),
+        (lambda: InversePower(True), "InversePower: exponent must be a real number, got True"),
+        (lambda: InversePower("1"), "InversePower: exponent must be a real number, got '1'"),
+        (lambda: InversePower(1j), "InversePower: exponent must be a real number"),
+        (lambda: Table(np.ones((3, 3)), 2.0), "Table: dim must be an int, got 2.0"),
+        (lambda: Table(np.ones((3, 3)), True), "Table: dim must be an int, got True"),
+        (lambda: Table("x", 1), "Table: values must be real or complex numbers, got dtype"),
+        (lambda: Table([None, 1.0], 1), "Table: values must be real or complex numbers, got dtype object"),
+        (lambda: ChannelMatrix([["x"]], Gaussian()), "ChannelMatrix: matrix must be real numbers"),
         (lambda: Gaussian(0.1) + 1.0, "Sum: expected two multipliers, got float"),
         (lambda: Product(2.0, Gaussian(0.1)), "Product: expected two multipliers, got float"),
         (lambda: ChannelMatrix([[1.0]], 2.0), "ChannelMatrix: kernel must be a multiplier, got float"),
@@ -319,3 +372,17 @@ def test_a_multiplier_with_wrong_values_is_refused(backend):
             plan.convolve(np.ones(2), Wrong(numbers))
     with pytest.raises(ValueError, match=r"multiplier: .*not finite"):
         plan.convolve(np.ones(2), Wrong(np.array([np.inf, 1, 1, 1])))
+    for numbers in (np.array([1, 1, 1, None]), np.array([1.0] * 4, dtype=object), ["1", "2", "3", "4"]):
+        with pytest.raises(TypeError, match=r"multiplier: Wrong.values must return real or complex numbers, got dtype"):
+            plan.convolve(np.ones(2), Wrong(numbers))
+    with pytest.raises(ValueError, match=r"multiplier: Wrong.values must return shape \(\*channels, 4\), got"):
+        plan.convolve(np.ones(2), Wrong([[1.0, 2.0], [3.0]]))
+
+
+def test_numbers_of_numpy_are_numbers():
+    """An exponent and a cutoff may be of any real type."""
+    wanted = InversePower(1).values(MODES)
+    for exponent in (np.int64(1), np.float32(1), np.array(1.0)):
+        np.testing.assert_array_equal(InversePower(exponent).values(MODES), wanted)
+    assert RadialSpline(np.ones(6), np.float32(2.0)).cutoff == 2.0
+    assert Table(np.ones(3), np.int64(1)).parameters["real"].shape == (3,)
