@@ -11,6 +11,7 @@ import numpy as np
 from .machine.cpu import arrays as host
 
 __all__ = [
+    "all_finite",
     "as_array",
     "as_choice",
     "as_dtype",
@@ -19,17 +20,21 @@ __all__ = [
     "as_positive",
     "as_threads",
     "common_dtype",
+    "measured_array",
     "points_shape",
+    "refuse_masked",
+    "sum_of_squares",
 ]
 
 REAL = (np.dtype(np.float32), np.dtype(np.float64))
+BLOCK = 8192  # numbers whose squares are added up at once; of more, BLAS would wake threads of its own
 
 
 def as_array(name: str, value, dtype: np.dtype, arrays: ModuleType = host) -> np.ndarray:
     """``value`` as a C-contiguous, native, finite array of ``dtype``, copied only where it must be.
 
     Integers and Python lists are converted. An array of another floating-point type is refused: silently losing or
-    inventing digits is worse.
+    inventing digits is worse. So is a masked array, see ``refuse_masked``.
 
     Parameters
     ----------
@@ -45,19 +50,87 @@ def as_array(name: str, value, dtype: np.dtype, arrays: ModuleType = host) -> np
     Raises
     ------
     TypeError, ValueError
-        For another kind of numbers; for NaN and infinity.
+        For another kind of numbers and for masked arrays; for NaN and infinity.
     """
+    return measured_array(name, value, dtype, arrays)[0]
+
+
+def measured_array(name: str, value, dtype: np.dtype, arrays: ModuleType = host) -> tuple[np.ndarray, float]:
+    """The same array, and the sum of its squares, which bounds every entry; infinite where that overflows.
+
+    Parameters
+    ----------
+    name, value, dtype, arrays
+        As for ``as_array``.
+    """
+    if type(value) is not np.ndarray:
+        refuse_masked(name, value)
     given = arrays.take(name, value)
     if given.dtype != dtype and not _converts(given.dtype, dtype, _dtype(value)):
         raise TypeError(f"{name}: expected {dtype.name} (the dtype of the plan) or integers, got {given.dtype}")
-    array = arrays.require(given, dtype)
-    # A sum is finite unless a term is not; only an overflow of the sum itself needs the slow look.
-    with np.errstate(over="ignore", invalid="ignore"):
-        fine = isfinite(array.sum())
-    if not fine and not (finite := arrays.xp.isfinite(array)).all():
+    if given.dtype == dtype:
+        array = arrays.require(given, dtype)
+    else:
+        with np.errstate(over="ignore"):  # what becomes infinite is an error below
+            array = arrays.require(given, dtype)
+    squares = sum_of_squares(array, arrays)
+    if not isfinite(squares) and not (finite := arrays.xp.isfinite(array)).all():
         first = tuple(int(i) for i in arrays.xp.argwhere(~finite)[0])
         raise ValueError(f"{name}: expected finite numbers, got {array[first]} at index {first}")
-    return array
+    return array, squares
+
+
+def refuse_masked(name: str, value) -> None:
+    """A TypeError for a masked array, or a list that holds one: whatever a mask hides would be used as a number.
+
+    Also where nothing is masked: whether a call is right is not to depend on the data.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : object
+        What came.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected no mask, got a masked array; fill it first, as by its method filled")
+    if isinstance(value, (list, tuple)):
+        for entry in value:
+            if type(entry) is not float and type(entry) is not np.ndarray:
+                refuse_masked(name, entry)
+
+
+def sum_of_squares(array, arrays: ModuleType = host) -> float:
+    """Σ |a|²: finite only where all numbers are; infinite, and no warning, where it overflows.
+
+    Parameters
+    ----------
+    array : array of floats
+        On the host, or where the back end works.
+    arrays : module
+        Of the back end.
+    """
+    flat = array.reshape(-1)  # ``vdot`` is quicker than a sum of few numbers, and does not warn
+    if not isinstance(flat, np.ndarray):
+        return float(arrays.xp.vdot(flat, flat))
+    if flat.size <= BLOCK:
+        return float(np.vdot(flat, flat))
+    blocks = (flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK))
+    return sum(float(np.vdot(block, block)) for block in blocks)
+
+
+def all_finite(array, arrays: ModuleType = host) -> bool:
+    """Whether no number of an array of floats is infinite or NaN.
+
+    Parameters
+    ----------
+    array, arrays
+        As for ``sum_of_squares``.
+    """
+    if isfinite(sum_of_squares(array, arrays)):
+        return True
+    xp = np if isinstance(array, (np.ndarray, np.generic)) else arrays.xp
+    return bool(xp.isfinite(array).all())
 
 
 def _converts(given: np.dtype, dtype: np.dtype, named: np.dtype | None) -> bool:
@@ -135,6 +208,7 @@ def points_shape(name: str, value, dim: int | None, arrays: ModuleType = host) -
 
 def as_modes(modes, dim: int) -> tuple[int, ...]:
     """One positive integer for every axis, or d of them."""
+    refuse_masked("modes", modes)
     modes = modes.tolist() if isinstance(modes, (np.ndarray, np.integer)) else modes
     given = modes if isinstance(modes, (tuple, list)) else (modes,) * dim
     if not all(isinstance(m, numbers.Integral) and not isinstance(m, bool) for m in given):

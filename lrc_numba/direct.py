@@ -30,7 +30,7 @@ def convolve(
     points : (N, d) or (B, N, d) array
         Positions, units of length.
     values : (N,), (N, C), with B in front for snapshots, or None
-        f; None is ones.
+        f, real or complex; None is ones.
     kernel_or_multiplier : callable or Multiplier
         With ``modes``: a multiplier φ̂. Without: a radial kernel φ(r) or a multiplier that knows its own.
     box : float, (d,) or (d, d) array
@@ -45,37 +45,72 @@ def convolve(
     Returns
     -------
     ndarray
-        The shape that ``lrc_convolve`` gives, float64.
+        The shape that ``lrc_convolve`` gives, float64; complex128 where ``values`` are complex.
 
     Raises
     ------
     ValueError, TypeError
         As ``lrc_convolve``; and when the sum over images does not converge.
+
+    Notes
+    -----
+    Real numbers of any precision are computed with in float64.
     """
     dim, x, f, y, has_axis = _checked(points, values, targets, exclude_self)
-    cell, snapshots = Cell(box, dim), zip(x, f, y, strict=True)
+    cell = Cell(box, dim)
     if modes is None:
-        results = [pair_sum(*snapshot, kernel_or_multiplier, cell, exclude_self)[0] for snapshot in snapshots]
         channel_axis = np.ndim(_radial(kernel_or_multiplier, dim)(np.ones(1))) > 1
     else:
         mode_set = ModeSet(cell, arguments.as_modes(modes, dim))
-        results = [fourier_sum(*snapshot, kernel_or_multiplier, mode_set, exclude_self) for snapshot in snapshots]
+
+    def snapshot(points: np.ndarray, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """u (T, C_out) of one of them."""
+        if modes is None:
+            return pair_sum(points, values, targets, kernel_or_multiplier, cell, exclude_self)[0]
+        return fourier_sum(points, values, targets, kernel_or_multiplier, mode_set, exclude_self)
+
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
+        results = [snapshot(*one) for one in zip(x, f, y, strict=True)]
+        if not results:  # how many channels come out of how many, all the same
+            results = [snapshot(np.empty((0, dim)), np.empty((0, f.shape[2]), dtype=f.dtype), np.empty((0, dim)))]
+    shape = (len(x), y.shape[1], results[0].shape[1])
+    out = np.stack(results) if len(x) else np.empty(shape, dtype=results[0].dtype)
+    if not np.isfinite(out).all():
+        raise ValueError(
+            f"values: expected numbers whose results are within the range of float64, got up to {np.abs(f).max():.3g}"
+        )
+    if modes is not None:
         channel_axis = kernel_or_multiplier.values(mode_set).ndim > 1
-    out = np.stack(results) if np.ndim(points) == 3 else results[0]
+    out = out if np.ndim(points) == 3 else out[0]
     return out if has_axis or channel_axis else out[..., 0]
+
+
+def _numbers(name: str, value, kinds: str) -> np.ndarray:
+    """A finite array of float64, or of complex128 where the letter for such is among the ``kinds`` allowed."""
+    arguments.refuse_masked(name, value)
+    given = np.asarray(value)
+    if given.dtype.kind not in kinds:
+        raise TypeError(f"{name}: expected {'real or complex' if 'c' in kinds else 'real'} numbers, got {given.dtype}")
+    if given.dtype.kind != "c":
+        with np.errstate(over="ignore"):  # of numbers longer than float64
+            return arguments.as_array(name, given.astype(np.float64), np.dtype(np.float64))
+    for part in (given.real, given.imag):
+        arguments.as_array(name, part.astype(np.float64), np.dtype(np.float64))
+    return given.astype(np.complex128)
 
 
 def _checked(points, values, targets, exclude_self: bool):
     """The dimension; (B, N, d) points, (B, N, C) values and (B, T, d) targets; whether values had a channel axis."""
-    points = arguments.as_points("points", np.asarray(points, dtype=np.float64), np.dtype(float), None)
-    dim, places = points.shape[-1], points if targets is None else targets
-    places = arguments.as_points("targets", np.asarray(places, dtype=np.float64), np.dtype(float), dim)
+    dim = arguments.points_shape("points", points, None)[-1]
+    places = points = _numbers("points", points, "iuf")
+    if targets is not None:
+        arguments.points_shape("targets", targets, dim)
+        places = _numbers("targets", targets, "iuf")
     if places.shape[:-2] != points.shape[:-2]:
         raise ValueError(f"targets: expected as many snapshots as points, {points.shape}, got {places.shape}")
     if exclude_self and targets is not None:
         raise ValueError("exclude_self: targets are not the points, so there is no self to exclude")
-    given = np.ones(points.shape[:-1]) if values is None else np.asarray(values, dtype=np.float64)
-    given = arguments.as_array("values", given, np.dtype(float))
+    given = np.ones(points.shape[:-1]) if values is None else _numbers("values", values, "iufc")
     shape = points.shape[:-1]
     if given.shape[: len(shape)] != shape or given.ndim > len(shape) + 1:
         raise ValueError(f"values: expected shape {shape} or {(*shape, 'C')}, got {given.shape}")
@@ -104,7 +139,7 @@ def fourier_sum(
     ----------
     points : (N, d) float64
         Sources.
-    values : (N, C) float64
+    values : (N, C) float64 or complex128
         f.
     targets : (T, d) float64
         Where.
@@ -118,9 +153,13 @@ def fourier_sum(
     Returns
     -------
     (T, C_out) ndarray
+        Real, or complex where ``values`` are.
     """
     if not isinstance(multiplier, Multiplier):
         raise TypeError(f"multiplier: a Fourier sum needs a Multiplier, got {type(multiplier).__name__}")
+    if np.iscomplexobj(values):  # half of the modes are enough for real values only
+        parts = (fourier_sum(points, f, targets, multiplier, modes, exclude_self) for f in (values.real, values.imag))
+        return next(parts) + 1j * next(parts)
     phi = multiplier.values(modes)
     matrix = phi.reshape(-1, 1, modes.size) if phi.ndim == 2 else phi  # (C_out, C_in, modes), or (modes,)
     if phi.ndim > 1 and matrix.shape[1] != values.shape[1]:
@@ -158,7 +197,7 @@ def pair_sum(
     ----------
     points : (N, d) float64
         Sources.
-    values : (N, C) float64
+    values : (N, C) float64 or complex128
         f.
     targets : (T, d) float64
         Where.
@@ -174,7 +213,7 @@ def pair_sum(
     Returns
     -------
     (T, C_out) ndarray, float
-        u and the bound.
+        u, complex where ``values`` or the kernel are, and the bound.
 
     Raises
     ------
@@ -185,11 +224,12 @@ def pair_sum(
     shells, tail = image_shells(phi, cell, tolerance)
     grid = np.meshgrid(*[np.arange(-shells, shells + 1)] * cell.dim, indexing="ij")
     images = np.stack(grid, axis=-1).reshape(-1, cell.dim) @ cell.matrix
-    shape = np.shape(phi(np.ones(1)))[:-1]
+    sample = np.asarray(phi(np.ones(1)))
+    shape, dtype = sample.shape[:-1], np.result_type(sample, values, np.float64)
     inputs = shape[1] if len(shape) == 2 else 1
     if shape and inputs != values.shape[1]:
         raise ValueError(f"multiplier: takes {inputs} channel(s), values have {values.shape[1]}")
-    out = np.zeros((len(targets), shape[0] if shape else values.shape[1]))
+    out = np.zeros((len(targets), shape[0] if shape else values.shape[1]), dtype=dtype)
     step = max(1, _BLOCK // max(len(points) * cell.dim, 1))
     for start in range(0, len(targets), step):
         rows = slice(start, start + step)
@@ -236,7 +276,7 @@ def image_shells(phi: Callable[[np.ndarray], np.ndarray], cell: Cell, tolerance:
     ValueError
         When too many images would be needed.
     """
-    height = float(cell.heights.min())
+    height = cell.smallest_height
     most = int((_MOST_IMAGES ** (1 / cell.dim) - 1) / 2)
     far = np.arange(1, 8 * most + 1)
     size = np.abs(np.asarray(phi((far - 0.5) * height))).reshape(-1, len(far)).max(axis=0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from .gradient import Gradient
 from .multipliers.multiplier import Multiplier
-from .preparation import Preparation
+from .preparation import Preparation, computes
 
 __all__ = ["Gradient", "LRCPlan"]
 
@@ -79,6 +79,7 @@ class LRCPlan(Preparation):
     """
 
     # ------------------------------------------------------------------ the operator and its derivatives
+    @computes
     def convolve(self, values, multiplier: Multiplier, *, exclude_self: bool = False) -> np.ndarray:
         """u_i = Σ_j φ(x_i − x_j) f_j.
 
@@ -98,14 +99,19 @@ class LRCPlan(Preparation):
         """
         if _is_complex(values):
             parts = self._parts_of_complex(values)
-            real, imag = (self.convolve(part, multiplier, exclude_self=exclude_self) for part in parts)
+            real, imag = (self._convolve(part, multiplier, exclude_self) for part in parts)
             return real + 1j * imag
+        return self._convolve(values, multiplier, exclude_self)
+
+    def _convolve(self, values, multiplier: Multiplier, exclude_self: bool) -> np.ndarray:
+        """The same for real values."""
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
         out = self._operator.forward(sources, targets, table, flat)
         if exclude_self:
             out -= table.self_interaction(flat)
         return self._given(out.reshape(shape))
 
+    @computes
     def jvp(
         self, values, multiplier: Multiplier, dpoints=None, dvalues=None, *, dtargets=None, exclude_self: bool = False
     ) -> np.ndarray:
@@ -130,6 +136,7 @@ class LRCPlan(Preparation):
             out = out - table.self_interaction(tangent)
         return self._given(out.reshape(shape))
 
+    @computes
     def vjp(
         self,
         values,
@@ -198,6 +205,7 @@ class LRCPlan(Preparation):
             cell=cell,
         )
 
+    @computes
     def parameters_jvp(
         self,
         values,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
-from math import prod
-from typing import Self
+from functools import wraps
+from inspect import signature
+from math import prod, sqrt
+from typing import Any, ParamSpec, Self, TypeVar
 
 import numpy as np
 
@@ -14,14 +17,71 @@ from .engine.grid.grid import Grid
 from .engine.operator import Operator
 from .engine.points.stage import SortedPoints
 from .engine.window.choose import WINDOWS, accuracy_floor
-from .geometry.cell import Cell
+from .geometry.cell import Cell, as_box
+from .gradient import Gradient
 from .machine import backends
 from .machine.memory import WORTH_A_LOOK, check_memory
 from .multipliers.multiplier import Multiplier
 
-__all__ = ["Preparation"]
+__all__ = ["Preparation", "alone", "computes"]
 
 GRADIENTS = ("exact", "spectral")
+LINEAR = ("values", "cotangent", "dpoints", "dvalues", "dtargets", "dcotangent")  # what results are linear in
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def alone(method: Callable[P, R]) -> Callable[P, R]:
+    """A method of a plan that raises a RuntimeError while the plan is at work, in another thread or further up."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        idle: list = args[0]._idle  # type: ignore[attr-defined]
+        if not _taken(idle):
+            raise _at_work(method.__name__)
+        try:
+            return method(*args, **kwargs)
+        finally:
+            idle.append(None)
+
+    return call
+
+
+def computes(method: Callable[P, R]) -> Callable[P, R]:
+    """A method that works ``alone`` and raises a ValueError where its results are beyond the range of the dtype."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        plan: Any = args[0]
+        idle: list = plan._idle
+        if not _taken(idle):
+            raise _at_work(method.__name__)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
+                result = method(*args, **kwargs)
+            if not plan._in_range(result):
+                raise plan._beyond_range(signature(method).bind(*args, **kwargs).arguments)
+            return result
+        finally:
+            idle.append(None)
+
+    return call
+
+
+def _taken(idle: list) -> bool:
+    """Whether this thread took the one entry; of two at once one gets it."""
+    try:
+        idle.pop()
+    except IndexError:
+        return False
+    return True
+
+
+def _at_work(name: str) -> RuntimeError:
+    return RuntimeError(
+        f"{name}: the plan is at work already, and has one workspace; make a plan for every thread, as with "
+        "copy.copy(plan)"
+    )
 
 
 class Preparation:
@@ -40,7 +100,10 @@ class Preparation:
         backend: str = "cpu",
         dim: int | None = None,
     ):
-        self._box, self._modes = box, modes
+        # Copies: a plan does not change with what it was made of.
+        self._box = as_box(box)
+        arguments.refuse_masked("modes", modes)
+        self._modes = modes.tolist() if isinstance(modes, (np.ndarray, np.generic)) else deepcopy(modes)
         self.dtype = arguments.as_dtype(dtype)
         self.eps = arguments.as_positive("eps", eps, 1.0)
         self.window = arguments.as_choice("window", window, WINDOWS)
@@ -56,9 +119,10 @@ class Preparation:
         self._operator: Operator
         self._light = 0  # so many channels on the grid need so little memory that nobody looks whether it is there
         self._tabulated: tuple | None = None
+        self._idle = [None]  # empty while the plan is at work
         self._fixed = True
         if dim is None:
-            known = [len(a) for a in (box, modes) if isinstance(a, (list, tuple, np.ndarray)) and np.ndim(a) > 0]
+            known = [len(a) for a in (self._box, self._modes) if isinstance(a, (list, tuple)) or np.ndim(a) > 0]
             dim = known[0] if known else None
         elif not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
             raise TypeError(f"dim: expected an int or None, got {dim!r}")
@@ -72,6 +136,9 @@ class Preparation:
 
     def __copy__(self) -> Self:
         return deepcopy(self)  # two plans must not share a workspace
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_idle": [None]}  # a copy has nothing to do yet
 
     def _grid_for(self, dim: int, points: int | None) -> Grid:
         """The grid for so many points per snapshot, about as many as there are modes if that is not known."""
@@ -155,6 +222,7 @@ class Preparation:
         return f"{plain:.1f} MiB for a channel, {gradient:.1f} MiB with its gradient"
 
     # ------------------------------------------------------------------ points
+    @alone
     def set_points(self, points, targets=None) -> Self:
         """Fold and sort the points. Returns the plan.
 
@@ -164,11 +232,22 @@ class Preparation:
             Sources, anywhere in space; B snapshots are independent of each other.
         targets : (T, d) or (B, T, d) array, optional
             Where u is wanted; at the points by default.
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError
+            Naming the argument, what came and what was expected. The plan then still has the points that it had; but
+            where the system runs out of memory while the new ones are sorted, or the user interrupts that, it has none.
+        RuntimeError
+            Where the plan is at work in another thread.
         """
         arrays, on_device = self._backend.arrays, hasattr(points, "__cuda_array_interface__")
-        points = arguments.as_points("points", points, self.dtype, self._grid.dim if self._grid else None, arrays)
+        dim, reach, away = self._grid.dim if self._grid else None, 0.0, 0.0
+        arguments.points_shape("points", points, dim, arrays)
+        points, reach = arguments.measured_array("points", points, self.dtype, arrays)
         if targets is not None:
-            targets = arguments.as_points("targets", targets, self.dtype, points.shape[-1], arrays)
+            arguments.points_shape("targets", targets, points.shape[-1], arrays)
+            targets, away = arguments.measured_array("targets", targets, self.dtype, arrays)
             if targets.shape[:-2] != points.shape[:-2]:
                 raise ValueError(f"targets: expected as many snapshots as points, {points.shape}, got {targets.shape}")
         batch = 1 if points.ndim == 2 else points.shape[0]
@@ -178,6 +257,9 @@ class Preparation:
         grid = self._grid_for(points.shape[-1], most)
         held = self._operator.space.nbytes if self._grid is not None else 0
         self._check_memory("points", f"{points.shape} with modes={grid.modes}", grid.memory(most, batch, 1) - held)
+        self._check_places("points", points, reach, grid)
+        if targets is not None:
+            self._check_places("targets", targets, away, grid)
         self._sources = self._targets = None  # until both are ready
         self._light = 0
         self._use(grid)
@@ -187,6 +269,40 @@ class Preparation:
         self._sources, self._targets = sources, self._targets or sources
         self._shapes, self._on_device = (points.shape, None if targets is None else targets.shape), on_device
         return self
+
+    def _check_places(self, name: str, points: np.ndarray, squares: float, grid: Grid) -> None:
+        """A ValueError where a point is too far away to have a place in the cell, before others lose their memory."""
+        # Fractional coordinates are at most |x| over the smallest height; half of 2^52 leaves room for rounding.
+        if sqrt(squares) >= 2.0**51 * grid.cell.smallest_height:
+            Operator(grid, self.threads, False).sort(name, points.reshape(-1, grid.dim), 1)  # somewhere else
+
+    # ------------------------------------------------------------------ results
+    def _in_range(self, result) -> bool:
+        """Whether all numbers of a result are finite."""
+        arrays = self._backend.arrays
+        if type(result) is np.ndarray:
+            return arguments.all_finite(result, arrays)
+        if isinstance(result, Gradient):
+            parts = [result.output, result.points, result.values, result.targets, *(result.parameters or {}).values()]
+        else:
+            parts = list(result.values()) if isinstance(result, dict) else [result]
+        return all(part is None or arguments.all_finite(part, arrays) for part in parts)
+
+    def _beyond_range(self, given: dict) -> ValueError:
+        """Which argument is to blame: of what is multiplied with each other, what is largest."""
+        arrays, sizes = self._backend.arrays, {}
+        for name in LINEAR:
+            if given.get(name) is not None and (array := self._array(name, given[name])).size:
+                sizes[name] = float(arrays.xp.abs(array).max())
+        largest = max(sizes, key=sizes.__getitem__, default="")
+        # A product of two numbers is beyond the range only where one of them is beyond its root.
+        count = max(1, self.grid.mode_set.size, *(len(p.coordinates) for p in self._points()))
+        if not largest or sizes[largest] * count < sqrt(np.finfo(self.dtype).max):
+            return ValueError(f"multiplier: results with {given['multiplier']!r} are beyond the range of {self.dtype}")
+        return ValueError(
+            f"{largest}: expected numbers whose results are within the range of {self.dtype}, "
+            f"got up to {sizes[largest]:.3g}"
+        )
 
     # ------------------------------------------------------------------ arguments
     def _table(self, multiplier: Multiplier, grid: Grid) -> MultiplierTable:

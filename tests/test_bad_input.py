@@ -22,6 +22,13 @@ def with_entry(array: np.ndarray, entry: float) -> np.ndarray:
     return array
 
 
+def masked(array: np.ndarray, *entries: int) -> np.ma.MaskedArray:
+    """With a mask, which hides these entries."""
+    mask = np.zeros(array.shape, dtype=bool)
+    mask.flat[list(entries)] = True
+    return np.ma.array(array, mask=mask)
+
+
 # What is replaced in a good call of lrc_convolve, the error, and what its message says.
 CALLS = [
     ({"points": with_entry(POINTS, np.nan)}, ValueError, r"points: expected finite numbers, got nan at index \(1, 1\)"),
@@ -34,7 +41,7 @@ CALLS = [
     ({"points": POINTS.astype(object)}, TypeError, r"points: expected float64.*got object"),
     ({"points": POINTS > 0.5}, TypeError, r"points: expected float64.*got bool"),
     ({"points": POINTS.astype(str)}, TypeError, r"points: expected float64.*got <U"),
-    ({"points": POINTS.astype(np.float16)}, TypeError, r"float32.*float64.*got.*float16|float16"),
+    ({"points": POINTS.astype(np.float16)}, TypeError, r"points: float16, values: float64"),
     ({"points": POINTS.astype(np.float32)}, TypeError, r"points: float32.*values: float64"),
     ({"points": None}, ValueError, r"points: expected shape.*got \(\)"),
     ({"values": with_entry(VALUES, np.nan)}, ValueError, r"values: expected finite numbers, got nan at index \(3,\)"),
@@ -48,6 +55,16 @@ CALLS = [
     ({"values": VALUES.astype(object)}, TypeError, r"values: expected float64.*got object"),
     ({"values": VALUES > 0}, TypeError, r"values: expected float64.*got bool"),
     ({"values": VALUES.astype(np.float32)}, TypeError, r"points: float64.*values: float32"),
+    ({"values": masked(VALUES, 2)}, TypeError, r"values: expected no mask, got a masked array; fill it first"),
+    ({"values": masked(VALUES)}, TypeError, r"values: expected no mask"),  # nothing is masked: the same
+    ({"values": masked(VALUES.astype(int), 0)}, TypeError, r"values: expected no mask"),
+    ({"values": [*VALUES[:5], np.ma.masked]}, TypeError, r"values: expected no mask"),
+    ({"points": masked(POINTS, 3)}, TypeError, r"points: expected no mask"),
+    ({"points": [masked(row, 1) for row in POINTS]}, TypeError, r"points: expected no mask"),
+    ({"targets": masked(POINTS, 0)}, TypeError, r"targets: expected no mask"),
+    ({"box": masked(np.ones(2), 1)}, TypeError, r"box: expected no mask"),
+    ({"box": masked(np.eye(2), 1)}, TypeError, r"box: expected no mask"),
+    ({"modes": masked(np.array([7, 7]), 1)}, TypeError, r"modes: expected no mask"),
     ({"box": 0.0}, ValueError, r"box: expected positive lengths, got 0"),
     ({"box": -1.0}, ValueError, r"box: expected positive lengths, got -1"),
     ({"box": [1.0, 0.0]}, ValueError, r"box: expected positive lengths, got \[1.0, 0.0\]"),
@@ -56,9 +73,13 @@ CALLS = [
     ({"box": SINGULAR}, ValueError, r"box: the lattice vectors are linearly dependent.*got \[\[1.0, 2.0\]"),
     ({"box": [[1.0, 0.0], [1.0, 1e-9]]}, ValueError, r"box: the lattice vectors are linearly dependent"),
     ({"box": np.zeros((2, 2))}, ValueError, r"box: .*linearly dependent"),
-    ({"box": [1.0, 1.0, 1.0]}, ValueError, r"(box|points): expected .*2.*|points: expected shape"),
-    ({"box": []}, ValueError, r"box: "),
-    ({"box": [1.0, [2.0]]}, (TypeError, ValueError), r"box: "),
+    (
+        {"box": [1.0, 1.0, 1.0]},
+        ValueError,
+        r"box: expected .* shape \(2,\) or \(2, 2\) for points in 2.*, got shape \(3,\)",
+    ),
+    ({"box": []}, ValueError, r"box: expected a scalar, shape \(2,\) or \(2, 2\).*, got shape \(0,\)"),
+    ({"box": [1.0, [2.0]]}, ValueError, r"box: expected a scalar, d lengths or d lattice vectors, got"),
     ({"box": None}, TypeError, r"box: expected real numbers, got NoneType"),
     ({"box": "1"}, TypeError, r"box: expected real numbers, got str"),
     ({"box": 1j}, TypeError, r"box: expected real numbers, got complex"),
@@ -82,7 +103,7 @@ CALLS = [
     ({"eps": None}, TypeError, r"eps: expected a number, got NoneType"),
     ({"window": "hann"}, ValueError, r"window: expected one of 'kaiser_bessel'.*got 'hann'"),
     ({"window": None}, ValueError, r"window: expected one of 'kaiser_bessel'.*got None"),
-    ({"window": np.zeros(3)}, (TypeError, ValueError), r"window: "),
+    ({"window": np.zeros(3)}, ValueError, r"window: expected one of 'kaiser_bessel'.*got array"),
     ({"backend": "tpu"}, ValueError, r"backend: expected one of 'cpu'.*got 'tpu'"),
     ({"threads": 0}, ValueError, r"threads: expected at least 1, got 0"),
     ({"threads": -2}, ValueError, r"threads: expected at least 1, got -2"),
@@ -129,9 +150,9 @@ PLANS = [
     ({"dtype": "spam"}, TypeError, r"dtype: expected float32 or float64, got 'spam'"),
     ({"dim": 4}, ValueError, r"dim: expected 1, 2 or 3 dimensions.*got 4"),
     ({"dim": 0}, ValueError, r"dim: expected 1, 2 or 3 dimensions.*got 0"),
-    ({"dim": 2.0}, (TypeError, ValueError), r"dim: "),
+    ({"dim": 2.0}, TypeError, r"dim: expected an int or None, got 2.0"),
     ({"dtype": np.float32, "eps": 1e-7}, ValueError, r"eps: 1e-07 is out of reach in float32.*expected at least"),
-    ({"modes": (7, 7, 7)}, ValueError, r"(box|modes|dim): expected"),
+    ({"modes": (7, 7, 7)}, ValueError, r"modes: expected an int or 2 ints for points in 2 .*, got \(7, 7, 7\)"),
     ({"modes": 10**6, "dim": 3, "box": 1.0}, MemoryError, r"modes: \(1000000, 1000000, 1000000\) needs about"),
 ]
 
@@ -182,6 +203,25 @@ MISUSE = {
     ),
     "cotangent nan": (lambda p: p.vjp(VALUES, KERNEL, VALUES * np.nan), ValueError, r"cotangent: expected finite"),
     "cotangent complex": (lambda p: p.vjp(VALUES, KERNEL, VALUES * 1j), TypeError, r"cotangent: expected float64"),
+    "cotangent masked": (lambda p: p.vjp(VALUES, KERNEL, masked(VALUES, 1)), TypeError, r"cotangent: expected no mask"),
+    "dvalues masked": (
+        lambda p: p.jvp(VALUES, KERNEL, None, masked(VALUES, 1)),
+        TypeError,
+        r"dvalues: expected no mask",
+    ),
+    "dpoints masked": (lambda p: p.jvp(VALUES, KERNEL, masked(POINTS, 1)), TypeError, r"dpoints: expected no mask"),
+    "points masked": (lambda p: p.set_points(masked(POINTS, 1)), TypeError, r"points: expected no mask"),
+    "points far away": (lambda p: p.set_points(POINTS * 1e300), ValueError, r"points: expected coordinates below"),
+    "targets far away": (
+        lambda p: p.set_points(POINTS[:2], POINTS * 1e300),
+        ValueError,
+        r"targets: expected coordinates below",
+    ),
+    "values too large": (
+        lambda p: p.convolve(VALUES * 1e308, KERNEL),
+        ValueError,
+        r"values: expected numbers .* within the range of float64, got up to",
+    ),
     "wrt": (
         lambda p: p.vjp(VALUES, KERNEL, VALUES, wrt=("box",)),
         ValueError,

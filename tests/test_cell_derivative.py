@@ -20,8 +20,8 @@ from lrc_numba import (
     Table,
     Yukawa,
 )
-from lrc_numba.cell import Cell
-from lrc_numba.conventions import ModeSet
+from lrc_numba.geometry.cell import Cell
+from lrc_numba.geometry.modes import ModeSet
 
 # The plans are the computed operator's on both sides, so eps itself is no error of the derivative. Central differences
 # with one extrapolation have truncation h⁴ and rounding 1e-16 / h, about 1e-12 at the best of the steps below; the

@@ -22,8 +22,8 @@ from lrc_numba import (
     Table,
     Yukawa,
 )
-from lrc_numba.cell import Cell
-from lrc_numba.conventions import ModeSet
+from lrc_numba.geometry.cell import Cell
+from lrc_numba.geometry.modes import ModeSet
 
 MODES = ModeSet(Cell([1.0, 1.3], 2), (7, 6))
 PLAIN, COLUMN = ExponentialKernel(3.0, 0.7), Gaussian([0.1, 0.2])

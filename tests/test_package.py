@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import pkgutil
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.resources import files
+from inspect import getdoc, isclass, isfunction, signature
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 import lrc_numba
-from lrc_numba import LRCPlan, direct
+from lrc_numba import LRCPlan
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,16 +39,74 @@ def test_typed():
     assert files("lrc_numba").joinpath("py.typed").is_file()
 
 
-@pytest.mark.parametrize("module", [lrc_numba, direct], ids=["lrc_numba", "direct"])
+def public_modules() -> list[ModuleType]:
+    """The package and all its modules without an underscore, less those that need CUDA where there is none."""
+    modules = [lrc_numba]
+    for info in pkgutil.walk_packages(lrc_numba.__path__, "lrc_numba.", onerror=lambda _: None):
+        if any(part.startswith("_") for part in info.name.split(".")):
+            continue
+        try:
+            modules.append(importlib.import_module(info.name))
+        except (ImportError, RuntimeError):
+            if "cuda" not in info.name:
+                raise
+    return modules
+
+
+MODULES = public_modules()
+
+
+def _methods(thing: type) -> list[tuple[str, Callable]]:
+    """Public methods that a class defines itself."""
+    unwrapped = ((name, getattr(method, "__func__", method)) for name, method in vars(thing).items())
+    return [(name, method) for name, method in unwrapped if not name.startswith("_") and isfunction(method)]
+
+
+def _undescribed(function: Callable, name: str, described: str) -> list[str]:
+    """Why nobody could call ``function`` by its docstring: it has none, or some parameters are not named in it.
+
+    One or two parameters may be explained by the sentence alone; more of them need a section.
+    """
+    parameters = [p for p in signature(function).parameters if p not in ("self", "cls") and not p.startswith("_")]
+    if not described:
+        return [f"{name}: no docstring"]
+    if len(parameters) > 2 and "Parameters\n" not in described:
+        return [f"{name}: no section on its parameters"]
+    if "Parameters\n" not in described:
+        return []
+    listed = re.findall(r"^ *([\w*, ]+?)(?: :.*)?$", described.split("Parameters\n", 1)[1], re.MULTILINE)
+    words = {word.strip("* ") for line in listed for word in line.split(",")}
+    return [f"{name}: {parameter}" for parameter in parameters if parameter not in words]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=[module.__name__ for module in MODULES])
 def test_public_names_exist_and_are_documented(module):
-    """Every name in ``__all__`` is there, has a docstring, and so have its public methods."""
+    """Every name in ``__all__`` is there and says what it is, its parameters and those of its methods included."""
     assert module.__doc__
-    for name in module.__all__:
+    missing = []
+    for name in getattr(module, "__all__", ()):
         thing = getattr(module, name)
-        assert thing.__doc__, name
-        if thing is LRCPlan:
-            for method in ("set_points", "convolve", "jvp", "vjp"):
-                assert getattr(thing, method).__doc__, method
+        if isclass(thing):
+            missing += [] if thing.__doc__ else [f"{name}: no docstring"]
+            for method, function in _methods(thing):
+                described = getdoc(getattr(thing, method)) or ""
+                missing += _undescribed(function, f"{name}.{method}", described)
+        elif isfunction(thing):
+            missing += _undescribed(thing, name, getdoc(thing) or "")
+    assert missing == []
+
+
+def test_a_missing_file_of_points_is_an_error(tmp_path):
+    """What a user typed and does not exist, or is something else, ends with a status other than 0 and says which."""
+    command = [sys.executable, "-m", "validation.direct_sum", "--points"]
+    other = tmp_path / "other.npz"
+    other.write_text("no archive")
+    for path, words in ((tmp_path / "none.npz", "No such file"), (tmp_path, ""), (other, "is no such file")):
+        done = subprocess.run([*command, str(path)], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode not in (0, -11), path
+        assert f"{path}: " in done.stderr
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_repr_shows_every_choice():

@@ -4,7 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Cell", "minimum_image"]
+from ..arguments import refuse_masked
+
+__all__ = ["Cell", "as_box", "minimum_image"]
+
+
+def as_box(box) -> np.ndarray:
+    """A float64 copy of ``box``, as far as it can be checked where the number of dimensions is not known.
+
+    Parameters
+    ----------
+    box : float, (d,) or (d, d) array
+        As for ``Cell``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As ``Cell``.
+    """
+    refuse_masked("box", box)
+    try:
+        array = np.asarray(box)
+    except ValueError:
+        raise ValueError(f"box: expected a scalar, d lengths or d lattice vectors, got {box!r}") from None
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"box: expected real numbers, got {type(box).__name__} with dtype {array.dtype}")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"box: expected finite numbers, got {box}")
+    if array.ndim < 2 and not (array > 0).all():
+        raise ValueError(f"box: expected positive lengths, got {box}")
+    return array
 
 
 class Cell:
@@ -28,6 +58,8 @@ class Cell:
         Rows are the reciprocal vectors with the 2π: ``n @ reciprocal`` is the wavevector of mode n.
     volume : float
         Length, area or volume.
+    smallest_height : float
+        The smallest distance between opposite faces, units of length.
     orthogonal : bool
         Whether the lattice vectors lie along the axes.
 
@@ -36,24 +68,14 @@ class Cell:
     ValueError
         For a wrong shape, lengths that are not positive and finite, or a singular lattice.
     TypeError
-        When ``box`` is not made of real numbers.
+        When ``box`` is not made of real numbers, or is a masked array.
     """
 
     def __init__(self, box, dim: int):
-        try:
-            array = np.asarray(box)
-        except ValueError:
-            raise ValueError(f"box: expected a scalar, {dim} lengths or {dim} lattice vectors, got {box!r}") from None
-        if array.dtype.kind not in "iuf":
-            raise TypeError(f"box: expected real numbers, got {type(box).__name__} with dtype {array.dtype}")
-        array = array.astype(np.float64)
-        if not np.isfinite(array).all():
-            raise ValueError(f"box: expected finite numbers, got {box}")
-        if array.shape == (dim, dim) and (dim > 1 or array.ndim == 2):
-            matrix = array.copy()
+        array = as_box(box)
+        if array.shape == (dim, dim):
+            matrix = array
         elif array.shape in ((), (dim,)):
-            if not (array > 0).all():
-                raise ValueError(f"box: expected positive lengths, got {box}")
             matrix = np.diag(np.broadcast_to(array, (dim,))).copy()
         else:
             raise ValueError(
@@ -71,6 +93,7 @@ class Cell:
             raise ValueError(f"box: the lattice vectors are linearly dependent (or nearly so), got {matrix.tolist()}")
         self.inverse = np.linalg.inv(matrix)
         self.reciprocal = 2.0 * np.pi * self.inverse.T
+        self.smallest_height = float(self.heights.min())
         self.orthogonal = bool(np.count_nonzero(matrix - np.diag(np.diag(matrix))) == 0)
 
     def fractional(self, points: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from zipfile import BadZipFile
 
 import numpy as np
 from tqdm import tqdm
@@ -19,12 +20,18 @@ __all__ = ["run"]
 _MOST_PAIRS = 2e6  # of N² in all snapshots together, so that the sum over 125 images takes seconds
 
 
-def _load(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """positions, charges, box; None after a message when the file is not there."""
-    if not args.points.exists():
-        print(f"SKIPPED: there is no file {args.points}; --points takes an .npz file with 'positions' and 'charges'")
-        return None
-    with np.load(args.points, allow_pickle=False) as data:
+def _load(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """positions, charges, box; a message and an exit status where the file is not there or holds something else."""
+    wanted = "--points takes an .npz file with 'positions', 'charges' and perhaps 'box'"
+    try:
+        data = np.load(args.points, allow_pickle=False)
+    except OSError as error:
+        raise SystemExit(f"{args.points}: {error.strerror or 'cannot be read'}; {wanted}") from None
+    except (ValueError, EOFError, BadZipFile):  # neither an archive nor an array
+        raise SystemExit(f"{args.points}: is no such file; {wanted}") from None
+    if not isinstance(data, np.lib.npyio.NpzFile):
+        raise SystemExit(f"{args.points}: holds a single array; {wanted}")
+    with data:
         missing = {"positions", "charges"} - set(data.files)
         if missing:
             raise SystemExit(f"{args.points.name}: expected arrays 'positions' and 'charges', got {data.files}")
@@ -56,8 +63,6 @@ def _subset(
 def run(args: argparse.Namespace) -> None:
     """Read the file, compare, print, save."""
     loaded = _load(args)
-    if loaded is None:
-        return
     positions, charges, rows = _subset(*loaded[:2], args.quick)
     box, dim = loaded[2], positions.shape[-1]
     modes = args.modes or MODES[dim]

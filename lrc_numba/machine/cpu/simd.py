@@ -1,4 +1,6 @@
-"""Vectors in registers for Numba: this, ``simd_rows``, ``vectors`` below both and ``waiting`` alone speak LLVM.
+"""Vectors in registers for Numba.
+
+Nothing speaks LLVM but this, ``simd_rows`` and ``simd_pairs``, ``vectors`` below the three, and ``waiting``.
 
 LLVM does not vectorise the inner loops of spreading and interpolation well: it must assume that the row written and the
 weights read overlap, and checks it again at every row. Here a row is one value of type ``Vector``, loaded, added to and
@@ -41,7 +43,7 @@ class _Same(AbstractTemplate):
     """Vector ∘ Vector, and for * also scalar · Vector."""
 
     def generic(self, arguments, keywords):
-        """The signature, where there is one, for Parameters of these types."""
+        """The signature for arguments of these types; None where the operator does not take them."""
         if len(arguments) != 2 or keywords or not isinstance(arguments[1], Vector):
             return None
         left, right = arguments
