@@ -174,7 +174,7 @@ def test_complex_kernels_of_pairs():
 @pytest.mark.parametrize("modes", [5, None])
 @pytest.mark.parametrize("name", ["points", "values", "targets", "box"])
 def test_other_kinds_of_numbers_are_refused(name, modes):
-    """Masks, texts, truths and objects, complex positions: as by ``lrc_convolve``, nothing is dropped in silence."""
+    """Masks, texts, truths, objects and complex positions: as by ``lrc_convolve``, nothing is dropped in silence."""
     points = np.random.default_rng(0).random((5, 2))
     good = {"points": points, "values": np.ones(5), "targets": points, "box": np.ones(2)}
     bad = [np.ma.array(good[name]), good[name].astype(str), good[name].astype(bool), good[name].astype(object)]

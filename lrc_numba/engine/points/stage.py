@@ -107,7 +107,17 @@ class SortedPoints:
         return self.backend.schedule.phases(self.units[:, rows], self.units[:, weights], self.shape, threads, smallest)
 
     def gather(self, *arrays: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
-        """(B·N, C) arrays in sorted order, side by side in one array."""
+        """(B·N, C) arrays in sorted order, side by side in one array.
+
+        Parameters
+        ----------
+        arrays : (B·N, C) arrays
+            Of one dtype, in the order of the points as given.
+        threads : int
+            At most so many.
+        space : Workspace
+            For the result, where it is none of the arrays itself.
+        """
         if self.places is None and len(arrays) == 1:
             return arrays[0]
         out = space.take("ordered", (self.count, sum(array.shape[1] for array in arrays)), arrays[0].dtype)

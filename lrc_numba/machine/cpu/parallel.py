@@ -270,6 +270,15 @@ def run(kernel, bounds: list[int], *arguments) -> None:
 
     The calling thread works too; it and the others each take the next part that nobody has begun. Where one fails no
     other is begun, and the error is raised when all are quiet.
+
+    Parameters
+    ----------
+    kernel : callable
+        Takes a part, where it begins and where it ends, and the arguments.
+    bounds : list of int
+        Where parts begin, and where the last ends.
+    arguments : tuple
+        The same for all parts.
     """
     if len(bounds) == 2:
         kernel(0, bounds[0], bounds[1], *arguments)

@@ -39,5 +39,11 @@ def weighted(starts, stop: int, threads: int, smallest: int) -> list[int]:
 
 
 def run(kernel, bounds: list[int], *arguments) -> None:
-    """Call ``kernel(0, lo, hi, *arguments)`` for the whole range; what follows on the device waits for it."""
+    """Call ``kernel(0, lo, hi, *arguments)`` for the whole range; what follows on the device waits for it.
+
+    Parameters
+    ----------
+    kernel, bounds, arguments
+        As for ``cpu.parallel.run``.
+    """
     kernel(0, bounds[0], bounds[-1], *arguments)
