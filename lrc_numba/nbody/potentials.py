@@ -3,35 +3,30 @@ r"""The black-box potentials of the LRC paper (section 5) on the torus: U = Σ_{
     exponential        ψ^μ(r) = e^{−μr}                                      (eqs 3–5)
     screened Coulomb   −Δψ + μ²ψ = 4πδ, so ψ̂(k) = 4π/(k² + μ²)               (eqs 6–8; the authors' code has the 4π)
 
-either for the nearest image alone, or summed over all of them. The sum of the screened Coulomb is split in time of the
-heat equation, 1/(k² + μ²) = ∫ e^{−t(k² + μ²)} dt, at t = η: what comes before is short-ranged in real space, what comes
-after is short-ranged in Fourier space, and both are summed to rounding. With τ, the potential is smoothed by
-χ(k) = e^{−k²τ²/2}, as the authors do.
+either for the nearest image alone, or summed over all of them, to rounding, by the splitting of ``splitting``. With τ,
+the potential is smoothed by χ(k) = e^{−k²τ²/2}, as the authors do. ``pair`` sums for each displacement alone, which is
+what ``energy_forces`` is tested against; that one takes milliseconds for hundreds of points.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 
 from .. import arguments
 from ..geometry.cell import minimum_image
+from ..geometry.neighbours import scatter_add
+from .splitting import DIGITS, FarSum, GaussianMixture, RadialTable, sum_near_pairs
 
 __all__ = ["PairPotential"]
 
 KINDS = ("exponential", "screened_coulomb")
-NODES = 96  # of the quadrature in the logarithm of time
-DIGITS = 37.0  # e^−37 is below rounding
+APART = 1e-12  # box lengths; points nearer than that are in one place
+WIDTHS = 11.0  # √η in the shortest box length for sums over many pairs: balances images and modes
 MOST_IMAGES = 10**7
 LEAST = 1e-100  # of μ, whose square is a number still
-
-
-@cache
-def _gauss_legendre() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights."""
-    return np.polynomial.legendre.leggauss(NODES)
 
 
 @dataclass(frozen=True)
@@ -144,53 +139,57 @@ class PairPotential:
 
     # ------------------------------------------------------------------ the splitting
     @cached_property
-    def _eta(self) -> float:
-        """Where time is split: Gaussians of this age reach about a third of the box."""
-        return (min(self.box) / 9.0) ** 2
+    def _split(self) -> float:
+        """η, where ages are split: the Gaussians then reach about as far as the box, in a dozen modes along an axis."""
+        return max((min(self.box) / WIDTHS) ** 2, self.tau**2 / 2)
+
+    def _mixture(self, mu: float) -> GaussianMixture:
+        return GaussianMixture(self.kind, self.dim, mu, self.tau**2 / 2)
 
     def _split_sum(self, nearest: np.ndarray, mu: float) -> tuple[np.ndarray, np.ndarray]:
-        """Screened Coulomb over all images: early times in real space, late times in Fourier space."""
-        start = self.tau**2 / 2  # a kernel smoothed by χ is one that is this old
-        value, slope = self._late(nearest, mu, max(self._eta, start), start)
-        if start < self._eta:
-            for shift in self._shifts(np.sqrt(4 * self._eta * DIGITS)):
-                one, gradient = self._early(nearest + shift, mu, start)
-                value += one
-                slope += gradient
-        return value, slope
-
-    def _early(self, displacement: np.ndarray, mu: float, start: float) -> tuple[np.ndarray, np.ndarray]:
-        """4π ∫ (4πt)^{−d/2} e^{−r²/4t − μ²(t − start)} dt from ``start`` to η, by quadrature in y = ln(η/t)."""
-        square = (displacement**2).sum(axis=-1)
-        # Beyond this y the Gaussian is below rounding; in one dimension √t sees to it even at r = 0.
-        last = np.log(np.maximum(4 * self._eta * 2 * DIGITS / np.maximum(square, 1e-300), 1.0 + 1e-12))
-        last = np.minimum(last, np.log(self._eta / start) if start > 0 else 2 * DIGITS)
-        value, over_r = np.zeros(square.shape), np.zeros(square.shape)
-        for node, weight in zip(*_gauss_legendre(), strict=True):
-            y = last * (node + 1) / 2
-            t = self._eta * np.exp(-y)
-            part = 4 * np.pi * weight * last / 2 * t * (4 * np.pi * t) ** (-self.dim / 2)
-            part *= np.exp(-square / (4 * t) - mu**2 * (t - start))
-            value += part
-            over_r -= part / (2 * t)
-        return value, over_r[..., None] * displacement
-
-    def _late(self, nearest: np.ndarray, mu: float, split: float, start: float) -> tuple[np.ndarray, np.ndarray]:
-        """(4π/V) Σ_k e^{−split k² − μ²(split − start)}/(k² + μ²) cos k·x."""
-        tops = [int(np.ceil(np.sqrt(DIGITS / split) * length / (2 * np.pi))) for length in self.box]
-        axes = np.meshgrid(*[np.arange(-top, top + 1) for top in tops], indexing="ij")
-        numbers = np.stack(axes, axis=-1).reshape(-1, self.dim)
-        numbers = numbers[len(numbers) // 2 :]  # half of them, k = 0 first
-        k = 2 * np.pi * numbers / np.array(self.box)
-        k2 = (k**2).sum(axis=1)
-        weight = 4 * np.pi / np.prod(self.box) * np.exp(-split * k2 - mu**2 * (split - start)) / (k2 + mu**2)
-        weight[1:] *= 2.0
+        """Screened Coulomb over all images, term by term for each displacement."""
+        eta, mixture = max((min(self.box) / 9.0) ** 2, self.tau**2 / 2), self._mixture(mu)
+        far = FarSum(self.box, eta, lambda k2: mixture.far(k2, eta))
         value, slope = np.zeros(nearest.shape[:-1]), np.zeros(nearest.shape)
-        for one, vector in zip(weight, k, strict=True):
+        for weight, vector in zip(far.weights.ravel(), far.k.reshape(-1, self.dim), strict=True):
             phase = nearest @ vector
-            value += one * np.cos(phase)
-            slope -= (one * np.sin(phase))[..., None] * vector
+            value += weight * np.cos(phase)
+            slope -= (weight * np.sin(phase))[..., None] * vector
+        if mixture.start < eta:
+            for shift in self._shifts(np.sqrt(4 * eta * DIGITS)):
+                near, over_r = mixture.near(((nearest + shift) ** 2).sum(axis=-1), eta)
+                value += near
+                slope += over_r[..., None] * (nearest + shift)
         return value, slope
+
+    @cached_property
+    def _near(self) -> tuple[RadialTable, np.ndarray]:
+        """The terms together up to η, and the shifts (S, 3) of the images where they count."""
+        reach = np.sqrt(4 * self._split * DIGITS)
+        if self.tau**2 / 2 >= self._split:  # all is smooth enough for the Fourier sum
+            return RadialTable(np.zeros((1, 1)), 0, 0.0), np.zeros((1, 3))
+
+        def terms(square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            value, over_r = np.zeros(square.shape), np.zeros(square.shape)
+            for alpha, mu in zip(self.alpha, self.mu, strict=True):
+                parts = self._mixture(mu).near(square, self._split)
+                value += alpha * parts[0]
+                over_r += alpha * parts[1]
+            return value, over_r
+
+        shifts = np.zeros((len(self._shifts(reach)), 3))
+        shifts[:, : self.dim] = self._shifts(reach)
+        return RadialTable.make(terms, APART * min(self.box), reach), shifts
+
+    @cached_property
+    def _far(self) -> FarSum:
+        """The terms together from η on."""
+        terms = [(alpha, self._mixture(mu)) for alpha, mu in zip(self.alpha, self.mu, strict=True)]
+
+        def weight(k2: np.ndarray) -> np.ndarray:
+            return np.sum([alpha * term.far(k2, self._split) for alpha, term in terms], axis=0)
+
+        return FarSum(self.box, self._split, weight)
 
     # ------------------------------------------------------------------ configurations
     def energy_forces(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -202,26 +201,44 @@ class PairPotential:
         """½ Σ_{j≠i} ψ(x_i − x_j), (…, N)."""
         return self._potential_forces(points)[0]
 
-    def _check_apart(self, nearest: np.ndarray, i: np.ndarray, j: np.ndarray) -> None:
-        """A ValueError where two points are in one place, but for rounding; of displacements (B, pairs, d)."""
-        square = (nearest**2).sum(axis=-1)
-        if square.size and not square.min() > (1e-12 * min(self.box)) ** 2:
-            snapshot, pair = np.unravel_index(square.argmin(), square.shape)
+    def _check_apart(self, square: float, i: int, j: int, snapshot: int) -> None:
+        """A ValueError where two points are in one place, but for rounding."""
+        if not square > (APART * min(self.box)) ** 2:
             raise ValueError(
-                f"points: expected no two of them in one place, got {i[pair]} and {j[pair]} of snapshot {snapshot} "
-                f"{np.sqrt(square[snapshot, pair]):.1e} apart"
+                f"points: expected no two of them in one place, got {i} and {j} of snapshot {snapshot} "
+                f"{np.sqrt(square):.1e} apart"
             )
 
     def _potential_forces(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         points = arguments.as_points("points", points, np.dtype(np.float64), self.dim)
         snapshots = points if points.ndim == 3 else points[None]
-        i, j = np.triu_indices(points.shape[-2], 1)
-        nearest = minimum_image(snapshots[:, i] - snapshots[:, j], self.box)
-        self._check_apart(nearest, i, j)
         potential, forces = np.zeros(snapshots.shape[:2]), np.zeros(snapshots.shape)
-        for u, f, value, slope in zip(potential, forces, *self.pair(nearest), strict=True):
-            np.add.at(u, i, value / 2)
-            np.add.at(u, j, value / 2)
-            np.add.at(f, i, -slope)
-            np.add.at(f, j, slope)
+        for b, snapshot in enumerate(snapshots):
+            if snapshot.shape[0] > 1:
+                sums = self._sums_over_images if self.images else self._sums_of_nearest
+                potential[b], forces[b] = sums(snapshot, b)
         return potential.reshape(points.shape[:-1]), forces.reshape(points.shape)
+
+    def _sums_over_images(self, points: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """½ Σ_j ψ (N,) and forces (N, d) of snapshot ``number``, split."""
+        table, shifts = self._near
+        padded, box, forces = np.zeros((len(points), 3)), np.ones(3), np.zeros((len(points), 3))
+        padded[:, : self.dim], box[: self.dim], potential = points, self.box, np.zeros(len(points))
+        square, i, j = sum_near_pairs(
+            padded, box, shifts, table.rows, table.first, table.reach_square, potential, forces
+        )
+        self._check_apart(square, i, j, number)
+        far_potential, far_forces = self._far.sum_pairs(points)
+        return potential + far_potential, forces[:, : self.dim] + far_forces
+
+    def _sums_of_nearest(self, points: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """½ Σ_j ψ (N,) and forces (N, d) of snapshot ``number`` from the nearest images alone."""
+        i, j = np.triu_indices(len(points), 1)
+        nearest = minimum_image(points[i] - points[j], self.box)
+        square = (nearest**2).sum(axis=-1)
+        closest = square.argmin()
+        self._check_apart(square[closest], i[closest], j[closest], number)
+        value, slope = self.pair(nearest)
+        forces = np.zeros(points.shape)
+        scatter_add(i, j, -slope, forces)
+        return (np.bincount(i, value, len(points)) + np.bincount(j, value, len(points))) / 2, forces
