@@ -1,20 +1,24 @@
-"""Files that are there as a whole or not at all."""
+"""Atomic writes, and ``.npz`` files with a header of JSON: read whole or refused with a reason."""
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-__all__ = ["replaced", "write_json"]
+import numpy as np
+
+__all__ = ["read_npz", "remove_unfinished", "replaced", "write_json"]
 
 
 @contextmanager
 def replaced(path: str | Path) -> Iterator[BinaryIO]:
-    """A file to write to that takes the place of ``path`` when the block ends, and leaves it alone where that fails.
+    """Atomic write: a file that takes the place of ``path`` when the block ends, and leaves it alone where that fails.
 
     Parameters
     ----------
@@ -23,7 +27,8 @@ def replaced(path: str | Path) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    remove_unfinished(path)
+    unfinished = path.with_name(f"{_unfinished(path)}{os.getpid()}")
     try:
         with unfinished.open("wb") as file:
             yield file
@@ -34,8 +39,40 @@ def replaced(path: str | Path) -> Iterator[BinaryIO]:
         unfinished.unlink(missing_ok=True)
 
 
+def _unfinished(path: Path) -> str:
+    """How the names of its unfinished files begin on this machine; the number of the process follows."""
+    return f".{path.name}.{platform.node()}."
+
+
+def remove_unfinished(path: str | Path) -> None:
+    """Remove what processes of this machine left that were killed in an atomic write of ``path``.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file they were to replace, which is not looked at.
+    """
+    path = Path(path)
+    begin = _unfinished(path)
+    for left in path.parent.glob(f"{glob.escape(begin)}*"):
+        process = left.name[len(begin) :]
+        if process.isdecimal() and not _runs(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(process, 0)  # asks only
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
+
+
 def write_json(path: str | Path, record: dict) -> None:
-    """Write a record as JSON, whole or not at all.
+    """Write a record as JSON, atomically.
 
     Parameters
     ----------
@@ -46,3 +83,46 @@ def write_json(path: str | Path, record: dict) -> None:
     """
     with replaced(path) as file:
         file.write((json.dumps(record, indent=1) + "\n").encode())
+
+
+def read_npz(
+    path: str | Path, format: str, version: int, names: tuple[str, ...], header: str = "header", argument: str = "path"
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Header and arrays of an ``.npz`` file without pickled objects.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    format : str
+        What it has to be; a header may leave it out, not name another one.
+    version : int
+        The one that its header has to name.
+    names : tuple of str
+        Arrays to read.
+    header : str
+        Name of the entry with the header, a JSON object.
+    argument : str
+        What to call the path in a message.
+
+    Raises
+    ------
+    OSError
+        Where there is none, or none to be read.
+    ValueError
+        Where it is damaged, of another format or of another version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = dict(json.loads(str(file[header])))
+            known = about.get("format", format) == format and about.get("version") == version
+            arrays = [file[name] for name in names] if known else []
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as wrong:  # zip, JSON, array: a damaged file fails in many ways
+        raise ValueError(f"{argument}: {path} is damaged, or no {format} ({wrong})") from wrong
+    if about.get("format", format) != format:
+        raise ValueError(f"{argument}: {path} is no {format}, but {about['format']!r}")
+    if not known:
+        raise ValueError(f"{argument}: expected version {version} in {path}, got {about.get('version')}")
+    return about, arrays

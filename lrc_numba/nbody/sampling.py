@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..files import replaced
+from ..files import read_npz, replaced
 from ..geometry.cell import minimum_image
 from .potentials import PairPotential
 
@@ -165,7 +165,7 @@ class Snapshots:
         return Snapshots.make(PairPotential(**recipe["potential"]), **given, progress=progress)
 
     def save(self, path: str | Path) -> None:
-        """Write an ``.npz``, whole or not at all."""
+        """Write an ``.npz``, atomically."""
         recipe = np.array(json.dumps(self.recipe))
         with replaced(path) as file:
             np.savez(file, points=self.points, forces=self.forces, energies=self.energies, recipe=recipe)
@@ -173,17 +173,11 @@ class Snapshots:
     @staticmethod
     def load(path: str | Path) -> Snapshots:
         """Read what ``save`` wrote; a ValueError that names the file where it is something else."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = [np.asarray(file[name], dtype=np.float64) for name in ("points", "forces", "energies")]
-                recipe = dict(json.loads(str(file["recipe"])))
-        except (FileNotFoundError, IsADirectoryError, PermissionError):
-            raise
-        except Exception as wrong:  # zip, JSON, array: a damaged file fails in many ways
-            raise ValueError(f"path: expected snapshots as Snapshots.save writes them, got {path} ({wrong})") from wrong
-        points, forces, energies = arrays
-        if recipe.get("version") != VERSION:
-            raise ValueError(f"path: expected version {VERSION} in {path}, got {recipe.get('version')}")
+        names = ("points", "forces", "energies")
+        recipe, arrays = read_npz(path, "lrc_numba snapshots", VERSION, names, header="recipe")
+        if any(a.dtype.kind not in "fiu" for a in arrays):
+            raise ValueError(f"path: expected real numbers in {path}, got {', '.join(str(a.dtype) for a in arrays)}")
+        points, forces, energies = arrays = [a.astype(np.float64, copy=False) for a in arrays]
         if points.ndim != 3 or forces.shape != points.shape or energies.shape != points.shape[:1]:
             shapes = ", ".join(str(a.shape) for a in arrays)
             raise ValueError(f"path: expected shapes (B, N, d), (B, N, d) and (B,) in {path}, got {shapes}")

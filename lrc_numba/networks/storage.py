@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import replaced
+from ..files import read_npz, replaced
 
 __all__ = ["read_network", "write_network"]
 
@@ -15,7 +15,7 @@ FORMAT, VERSION = "lrc_numba network", 3  # a new one also where the same parame
 
 
 def write_network(path: str | Path, settings: dict, parameters: np.ndarray) -> None:
-    """Write a file, whole or not at all.
+    """Write a file, atomically.
 
     Parameters
     ----------
@@ -55,18 +55,10 @@ def read_network(path: str | Path, kind: str) -> tuple[dict, np.ndarray]:
     ValueError
         Where it is damaged, of something else, of another version or of a network of another kind.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            header, parameters = json.loads(str(file["header"])), file["parameters"]
-            settings = dict(header["settings"]) if header.get("version") == VERSION else {}
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
-        raise
-    except Exception as wrong:  # zip, header, array: a damaged file fails in many ways
-        raise ValueError(f"path: {path} is damaged, or not the file of a network ({wrong})") from wrong
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError(f"path: {path} is not the file of a network")
-    if header.get("version") != VERSION:
-        raise ValueError(f"path: expected version {VERSION} in {path}, got {header.get('version')}")
+    header, (parameters,) = read_npz(path, FORMAT, VERSION, ("parameters",))
+    settings = header.get("settings")
+    if not isinstance(settings, dict):
+        raise ValueError(f"path: {path} is damaged (it has no settings)")
     if settings.get("kind") != kind:
         raise ValueError(f"path: expected a {kind} network in {path}, got a {settings.get('kind')} one")
     return settings, parameters

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lrc_numba.nbody import PairPotential, Snapshots
 from lrc_numba.networks import FullRangeNetwork
-from lrc_numba.training import PAPER, Adam, Protocol, Stage, Trainer, TrainingError, force_error
+from lrc_numba.training import PAPER, Adam, Progress, Protocol, Stage, Trainer, TrainingError, force_error
 
 SHORT = Protocol((Stage(3, 2), Stage(5, 2)))
 
@@ -107,43 +111,147 @@ def test_resume_gives_the_same_numbers(steps, tmp_path):
     assert logs[0] == logs[1]
 
 
-KILLED = """
+CHILD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_training import trainer
 from lrc_numba.training import Protocol, Stage
-print("ready", flush=True)
-trainer(Path({folder!r}), Protocol((Stage(2, 400),)), save_every=0.0).run(progress=False)
+trainer(Path({folder!r}), Protocol((Stage(2, 4000),)), save_every={save_every}).run(progress=False)
 """
+LONG = Protocol((Stage(2, 4000),))
+
+
+@contextmanager
+def training(folder, save_every: float = 0.0, before: str = ""):
+    """A process that trains and has saved once; killed at the end."""
+    folder.mkdir(exist_ok=True)
+    code = before + CHILD.format(tests=str(Path(__file__).parent), folder=str(folder), save_every=save_every)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[1])
+    try:
+        while not (folder / "state.npz").exists() and process.poll() is None:
+            time.sleep(0.01)
+        assert process.poll() is None
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def assert_goes_on(folder, whole) -> None:
+    """Five steps after what a killed process left are those of a run that nobody killed."""
+    rest = trainer(folder, LONG)
+    assert rest.resume()
+    assert 0 < rest.step < LONG.total_steps(7)
+    end = rest.step + 5
+    rest.run(5, progress=False)
+    uninterrupted = trainer(whole, LONG)
+    uninterrupted.run(end, progress=False)
+    np.testing.assert_array_equal(rest.network.parameters.flat, uninterrupted.network.parameters.flat)
+    logs = [(path / "log.jsonl").read_text() for path in (folder, whole)]
+    assert logs[0] == logs[1]
 
 
 def test_killed_and_resumed(tmp_path):
-    """SIGKILL in the middle: what the checkpoint has goes on to the numbers of a run that nobody killed."""
-    from pathlib import Path
+    """SIGKILL in the middle: what the checkpoint has goes on, and no kill, not even in a save, leaves other files."""
+    with training(tmp_path / "killed") as process:
+        time.sleep(0.3)
+        process.kill()
+        process.wait()
+    unfinished = [
+        tmp_path / "killed" / f".{name}.{platform.node()}.{process.pid}" for name in ("state.npz", "log.jsonl")
+    ]
+    for path in unfinished:
+        path.write_bytes(b"half a che")
+    alive = unfinished[0].with_name(f".state.npz.{platform.node()}.{os.getppid()}")
+    alive.write_bytes(b"half a che")
+    assert_goes_on(tmp_path / "killed", tmp_path / "whole")
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {"state.npz", "log.jsonl", alive.name}
 
-    (tmp_path / "killed").mkdir()
-    (tmp_path / "whole").mkdir()
-    code = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "killed"))
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "ready"
-    while not (tmp_path / "killed" / "state.npz").exists() and process.poll() is None:
-        time.sleep(0.01)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    protocol = Protocol((Stage(2, 400),))
-    rest = trainer(tmp_path / "killed", protocol)
+
+IGNORED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+
+
+@pytest.mark.parametrize("before", ["", IGNORED])
+def test_terminated_and_resumed(before, tmp_path):
+    """SIGTERM saves, with two minutes to the next checkpoint, and ends the process; also where SIGINT is ignored."""
+    with training(tmp_path / "ended", save_every=120.0, before=before) as process:
+        log = tmp_path / "ended" / "log.jsonl"
+        while not log.read_text():
+            time.sleep(0.01)
+        if before:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == -signal.SIGTERM
+    rest = trainer(tmp_path / "ended", LONG)
     assert rest.resume()
-    assert 0 < rest.step < protocol.total_steps(7)
-    end = rest.step + 5
-    rest.run(5, progress=False)
-    whole = trainer(tmp_path / "whole", protocol)
-    whole.run(end, progress=False)
-    np.testing.assert_array_equal(rest.network.parameters.flat, whole.network.parameters.flat)
-    logs = [(tmp_path / name / "log.jsonl").read_text() for name in ("killed", "whole")]
-    assert logs[0] == logs[1]
+    assert rest.step >= 4  # an epoch; the checkpoint before was of the start
+    assert_goes_on(tmp_path / "ended", tmp_path / "whole")
+
+
+def test_one_process_has_a_checkpoint(tmp_path):
+    """Another one that resumes or begins is told who has it; when that one is dead it may."""
+    with training(tmp_path / "shared") as process:
+        message = rf"process {process.pid} on .* is training with .*state\.npz"
+        with pytest.raises(TrainingError, match=message):
+            trainer(tmp_path / "shared", LONG).resume()
+        with pytest.raises(TrainingError, match=message):
+            trainer(tmp_path / "shared", LONG).run(1, progress=False)
+        with pytest.raises(TrainingError, match=rf"process {process.pid} on .* is training with .*log\.jsonl"):
+            trainer(tmp_path / "shared", LONG, checkpoint=None).run(1, progress=False)
+    assert_goes_on(tmp_path / "shared", tmp_path / "whole")
+
+
+def test_both_resumed_before_either_ran(tmp_path):
+    """The second one to run is told that its checkpoint is an old one, and writes nothing."""
+    trainer(tmp_path).run(2, progress=False)
+    both = [trainer(tmp_path) for _ in range(2)]
+    assert all(one.resume() for one in both)
+    both[0].run(2, progress=False)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(TrainingError, match=r"another process went on with .*state"):
+        both[1].run(progress=False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    both[0].run(1, progress=False)  # while its own it goes on with
+    assert both[1].resume()
+    assert both[1].step == 5
+
+
+def test_a_log_of_two_runs(tmp_path):
+    """Epochs that are there twice are an error, and nothing is changed."""
+    trainer(tmp_path).run(progress=False)
+    log = tmp_path / "log.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    for mixed in ("".join(line + line for line in lines), "".join(lines[:2] + lines)):
+        log.write_text(mixed)
+        rest = trainer(tmp_path)
+        with pytest.raises(ValueError, match=r"log\.jsonl has step 3 in line . after step .*nothing was changed"):
+            rest.resume()
+        assert rest.step == 0
+        assert log.read_text() == mixed
+
+
+@pytest.mark.parametrize("factor", [2.0, 23.06, 1e6, -1.0, 1 + 1e-6])
+@pytest.mark.parametrize("name", ["points", "forces", "energies"])
+def test_scaled_data_are_other_data(name, factor, tmp_path):
+    """Also where all numbers differ by one factor, as in another unit; one number alone counts as well."""
+    energies = np.arange(1.0, 8.0)
+    one = trainer(tmp_path, energies=energies)
+    one.run(1, progress=False)
+    data = {"points": one.points, "forces": one.forces, "energies": energies}
+    single = data[name].copy()
+    single.flat[5] *= factor
+    for changed in (data[name] * factor, single, data[name][::-1]):
+        given = data | {name: changed}
+        same = Trainer(one.network, protocol=SHORT, checkpoint=one.checkpoint, **given)
+        with pytest.raises(ValueError, match=r"of a run with other data; nothing was changed"):
+            same.resume()
+    rounded = {
+        key: value * (1 + 1e-13 * np.sin(np.arange(value.size)).reshape(value.shape)) for key, value in data.items()
+    }
+    assert Trainer(one.network, protocol=SHORT, checkpoint=one.checkpoint, **rounded).resume()
 
 
 def test_killed_before_it_saved(tmp_path):
@@ -243,22 +351,24 @@ def test_a_second_interrupt_does_not_wait(tmp_path, monkeypatch, interruptible):
     np.testing.assert_array_equal(rest.network.parameters.flat, whole.network.parameters.flat)
 
 
-@pytest.mark.parametrize(("where", "after"), [("step", 2), ("_end_epoch", 3)])
-def test_half_a_step_is_not_kept(where, after, tmp_path, monkeypatch):
-    """What ends a run between Adam's moments and the counters leaves the checkpoint of the step before."""
+@pytest.mark.parametrize("where", ["moments", "log"])
+def test_half_a_step_is_not_kept(where, tmp_path):
+    """What ends a run between Adam's moments and the end of the epoch leaves the checkpoint of the step before."""
     one = trainer(tmp_path, save_every=0.0)
-    owner = one.adam if where == "step" else one
-    plain = getattr(owner, where)
+    plain = one.adam.step
 
     def broken(*arguments):
         plain(*arguments)
-        if one.step == after:
-            raise KeyboardInterrupt
+        if one.step == 2:
+            if where == "moments":
+                raise OSError
+            (tmp_path / "log.jsonl").unlink()
+            (tmp_path / "log.jsonl").mkdir()  # so that the line of the epoch cannot be written
 
-    monkeypatch.setattr(owner, where, broken)
-    with pytest.raises(KeyboardInterrupt):
+    one.adam.step = broken
+    with pytest.raises(OSError):  # noqa: PT011
         one.run(progress=False)
-    rest = trainer(tmp_path)
+    rest = trainer(tmp_path, log=None)
     assert rest.resume()
     assert rest.step == rest.adam.steps == 2
 
@@ -341,7 +451,7 @@ def test_a_run_that_diverges(rate, tmp_path):
         again.run(progress=False)
 
 
-def test_wrong_checkpoints(tmp_path, monkeypatch):
+def test_wrong_checkpoints(tmp_path):
     """Damaged, of another run or of networks that meant something else: an error, and nothing is changed."""
     trainer(tmp_path).run(2, progress=False)
     other = trainer(tmp_path, seed=1)
@@ -354,18 +464,26 @@ def test_wrong_checkpoints(tmp_path, monkeypatch):
         given = {"protocol": SHORT, "checkpoint": same.checkpoint} | change
         with pytest.raises(ValueError, match=f"checkpoint: .* is of a run with other {next(iter(change))}"):
             Trainer(same.network, same.points, same.forces, **given).resume()
-    with monkeypatch.context() as patch:
-        patch.setattr("lrc_numba.training.trainer.NETWORK_VERSION", 1)
-        with pytest.raises(ValueError, match="of a run with other versions"):
-            same.resume()
+    state = tmp_path / "state.npz"
+    with np.load(state) as file:
+        arrays = dict(file)
+    whole, header = state.read_bytes(), json.loads(str(arrays["header"]))
+    header["identity"]["networks"] -= 1
+    np.savez(state, **(arrays | {"header": np.array(json.dumps(header))}))
+    with pytest.raises(ValueError, match="of a run with other networks"):
+        same.resume()
+    header["version"] = 2
+    np.savez(state, **(arrays | {"header": np.array(json.dumps(header))}))
+    with pytest.raises(ValueError, match=r"checkpoint: expected version 3 in .*, got 2; nothing was changed"):
+        same.resume()
+    state.write_bytes(whole)
     digits = Trainer(same.network, same.points, same.forces * (1 + 1e-12), SHORT, checkpoint=same.checkpoint)
     assert digits.resume()
-    state = tmp_path / "state.npz"
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"checkpoint: .* is damaged"):
         other.resume()
     np.testing.assert_array_equal(other.network.parameters.flat, before)
-    assert (other.step, other.stage, other.epoch, other.batch, other.adam.steps) == (0, 0, 0, 0, 0)
+    assert (other.progress, other.adam.steps) == (Progress(), 0)
 
 
 def test_wrong_data(tmp_path):
