@@ -80,10 +80,7 @@ def backend(request) -> str:
 
 def pytest_runtest_setup(item) -> None:
     """Few and small examples in the simulator; other tests of the long files, and those marked, are not for it."""
-    import strategies  # and with it Numba, which reads the environment
-
     simulated = not HARDWARE and getattr(item, "callspec", None) and item.callspec.params.get("backend") == "cuda"
-    strategies.small = bool(simulated)
     marked = item.get_closest_marker("examples")
     _load("simulator" if simulated else "here", EXAMPLES["simulator" if simulated else "here"])
     if simulated:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from lrc_numba import (
@@ -29,7 +30,6 @@ from lrc_numba import (
 from lrc_numba.geometry.cell import Cell
 from lrc_numba.geometry.modes import ModeSet
 
-small = False  # whether problems are for the simulator of a GPU, set before each test
 LAYOUTS = ("uniform", "clustered", "lattice", "edge", "outside")
 SHAPES = ((), (2,), (2, 3))
 # Odd and even, different per axis; one mode (k = 0 alone) and two (no more than one) are in the list for one dimension.
@@ -38,7 +38,7 @@ MODES = {
     2: ((5, 8), (11, 7), (6, 6), (1, 11)),
     3: ((5, 8, 7), (6, 1, 5), (7, 7, 7)),
 }
-# In the simulator; the first is what is tried first, and is no mode k = 0 alone, which is not transformed.
+# Of small problems; the first is what is tried first, and is no mode k = 0 alone, which is not transformed.
 SMALL_MODES = {1: ((7,), (2,), (12,), (1,)), 2: ((5, 8), (1, 11)), 3: ((5, 8, 7), (6, 1, 5))}
 
 
@@ -192,8 +192,13 @@ def problems(
     with_targets: bool = True,
     layouts: tuple[str, ...] = LAYOUTS,
     plain_box: bool = False,
+    size: str | None = None,
 ):
-    """A problem of any kind; the arguments narrow it down."""
+    """A problem of any kind; the arguments narrow it down.
+
+    ``size`` is "usual" or "small", which it is by itself in the Hypothesis profile for the simulator of a GPU.
+    """
+    small = size == "small" or (size is None and settings.get_current_profile_name() == "simulator")
     if small:
         dim = draw(st.sampled_from((1, 2))) if dim is None else dim
         counts = tuple(n for n in counts[::-1] if n < 6) or counts  # the first is what is tried first

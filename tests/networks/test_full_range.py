@@ -11,9 +11,26 @@ from lrc_numba.geometry.modes import ModeSet
 from lrc_numba.machine.workspace import Workspace
 from lrc_numba.nbody import PairPotential, Snapshots, sample_points
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
+from lrc_numba.networks.pairs import neighbours
 from lrc_numba.training import force_error
 
 BOX, CUTOFF, MODES = 4.0, 1.5, 9
+
+
+def long_features(network: FullRangeNetwork, points: np.ndarray) -> np.ndarray:
+    """What g reads, (points, C): u, shifted and scaled."""
+    u = network.plan.set_points(points).convolve(None, network.multiplier)
+    return ((u - network.long_shift) / network.long_scale).reshape(-1, u.shape[-1])
+
+
+def features(network: ShortRangeNetwork, points: np.ndarray) -> np.ndarray:
+    """What the fitting network reads, (points, features)."""
+    pairs = neighbours(points, np.full(points.shape[-1], BOX), CUTOFF)
+    described, _ = network.descriptor.forward(network.parameters, pairs, len(points) * points.shape[1], Workspace())
+    if not isinstance(network, FullRangeNetwork):
+        return described
+    long, _ = network.post.forward(network.parameters, long_features(network, points), Workspace())
+    return np.concatenate([described, long], axis=1)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -23,8 +40,9 @@ def test_no_draw_of_g_is_dead(seed, lam):
     points = sample_points(20, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
     network = FullRangeNetwork(BOX, CUTOFF, MODES, lam=lam, seed=seed, dim=2)
     network.set_scales(points)
-    inputs = network._features(points).reshape(-1, len(lam))
-    outputs = network._centred(inputs)
+    inputs = long_features(network, points)
+    outputs, _ = network.post.forward(network.parameters, inputs, Workspace())
+    outputs = outputs - outputs.mean(axis=0)
     assert not network.post.bent(network.parameters, inputs)
     assert np.sqrt((outputs**2).mean()) == pytest.approx(1.0)
     assert np.linalg.svd(outputs, compute_uv=False)[min(len(lam), 2) - 1] > 0.01 * np.linalg.norm(outputs)
@@ -35,15 +53,14 @@ def test_how_the_fitting_network_starts(kind):
     """Its first tanh begin each at a place of its own and nearly linear there, also where scales are set again."""
     points = sample_points(20, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
     network = kind(BOX, CUTOFF, *[MODES] * (kind is FullRangeNetwork), dim=2)
+    start = network.parameters["fit.bias0"].copy()  # as drawn, before it knows of data
     for _ in range(2):
         network.set_scales(points)
-        inputs, _ = network._inputs(points, network._features(points), slice(0, len(points)), Workspace())
-        weight, bias = network._first_layer
-        z = inputs @ weight + bias
-        np.testing.assert_allclose(z.mean(axis=0), network._start, atol=1e-12)
+        z = features(network, points) @ network.parameters["fit.weight0"] + network.parameters["fit.bias0"]
+        np.testing.assert_allclose(z.mean(axis=0), start, atol=1e-12)
         assert (z.std(axis=0) < 0.3).all()
-    assert 0.4 < network._start.std() < 1.0
-    assert np.abs(network._start).max() < 2.5  # none is saturated
+    assert 0.4 < start.std() < 1.0
+    assert np.abs(start).max() < 2.5  # none is saturated
 
 
 def test_a_full_range_network_starts_short_ranged():
@@ -56,7 +73,7 @@ def test_a_full_range_network_starts_short_ranged():
     np.testing.assert_array_equal(one[0], other[0])
     np.testing.assert_array_equal(one[1], other[1])
     networks[0].parameters.flat -= 1e-3 * networks[0].loss_gradient(points, np.zeros_like(points))[1]
-    assert (networks[0]._first_layer[0][networks[0].descriptor.width :] != 0).any()
+    assert (networks[0].parameters["fit.weight0"][networks[0].descriptor.width :] != 0).any()
 
 
 def test_means_of_u_do_not_move():
@@ -69,7 +86,7 @@ def test_means_of_u_do_not_move():
 
 def _far_bend(network, points) -> float:
     """Largest second difference of g_θ on lines through û of the points that go on to twelve spreads."""
-    inputs = network._features(points).reshape(-1, 2)
+    inputs = long_features(network, points)
     middle, spread = inputs.mean(axis=0), inputs.std(axis=0)
     line = np.linspace(-12, 12, 241)[:, None]
     bends = []
@@ -87,11 +104,11 @@ def test_moved_kinks(off):
     network.set_scales(points)
     for layer in range(5):  # all on among the points
         network.parameters[f"g.weight{layer}"][...] = np.abs(network.parameters[f"g.weight{layer}"])
-    inputs = network._features(points).reshape(-1, 2)
+    inputs = long_features(network, points)
     if off:  # a relu that comes on just beyond the points
         z = inputs @ network.parameters["g.weight0"][:, 0]
         network.parameters["g.bias0"][0] = -z.max() - 0.1 * z.std()
-    read = network._first_layer[0][network.descriptor.width :]  # nothing at the start
+    read = network.parameters["fit.weight0"][network.descriptor.width :]  # nothing at the start
     outputs = network.post.forward(network.parameters, inputs, Workspace())[0]
     read += np.random.default_rng(8).standard_normal(read.shape) / np.linalg.norm(outputs, axis=1).max()
     before = network.energy_forces(points)
@@ -113,7 +130,7 @@ def test_the_series_ends_along_every_axis():
     last = 2 * np.pi / 8.0 * 4
     taper = (
         network.multiplier.values(modes)[:, modes.k2 > 0]
-        / Yukawa([1.0, 1.0], network._lam).values(modes)[:, modes.k2 > 0]
+        / Yukawa([1.0, 1.0], network.settings()["lam"]).values(modes)[:, modes.k2 > 0]
     )
     np.testing.assert_allclose(taper, np.tile(np.exp(-0.5 * 3.5**2 * modes.k2[modes.k2 > 0] / last**2), (2, 1)))
     with pytest.raises(ValueError, match="modes: expected three or more along some axis"):
