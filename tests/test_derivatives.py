@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bounds import TIMES, Sums, sweep
 from hypothesis import given
 from hypothesis import strategies as st
 from measures import MACHINE, best_difference, best_gradient_error, relative, rounding, typical_size
 from strategies import Problem, layout, problems, random_numbers, seeds
 
-from lrc_numba import ChannelMatrix, Gaussian, Multiplier, Product, Sum, Table, Yukawa, direct
+from lrc_numba import ChannelMatrix, Gaussian, Product, Sum, Table, Yukawa
 
 # Central differences of a smooth function: truncation ~ h², rounding ~ eps_machine / h, together about
 # eps_machine^(2/3) = 4e-11 at the best step; a hundredfold for functions whose higher derivatives are larger.
@@ -153,36 +154,42 @@ def test_target_gradient_is_exact(dim, backend):
     assert best_gradient_error(total, problem.targets, found.targets, 1.0) <= 1e-8
 
 
-class Slope(Multiplier):
-    """ik_a φ̂: the derivative of a kernel along an axis."""
-
-    def __init__(self, other: Multiplier, axis: int):
-        super().__init__()
-        self.other, self.axis = other, axis
-
-    def values(self, modes):
-        return 1j * modes.k[:, self.axis] * self.other.values(modes)
+SWEPT = [(1, "kaiser_bessel", 1e-1), (1, "gaussian", 1e-4), (2, "kaiser_bessel", 1e-2), (3, "kaiser_bessel", 1e-2)]
 
 
 @pytest.mark.parametrize("gradient", ["exact", "spectral"])
-@pytest.mark.parametrize("dim", [1, 2, 3])
-def test_gradient_against_the_true_kernel(dim, gradient, backend):
-    """The spectral gradient is within eps of the true one, the exact one (of the computed energy) within ten times.
+@pytest.mark.parametrize(("dim", "window", "eps"), SWEPT)
+def test_gradient_is_within_its_bound_of_the_true_one(dim, window, eps, gradient, backend):
+    """Against ik under the Fourier sum: for every point as ``bounds`` proves it, in ℓ² against the size of the terms.
 
-    Differentiating the window multiplies an alias by its own wavenumber, which is (n − K)/K, some three, times larger
-    than that of the mode it falls on, and more for the next ones.
+    Relative to itself a gradient does not keep eps where its terms cancel. A sweep that came nowhere near the size of
+    the terms would prove nothing.
     """
-    eps, modes = 1e-6, {1: (31,), 2: (11, 12), 3: (7, 8, 7)}[dim]
-    generator = np.random.default_rng(dim)
-    f, g = generator.standard_normal((2, 40))
-    problem = Problem(1.3, modes, generator.random((40, dim)), f, Yukawa(1.0, 3.0))
-    slopes = [Slope(problem.multiplier, a) for a in range(dim)]
-    wanted = np.empty((40, dim))
-    for a, slope in enumerate(slopes):
-        one, two = (direct.convolve(problem.points, v, slope, box=1.3, modes=modes) for v in (f, g))
-        wanted[:, a] = g * one + f * two
-    found = problem.plan(backend, eps, gradient=gradient).vjp(f, problem.multiplier, g).points
-    assert relative(found, wanted) <= max(rounding(40), eps * (1 if gradient == "spectral" else 10))
+    over_terms = []
+    for sums in sweep(dim):
+        p = sums.problem
+        plan = p.plan(backend, eps, window=window, gradient=gradient)
+        sides = plan.grid.n if gradient == "exact" else None
+        found = plan.vjp(p.values, p.multiplier, sums.g, wrt=("points",)).points
+        # Rounding on the grid, times the wavenumber of its highest waves, at most some ten times that of the modes.
+        noise = 10 * rounding(len(p.points)) * sums.gradient_bound()
+        assert (np.abs(found - sums.gradient) <= eps * TIMES[gradient] * sums.gradient_bound() + noise).all(), p
+        over_terms.append(relative(found, sums.gradient, sums.gradient_terms(sides)) / eps)
+    assert 0.01 <= max(over_terms) <= 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_forces_of_few_points_are_within_the_bound(seed, backend):
+    """Five points, a kernel of medium range, eps 1e-2: forces are small, and their errors more than eps of them."""
+    rng = np.random.default_rng(seed)
+    problem = Problem(np.ones(3), (8, 8, 8), rng.random((5, 3)), rng.standard_normal(5), Yukawa(1.0, 5.0))
+    sums = Sums(problem, problem.values / 2)
+    for gradient, times in TIMES.items():
+        plan = problem.plan(backend, 1e-2, gradient=gradient)
+        found = plan.vjp(problem.values, problem.multiplier, sums.g, wrt=("points",)).points
+        assert (np.abs(found - sums.gradient) <= 1e-2 * times * sums.gradient_bound()).all()
+        sides = plan.grid.n if gradient == "exact" else None
+        assert relative(found, sums.gradient, sums.gradient_terms(sides)) <= 1e-2
 
 
 @pytest.mark.parametrize("window", ["kaiser_bessel", "gaussian"])
