@@ -178,6 +178,23 @@ def test_gradient_is_within_its_bound_of_the_true_one(dim, window, eps, gradient
     assert 0.01 <= max(over_terms) <= 1
 
 
+@pytest.mark.parametrize("gradient", ["exact", "spectral"])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_gradient_against_the_true_kernel(dim, gradient, backend):
+    """Where nothing cancels, relative to the gradient itself: "spectral" within eps, "exact" within ten times.
+
+    Differentiating the window multiplies an alias by its own wavenumber, which is (n − K)/K, some three, times larger
+    than that of the mode it falls on, and more for the next ones.
+    """
+    eps, modes = 1e-6, {1: (31,), 2: (11, 12), 3: (7, 8, 7)}[dim]
+    generator = np.random.default_rng(dim)
+    f, g = generator.standard_normal((2, 40))
+    problem = Problem(1.3, modes, generator.random((40, dim)), f, Yukawa(1.0, 3.0))
+    wanted = Sums(problem, g).gradient
+    found = problem.plan(backend, eps, gradient=gradient).vjp(f, problem.multiplier, g).points
+    assert relative(found, wanted) <= max(rounding(40), eps * (1 if gradient == "spectral" else 10))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_forces_of_few_points_are_within_the_bound(seed, backend):
     """Five points, a kernel of medium range, eps 1e-2: forces are small, and their errors more than eps of them."""
