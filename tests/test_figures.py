@@ -1,0 +1,130 @@
+"""The tour and the report of ``figures/``: scenes run, and what is written is what was measured."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from figures import report, scenes, table1, tour
+from lrc_numba import LRCPlan
+
+FOLDER = Path(tour.__file__).parent
+PUBLIC = {"lrc_numba", *(f"lrc_numba.{name}" for name in ("direct", "nbody", "networks", "training"))}
+
+
+def _run(module, monkeypatch, *words: str) -> object:
+    """The exit status of a script, or what it says when it ends early."""
+    monkeypatch.setattr("sys.argv", [module.__name__, *words])
+    try:
+        module.main()
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+def test_the_report_is_what_the_results_say(monkeypatch, tmp_path, capsys):
+    """``--check`` passes for the page of the repository, and for no other."""
+    assert _run(report, monkeypatch, "--check") == 0
+    page = tmp_path / "README.md"
+    assert "is not what the results say" in str(_run(report, monkeypatch, "--check", "--output", str(page)))
+    assert not page.exists()
+    assert _run(report, monkeypatch, "--output", str(page)) == 0
+    assert page.read_bytes() == (FOLDER / "README.md").read_bytes()
+    page.write_text(page.read_text(encoding="utf-8").replace("0.05119", "0.06119"), encoding="utf-8")
+    assert "is not what the results say" in str(_run(report, monkeypatch, "--check", "--output", str(page)))
+    capsys.readouterr()
+
+
+def _results(folder: Path, errors: dict[str, tuple[float, ...]]) -> None:
+    """A file of trainings with these errors of seeds 0, 1, … for every μ₁."""
+    jobs = {}
+    for kind, row in errors.items():
+        for mu in table1.MU:
+            for seed, error in enumerate(row):
+                job = table1.Job("paper", kind, "blind", "smooth", "steps", mu, seed)
+                record = {"job": vars(job), "errors": {"true": error}, "errors_of_sets": [error, 2 * error]}
+                jobs[job.name] = record | {"lam": [0.9 * mu, 40.0]}
+    (folder / "table1_paper.json").write_text(json.dumps({"jobs": jobs}), encoding="utf-8")
+
+
+def test_rows_of_several_seeds(monkeypatch, tmp_path):
+    """Medians over seeds, beside the paper's row as it was printed."""
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    _results(tmp_path, {"short-range": (0.03, 0.01, 0.02), "full-range": (0.003, 0.001, 0.002)})
+    trainings = report.Trainings("paper")
+    rows = {row[0]: row[1:] for row in report.rows(trainings, paper=True)}
+    assert trainings.seeds == [0, 1, 2]
+    assert rows["**short-range, ours**"] == ["**0.020**"] * 5
+    assert rows["short-range, the paper"] == ["0.05119", "0.02919", "0.00597", "0.00079", "0.00032"]
+    assert rows["full-range, the paper, λ started at μ₁"] == ["0.00828", "0.00602", "0.00336", "0.00077", "0.00054"]
+    assert rows["full-range, smallest to largest of them"] == ["0.0010 to 0.0060"] * 5
+    assert rows["full-range, ours / the paper"][-1] == "3.7"  # 0.002 / 0.00054
+
+
+def test_the_papers_numbers_stand_once():
+    """In ``table1.PAPER_ROW``, for both networks and every μ₁."""
+    assert set(table1.PAPER_ROW) == set(table1.KINDS)
+    assert {len(row) for row in table1.PAPER_ROW.values()} == {len(table1.MU)}
+    for file in FOLDER.glob("*.py"):
+        if file.name != "table1.py":
+            source = file.read_text(encoding="utf-8")
+            assert not [number for row in table1.PAPER_ROW.values() for number in row if str(number) in source], file
+
+
+@pytest.mark.parametrize("module", [tour, scenes, report])
+def test_only_the_public_face_is_used(module):
+    """So that these pages show what a user can do, and stay right when the inside changes."""
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
+    names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    assert {name for name in names if name.split(".")[0] == "lrc_numba"} <= PUBLIC
+
+
+def test_a_scene(monkeypatch, tmp_path, capsys):
+    """One that only convolves: a line of text, a picture, the sheet, and a record that keeps other scenes."""
+    (tmp_path / "tour.json").write_text(json.dumps({"scenes": {"5": {"name": "learning"}}}), encoding="utf-8")
+    assert _run(tour, monkeypatch, "--scenes", "4", "--output", str(tmp_path)) == 0
+    assert "4  A kernel of one's own: " in capsys.readouterr().out
+    record = json.loads((tmp_path / "tour.json").read_text(encoding="utf-8"))["scenes"]
+    assert set(record) == {"4", "5"}
+    # eps of the convolution, 1e-6, and as much for what the images at half a box away, e^(−20²/2·4²), add to φ.
+    assert record["4"]["numbers"]["error"] < 1e-6 + np.exp(-(20**2) / (2 * 4**2))
+    size = tuple(round(inches * tour.DPI) for inches in tour.SIZE)
+    for name in ("tour/4_own_kernel.png", "tour.png"):
+        with Image.open(tmp_path / name) as image:
+            assert image.size == size
+            assert len(image.convert("RGB").getcolors(tour.COLOURS)) > 10  # something is drawn
+
+
+def test_no_such_scene(monkeypatch, tmp_path, capsys):
+    assert _run(tour, monkeypatch, "--scenes", "7", "--output", str(tmp_path)) == 2
+    assert "--scenes" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_gradients_of_the_shown_kernel():
+    """Its derivatives, which readers will copy, against central differences."""
+    points = np.random.default_rng(0).random((20, 1))
+    plan, g = LRCPlan(1.0, 15, dim=1).set_points(points), np.linspace(-1.0, 1.0, 20)
+    values = {"height": 1.5, "q": 20.0, "width": 0.1}
+    gradient = plan.vjp(None, scenes.Ripples(**values), g).parameters
+    for name, value in values.items():
+        step = 1e-5 * value
+        up, down = (plan.convolve(None, scenes.Ripples(**values | {name: value + h})) for h in (step, -step))
+        # Central differences are right to about step² + rounding/step, 1e-10 here.
+        np.testing.assert_allclose(g @ (up - down) / (2 * step), gradient[name], rtol=1e-8)
+
+
+def test_what_is_committed():
+    """All scenes, in small files."""
+    record = json.loads((FOLDER / "results" / "tour.json").read_text(encoding="utf-8"))["scenes"]
+    assert list(record) == [str(number) for number in scenes.SCENES]
+    for number, (name, title, _) in scenes.SCENES.items():
+        assert (record[str(number)]["name"], record[str(number)]["title"]) == (name, title)
+        assert (FOLDER / "results" / "tour" / f"{number}_{name}.png").stat().st_size < 150_000
+    assert (FOLDER / "results" / "tour.png").stat().st_size < 1_000_000
