@@ -194,7 +194,8 @@ def _learned(trainings: Trainings) -> str:
     if far:
         text += "\n" + _fill(
             f"At μ₁ = {' and '.join(far)} the range is **not identified**: no λ is within a factor of {FAR} of it. "
-            f"They start at {2 / BOX:g} and {20 / BOX:g}, wherever μ₁ is. Forces can be right without, as 𝒩 and g_θ can make up for it."
+            f"They start at {2 / BOX:g} and {20 / BOX:g}, wherever μ₁ is. Forces can be right "
+            "without, as 𝒩 and g_θ can make up for it."
         )
     return text
 
