@@ -11,7 +11,7 @@
     python -m figures.tour --scenes 1 3 --output /tmp/tour
 
 Every scene is seeded. It takes under a minute on two free processors, more than half of it the training that scenes 5
-and 6 share. In the first run ever Numba compiles for every scene, about a minute more; what it made is kept on disk.
+and 6 share. In the first run ever Numba compiles for every scene, some 1½ minutes more; what it made is kept on disk.
 
 Written are OUTPUT/tour/*.png, OUTPUT/tour.png (all pictures that lie in that folder on one sheet), and OUTPUT/tour.json
 with the numbers; what a run leaves out stays there as it was.
