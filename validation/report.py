@@ -1,0 +1,172 @@
+"""Writes validation/README.md: every measured table, out of the JSON files below validation/results.
+
+Each table is of one processor and says by which command, when and with which versions it was measured; what a file does
+not say is "not recorded". Nothing is measured here.
+
+  python -m validation.report
+  python -m validation.report --check     exit status 1 where validation/README.md is not what the JSON files say
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import report_tables as tables
+
+__all__ = ["main", "text"]
+
+HERE = Path(__file__).parent
+FOLDERS = ("results/epyc", "results")  # the most complete set of measurements first
+
+START = """# What was measured
+
+Written by `python -m validation.report` out of the JSON files in `validation/results`; do not edit by hand. `--check`
+tells whether this page is what the files say. Every table is of one processor. Above it stand the command, the date,
+the versions and the file; "not recorded" is what a file does not say. Table 1 and Fig. 3 of the paper are in
+[figures/README.md](../figures/README.md).
+"""
+
+HOW = """## How the measurements are made
+
+- **Error** is the relative ℓ² error of u against a reference: in `promises` and `direct_sum` the direct Fourier sum
+  over the same modes, in `benchmark` the result of ducc0 at its tightest tolerance.
+- **Points** are *uniform* in the box; *clustered*: uniform in a small box whose sides are a hundredth of the large
+  one's, so that most of the grid stays empty and is left out, and ratios to other libraries are largest; or a square
+  *lattice*, where all points sit alike on the grid and errors add up.
+- **Times** are medians of calls that take turns in one process, after one warm-up call each. *New* points: sorting and
+  set-up are counted, as in dynamics and training. *Kept* points: they are not.
+- **Equal measured error**: each library's eps is loosened or tightened, three rungs per decade, to the loosest at which
+  the measured error is within the target. As the libraries' margins differ, ratios at the same *eps* are smaller than
+  those below; the decades by which each was loosened stand under the tables.
+- **Threads**: where another library is faster on one thread than on two, that time counts on two.
+- **Bound** is what the library is held to on this kind of machine, *measured* the worst case unless a table says
+  otherwise; *not kept* means that the measured value lies above the bound.
+- **Engine**: where a file holds it, the digest of the engine's sources (comments and docstrings left out). Tables with
+  different digests, or without one, may be of different versions of the engine, and are not to be compared.
+- The machines are shared: the load average at the end of a run stands beside the date.
+
+All scripts have `--help` and `--quick`; `--output FOLDER` keeps the results apart. `benchmark` needs
+`pip install -e '.[peers]'` and takes hours; it goes on where it was with `--resume`.
+"""
+
+
+# ---------------------------------------------------------------------- the page
+# name of script and file, heading, what it measures, how a record is written
+SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
+    (
+        "promises",
+        "Bounds, and what was measured",
+        "`promises` measures what the library is held to: errors over eps in 1 to 3 dimensions, gradients, continuity, "
+        "small problems, start and memory.",
+        tables.promises,
+    ),
+    (
+        "gradient_error",
+        "The exact gradient beside the gradient of the kernel",
+        '`gradient_error` measures how far the gradient of the computed energy, `gradient="exact"`, is from the '
+        "gradient of the kernel's own sum, over a bound for it.",
+        tables.gradient_error,
+    ),
+    (
+        "benchmark",
+        "Against FINUFFT and ducc0, at equal measured error",
+        "`benchmark` times a convolution, a convolution with its gradient, and four channels to four, for 10⁴ to 10⁶ "
+        "points, up to 127³ modes, targets of 1e-3, 1e-6 and 1e-10, uniform and clustered points. Every cell, with "
+        "eps, error and times of each library, is in the file; the picture beside it shows them.",
+        tables.benchmark,
+    ),
+    (
+        "direct_sum",
+        "Against the direct sums",
+        "`direct_sum` compares with the sum over the same modes, against which eps is promised, and with the sum over "
+        "all pairs and images, which also shows what band limiting leaves out. 500 to 1024 points for the errors.",
+        tables.direct_sum,
+    ),
+    (
+        "stages",
+        "Stages against the machine, and growth with N",
+        "`stages` times each stage for 10⁶ uniform points, 63³ modes, eps 1e-6, and holds it against what the machine "
+        "was seen to do: a large copy, work in the first-level cache, multiply–adds in registers. Above 100% of "
+        "memory's rate: the array was still in a cache.",
+        tables.stages,
+    ),
+    (
+        "threads",
+        "Two threads against one",
+        "`threads` times the benchmark's convolutions from 10⁵ points on. Loops that two processors of one's own make "
+        "twice as fast run between them and show what the machine gives.",
+        tables.threads,
+    ),
+    (
+        "windows",
+        "Windows",
+        "`windows` compares a Kaiser–Bessel window as it is (*cut off*), minus its edge value (*shifted*), and ours, "
+        "convolved with a hat (*C1*): width in grid points that keeps eps, jumps, and the aliasing error of the "
+        "gradient of a wave at a twentieth of the band.",
+        tables.windows,
+    ),
+    (
+        "networks",
+        "Networks",
+        "`networks` checks forces and loss gradients against differences, follows the energy along velocity Verlet "
+        "trajectories at three time steps, and times energy and forces.",
+        tables.networks,
+    ),
+    (
+        "benchmark_training",
+        "A training step",
+        "`benchmark_training` times one step, loss gradient of the full-range network and Adam.",
+        tables.training,
+    ),
+)
+
+
+def _section(name: str, heading: str, about: str, write: Callable[[dict], tables.Lines]) -> tables.Lines:
+    """One script's tables of every processor; nothing where it left no file."""
+    files = [f"{folder}/{name}.json" for folder in FOLDERS if (HERE / folder / f"{name}.json").is_file()]
+    if not files:
+        return
+    yield f"## {heading}\n\n{about}\n"
+    for file in files:
+        record = json.loads((HERE / file).read_text(encoding="utf-8"))
+        yield f"### {heading}: {record['environment'].get('processor', 'processor not recorded').split(' (')[0]}\n"
+        yield from tables.origin(file, record)
+        yield from write(record)
+
+
+def text() -> str:
+    """The page as the JSON files have it."""
+    parts = ["\n".join(_section(*section)) for section in SECTIONS]
+    headings = [part.splitlines()[0].removeprefix("## ") for part in parts if part]
+    links = [
+        f"- [{h}](#{''.join(c for c in h.lower() if c.isalnum() or c in ' -').replace(' ', '-')})" for h in headings
+    ]
+    page = "\n".join([START, *links, "", HOW, *(part for part in parts if part)])
+    return page.rstrip("\n") + "\n"
+
+
+def main() -> int:
+    """Write the page, or compare it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m validation.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit status 1 where the page is not current"
+    )
+    path, page = HERE / "README.md", text()
+    if parser.parse_args().check:
+        current = path.is_file() and path.read_text(encoding="utf-8") == page
+        if not current:
+            print("validation/README.md is not what the JSON files say: run python -m validation.report")
+        return 0 if current else 1
+    path.write_text(page, encoding="utf-8")
+    print("written: validation/README.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
