@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import fill
 
 from . import report_tables as tables
 
@@ -125,16 +126,24 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
 )
 
 
+def _short(processor: str) -> str:
+    """A processor's name for a heading: without its vectors, marks and "Processor"."""
+    return processor.split(" (")[0].replace("(R)", "").removesuffix(" Processor")
+
+
 def _section(name: str, heading: str, about: str, write: Callable[[dict], tables.Lines]) -> tables.Lines:
     """One script's tables of every processor; nothing where it left no file."""
     files = [f"{folder}/{name}.json" for folder in FOLDERS if (HERE / folder / f"{name}.json").is_file()]
     if not files:
         return
-    yield f"## {heading}\n\n{about}\n"
+    yield f"## {heading}\n\n{fill(about, 118)}\n"
     for file in files:
         record = json.loads((HERE / file).read_text(encoding="utf-8"))
-        yield f"### {heading}: {record['environment'].get('processor', 'processor not recorded').split(' (')[0]}\n"
+        yield f"### {heading}: {_short(record['environment'].get('processor', 'processor not recorded'))}\n"
         yield from tables.origin(file, record)
+        picture = Path(file).with_suffix(".png")
+        if (HERE / picture).is_file():
+            yield f"Drawn: [{picture}]({picture})\n"
         yield from write(record)
 
 

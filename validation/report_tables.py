@@ -102,6 +102,10 @@ GROUPS = (
 )
 
 
+def _unit(shown: str) -> str | None:
+    return None if shown == "-" else shown.replace(" us", " µs")
+
+
 def promises(record: dict) -> Lines:
     """Bounds and what was measured."""
     for title, begins, about in GROUPS:
@@ -155,7 +159,7 @@ def direct_sum(record: dict) -> Lines:
     yield from _table(("modes", "kernel", "measured error", "error that the authors state"), rows)
 
     yield "#### From how many points on it is faster\n"
-    yield "Than a direct Fourier sum, a pair sum in NumPy, a compiled pair sum. – : not within the measured range.\n"
+    yield "Than a direct Fourier sum, a pair sum in NumPy, a compiled pair sum. – : not measured.\n"
     rows = [(r["kernel"], r["dim"], r["fourier"], r["pairs"], r["compiled"]) for r in record["crossovers"]]
     yield from _table(("kernel", "d", "Fourier sum", "pair sum, NumPy", "pair sum, compiled"), rows)
 
