@@ -101,3 +101,15 @@ def test_picture_has_what_it_draws():
     for by_mu in overview.force_errors(json.loads(overview.TABLE.read_text(encoding="utf-8"))).values():
         assert sorted(by_mu) == sorted(overview.MU)
     assert overview.PICTURE.stat().st_size < 300_000
+
+
+def test_errors_of_gradients_get_a_table():
+    """Of a record of ``validation.gradient_error``: one table for each of what is computed, with all its ratios."""
+    from validation import report_tables
+
+    ratios = {"median": 0.01234, "95%": 0.5, "largest": 0.75, "above": 3}
+    entry = {"what": "exact", "dim": 2, "eps": None, "cases": 40, "itself": ratios, "terms": ratios, "bound": ratios}
+    page = "\n".join(report_tables.gradient_error({"cases": 40, "seed": 7, "summary": [entry, entry | {"eps": 1e-2}]}))
+    three = "0.012 | 0.5 | 0.75"
+    assert f"| 2 | all | 40 | {three} | {three} | {three} | 3 | 3 | 3 |" in page
+    assert f"| 2 | 1e-02 | 40 | {three} | " in page

@@ -67,9 +67,9 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
     ),
     (
         "gradient_error",
-        "The exact gradient beside the gradient of the kernel",
-        '`gradient_error` measures how far the gradient of the computed energy, `gradient="exact"`, is from the '
-        "gradient of the kernel's own sum, over a bound for it.",
+        "Errors of u and of its gradients, and their bounds",
+        "`gradient_error` draws random problems and compares u, the gradient of the computed energy (`exact`) and the "
+        "other one (`spectral`) with the sum over the same modes and its derivative.",
         tables.gradient_error,
     ),
     (

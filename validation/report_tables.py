@@ -126,14 +126,32 @@ def promises(record: dict) -> Lines:
 
 
 # ---------------------------------------------------------------------- gradients of the kernel
+COMPUTED = {"convolution": "u", "exact": 'gradient="exact"', "spectral": 'gradient="spectral"'}
+SIZES = {"bound": "bound", "terms": "eps × terms", "itself": "eps × itself"}
+
+
 def gradient_error(record: dict) -> Lines:
-    """Error over bound."""
-    rows = record["rows"]
-    keys = [key for key in rows[0] if not isinstance(rows[0][key], dict | list)] if rows else []
-    yield from _table(
-        [key.replace("_", " ") for key in keys],
-        [[f"{row[key]:.2g}" if isinstance(row[key], float) else row[key] for key in keys] for row in rows],
-    )
+    """Errors over what bounds them, for u and both gradients."""
+    yield f"{record['cases']} random problems per dimension, seed {record['seed']}. *Bound*: a proved one, at the"
+    yield "worst point. *Terms*: the size of what is added up. *Itself*: the norm of the result, small where terms cancel.\n"
+    keys = ("median", "95%", "largest")
+    for what, title in COMPUTED.items():
+        entries = [entry for entry in record["summary"] if entry["what"] == what]
+        sizes = [size for size in SIZES if entries and size in entries[0]]
+        header = [f"error / {SIZES[size]}: {key}" if key == "median" else key for size in sizes for key in keys]
+        header = ["d", "eps", "cases", *header, *(f"cases above {SIZES[size]}" for size in sizes)]
+        rows = [
+            (
+                entry["dim"],
+                "all" if entry["eps"] is None else f"{entry['eps']:.0e}",
+                entry["cases"],
+                *(f"{entry[size][key]:.2g}" for size in sizes for key in keys),
+                *(entry[size]["above"] for size in sizes),
+            )
+            for entry in entries
+        ]
+        yield f"#### Error of {title}\n"
+        yield from _table(header, rows)
 
 
 # ---------------------------------------------------------------------- direct sums
