@@ -133,7 +133,7 @@ SIZES = {"bound": "bound", "terms": "eps × terms", "itself": "eps × itself"}
 def gradient_error(record: dict) -> Lines:
     """Errors over what bounds them, for u and both gradients."""
     yield f"{record['cases']} random problems per dimension, seed {record['seed']}. *Bound*: a proved one, at the"
-    yield "worst point. *Terms*: the size of what is added up. *Itself*: the norm of the result, small where terms cancel.\n"
+    yield "worst point. *Terms*: the size of what is added up. *Itself*: the norm of the result, small where they cancel.\n"
     keys = ("median", "95%", "largest")
     for what, title in COMPUTED.items():
         entries = [entry for entry in record["summary"] if entry["what"] == what]
