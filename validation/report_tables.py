@@ -127,31 +127,34 @@ def promises(record: dict) -> Lines:
 
 # ---------------------------------------------------------------------- gradients of the kernel
 COMPUTED = {"convolution": "u", "exact": 'gradient="exact"', "spectral": 'gradient="spectral"'}
-SIZES = {"bound": "bound", "terms": "eps × terms", "itself": "eps × itself"}
+SIZES = {"bound": "the bound", "terms": "eps × terms", "itself": "eps × itself"}
+
+
+def _quantiles(ratios: dict) -> str:
+    """Three numbers, and how many cases are above one."""
+    shown = ", ".join(f"{ratios[key]:.2g}" for key in ("median", "95%", "largest"))
+    return f"{shown} ({ratios['above']} above 1)" if ratios["above"] else shown
 
 
 def gradient_error(record: dict) -> Lines:
     """Errors over what bounds them, for u and both gradients."""
-    yield f"{record['cases']} random problems per dimension, seed {record['seed']}. *Bound*: a proved one, at the"
-    yield "worst point. *Terms*: the size of what is added up. *Itself*: the norm of the result, small where they cancel.\n"
-    keys = ("median", "95%", "largest")
+    yield f"{record['cases']} random problems per dimension, seed {record['seed']}. *Bound*: a proved one, at the worst"
+    yield "point. *Terms*: the size of what is added up. *Itself*: the norm of the result, small where they cancel."
+    yield "Of all cases: median, 95%, largest.\n"
     for what, title in COMPUTED.items():
         entries = [entry for entry in record["summary"] if entry["what"] == what]
         sizes = [size for size in SIZES if entries and size in entries[0]]
-        header = [f"error / {SIZES[size]}: {key}" if key == "median" else key for size in sizes for key in keys]
-        header = ["d", "eps", "cases", *header, *(f"cases above {SIZES[size]}" for size in sizes)]
         rows = [
             (
                 entry["dim"],
                 "all" if entry["eps"] is None else f"{entry['eps']:.0e}",
                 entry["cases"],
-                *(f"{entry[size][key]:.2g}" for size in sizes for key in keys),
-                *(entry[size]["above"] for size in sizes),
+                *(_quantiles(entry[size]) for size in sizes),
             )
             for entry in entries
         ]
         yield f"#### Error of {title}\n"
-        yield from _table(header, rows)
+        yield from _table(("d", "eps", "cases", *(f"error / {SIZES[size]}" for size in sizes)), rows)
 
 
 # ---------------------------------------------------------------------- direct sums
