@@ -28,7 +28,6 @@ from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
-
 from validation.common import environment, save_json
 
 from .scenes import INK, SCENES, STYLE, Told

@@ -43,10 +43,10 @@ import numpy as np
 from tqdm import tqdm
 
 from lrc_numba import ExponentialKernel, Gaussian, InversePower, LRCPlan, Multiplier, Table, Yukawa
-from lrc_numba.cell import Cell
-from lrc_numba.conventions import ModeSet
+from lrc_numba.geometry.cell import Cell
+from lrc_numba.geometry.modes import ModeSet
 
-from .common import DISTRIBUTIONS, arguments, draw_points, environment, print_table, save_json
+from .tools.common import DISTRIBUTIONS, arguments, draw_points, environment, print_table, save_json
 
 # Short lists, because every width of a window is compiled, once for each dimension and dtype.
 EPS = {

@@ -8,10 +8,10 @@ import pytest
 from lrc_numba import Yukawa
 from lrc_numba.geometry.cell import Cell
 from lrc_numba.geometry.modes import ModeSet
+from lrc_numba.geometry.neighbours import neighbours
 from lrc_numba.machine.workspace import Workspace
 from lrc_numba.nbody import PairPotential, Snapshots, sample_points
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
-from lrc_numba.networks.pairs import neighbours
 from lrc_numba.training import force_error
 
 BOX, CUTOFF, MODES = 4.0, 1.5, 9
