@@ -128,7 +128,7 @@ class LRCPlan(Preparation):
         dtargets : array of the shape of the targets, optional
             How the targets move, where there are any.
         """
-        _refuse_complex(values=values, dvalues=dvalues)
+        _refuse_complex(self.dtype, values=values, dvalues=dvalues)
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
         moved, read, tangent = self._tangents(flat, sources is targets, dpoints, dvalues, dtargets)
         out = self._operator.jvp(sources, targets, table, flat, tangent, moved, read)[1]
@@ -175,7 +175,7 @@ class LRCPlan(Preparation):
         NotImplementedError
             For a derivative that the multiplier does not define.
         """
-        _refuse_complex(values=values, cotangent=cotangent)
+        _refuse_complex(self.dtype, values=values, cotangent=cotangent)
         wanted = _names(wrt)
         if "cell" in wanted and isinstance(multiplier, Multiplier):
             multiplier._check_cell()
@@ -234,7 +234,7 @@ class LRCPlan(Preparation):
         dict of str to ndarray
             For every parameter of the multiplier.
         """
-        _refuse_complex(values=values, cotangent=cotangent, dvalues=dvalues, dcotangent=dcotangent)
+        _refuse_complex(self.dtype, values=values, cotangent=cotangent, dvalues=dvalues, dcotangent=dcotangent)
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
         moved, read, tangent = self._tangents(flat, sources is targets, dpoints, dvalues, dtargets)
         g = self._cotangent("cotangent", cotangent, shape, targets.count, table.channels_out(flat.shape[1]))
@@ -323,11 +323,11 @@ def _is_complex(values) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind == "c"
 
 
-def _refuse_complex(**arrays) -> None:
+def _refuse_complex(dtype: np.dtype, **arrays) -> None:
     """Raise where an array is complex."""
     for name, array in arrays.items():
         if _is_complex(array):
             raise TypeError(
-                f"{name}: derivatives are of real numbers, got complex ones; pass the real and the imaginary part as "
-                "two channels, or in two calls"
+                f"{name}: expected {dtype.name}, as derivatives are of real numbers, got complex ones; pass the real "
+                "and the imaginary part as two channels, or in two calls"
             )

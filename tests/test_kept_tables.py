@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from functools import partial
 from types import SimpleNamespace
 
@@ -264,3 +266,13 @@ def test_tables_are_kept():
     counting.parameters["beta"] = 2.0
     used.convolve(VALUES, counting)
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "Own with kernels"])  # that is no φ̂
+def test_plans_with_a_table_can_be_copied(name):
+    """By ``copy``, and by ``pickle`` as processes do, with the table that they keep."""
+    kernel, _ = EVERY[name]
+    used = plan()
+    u = used.convolve(VALUES, kernel)
+    for twin, same in ((copy.copy(used), copy.deepcopy(kernel)), pickle.loads(pickle.dumps((used, kernel)))):
+        np.testing.assert_array_equal(twin.convolve(VALUES, same), u)

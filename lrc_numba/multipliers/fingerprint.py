@@ -2,12 +2,14 @@
 
 Equal descriptions must mean equal results, so what cannot be described for certain raises ``Uncertain``: objects of
 unknown classes, closures, bound methods, modules that anybody may write to. Differences without effect cost no more
-than a table computed once more.
+than a table computed once more. Plans are copied and sent to other processes with what they keep, so descriptions are
+made of what can be.
 """
 
 from __future__ import annotations
 
 import dis
+import marshal
 from collections.abc import Callable, Hashable
 from functools import cached_property, lru_cache
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType, NoneType
@@ -103,11 +105,9 @@ BY_VALUE: dict[type, Callable[[Any], Hashable]] = {
 
 def _describe_code(value: object) -> Hashable:
     """Functions, classes and modules."""
-    if isinstance(value, ModuleType):
-        name = value.__name__
-    else:
-        name = value.__module__ if isinstance(value, BY_IDENTITY) and isinstance(value.__module__, str) else ""
-    if name.partition(".")[0] in FIXED or isinstance(value, np.ufunc):
+    if isinstance(value, ModuleType) and value.__name__.partition(".")[0] in FIXED:
+        return "module", value.__name__
+    if isinstance(value, BY_IDENTITY) and str(getattr(value, "__module__", "")).partition(".")[0] in FIXED:
         return (value,)
     if isinstance(value, FunctionType):
         return _describe_function(value)
@@ -123,17 +123,17 @@ def _describe_code(value: object) -> Hashable:
 def _describe_function(function: FunctionType) -> Hashable:
     """The function itself, its code, its attributes and defaults, and the globals that the code names."""
     code, present = function.__code__, function.__globals__
-    names, reaching = _names(code)
+    names, reaching, content = _names(code)
     if reaching or (code.co_freevars and code.co_freevars != ("__class__",)):
         raise Uncertain
     named = [(name, describe(present[name])) for name in names if name in present]
     held = (function.__defaults__, function.__kwdefaults__, function.__dict__)
-    return (function, code, describe(held), *named) if any(held) else (function, code, *named)
+    return (function, content, describe(held), *named) if any(held) else (function, content, *named)
 
 
 @lru_cache(maxsize=1024)
-def _names(code: CodeType) -> tuple[tuple[str, ...], bool]:
-    """The names that the code and what it defines look up, and whether it reaches what no name tells."""
+def _names(code: CodeType) -> tuple[tuple[str, ...], bool, bytes]:
+    """The names that the code and what it defines look up, whether it reaches what no name tells, and the code."""
     names = dict.fromkeys(code.co_names)
     reaching = bool(REACHING.intersection(names))
     for instruction in dis.get_instructions(code):
@@ -141,10 +141,10 @@ def _names(code: CodeType) -> tuple[tuple[str, ...], bool]:
             reaching = True
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            inner, reaching_inside = _names(constant)
+            inner, reaching_inside, _ = _names(constant)
             names |= dict.fromkeys(inner)
             reaching = reaching or reaching_inside
-    return tuple(names), reaching
+    return tuple(names), reaching, marshal.dumps(code)
 
 
 @lru_cache(maxsize=1024)
