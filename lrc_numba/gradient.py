@@ -26,7 +26,9 @@ class Gradient:
     targets : ndarray or None
         With respect to the targets, where there are any.
     cell : (d, d) float64 ndarray
-        ∂(Σ g·u)/∂ε_ab for a strain ε of cell, points and targets, x → x(1 + ε); see ``LRCPlan.vjp``.
+        By a strain ε that moves lattice vectors a, points and targets (all as rows), a → a(1 + ε) and x → x(1 + ε),
+        while f and g stay. With S(k) the cotangent of φ̂, for a radial φ̂ and exactly for the computed u,
+        ∂(Σ g·u)/∂ε_ab = Σ_half Re( S(k) [−δ_ab φ̂ − 2 (dφ̂/dk²) k_a k_b] ).
     """
 
     output: np.ndarray

@@ -146,12 +146,7 @@ class LRCPlan(Preparation):
         wrt: Collection[str] = ("points", "values", "parameters"),
         exclude_self: bool = False,
     ) -> Gradient:
-        r"""Gradient of Σ g·u with respect to points, values and parameters, the transpose of ``jvp``, and to the cell.
-
-        The gradient by the cell is that by a strain ε which moves cell and points, x → x(1 + ε) and a → a(1 + ε) for
-        rows x and lattice vectors a, while f and g stay: with S(k) the cotangent of φ̂, and exactly for the computed u,
-
-            ∂/∂ε_ab = Σ_half Re( S(k) [−δ_ab φ̂ − 2 (dφ̂/dk²) k_a k_b] )     for a radial φ̂
+        """Gradient of Σ g·u with respect to points, values and parameters, the transpose of ``jvp``, and to the cell.
 
         Parameters
         ----------
@@ -170,8 +165,6 @@ class LRCPlan(Preparation):
 
         Raises
         ------
-        TypeError, ValueError
-            Naming the argument; a TypeError for complex numbers.
         NotImplementedError
             For a derivative that the multiplier does not define.
         """
@@ -181,15 +174,11 @@ class LRCPlan(Preparation):
             multiplier._check_cell()
         sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
         g = self._cotangent("cotangent", cotangent, shape, targets.count, table.channels_out(flat.shape[1]))
-        from_table = wanted & {"parameters", "cell"}  # both follow from the cotangent of φ̂, which is "parameters" there
-        through = wanted - {"cell"} | ({"parameters"} if from_table else set())
+        # The operator knows the cotangent of φ̂, from which both follow, as "parameters".
+        through = wanted - {"cell"} | {"parameters"} if "cell" in wanted else wanted
         results = self._operator.vjp(sources, targets, table, flat, g, through)
         out, dvalues, dsources, dtargets, dtable = results
-        parameters = cell = None
-        if from_table:
-            dtable = self._table_cotangent(dtable, table, [(g, flat)] if exclude_self else [])
-            parameters = self._parameter_gradient(dtable, multiplier) if "parameters" in wanted else None
-            cell = self._cell_gradient(dtable, multiplier) if "cell" in wanted else None
+        parameters, cell = self._from_table(dtable, table, multiplier, wanted, [(g, flat)] if exclude_self else [])
         if exclude_self:
             out = out - table.self_interaction(flat)
             if dvalues is not None:
@@ -283,6 +272,14 @@ class LRCPlan(Preparation):
             own = np.reshape(to_host(own), table.shape)[..., None] / self.grid.cell.volume
             cotangent = cotangent - own * self.grid.mode_set.weights
         return cotangent.astype(np.complex128)
+
+    def _from_table(self, dtable, table, multiplier: Multiplier, wanted: set[str], own_pairs) -> tuple:
+        """The gradients that follow from the cotangent of φ̂, by the parameters and by the cell; None if not wanted."""
+        if dtable is None:
+            return None, None
+        dtable = self._table_cotangent(dtable, table, own_pairs)
+        parameters = self._parameter_gradient(dtable, multiplier) if "parameters" in wanted else None
+        return parameters, self._cell_gradient(dtable, multiplier) if "cell" in wanted else None
 
     def _parameter_gradient(self, cotangent: np.ndarray, multiplier: Multiplier) -> dict[str, np.ndarray]:
         """∂L/∂θ from the cotangent of φ̂; scalars are arrays without axes."""
