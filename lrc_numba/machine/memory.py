@@ -15,7 +15,7 @@ __all__ = ["WORTH_A_LOOK", "account", "available_memory", "check_memory"]
 
 WORTH_A_LOOK = 2**24  # bytes; asking the system takes longer than handing these out
 FRESH = 0.1  # seconds for which an answer is good where little is needed: asking takes a seventh of a millisecond
-LIBRARY = 3  # arrays as long as a line that a library has for a short time: tables, buffers, what is not yet freed
+LIBRARY = 2  # buffers as long as a line that every thread of a library has; tables are as long as another one
 _seen: tuple[Callable[[], int] | None, float, int] = (None, 0.0, 0)  # who was asked last, when, and what the answer was
 
 
@@ -92,7 +92,7 @@ def account(grid: Grid, points: int, batch: int, channels: int, wrt: Collection[
     between, short = _transforms(grid, batch, wide, "parameters" in wrt)
     of_points = batch * _of_points(grid, points, channels, gradient) * (2 if targets else 1)
     if "parameters" in wrt:
-        short = max(short, 12 * size * stored + 32 * stored)  # the cotangent of φ̂, and ∂φ̂/∂θ times it
+        short = max(short, (4 * size + 40) * stored)  # the cotangent of φ̂, twice and in double precision, and ∂φ̂/∂θ
     making = 16 * stored + max(0, (8 - size) * long) + 8 * grid.window.width * 24 * min(max(grid.mode_set.shape), 256)
     return {
         "modes": modes,
@@ -135,7 +135,8 @@ def _line(grid: Grid, lines: int) -> int:
     size, length = grid.dtype.itemsize, grid.n[0]
     if length <= LONGEST:
         return 2 * size * (8 * length + 128) + size * 2 * length
-    return LIBRARY * size * length + lines * 2 * size * length
+    buffers = LIBRARY * min(lines, grid.backend.parallel.available_threads())
+    return (1 + buffers + 2 * lines) * size * length
 
 
 def _of_points(grid: Grid, points: int, channels: int, gradient: bool) -> int:
