@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from measures import MACHINE
@@ -127,6 +129,25 @@ def test_transform_agrees_with_quadrature(name, eps):
     # h⁴/720 times those of its third derivative, which for ψ cos(2πκx) stay below 10⁴ per cell.
     bound = window.width * 1e4 / 720 / per_cell**4 + window.width * noise(window)
     assert np.abs(window.transform(kappa) - wanted).max() <= max(bound, 1e-13)
+
+
+@pytest.mark.parametrize("highest", [1e-4, 0.234, 0.5])
+@pytest.mark.parametrize(("name", "eps"), CHOICES)
+def test_transform_of_many_frequencies(name, eps, highest):
+    """As of few at a time, relative to ψ̂(0), and with little memory: no table of frequencies times nodes."""
+    window = choose_window(name, eps, RATIO)
+    kappa = np.linspace(-highest, highest, 20_001)
+    wanted = np.concatenate([window.transform(part) for part in np.array_split(kappa, 10)])
+    tracemalloc.start()
+    found = window.transform(kappa)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # A series of some 60 terms, each of the rounding of the w · 24 terms of the quadrature, as it adds up at random.
+    bound = MACHINE * np.sqrt(60 * 24 * window.width)
+    assert np.abs(found - wanted).max() <= bound * window.transform(np.zeros(1))[0]
+    # The result and another such array, and blocks: 1 MiB is 256 frequencies of 512 nodes.
+    assert peak <= 2 * kappa.nbytes + 2**20
+    np.testing.assert_array_equal(window.transform(-kappa), found)  # even to the last bit
 
 
 @pytest.mark.parametrize(("name", "eps"), CHOICES)

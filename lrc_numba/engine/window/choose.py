@@ -144,15 +144,16 @@ class Window:
     def _series(self, highest: float) -> Callable[[np.ndarray], np.ndarray]:
         """ψ̂ for |κ| ≤ ``highest``, by a series for 0 ≤ κ ≤ ``highest``, as ψ̂ is even.
 
-        In units of half that interval a cosine in ψ̂ has the phase z or less, and its coefficients fall like the Bessel
-        functions J_n(z): below rounding beyond n = z + 10 z^(1/3) + 20.
+        Its interval is longer than that by a seventh on either side, because rounding in Clenshaw's rule grows at the
+        ends. In units of half the interval a cosine in ψ̂ has the phase z or less, and its coefficients fall like the
+        Bessel functions J_n(z): below rounding beyond n = z + 10 z^(1/3) + 20.
         """
-        integral, half = self._integral(), max(highest, np.finfo(np.float64).tiny) / 2
+        integral, middle = self._integral(), max(highest, float(np.finfo(np.float64).tiny)) / 2
+        half = 8 / 7 * middle
         phase = np.pi * self.width * half
-        terms = chebyshev.chebinterpolate(
-            lambda t: integral(half * (t + 1.0)), ceil(phase + 10 * phase ** (1 / 3) + 20)
-        )
-        return lambda kappa: chebyshev.chebval(np.abs(kappa) / half - 1.0, terms)
+        degree = ceil(phase + 10 * phase ** (1 / 3) + 20)
+        terms = chebyshev.chebinterpolate(lambda t: integral(half * t + middle), degree)
+        return lambda kappa: chebyshev.chebval((np.abs(kappa) - middle) / half, terms)
 
     def alias(self, kappa: float) -> float:
         """Σ |ψ̂(κ + m)| / ψ̂(κ), the relative error of one transform along one axis: the largest for |κ| ≤ ``kappa``."""
