@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
+
 from validation.tools.common import environment, save_json
 
 from .scenes import INK, SCENES, STYLE, Told

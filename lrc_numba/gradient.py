@@ -1,4 +1,4 @@
-"""What a backward pass returns."""
+"""What a backward pass returns, and what follows from the cotangent S of φ̂: gradients by parameters and by the cell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Gradient"]
+from .geometry.modes import ModeSet
+from .multipliers import Multiplier
+
+__all__ = ["Gradient", "cell_gradient", "parameter_gradient"]
 
 
 @dataclass(frozen=True)
@@ -37,3 +40,35 @@ class Gradient:
     parameters: dict[str, np.ndarray] | None
     targets: np.ndarray | None = None
     cell: np.ndarray | None = None
+
+
+def parameter_gradient(multiplier: Multiplier, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+    """∂L/∂θ from S; scalars are arrays without axes.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        φ̂.
+    modes : ModeSet
+        The stored modes.
+    cotangent : (*shape, n_modes) complex128
+        S: dL = Σ_half Re(dφ̂ S).
+    """
+    gradients = multiplier.vjp(modes, cotangent)
+    return {name: np.asarray(gradient) for name, gradient in gradients.items()}
+
+
+def cell_gradient(multiplier: Multiplier, modes: ModeSet, cotangent: np.ndarray) -> np.ndarray:
+    """∂L/∂ε (d, d) from S: how φ̂ changes with the wavevectors, and 1/V.
+
+    Parameters
+    ----------
+    multiplier, modes, cotangent
+        As for ``parameter_gradient``.
+    """
+    strain = np.asarray(multiplier.cell_vjp(modes, cotangent), dtype=np.float64)
+    if strain.shape != (modes.dim, modes.dim):
+        name = f"{type(multiplier).__name__}.cell_vjp"
+        raise ValueError(f"multiplier: {name} must return shape {(modes.dim, modes.dim)}, got {strain.shape}")
+    total = np.sum(multiplier.values(modes) * cotangent).real
+    return strain - total * np.eye(modes.dim)

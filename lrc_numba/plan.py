@@ -2,27 +2,35 @@ r"""The public face of the engine: ``LRCPlan``.
 
     u_i = Σ_j f_j φ(x_i − x_j)   over all periodic images, φ band-limited to the kept modes
 
-computed as points → grid → modes → × multiplier → grid → points by ``operator.Operator``. What a user passes in is
-checked and flattened in ``preparation``; here it goes through the operator or one of its derivatives, and results get
-their shapes and names.
+computed as points → grid → modes → × multiplier → grid → points by ``engine.operator.Operator``. A plan is choices,
+the grid that follows from them, and the operator on it. What a user passes in is checked and flattened by ``planning``,
+goes through the operator or one of its derivatives, and results get their shapes and names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from copy import deepcopy
+from math import sqrt
+from typing import Self
 
 import numpy as np
 
-from .gradient import Gradient
-from .multipliers.multiplier import Multiplier
-from .preparation import Preparation, computes
+from . import arguments
+from .engine.deconvolution import MultiplierTable
+from .engine.grid import Grid
+from .engine.operator import Operator
+from .gradient import Gradient, cell_gradient, parameter_gradient
+from .machine.memory import WORTH_A_LOOK
+from .multipliers import Multiplier
+from .planning.calls import Call, Points, as_names, is_complex, parts_of_complex, refuse_complex
+from .planning.choices import Choices
+from .planning.guard import alone, computes
 
 __all__ = ["Gradient", "LRCPlan"]
 
-WRT = ("points", "values", "parameters", "cell")
 
-
-class LRCPlan(Preparation):
+class LRCPlan:
     """A prepared long-range convolution.
 
     Parameters
@@ -38,11 +46,13 @@ class LRCPlan(Preparation):
         The last is the paper's Appendix B to the letter: no oversampling, and no promise about eps.
     gradient : {"exact", "spectral"}
         Derivative of the computed operator, or of the exact kernel. The first is the gradient of the computed energy to
-        rounding; of the second, eps is promised against the gradient of the exact kernel.
+        rounding; of the second, eps is promised against the gradient of the exact kernel, relative to its terms.
     dtype : float32 or float64
         Of points, values and results.
     threads : int, optional
-        At most so many; all processors by default. Results do not depend on it, bit for bit. Without meaning on a GPU.
+        At most so many; by default the smallest of the processors that this process may use, ``NUMBA_NUM_THREADS`` and
+        ``OMP_NUM_THREADS``, as they are when the plan is made. Results do not depend on it, bit for bit. Without
+        meaning on a GPU.
     backend : {"cpu", "cuda"}
         Where to compute. With "cuda", where the points come as NumPy arrays, so do results; where they offer
         ``__cuda_array_interface__`` nothing is copied, and results stay on the device.
@@ -78,6 +88,128 @@ class LRCPlan(Preparation):
     of a cotangent must be 0.
     """
 
+    def __init__(
+        self,
+        box,
+        modes,
+        *,
+        eps: float = 1e-6,
+        window: str = "kaiser_bessel",
+        gradient: str = "exact",
+        dtype=np.float64,
+        threads: int | None = None,
+        backend: str = "cpu",
+        dim: int | None = None,
+    ):
+        choices = Choices(box, modes, eps, window, gradient, dtype, threads, backend, dim)
+        self.choices, self.eps, self.window, self.gradient = choices, choices.eps, choices.window, choices.gradient
+        self.dtype, self.threads, self.backend = choices.dtype, choices.threads, choices.backend
+        self._grid: Grid | None = None
+        self._operator: Operator
+        self._points: Points | None = None
+        self._cheap = 0  # so many channels on the grid need so little memory that nobody looks whether it is there
+        self._tabulated: tuple | None = None
+        self._idle = [None]  # empty while the plan is at work
+        self._fixed = True
+        if choices.dim is not None:
+            self._use(choices.grid(int(choices.dim), None, None))
+
+    def __setattr__(self, name: str, value) -> None:
+        if not name.startswith("_") and getattr(self, "_fixed", False):
+            raise AttributeError(f"{name}: a plan is fixed when it is made; make another one")
+        object.__setattr__(self, name, value)
+
+    def __copy__(self) -> Self:
+        return deepcopy(self)  # two plans must not share a workspace
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_idle": [None]}  # a copy has nothing to do yet
+
+    @property
+    def grid(self) -> Grid:
+        """Sizes, window and tables; a ValueError while the dimension is not known."""
+        if self._grid is None:
+            raise ValueError("dim: neither box nor modes tells the dimension; call set_points first or pass dim")
+        return self._grid
+
+    @property
+    def n_points(self) -> int:
+        """Points, or targets where those are more, all snapshots together; 0 before ``set_points``."""
+        return 0 if self._points is None else self._points.batch * self._points.most
+
+    def __repr__(self) -> str:
+        rows, points = self.choices.describe(self._grid), self._points
+        if self._grid is not None:
+            batch, most, targets = (1, 0, False)
+            if points is not None:
+                batch, most, targets = points.batch, points.most, points.targets_shape is not None
+            plain, gradient = (
+                self._grid.memory(most, batch, 1, wrt, targets=targets) / 2**20 for wrt in ((), ("points", "values"))
+            )
+            rows.append(f"  memory    {plain:.1f} MiB for a channel, {gradient:.1f} MiB with its gradient")
+        if points is not None:
+            rows.append(f"  points    {points.shape}" + (f", targets {points.targets_shape}" if targets else ""))
+        return "\n".join(rows)
+
+    # ------------------------------------------------------------------ points
+    @alone
+    def set_points(self, points, targets=None) -> Self:
+        """Fold and sort the points. Returns the plan.
+
+        Parameters
+        ----------
+        points : (N, d) or (B, N, d) array
+            Sources, anywhere in space; B snapshots are independent of each other.
+        targets : (T, d) or (B, T, d) array, optional
+            Where u is wanted; at the points by default.
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError
+            Naming the argument, what came and what was expected. The plan then still has the points that it had; but
+            where the system runs out of memory while the new ones are sorted, or the user interrupts that, it has none.
+        RuntimeError
+            Where the plan is at work in another thread.
+        """
+        arrays, on_device = self.choices.engine.arrays, hasattr(points, "__cuda_array_interface__")
+        dim, targets_size = self._grid.dim if self._grid else None, 0.0
+        arguments.points_shape("points", points, dim, arrays)
+        points, size = arguments.measured_array("points", points, self.dtype, arrays)
+        if targets is not None:
+            arguments.points_shape("targets", targets, points.shape[-1], arrays)
+            targets, targets_size = arguments.measured_array("targets", targets, self.dtype, arrays)
+            if targets.shape[:-2] != points.shape[:-2]:
+                raise ValueError(f"targets: expected as many snapshots as points, {points.shape}, got {targets.shape}")
+        batch = 1 if points.ndim == 2 else points.shape[0]
+        most = max(points.shape[-2], 0 if targets is None else targets.shape[-2])
+        if batch * most >= 2**31:
+            raise ValueError(f"points: expected fewer than 2^31 of them, got {batch * most}")
+        grid = self.choices.grid(points.shape[-1], most, self._grid)
+        held = self._operator.space.nbytes if self._grid is not None else 0
+        needed = grid.memory(most, batch, 1, targets=targets is not None) - held
+        self.choices.check_memory("points", f"{points.shape} with modes={grid.modes}", needed)
+        self._check_places("points", points, size, grid)
+        if targets is not None:
+            self._check_places("targets", targets, targets_size, grid)
+        self._points, self._cheap = None, 0  # until both are ready
+        self._use(grid)
+        sources = read = self._operator.sort("points", points.reshape(-1, grid.dim), batch)
+        if targets is not None:
+            read = self._operator.sort("targets", targets.reshape(-1, grid.dim), batch)
+        self._points = Points(sources, read, points.shape, None if targets is None else targets.shape, on_device)
+        return self
+
+    def _use(self, grid: Grid) -> None:
+        if grid is not self._grid:
+            self._grid = grid
+            self._operator = Operator(grid, self.threads, self.gradient == "spectral")
+
+    def _check_places(self, name: str, points: np.ndarray, squares: float, grid: Grid) -> None:
+        """A ValueError where a point is too far away to have a place in the cell, before others lose their memory."""
+        # Fractional coordinates are at most |x| over the smallest height; half of 2^52 leaves room for rounding.
+        if sqrt(squares) >= 2.0**51 * grid.cell.smallest_height:
+            Operator(grid, self.threads, False).sort(name, points.reshape(-1, grid.dim), 1)  # somewhere else
+
     # ------------------------------------------------------------------ the operator and its derivatives
     @computes
     def convolve(self, values, multiplier: Multiplier, *, exclude_self: bool = False) -> np.ndarray:
@@ -97,19 +229,19 @@ class LRCPlan(Preparation):
         ndarray
             (N,) if neither values nor multiplier has channels, else (N, C_out); (T, …) with targets; B in front.
         """
-        if _is_complex(values):
-            parts = self._parts_of_complex(values)
+        if is_complex(values):
+            parts = parts_of_complex(values, self.dtype, self.choices.engine.arrays)
             real, imag = (self._convolve(part, multiplier, exclude_self) for part in parts)
             return real + 1j * imag
         return self._convolve(values, multiplier, exclude_self)
 
     def _convolve(self, values, multiplier: Multiplier, exclude_self: bool) -> np.ndarray:
         """The same for real values."""
-        sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
-        out = self._operator.forward(sources, targets, table, flat)
+        call = self._call(values, multiplier, exclude_self)
+        out = self._operator.forward(*call.operands)
         if exclude_self:
-            out -= table.self_interaction(flat)
-        return self._given(out.reshape(shape))
+            out -= call.table.self_interaction(call.values)
+        return call.returned(out, call.shape)
 
     @computes
     def jvp(
@@ -128,13 +260,13 @@ class LRCPlan(Preparation):
         dtargets : array of the shape of the targets, optional
             How the targets move, where there are any.
         """
-        _refuse_complex(self.dtype, values=values, dvalues=dvalues)
-        sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
-        moved, read, tangent = self._tangents(flat, sources is targets, dpoints, dvalues, dtargets)
-        out = self._operator.jvp(sources, targets, table, flat, tangent, moved, read)[1]
+        refuse_complex(self.dtype, values=values, dvalues=dvalues)
+        call = self._call(values, multiplier, exclude_self)
+        df, dsources, dread = call.tangents(dpoints, dvalues, dtargets)
+        out = self._operator.jvp(*call.operands, df, dsources, dread)[1]
         if exclude_self:
-            out = out - table.self_interaction(tangent)
-        return self._given(out.reshape(shape))
+            out = out - call.table.self_interaction(df)
+        return call.returned(out, call.shape)
 
     @computes
     def vjp(
@@ -168,30 +300,33 @@ class LRCPlan(Preparation):
         NotImplementedError
             For a derivative that the multiplier does not define.
         """
-        _refuse_complex(self.dtype, values=values, cotangent=cotangent)
-        wanted = _names(wrt)
+        refuse_complex(self.dtype, values=values, cotangent=cotangent)
+        wanted = as_names(wrt)
         if "cell" in wanted and isinstance(multiplier, Multiplier):
             multiplier._check_cell()
-        sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
-        g = self._cotangent("cotangent", cotangent, shape, targets.count, table.channels_out(flat.shape[1]))
-        # The operator knows the cotangent of φ̂, from which both follow, as "parameters".
-        through = wanted - {"cell"} | {"parameters"} if "cell" in wanted else wanted
-        results = self._operator.vjp(sources, targets, table, flat, g, through)
-        out, dvalues, dsources, dtargets, dtable = results
-        parameters, cell = self._from_table(dtable, table, multiplier, wanted, [(g, flat)] if exclude_self else [])
+        call = self._call(values, multiplier, exclude_self)
+        g, points, table = call.cotangent("cotangent", cotangent), call.points, call.table
+        of_table = wanted & {"parameters", "cell"}  # both follow from the cotangent of φ̂
+        found = self._operator.vjp(*call.operands, g, wanted - of_table | ({"table"} if of_table else set()))
+        by_cell, by_parameters = None, None
+        if of_table:
+            cotangent = call.table_cotangent(found.table, [(g, call.values)] if exclude_self else [])
+            if "parameters" in wanted:
+                by_parameters = parameter_gradient(multiplier, self.grid.mode_set, cotangent)
+            if "cell" in wanted:
+                by_cell = cell_gradient(multiplier, self.grid.mode_set, cotangent)
+        output, by_values, moved = found.output, found.values, "points" in wanted
         if exclude_self:
-            out = out - table.self_interaction(flat)
-            if dvalues is not None:
-                dvalues = dvalues - (g * table.at_zero[0, 0] if table.per_channel else g @ table.at_zero)
-        given = self._shapes[0][:-1] if values is None else self._backend.arrays.shape(values)
-        moved = dtargets.reshape(self._shapes[1]) if "points" in wanted and self._shapes[1] else None
+            output = output - table.self_interaction(call.values)
+            if by_values is not None:
+                by_values = by_values - table.self_interaction(g, adjoint=True)
         return Gradient(
-            output=self._given(out.reshape(shape)),
-            points=self._given(dsources.reshape(self._shapes[0]) if "points" in wanted else None),
-            values=self._given(dvalues.reshape(given) if "values" in wanted else None),
-            parameters=parameters,
-            targets=self._given(moved),
-            cell=cell,
+            output=call.returned(output, call.shape),
+            points=call.returned(found.sources if moved else None, points.shape),
+            values=call.returned(by_values, call.values_shape),
+            parameters=by_parameters,
+            targets=call.returned(found.targets, points.targets_shape) if moved and points.targets_shape else None,
+            cell=by_cell,
         )
 
     @computes
@@ -223,108 +358,43 @@ class LRCPlan(Preparation):
         dict of str to ndarray
             For every parameter of the multiplier.
         """
-        _refuse_complex(self.dtype, values=values, cotangent=cotangent, dvalues=dvalues, dcotangent=dcotangent)
-        sources, targets, table, flat, shape = self._inputs(values, multiplier, exclude_self)
-        moved, read, tangent = self._tangents(flat, sources is targets, dpoints, dvalues, dtargets)
-        g = self._cotangent("cotangent", cotangent, shape, targets.count, table.channels_out(flat.shape[1]))
-        dg = self._backend.arrays.xp.zeros_like(g)
-        if dcotangent is not None:
-            dg = self._cotangent("dcotangent", dcotangent, shape, *g.shape)
-        dtable = self._operator.table_jvp(sources, targets, table, flat, tangent, g, dg, moved, read)
-        pairs = [(dg, flat), (g, tangent)] if exclude_self else []
-        return self._parameter_gradient(self._table_cotangent(dtable, table, pairs), multiplier)
+        refuse_complex(self.dtype, values=values, cotangent=cotangent, dvalues=dvalues, dcotangent=dcotangent)
+        call = self._call(values, multiplier, exclude_self)
+        df, dsources, dread = call.tangents(dpoints, dvalues, dtargets)
+        g = call.cotangent("cotangent", cotangent)
+        dg = call.arrays.xp.zeros_like(g) if dcotangent is None else call.cotangent("dcotangent", dcotangent)
+        sources, targets, table, f = call.operands
+        moved = self._operator.table_jvp(sources, targets, table, f, df, g, dg, dsources, dread)
+        moved = call.table_cotangent(moved, [(dg, f), (g, df)] if exclude_self else [])
+        return parameter_gradient(multiplier, self.grid.mode_set, moved)
 
-    def _tangents(self, flat, same: bool, dpoints, dvalues, dtargets) -> tuple:
-        """How sources and targets move, and ḟ."""
-        if dtargets is not None and same:
-            raise ValueError("dtargets: there are no targets; dpoints moves the points")
-        moved = self._displacement("dpoints", dpoints, self._shapes[0])
-        read = moved if same else self._displacement("dtargets", dtargets, self._shapes[1] or ())
-        tangent = self._backend.arrays.xp.zeros_like(flat)
-        if dvalues is not None:
-            tangent = self._flat("dvalues", dvalues, self._shapes[0][:-1], flat.shape[1])[0]
-        return moved, read, tangent
+    # ------------------------------------------------------------------ a call
+    def _call(self, values, multiplier: Multiplier, exclude_self: bool) -> Call:
+        """Checked and flattened."""
+        points = self._points
+        if points is None:
+            raise ValueError("points: none are set; call set_points first")
+        if exclude_self and points.targets_shape is not None:
+            raise ValueError("exclude_self: targets are not the points, so there is no self to exclude")
+        table = self._table(multiplier)
+        call = Call.of(points, table, values, self.dtype, self.choices.engine.arrays)
+        # Values and tangents, or values and cotangents, may lie on the grid together; ik makes d channels of one.
+        most = 2 * max(call.channels) * (self.grid.dim if self.gradient == "spectral" else 1)
+        if most > self._cheap:
+            needed = self.grid.memory(points.most, points.batch, most, targets=points.targets_shape is not None)
+            what = "{} channel(s) to {}".format(*call.channels)
+            self.choices.check_memory("values", what, needed - self._operator.space.nbytes)
+            if needed <= WORTH_A_LOOK:
+                self._cheap = most
+        return call
 
-    def _cotangent(self, name: str, value, shape: tuple[int, ...], count: int, channels: int) -> np.ndarray:
-        if (found := self._backend.arrays.shape(value)) != shape:
-            raise ValueError(f"{name}: expected the shape of the output, {shape}, got {found}")
-        return self._array(name, value).reshape(count, channels)
-
-    def _parts_of_complex(self, values) -> tuple:
-        """The real and the imaginary part, in the dtype of the plan."""
-        expected = np.dtype(np.complex64 if self.dtype == np.float32 else np.complex128)
-        if not hasattr(values, "dtype"):  # Python's own numbers come in no dtype
-            array = np.asarray(values)
-            return array.real.astype(self.dtype), array.imag.astype(self.dtype)
-        if values.dtype.newbyteorder("=") != expected:
-            raise TypeError(
-                f"values: expected {self.dtype.name} (the dtype of the plan) or {expected}, got {values.dtype}"
-            )
-        array = values if hasattr(values, "real") else self._backend.arrays.take("values", values)
-        return array.real, array.imag
-
-    def _table_cotangent(self, cotangent, table, own_pairs) -> np.ndarray:
-        """The cotangent of φ̂ on the host, with the part that leaving out φ(0) contributes: Σ g f of ``own_pairs``."""
-        to_host = self._backend.arrays.to_host
-        cotangent = to_host(cotangent)
-        for g, flat in own_pairs:
-            own = (g * flat).sum() if table.per_channel else g.T @ flat
-            own = np.reshape(to_host(own), table.shape)[..., None] / self.grid.cell.volume
-            cotangent = cotangent - own * self.grid.mode_set.weights
-        return cotangent.astype(np.complex128)
-
-    def _from_table(self, dtable, table, multiplier: Multiplier, wanted: set[str], own_pairs) -> tuple:
-        """The gradients that follow from the cotangent of φ̂, by the parameters and by the cell; None if not wanted."""
-        if dtable is None:
-            return None, None
-        dtable = self._table_cotangent(dtable, table, own_pairs)
-        parameters = self._parameter_gradient(dtable, multiplier) if "parameters" in wanted else None
-        return parameters, self._cell_gradient(dtable, multiplier) if "cell" in wanted else None
-
-    def _parameter_gradient(self, cotangent: np.ndarray, multiplier: Multiplier) -> dict[str, np.ndarray]:
-        """∂L/∂θ from the cotangent of φ̂; scalars are arrays without axes."""
-        gradients = multiplier.vjp(self.grid.mode_set, cotangent)
-        return {name: np.asarray(gradient) for name, gradient in gradients.items()}
-
-    def _cell_gradient(self, cotangent: np.ndarray, multiplier: Multiplier) -> np.ndarray:
-        """∂L/∂ε from the cotangent of φ̂: how φ̂ changes with the wavevectors, and 1/V."""
-        mode_set, dim = self.grid.mode_set, self.grid.dim
-        strain = np.asarray(multiplier.cell_vjp(mode_set, cotangent), dtype=np.float64)
-        if strain.shape != (dim, dim):
-            name = f"{type(multiplier).__name__}.cell_vjp"
-            raise ValueError(f"multiplier: {name} must return shape {(dim, dim)}, got {strain.shape}")
-        total = np.sum(multiplier.values(mode_set) * cotangent).real
-        return strain - total * np.eye(dim)
-
-
-def _names(wrt) -> set[str]:
-    """The gradients that are wanted."""
-    wanted = (wrt,) if isinstance(wrt, str) else () if wrt is None else wrt
-    if isinstance(wanted, Iterable):
-        wanted = tuple(wanted)
-    if not (isinstance(wanted, tuple) and all(isinstance(name, str) for name in wanted)):
-        raise TypeError(f"wrt: expected a collection of names, got {wrt!r}")
-    if not set(wanted) <= set(WRT):
-        raise ValueError(f"wrt: expected some of {', '.join(map(repr, WRT))}, got {wrt!r}")
-    return set(wanted)
-
-
-def _is_complex(values) -> bool:
-    """Whether complex numbers came; what is no array of numbers at all is for others to refuse."""
-    dtype = getattr(values, "dtype", None)
-    if dtype is None and isinstance(values, (complex, list, tuple)):
-        try:
-            return np.iscomplexobj(np.asarray(values))
-        except ValueError:
-            return False
-    return isinstance(dtype, np.dtype) and dtype.kind == "c"
-
-
-def _refuse_complex(dtype: np.dtype, **arrays) -> None:
-    """Raise where an array is complex."""
-    for name, array in arrays.items():
-        if _is_complex(array):
-            raise TypeError(
-                f"{name}: expected {dtype.name}, as derivatives are of real numbers, got complex ones; pass the real "
-                "and the imaginary part as two channels, or in two calls"
-            )
+    def _table(self, multiplier: Multiplier) -> MultiplierTable:
+        """φ̂ tabulated, anew where it may have changed."""
+        if not isinstance(multiplier, Multiplier):
+            raise TypeError(f"multiplier: expected a Multiplier, got {type(multiplier).__name__}")
+        state, kept = multiplier.state(), self._tabulated
+        if state is None or kept is None or kept[0] is not multiplier or kept[1] != state:
+            self._tabulated = kept = None  # its memory may be wanted
+            kept = (multiplier, state, MultiplierTable(multiplier, self.grid))
+            self._tabulated = kept if state is not None else None
+        return kept[2]

@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from multiprocessing import get_context
 
 import numpy as np
@@ -25,11 +24,12 @@ from . import LRCPlan, Yukawa
 from .engine.spreading import cpu as spreading
 from .engine.window.choose import WINDOWS
 from .machine.cpu import parallel
-from .preparation import GRADIENTS
+from .planning.choices import GRADIENTS
 
 # Numba compiles one function at a time, so two processes share the work. Which kernels a plan needs, and for which
 # types, does not depend on what arrays hold, but for the tables of sorted points: the process that compiles what reads
 # them sorts; to the other there are no points in any tile. What is not called through ``parallel.run`` both compile.
+ENGINE = "lrc_numba.engine."
 WITH_POINTS = ("points.cpu", "spreading.cpu", "interpolation.cpu", "spreading.cpu_crowded")
 
 
@@ -49,25 +49,9 @@ class _Shown(event.Listener):
         self.bar.update()
 
 
-@contextmanager
-def _not_running(with_points: bool) -> Iterator[None]:
+def _compiling(with_points: bool) -> AbstractContextManager:
     """Loops are not run; those that work with points, or the others, are compiled for what they would work on."""
-    run = parallel.run
-
-    def compile_only(kernel, bounds: list[int], *arguments) -> None:
-        """In place of ``parallel.run``; what is no kernel is Python, and not compiled."""
-        if (
-            hasattr(kernel, "py_func")
-            and (kernel.py_func.__module__.removeprefix("lrc_numba.engine.") in WITH_POINTS) == with_points
-        ):
-            kernel.compile(tuple(map(kernel.typeof_pyval, (0, 0, 0, *arguments))))
-
-    parallel.run = compile_only
-    try:
-        with np.errstate(all="ignore"):  # arrays hold whatever was in memory
-            yield
-    finally:
-        parallel.run = run
+    return parallel.compile_only(lambda module: (module.removeprefix(ENGINE) in WITH_POINTS) == with_points)
 
 
 def compile_part(options: argparse.Namespace, with_points: bool) -> int:
@@ -109,7 +93,7 @@ def _go_through(options: argparse.Namespace, with_points: bool) -> None:
             plan.set_points(points)
         elif plan.threads > 1:
             parallel.run(lambda *_: None, [0, 1, 2])  # starts a thread, which compiles how it waits
-        with _not_running(with_points):
+        with _compiling(with_points), np.errstate(all="ignore"):  # arrays hold whatever was in memory
             if not with_points:
                 plan.set_points(points)
             plan.convolve(values, kernel)

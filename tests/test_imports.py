@@ -10,7 +10,7 @@ import pytest
 import lrc_numba
 
 PACKAGE = Path(lrc_numba.__file__).parent
-FACE = ("convolution", "plan", "direct", "arguments", "files", "warm")  # loose at the top of the package
+FACE = ("convolution", "plan", "gradient", "direct", "arguments", "files", "warm")  # loose at the top of the package
 HIGHER = ("networks", "training", "nbody", "electrostatics", "md", "distributed")
 # Of the machine, layers above the engine may use the decorators, the threads, the vectors and the memory, no more.
 INSIDE = (
@@ -77,7 +77,7 @@ def test_nobody_imports_upward(folder):
 
 def test_imports_are_read():
     """The reading itself: a relative import of a module, one of a name, and one of a name from two folders up."""
-    assert "engine.operator.Operator" in IMPORTS["plan"] | IMPORTS.get("preparation", set())
+    assert "engine.operator.Operator" in IMPORTS["plan"]
     assert "machine.cpu.compile.kernel" in IMPORTS["engine.spreading.cpu"]
     assert "multipliers.multiplier.Multiplier" in IMPORTS["multipliers"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lrc_numba.conventions import ModeSet
 
 from lrc_numba import LRCPlan, Yukawa
-from lrc_numba.conventions import ModeSet
 
 MEBI = 2**20
 # Pages, the interpreter and compiled code that is loaded meanwhile: what no array explains.

@@ -21,7 +21,6 @@ from lrc_numba import ChannelMatrix, Gaussian, InversePower, LRCPlan, Yukawa, di
 from lrc_numba.engine.grid.cache_layout import spread_out, unevenness
 from lrc_numba.engine.grid.grid import Grid
 from lrc_numba.engine.operator import Operator
-from lrc_numba.engine.points import cpu as tiles
 from lrc_numba.engine.points import cpu_schedule as schedule
 from lrc_numba.engine.spreading.cpu import spread
 from lrc_numba.engine.window.choose import MAX_WIDTH, Window
@@ -41,14 +40,14 @@ def test_every_window_stays_inside_the_padding(dim, dtype, monkeypatch):
         monkeypatch.setattr("lrc_numba.engine.grid.grid.choose_window", lambda *_, window=fake: window)
         for modes in (1, 2, 3, 5, 9, 16, 31, 63):
             grid = Grid(Cell(1.0, dim), (modes,) * dim, 1e-6, "kaiser_bessel", np.dtype(dtype), 1000)
-            reach = [*grid.reach[:2], vector_lanes(width)]
+            reach = [*grid.support[:2], vector_lanes(width)]
             for axis in range(3):
-                assert grid.nodes[axis] - 1 + reach[axis] <= grid.padded[axis]
-                assert min(grid.tile[axis], grid.nodes[axis]) + reach[axis] - 1 <= grid.block[axis]
+                assert grid.nodes[axis] - 1 + reach[axis] <= grid.layout.padded[axis]
+                assert min(grid.layout.tile[axis], grid.nodes[axis]) + reach[axis] - 1 <= grid.layout.block[axis]
             for axis in range(3 - dim, 3):
-                assert grid.tiles[axis] == 1 or reach[axis] - 1 <= grid.tile[axis]
+                assert grid.layout.tiles[axis] == 1 or reach[axis] - 1 <= grid.layout.tile[axis]
             # Rows are read and written by eights in the transforms.
-            assert -(-grid.nodes[2] // 8) * 8 <= grid.padded[2]
+            assert -(-grid.nodes[2] // 8) * 8 <= grid.layout.padded[2]
 
 
 CROWDED = """
@@ -118,7 +117,7 @@ MIXED = {"seams": (schedule, "MANY_SLABS", 0), "parities": (schedule, "MANY_SHAR
 @pytest.mark.parametrize(("dim", "modes"), [(1, 15001), (2, 161), (3, 41)])
 def test_threads_change_nothing_on_many_tiles(dim, modes, way, monkeypatch):
     """Crowded tiles beside others, several snapshots, tiles in every dimension, both ways to share slabs out."""
-    monkeypatch.setattr(tiles, "ONE_TILE", dict.fromkeys((1, 2, 3), 0))
+    monkeypatch.setattr(arrays, "ONE_TILE", dict.fromkeys((1, 2, 3), 0))
     monkeypatch.setattr(*MIXED[way])
     monkeypatch.setattr("lrc_numba.engine.spreading.stage.SMALLEST_SHARE", 10)
     monkeypatch.setattr("lrc_numba.engine.points.stage.SMALLEST_SHARE", 10)
@@ -132,7 +131,7 @@ def test_threads_change_nothing_on_many_tiles(dim, modes, way, monkeypatch):
     results = []
     for threads in (1, 2, 3, 7):
         plan = LRCPlan(1.0, modes, dim=dim, eps=1e-4, threads=threads).set_points(points)
-        assert prod(plan.grid.tiles) > 1
+        assert prod(plan.grid.layout.tiles) > 1
         results.append((plan.convolve(values, Gaussian(0.05)), plan.vjp(values, Gaussian(0.05), values).points))
     for found in results[1:]:
         for one, other in zip(found, results[0], strict=True):
@@ -144,8 +143,9 @@ def test_crowded_tiles_are_shared_out():
     generator = np.random.default_rng(0)
     points = 0.5 + 0.1 * generator.standard_normal((200_000, 3))
     plan = LRCPlan(1.0, 41, eps=1e-3, dim=3, threads=2)
-    sources = Operator(plan.grid, threads=2, spectral=False).sort("points", points, 1)
-    heavy, bounds = sources.heavy, sources.share(sources.heavy, 2, 100)
+    operator = Operator(plan.grid, threads=2, spectral=False)
+    sources = operator.sort("points", points, 1)
+    heavy, bounds = sources.split, sources.share(operator.context, sources.split, 100)
     sizes = [int((heavy[lo:hi, 1] - heavy[lo:hi, 0]).sum()) for lo, hi in pairwise(bounds)]
     assert len(sizes) == 2
     assert max(sizes) <= 0.55 * sum(sizes)
@@ -360,9 +360,9 @@ def test_what_lies_under_a_window_goes_to_all_sets_of_a_cache(rows, last, width)
 
 def test_grids_are_padded_for_the_cache():
     grid = Grid(Cell(1.0, 3), (31,) * 3, 4.6e-3, "kaiser_bessel", np.dtype(np.float64), 100_000)
-    second, last = grid.nodes[1] + grid.reach[1] - 1, grid.padded[2]
+    second, last = grid.nodes[1] + grid.support[1] - 1, grid.layout.padded[2]
     width = grid.window.width
-    chosen, least = (unevenness(8 * rows * last, 8 * last, width, 64, 64) for rows in (grid.padded[1], second))
+    chosen, least = (unevenness(8 * rows * last, 8 * last, width, 64, 64) for rows in (grid.layout.padded[1], second))
     assert chosen < 0.2 * least  # 0.13
 
 

@@ -103,7 +103,7 @@ class Energy:
         self.dim, self.kernel = dim, Yukawa(1.0, 2.0)
         self.points, self.values = 10.0 * rng.random((20, dim)), rng.standard_normal(20)
         self.plan = LRCPlan(10.0, modes, eps=1e-2, threads=threads, dim=dim)
-        self.at_once = max(1, LARGEST // int(np.prod(self.plan.grid.padded)))
+        self.at_once = max(1, LARGEST // int(np.prod(self.plan.grid.layout.padded)))
         self.cell = 10.0 / self.plan.grid.n[0]
 
     def value(self, points: np.ndarray) -> np.ndarray:

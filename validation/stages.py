@@ -28,12 +28,9 @@ import numpy as np
 from tqdm import tqdm
 
 from lrc_numba import LRCPlan, Yukawa
-from lrc_numba.engine import operator
+from lrc_numba.engine import interpolation, operator, points, spreading
 from lrc_numba.engine.fourier.fft import grids
-from lrc_numba.engine.grid.grid import Grid
-from lrc_numba.engine.interpolation import stage as interpolation
-from lrc_numba.engine.points import stage as points
-from lrc_numba.engine.spreading import stage as spreading
+from lrc_numba.engine.grid import Grid
 from lrc_numba.machine.cpu.lanes import vector_lanes
 from lrc_numba.machine.memory import available_memory
 
@@ -60,12 +57,12 @@ def gather_work(grid: Grid, count: int) -> tuple[float, float, float]:
 
 def _window_operations(grid: Grid) -> int:
     """Horner's rule for a whole vector of nodes along every axis: degree multiply-adds per lane."""
-    return grid.dim * 2 * (len(grid.polynomials) - 1) * grid.polynomials.shape[1]
+    return grid.dim * 2 * (len(grid.tables.polynomials) - 1) * grid.tables.polynomials.shape[1]
 
 
 def _rows(grid: Grid) -> tuple[int, int, int]:
     """Planes and rows under a window, and lanes of the vector that holds a row."""
-    first, second, _ = grid.reach
+    first, second, _ = grid.support
     return first, first * second, vector_lanes(grid.window.width)
 
 
@@ -74,8 +71,8 @@ def spread_work(grid: Grid, count: int) -> tuple[float, float, float]:
     the window is read and written, and every coefficient read. A row is one multiply-add per lane, a plane two
     products more."""
     planes, rows, lanes = _rows(grid)
-    memory = count * 8 * (grid.dim + 1) + 3 * 8 * prod(grid.padded)
-    cache = count * 8 * (2 * rows * lanes + grid.dim * grid.polynomials.size)
+    memory = count * 8 * (grid.dim + 1) + 3 * 8 * prod(grid.layout.padded)
+    cache = count * 8 * (2 * rows * lanes + grid.dim * grid.tables.polynomials.size)
     return memory, cache, count * (_window_operations(grid) + 2 * rows * lanes + planes * (lanes + 1))
 
 
@@ -95,7 +92,7 @@ def planes_work(grid: Grid, count: int) -> tuple[float, float, float]:
     first, second, third = grid.nodes
     _, kept, half = grid.stored
     cache, operations = _transform([third, second], [first * second * third, first * second * half], True)
-    return 8 * prod(grid.padded) + 16 * first * kept * half, cache, operations
+    return 8 * prod(grid.layout.padded) + 16 * first * kept * half, cache, operations
 
 
 def multiply_work(grid: Grid, count: int) -> tuple[float, float, float]:
@@ -109,7 +106,7 @@ def multiply_work(grid: Grid, count: int) -> tuple[float, float, float]:
 
 def fill_work(grid: Grid, count: int) -> tuple[float, float, float]:
     """The padding of the first two axes is written, and as many nodes read; that of rows comes with the transforms."""
-    padding = prod(grid.padded) - prod(grid.nodes[:2]) * grid.padded[2]
+    padding = prod(grid.layout.padded) - prod(grid.nodes[:2]) * grid.layout.padded[2]
     return 16 * padding, 16 * padding, 0
 
 
@@ -118,8 +115,8 @@ def interpolate_work(grid: Grid, count: int) -> tuple[float, float, float]:
     the user. In the cache every row of the window and every coefficient is read. A row and a plane are one multiply-add
     per lane, the end a product and a sum."""
     planes, rows, lanes = _rows(grid)
-    memory = count * (8 * grid.dim + 28) + 8 * prod(grid.padded)
-    cache = count * 8 * (rows * lanes + grid.dim * grid.polynomials.size)
+    memory = count * (8 * grid.dim + 28) + 8 * prod(grid.layout.padded)
+    cache = count * 8 * (rows * lanes + grid.dim * grid.tables.polynomials.size)
     return memory, cache, count * (_window_operations(grid) + 2 * (rows + planes + 1) * lanes)
 
 

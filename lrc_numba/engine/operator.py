@@ -11,22 +11,47 @@ The operator K(x_i, x_j) that this evaluates is symmetric, differs from the exac
 costs two convolutions, whatever the dimension. The spectral variant differentiates the exact kernel instead, with ik
 between the transforms: nearer to the true force, not quite the derivative of the computed energy.
 
-Nothing is checked here; ``preparation`` does that. Arrays of values are (B·N, C), of points (B·N, d).
+Nothing is checked here; ``plan.LRCPlan`` does that. Arrays of values are (B·N, C), of points (B·N, d).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..machine.workspace import Workspace
 from . import deconvolution, fourier, interpolation, spreading
-from .deconvolution.stage import MultiplierTable
-from .grid.grid import Grid
-from .points.stage import SortedPoints, sort_points
+from .context import Context
+from .deconvolution import ModeProduct, MultiplierTable
+from .grid import Grid
+from .points import SortedPoints, sort_points
 
-__all__ = ["Operator"]
+__all__ = ["Cotangents", "Operator"]
+
+
+@dataclass
+class Cotangents:
+    """What ``Operator.vjp`` returns; None where it was not wanted.
+
+    Attributes
+    ----------
+    output : (B·T, C_out)
+        u.
+    values : (B·N, C_in) or None
+        f̄.
+    sources, targets : (B·N, d) and (B·T, d) or None
+        Σ g·∂u/∂x; the same array where the targets are the points.
+    table : (*shape, n_modes) complex or None
+        The cotangent S of φ̂, see ``deconvolution``.
+    """
+
+    output: np.ndarray
+    values: np.ndarray | None = None
+    sources: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    table: np.ndarray | None = None
 
 
 class Operator:
@@ -43,13 +68,15 @@ class Operator:
     """
 
     def __init__(self, grid: Grid, threads: int, spectral: bool):
-        self.grid, self.threads, self.spectral = grid, threads, spectral
-        self.space = Workspace(grid.backend)
+        self.grid, self.spectral, self.space = grid, spectral, Workspace(grid.backend.arrays)
+        self.context = Context(grid, threads, self.space)
+        self.xp = grid.backend.arrays.xp
 
-    @property
-    def xp(self):
-        """The namespace of array functions of the back end."""
-        return self.grid.backend.arrays.xp
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "xp"}  # a module has no pickle
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state, xp=state["grid"].backend.arrays.xp)
 
     def sort(self, name: str, points: np.ndarray, batch: int) -> SortedPoints:
         """Points in sorted order.
@@ -63,135 +90,7 @@ class Operator:
         batch : int
             B.
         """
-        shape = (batch, len(points) // batch if batch else 0)
-        return sort_points(name, points, shape, self.grid, self.threads, self.space)
-
-    # ---------------------------------------------------------------- points → grid → modes
-    def _grid(self, batch: int, channels: int, pair: int = 1) -> np.ndarray:
-        """The one grid that every transform reads from and writes to; ``pair`` channels lie side by side."""
-        planes, rows, columns = self.grid.padded
-        return self.space.take("grid", (batch, channels // pair, planes, rows, pair * columns), self.grid.dtype)
-
-    def _analyse(self, points: SortedPoints, values: np.ndarray, channels: int) -> np.ndarray:
-        modes = self.space.take("modes", (values.shape[0], channels, *self.grid.stored), self.grid.complex)
-        return fourier.analyse(values, points.reached, self.grid, modes, self.threads, self.space)
-
-    def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
-        """The transforms of spread values, ψ̂(k) F(k); several arrays of values go side by side."""
-        return self._spread(points, points.gather(*values, threads=self.threads, space=self.space))
-
-    def _spread(self, points: SortedPoints, ordered: np.ndarray) -> np.ndarray:
-        """The same from sorted values."""
-        channels = ordered.shape[1]
-        grid = self._grid(points.batch[0], channels, spreading.pair(points, channels, self.grid))
-        grid = spreading.spread(points, ordered, self.grid, grid, self.threads, self.space)
-        return self._analyse(points, grid, channels)
-
-    def _to_modes_jvp(self, points: SortedPoints, values, dvalues, dpoints) -> np.ndarray:
-        """The same, and in as many channels more their tangents."""
-        channels = values.shape[1]
-        if dpoints is None:
-            return self._to_modes(points, values, dvalues)
-        if not self.spectral:
-            ordered = points.gather(values, dvalues, dpoints, threads=self.threads, space=self.space)
-            grid = self._grid(points.batch[0], 2 * channels)
-            grid = spreading.spread_jvp(points, ordered, self.grid, grid, self.threads, self.space)
-            return self._analyse(points, grid, 2 * channels)
-        moved = (values[:, :, None] * dpoints[:, None, :]).reshape(points.count, channels * self.grid.dim)
-        drift = deconvolution.differentiate(self._to_modes(points, moved), self.grid, self.threads, transposed=True)
-        modes = self._to_modes(points, values, dvalues)
-        modes[:, channels:] -= drift
-        return modes
-
-    # ---------------------------------------------------------------- modes × multiplier
-    def _multiply(
-        self, modes: np.ndarray, table: MultiplierTable, *parts: tuple[int, int, int, int, bool]
-    ) -> np.ndarray:
-        """Multiply ranges of channels: (first, number) read, (first, number) written, and whether by the adjoint."""
-        channels = max(part[2] + part[3] for part in parts)
-        out = self.space.take("multiplied", (modes.shape[0], channels, *modes.shape[2:]), modes.dtype)
-        for *part, adjoint in parts:
-            deconvolution.multiply(modes, table, self.grid, self.threads, out, tuple(part), adjoint=adjoint)
-        return out
-
-    # ---------------------------------------------------------------- modes → grid → points
-    def _to_grid(self, points: SortedPoints, modes: np.ndarray, pair: int = 1) -> np.ndarray:
-        """Ready to be read at the points."""
-        grid, where = self._grid(modes.shape[0], modes.shape[1], pair), points.reached
-        grid = fourier.synthesise(modes, where, self.grid, grid, self.threads, self.space)
-        return interpolation.fill(grid, points, self.grid, self.threads)
-
-    def _read(self, points: SortedPoints, modes: np.ndarray, mean: np.ndarray | None = None) -> np.ndarray:
-        values = self._to_grid(points, modes, self.grid.pair(modes.shape[1], reading=True))
-        return self._interpolate(points, values, mean)
-
-    def _interpolate(self, points: SortedPoints, values: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
-        return interpolation.interpolate(points, values, self.grid, self.threads, self.space, mean)
-
-    def _read_slopes(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
-        """∇u by way of ik, (B·N, C, d)."""
-        slopes = self._read(points, deconvolution.differentiate(modes, self.grid, self.threads))
-        return slopes.reshape(points.count, modes.shape[1], self.grid.dim)
-
-    def _read_jvp(self, points: SortedPoints, modes: np.ndarray, dpoints: np.ndarray | None, mean) -> tuple:
-        """u and u̇ = w + ẋ∘p from the modes of u and, in as many channels more, of w; ``mean`` is k = 0 of both."""
-        channels = modes.shape[1] // 2
-        if dpoints is not None and not self.spectral:
-            dpoints = points.gather(dpoints, threads=self.threads, space=self.space)
-            return interpolation.interpolate_jvp(
-                points, self._to_grid(points, modes), dpoints, self.grid, self.threads, self.space, mean
-            )
-        both = self._read(points, modes, mean)
-        out, dout = self.xp.ascontiguousarray(both[:, :channels]), self.xp.ascontiguousarray(both[:, channels:])
-        if dpoints is not None:
-            slopes = self._read_slopes(points, self.xp.ascontiguousarray(modes[:, :channels]))
-            dout = dout + self.xp.einsum("ia,ica->ic", dpoints, slopes)
-        return out, dout
-
-    def _read_vjp(
-        self, points: SortedPoints, modes: np.ndarray, ordered: np.ndarray, turn: int, mean: np.ndarray, gradient: bool
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """u from its modes, of as many channels as ``mean`` has or more, and Σ_c weights^c ∇u^c if ``gradient``.
-
-        The weights come sorted; that of channel c is in column c + turn, counted round. ``mean`` is k = 0.
-        """
-        if not (gradient and self.spectral):
-            values = self._to_grid(points, modes, self.grid.pair(modes.shape[1], reading=True))
-            return self._interpolate_vjp(points, values, ordered, turn, mean, gradient)
-        # A copy: what is not sorted comes back as it is, and may be the user's.
-        weights, _ = points.scatter(ordered, ordered, ordered.shape[1], self.threads)
-        weights = self.xp.roll(weights, -turn, axis=1)
-        slopes = self._read_slopes(points, modes)
-        return self._read(points, modes, mean), self.xp.einsum("ic,ica->ia", weights, slopes)
-
-    def _interpolate_vjp(
-        self, points: SortedPoints, values: np.ndarray, ordered: np.ndarray, turn: int, mean: np.ndarray, gradient: bool
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The same from a grid that is ready, by ∇ψ."""
-        if not gradient:
-            return self._interpolate(points, values, mean), None
-        rest = (mean.shape[1], self.grid, self.threads, self.space, mean)
-        return interpolation.interpolate_vjp(points, values, ordered, turn, *rest)
-
-    # ---------------------------------------------------------------- points → grid → points
-    def _through(
-        self,
-        sources: SortedPoints,
-        ordered: np.ndarray,
-        table: MultiplierTable,
-        ways: list[tuple],
-        targets: SortedPoints,
-    ) -> np.ndarray:
-        """A grid ready to be read at the targets from sorted values, where nobody wants to see the modes."""
-        batch, before, after = sources.batch[0], ordered.shape[1], max(way[2] + way[3] for way in ways)
-        if after > before:
-            self._grid(batch, after)  # room for both, in one place
-        values = self._grid(batch, before, spreading.pair(sources, before, self.grid))
-        values = spreading.spread(sources, ordered, self.grid, values, self.threads, self.space)
-        out = self._grid(batch, after, self.grid.pair(after, reading=True))
-        reached = sources.reached, targets.reached
-        out = fourier.through(values, reached, table, ways, self.grid, out, self.threads, self.space)
-        return interpolation.fill(out, targets, self.grid, self.threads)
+        return sort_points(self.context, name, points, (batch, len(points) // batch if batch else 0))
 
     # ---------------------------------------------------------------- the whole chain
     def forward(
@@ -208,10 +107,10 @@ class Operator:
         f : (B·N, C_in)
             Values in the order of the points as given.
         """
-        ahead = (0, f.shape[1], 0, table.channels_out(f.shape[1]), False)
-        ordered = sources.gather(f, threads=self.threads, space=self.space)
-        mean = table.mean_field(f, sources.batch[0])
-        return self._interpolate(targets, self._through(sources, ordered, table, [ahead], targets), mean)
+        c_in, c_out = f.shape[1], table.channels_out(f.shape[1])
+        ordered = sources.gather(self.context, f)
+        values = self._through(sources, ordered, table, [ModeProduct(range(c_in), range(c_out))], targets)
+        return interpolation.interpolate(self.context, targets, values, table.mean_field(f, sources.batch[0]))
 
     def jvp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, df, dsources, dtargets
@@ -229,17 +128,18 @@ class Operator:
         """
         c_in, c_out = f.shape[1], table.channels_out(f.shape[1])
         modes = self._to_modes_jvp(sources, f, df, dsources)
-        ahead = self._multiply(modes, table, (0, c_in, 0, c_out, False), (c_in, c_in, c_out, c_out, False))
-        means = [table.mean_field(values, sources.batch[0]) for values in (f, df)]
-        return self._read_jvp(targets, ahead, dtargets, self.xp.concatenate(means, axis=1))
+        products = [
+            ModeProduct(range(c_in), range(c_out)),
+            ModeProduct(range(c_in, 2 * c_in), range(c_out, 2 * c_out)),
+        ]
+        product = deconvolution.multiply(self.context, modes, table, products)
+        at_k0 = [table.mean_field(values, sources.batch[0]) for values in (f, df)]
+        return self._read_jvp(targets, product, dtargets, self.xp.concatenate(at_k0, axis=1))
 
     def vjp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, wrt: Collection[str]
-    ) -> tuple:
-        """u, f̄, the gradients at sources and at targets, and the cotangent of φ̂; None for what is not wanted.
-
-        Where targets are the points, f and g travel side by side, in one pass over the points each way, and both
-        gradients are the one of the points.
+    ) -> Cotangents:
+        """u, f̄, the gradients at sources and at targets, and the cotangent of φ̂.
 
         Parameters
         ----------
@@ -247,66 +147,58 @@ class Operator:
             As for ``forward``.
         g : (B·T, C_out)
             Cotangent of u.
-        wrt : collection of {"points", "values", "parameters"}
+        wrt : collection of {"points", "values", "table"}
             What is wanted.
         """
         if not wrt:
-            return self.forward(sources, targets, table, f), None, None, None, None
-        c_in, c_out, batch = f.shape[1], g.shape[1], sources.batch[0]
-        gradient, with_values, cotangent = "points" in wrt, "values" in wrt, None
-        mean = table.mean_field(f, batch)
-        back = table.mean_field(g, batch, adjoint=True) if with_values else mean[:, :0]
+            return Cotangents(self.forward(sources, targets, table, f))
         if targets is sources:
-            ordered = sources.gather(f, g, threads=self.threads, space=self.space)
-            ways = [(0, c_in, 0, c_out, False)]
-            mean = self.xp.concatenate([mean, back], axis=1) if with_values else mean
-            if (gradient or with_values) and table.self_adjoint:
-                ways = [(0, c_in + c_out, 0, c_out + c_in, False)]  # both at once
-            elif gradient or with_values:
-                ways.append((c_in, c_out, c_out, c_in, True))
-            if "parameters" in wrt or (gradient and self.spectral):
-                modes = self._spread(sources, ordered)
-                if "parameters" in wrt:
-                    cotangent = self._table_vjp(modes, f, g, batch, table)
-                modes = self._multiply(modes, table, *ways)
-                both, dsources = self._read_vjp(sources, modes, ordered, c_in, mean, gradient)
-            else:
-                values = self._through(sources, ordered, table, ways, sources)
-                both, dsources = self._interpolate_vjp(sources, values, ordered, c_in, mean, gradient)
-            out, df, dtargets = both[:, :c_out], both[:, c_out:], dsources
+            return self._vjp_same_points(sources, table, f, g, wrt)
+        return self._vjp_to_targets(sources, targets, table, f, g, wrt)
+
+    def _vjp_same_points(self, points: SortedPoints, table: MultiplierTable, f, g, wrt: Collection[str]) -> Cotangents:
+        """f and g travel side by side, in one pass over the points each way; both gradients are that of the points."""
+        c_in, c_out = f.shape[1], g.shape[1]
+        gradient, with_values, with_table = "points" in wrt, "values" in wrt, "table" in wrt
+        cotangent, ordered = None, points.gather(self.context, f, g)
+        at_k0 = self._at_k0(points, table, f, g, with_values)
+        products = _both_ways(table, c_in, c_out) if gradient or with_values else _forward(c_in, c_out)
+        if with_table or (gradient and self.spectral):
+            modes = self._spread(points, ordered)
+            if with_table:
+                cotangent = self._table_vjp(modes, f, g, points.batch[0], table)
+            modes = deconvolution.multiply(self.context, modes, table, products)
+            both, dpoints = self._read_vjp(points, modes, ordered, c_in, at_k0, gradient)
         else:
-            modes = self._to_modes(sources, f)
-            copied = modes.copy() if "parameters" in wrt else None  # the workspace is about to be used again
-            modes = self._multiply(modes, table, (0, c_in, 0, c_out, False))
-            ordered = targets.gather(g, threads=self.threads, space=self.space)
-            out, dtargets = self._read_vjp(targets, modes, ordered, 0, mean, gradient)
-            modes = self._spread(targets, ordered)
-            if copied is not None:
-                cotangent = self._table_vjp(self.xp.concatenate([copied, modes], axis=1), f, g, batch, table)
-            df, dsources = None, None
-            if gradient or with_values:
-                ordered = sources.gather(f, threads=self.threads, space=self.space)
-                modes = self._multiply(modes, table, (0, c_out, 0, c_in, True))
-                df, dsources = self._read_vjp(sources, modes, ordered, 0, back, gradient)
+            values = self._through(points, ordered, table, products, points)
+            both, dpoints = self._interpolate_vjp(points, values, ordered, c_in, at_k0, gradient)
+        out, df = self.xp.ascontiguousarray(both[:, :c_out]), None
+        if with_values:
+            df = self.xp.ascontiguousarray(both[:, c_out:])
+        return Cotangents(out, df, dpoints, dpoints, cotangent)
+
+    def _vjp_to_targets(
+        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, wrt: Collection[str]
+    ) -> Cotangents:
+        """f goes from the sources to the targets, g from the targets to the sources."""
+        context, batch, c_in, c_out = self.context, sources.batch[0], f.shape[1], g.shape[1]
+        gradient, with_values, with_table = "points" in wrt, "values" in wrt, "table" in wrt
+        modes = self._to_modes(sources, f)
+        kept = modes.copy() if with_table else None  # the workspace is about to be used again
+        modes = deconvolution.multiply(context, modes, table, _forward(c_in, c_out))
+        ordered = targets.gather(context, g)
+        out, dtargets = self._read_vjp(targets, modes, ordered, 0, table.mean_field(f, batch), gradient)
+        modes, df, dsources, cotangent = self._spread(targets, ordered), None, None, None
+        if kept is not None:
+            cotangent = self._table_vjp(self.xp.concatenate([kept, modes], axis=1), f, g, batch, table)
+        if gradient or with_values:
+            at_k0 = table.mean_field(g, batch, adjoint=True) if with_values else self.xp.zeros((batch, 0), f.dtype)
+            ordered = sources.gather(context, f)
+            adjoint = [ModeProduct(range(c_out), range(c_in), adjoint=True)]
+            modes = deconvolution.multiply(context, modes, table, adjoint)
+            df, dsources = self._read_vjp(sources, modes, ordered, 0, at_k0, gradient)
         df = self.xp.ascontiguousarray(df) if with_values else None
-        return self.xp.ascontiguousarray(out), df, dsources, dtargets, cotangent
-
-    def _table_vjp(
-        self, modes: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
-    ) -> np.ndarray:
-        """S on every mode, from the modes of f and g side by side."""
-        channels = (0, f.shape[1], f.shape[1], g.shape[1])
-        cotangent = deconvolution.multiply_vjp(modes, table, self.grid, self.threads, channels)
-        return self._exact_mean(cotangent, f, g, batch, table)
-
-    def _exact_mean(
-        self, cotangent: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
-    ) -> np.ndarray:
-        """S with k = 0 from the sums themselves, in place."""
-        sums = [array.reshape(batch, len(array) // max(batch, 1), array.shape[1]).sum(axis=1) for array in (g, f)]
-        own = self.xp.einsum("bc,bc->", *sums) if table.per_channel else self.xp.einsum("bo,bc->oc", *sums)
-        cotangent[..., 0] = self.xp.reshape(own, table.shape) / self.grid.cell.volume
-        return cotangent
+        return Cotangents(self.xp.ascontiguousarray(out), df, dsources, dtargets, cotangent)
 
     def table_jvp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, df, g, dg, dsources, dtargets
@@ -323,13 +215,176 @@ class Operator:
         c_in, c_out, batch = f.shape[1], g.shape[1], sources.batch[0]
         if targets is sources:
             both, moved = (self.xp.concatenate(pair, axis=1) for pair in ((f, g), (df, dg)))
-            modes = self._to_modes_jvp(sources, both, moved, dsources)
-            tangents = c_in + c_out  # channels F, G, Ḟ, Ġ
-            pairs = [(0, c_in, tangents + c_in, c_out), (tangents, c_in, c_in, c_out)]
+            modes = self._to_modes_jvp(sources, both, moved, dsources)  # channels F, G, Ḟ, Ġ
+            f_modes, g_modes, df_modes, dg_modes = _ranges(c_in, c_out, c_in, c_out)
         else:
-            one = self._to_modes_jvp(sources, f, df, dsources).copy()
-            modes = self.xp.concatenate([one, self._to_modes_jvp(targets, g, dg, dtargets)], axis=1)
-            pairs = [(0, c_in, 2 * c_in + c_out, c_out), (c_in, c_in, 2 * c_in, c_out)]
-        parts = [deconvolution.multiply_vjp(modes, table, self.grid, self.threads, pair) for pair in pairs]
-        results = [self._exact_mean(parts[0], f, dg, batch, table), self._exact_mean(parts[1], df, g, batch, table)]
-        return results[0] + results[1]
+            from_sources = self._to_modes_jvp(sources, f, df, dsources).copy()
+            modes = self.xp.concatenate([from_sources, self._to_modes_jvp(targets, g, dg, dtargets)], axis=1)
+            f_modes, df_modes, g_modes, dg_modes = _ranges(c_in, c_in, c_out, c_out)
+        ranges = ((f_modes, dg_modes), (df_modes, g_modes))
+        parts = [deconvolution.multiply_vjp(self.context, modes, table, *pair) for pair in ranges]
+        return self._exact_mean(parts[0], f, dg, batch, table) + self._exact_mean(parts[1], df, g, batch, table)
+
+    # ---------------------------------------------------------------- points → grid → modes
+    def _grid(self, batch: int, channels: int, interleaved: int = 1) -> np.ndarray:
+        """The one grid that every transform reads from and writes to."""
+        planes, rows, columns = self.grid.layout.padded
+        shape = (batch, channels // interleaved, planes, rows, interleaved * columns)
+        return self.space.take("grid", shape, self.grid.dtype)
+
+    def _analyse(self, points: SortedPoints, values: np.ndarray, channels: int) -> np.ndarray:
+        return fourier.analyse(self.context, values, points.reached, channels)
+
+    def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
+        """The transforms of spread values, ψ̂(k) F(k); several arrays of values go side by side."""
+        return self._spread(points, points.gather(self.context, *values))
+
+    def _spread(self, points: SortedPoints, ordered: np.ndarray) -> np.ndarray:
+        """The same from sorted values."""
+        channels = ordered.shape[1]
+        grid = self._grid(points.batch[0], channels, spreading.interleave(self.context, points, channels))
+        return self._analyse(points, spreading.spread(self.context, points, ordered, grid), channels)
+
+    def _to_modes_jvp(self, points: SortedPoints, values, dvalues, dpoints) -> np.ndarray:
+        """The same, and in as many channels more their tangents."""
+        channels = values.shape[1]
+        if dpoints is None:
+            return self._to_modes(points, values, dvalues)
+        if not self.spectral:
+            ordered, grid = (
+                points.gather(self.context, values, dvalues, dpoints),
+                self._grid(points.batch[0], 2 * channels),
+            )
+            return self._analyse(points, spreading.spread_jvp(self.context, points, ordered, grid), 2 * channels)
+        moved = (values[:, :, None] * dpoints[:, None, :]).reshape(points.count, channels * self.grid.dim)
+        drift = deconvolution.differentiate(self.context, self._to_modes(points, moved), transposed=True)
+        modes = self._to_modes(points, values, dvalues)
+        modes[:, channels:] -= drift
+        return modes
+
+    # ---------------------------------------------------------------- modes → grid → points
+    def _to_grid(self, points: SortedPoints, modes: np.ndarray, interleaved: int = 1) -> np.ndarray:
+        """Ready to be read at the points."""
+        grid = self._grid(modes.shape[0], modes.shape[1], interleaved)
+        return interpolation.fill(self.context, points, fourier.synthesise(self.context, modes, points.reached, grid))
+
+    def _to_read_grid(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
+        """The same, channels interleaved where that is read faster."""
+        return self._to_grid(points, modes, self.grid.interleave(modes.shape[1], reading=True))
+
+    def _read(self, points: SortedPoints, modes: np.ndarray, at_k0: np.ndarray | None = None) -> np.ndarray:
+        return interpolation.interpolate(self.context, points, self._to_read_grid(points, modes), at_k0)
+
+    def _read_slopes(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
+        """∇u by way of ik, (B·N, C, d)."""
+        slopes = self._read(points, deconvolution.differentiate(self.context, modes))
+        return slopes.reshape(points.count, modes.shape[1], self.grid.dim)
+
+    def _read_jvp(self, points: SortedPoints, modes: np.ndarray, dpoints: np.ndarray | None, at_k0) -> tuple:
+        """u and u̇ = w + ẋ∘p from the modes of u and, in as many channels more, of w; ``at_k0`` is k = 0 of both."""
+        channels = modes.shape[1] // 2
+        if dpoints is not None and not self.spectral:
+            dpoints = points.gather(self.context, dpoints)
+            return interpolation.interpolate_jvp(self.context, points, self._to_grid(points, modes), dpoints, at_k0)
+        both = self._read(points, modes, at_k0)
+        out, dout = self.xp.ascontiguousarray(both[:, :channels]), self.xp.ascontiguousarray(both[:, channels:])
+        if dpoints is not None:
+            slopes = self._read_slopes(points, self.xp.ascontiguousarray(modes[:, :channels]))
+            dout = dout + self.xp.einsum("ia,ica->ic", dpoints, slopes)
+        return out, dout
+
+    def _read_vjp(
+        self,
+        points: SortedPoints,
+        modes: np.ndarray,
+        ordered: np.ndarray,
+        column: int,
+        at_k0: np.ndarray,
+        gradient: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """u from its modes, of as many channels as ``at_k0`` has or more, and Σ_c weights^c ∇u^c if ``gradient``.
+
+        The weights come sorted; that of channel 0 is in ``column``, the others follow, counted round.
+        """
+        if not (gradient and self.spectral):
+            return self._interpolate_vjp(points, self._to_read_grid(points, modes), ordered, column, at_k0, gradient)
+        weights = self.xp.roll(points.as_given(self.context, ordered), -column, axis=1)
+        slopes = self._read_slopes(points, modes)
+        return self._read(points, modes, at_k0), self.xp.einsum("ic,ica->ia", weights, slopes)
+
+    def _interpolate_vjp(
+        self,
+        points: SortedPoints,
+        values: np.ndarray,
+        ordered: np.ndarray,
+        column: int,
+        at_k0: np.ndarray,
+        gradient: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same from a grid that is ready, by ∇ψ."""
+        if not gradient:
+            return interpolation.interpolate(self.context, points, values, at_k0), None
+        return interpolation.interpolate_vjp(self.context, points, values, ordered, column, at_k0.shape[1], at_k0)
+
+    # ---------------------------------------------------------------- points → grid → points
+    def _through(
+        self,
+        sources: SortedPoints,
+        ordered: np.ndarray,
+        table: MultiplierTable,
+        products: Sequence[ModeProduct],
+        targets: SortedPoints,
+    ) -> np.ndarray:
+        """A grid ready to be read at the targets from sorted values, where nobody wants to see the modes."""
+        context, batch, before = self.context, sources.batch[0], ordered.shape[1]
+        after = max(product.write.stop for product in products)
+        if after > before:
+            self._grid(batch, after)  # room for both, in one place
+        grid = self._grid(batch, before, spreading.interleave(context, sources, before))
+        spread = spreading.spread(context, sources, ordered, grid)
+        grid = self._grid(batch, after, self.grid.interleave(after, reading=True))
+        out = fourier.through(context, spread, (sources.reached, targets.reached), table, products, grid)
+        return interpolation.fill(context, targets, out)
+
+    # ---------------------------------------------------------------- the mode k = 0, and the cotangent of φ̂
+    def _at_k0(self, points: SortedPoints, table: MultiplierTable, f, g, with_values: bool) -> np.ndarray:
+        """The mode k = 0 of u, and of f̄ where that is wanted, (B, C)."""
+        at_k0 = table.mean_field(f, points.batch[0])
+        if not with_values:
+            return at_k0
+        return self.xp.concatenate([at_k0, table.mean_field(g, points.batch[0], adjoint=True)], axis=1)
+
+    def _table_vjp(
+        self, modes: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
+    ) -> np.ndarray:
+        """S on every mode, from the modes of f and g side by side."""
+        cotangent = deconvolution.multiply_vjp(self.context, modes, table, *_ranges(f.shape[1], g.shape[1]))
+        return self._exact_mean(cotangent, f, g, batch, table)
+
+    def _exact_mean(
+        self, cotangent: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
+    ) -> np.ndarray:
+        """S with k = 0 from the sums themselves, in place."""
+        sums = [array.reshape(batch, len(array) // max(batch, 1), array.shape[1]).sum(axis=1) for array in (g, f)]
+        own = self.xp.einsum("bc,bc->", *sums) if table.per_channel else self.xp.einsum("bo,bc->oc", *sums)
+        cotangent[..., 0] = self.xp.reshape(own, table.shape) / self.grid.cell.volume
+        return cotangent
+
+
+def _ranges(*counts: int) -> list[range]:
+    """Consecutive ranges of channels of these lengths."""
+    stops = np.cumsum(counts).tolist()
+    return [range(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
+
+
+def _forward(c_in: int, c_out: int) -> list[ModeProduct]:
+    """f to u."""
+    return [ModeProduct(range(c_in), range(c_out))]
+
+
+def _both_ways(table: MultiplierTable, c_in: int, c_out: int) -> list[ModeProduct]:
+    """f to u and, behind it, g to f̄: at once where φ̂ is its own adjoint."""
+    if table.self_adjoint:
+        return [ModeProduct(range(c_in + c_out), range(c_out + c_in))]
+    back = ModeProduct(range(c_in, c_in + c_out), range(c_out, c_out + c_in), adjoint=True)
+    return [*_forward(c_in, c_out), back]

@@ -1,4 +1,4 @@
-"""The back ends: packages with loops of the same names, one for processors and one for NVIDIA GPUs.
+"""The back ends: processors, and NVIDIA GPUs. Each has arrays, a way to run loops, and beside every stage its loops.
 
 Nothing is looked for before a plan asks for it.
 """
@@ -8,25 +8,14 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import Any
 
 __all__ = ["BACKENDS", "Backend", "load"]
 
 BACKENDS = ("cpu", "cuda")
-PLACES = {
-    "arrays": "machine.{}.arrays",
-    "deconvolution": "engine.deconvolution.{}",
-    "fourier": "engine.fourier.{}",
-    "interpolation": "engine.interpolation.{}",
-    "parallel": "machine.{}.parallel",
-    "points": "engine.points.{}",
-    "schedule": "engine.points.{}_schedule",
-    "spreading": "engine.spreading.{}",
-}
 
 
 class Backend:
-    """The modules of a back end; copies and pickles are the same one again.
+    """Where arrays live and how loops run; copies and pickles are the same one again.
 
     Parameters
     ----------
@@ -35,10 +24,10 @@ class Backend:
 
     Attributes
     ----------
-    arrays, deconvolution, fourier, interpolation, parallel, points, schedule, spreading : module
-        Those of ``PLACES``.
-    crowds : module or None
-        ``lrc_numba.engine.spreading.cpu_crowded``; None for a GPU, which has no such loops.
+    arrays : module
+        ``machine.<name>.arrays``: memory, transforms of a library, and what the caches are like.
+    parallel : module
+        ``machine.<name>.parallel``: running loops.
 
     Raises
     ------
@@ -46,20 +35,24 @@ class Backend:
         Where the packages, or the device, that it needs are not there; the message says what to do.
     """
 
-    arrays: ModuleType
-    deconvolution: ModuleType
-    fourier: ModuleType
-    interpolation: ModuleType
-    parallel: ModuleType
-    points: ModuleType
-    schedule: ModuleType
-    spreading: ModuleType
-
     def __init__(self, name: str) -> None:
         self.name = name
-        for module in Backend.__annotations__:
-            setattr(self, module, import_module(f"lrc_numba.{PLACES[module].format(name)}"))
-        self.crowds: Any = import_module("lrc_numba.engine.spreading.cpu_crowded") if name == "cpu" else None
+        self.arrays = import_module(f"{__package__}.{name}.arrays")
+        self.parallel = import_module(f"{__package__}.{name}.parallel")
+        self._loops: dict[str, ModuleType] = {}
+
+    def loops(self, package: str) -> ModuleType:
+        """The loops of a stage: the module of its folder that is called as the back end is.
+
+        Parameters
+        ----------
+        package : str
+            Of the stage: its ``__package__``.
+        """
+        try:
+            return self._loops[package]
+        except KeyError:
+            return self._loops.setdefault(package, import_module(f"{package}.{self.name}"))
 
     def __reduce__(self) -> tuple:
         return load, (self.name,)

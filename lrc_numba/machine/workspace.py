@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import prod
 from threading import local
+from types import ModuleType
 
 import numpy as np
 
-from .backends import Backend, load
+from .cpu import arrays as host
 
 __all__ = ["Workspace", "Workspaces"]
 
@@ -17,12 +18,12 @@ class Workspace:
 
     Parameters
     ----------
-    backend : Backend, optional
-        Where they live; in the memory of the process by default.
+    arrays : module, optional
+        Of a back end: where they live; in the memory of the process by default.
     """
 
-    def __init__(self, backend: Backend | None = None) -> None:
-        self._backend = backend or load("cpu")
+    def __init__(self, arrays: ModuleType = host) -> None:
+        self._empty = arrays.empty
         self._arrays: dict[str, np.ndarray] = {}
         self._given: dict[str, np.ndarray] = {}  # what was handed out last: mostly it is wanted again
 
@@ -46,7 +47,7 @@ class Workspace:
             given = held = None  # freed before its successor is made
             self._given.pop(name, None)
             self._arrays.pop(name, None)
-            held = self._arrays[name] = self._backend.arrays.empty(size, dtype)
+            held = self._arrays[name] = self._empty(size, dtype)
         given = self._given[name] = held[:size].reshape(shape)
         return given
 

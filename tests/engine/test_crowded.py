@@ -5,6 +5,8 @@ import pytest
 from measures import relative, rounding
 
 from lrc_numba import Gaussian, LRCPlan, direct
+from lrc_numba.engine.context import Context
+from lrc_numba.engine.points import cpu as point_loops
 from lrc_numba.engine.points import stage as sorting
 from lrc_numba.engine.spreading import stage as spreading
 from lrc_numba.machine.workspace import Workspace
@@ -22,10 +24,10 @@ def _cluster(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _spread(plan: LRCPlan, values: np.ndarray) -> np.ndarray:
     """Values on the grid, which is not cleared where no point reaches."""
-    grid, space = plan.grid, Workspace()
-    ordered = plan._sources.gather(values, threads=1, space=space)
-    out = np.zeros((plan._sources.batch[0], values.shape[1], *grid.padded))
-    return spreading.spread(plan._sources, ordered, grid, out, plan.threads, space)
+    context = Context(plan.grid, plan.threads, Workspace())
+    ordered = plan._sources.gather(context, values)
+    out = np.zeros((plan._sources.batch[0], values.shape[1], *plan.grid.layout.padded))
+    return spreading.spread(context, plan._sources, ordered, out)
 
 
 @pytest.mark.parametrize("eps", [1e-2, 1e-5, 1e-9])
@@ -41,9 +43,9 @@ def test_crowds_change_nothing(eps, box, batch, monkeypatch):
     options = {"eps": eps, "dim": 3}
     plans = [LRCPlan(box, MODES, threads=n, **options).set_points(points.reshape(batch, -1, 3)) for n in (1, 3)]
     assert plans[0]._sources.crowded
-    assert len(plans[0]._sources.heavy) > 1
-    assert len(plans[0]._sources.light) > 1
-    assert len(plans[1]._sources.share(plans[1]._sources.heavy, 3, 10)) > 2
+    assert len(plans[0]._sources.split) > 1
+    assert len(plans[0]._sources.whole) > 1
+    assert len(plans[1]._sources.share(Context(plans[1].grid, 3, Workspace()), plans[1]._sources.split, 10)) > 2
     found = [_spread(plan, values) for plan in plans]
     np.testing.assert_array_equal(*found)
     values = values.reshape(batch, -1, 2)
@@ -51,7 +53,7 @@ def test_crowds_change_nothing(eps, box, batch, monkeypatch):
     derivatives = [(p.vjp(values, KERNEL, values).points, p.jvp(values, KERNEL, tangent)) for p in plans]
     for one, other in zip(*derivatives, strict=True):
         np.testing.assert_array_equal(one, other)
-    monkeypatch.setattr(plans[0]._backend, "crowds", None)
+    monkeypatch.setattr(point_loops, "crowded", None)
     plan = LRCPlan(box, MODES, threads=1, **options).set_points(points.reshape(batch, -1, 3))
     assert not plan._sources.crowded
     assert relative(found[0], _spread(plan, values.reshape(-1, 2))) <= rounding(COUNT)
@@ -62,7 +64,7 @@ def test_derivatives_of_crowds(eps):
     """The gradient is the transpose of the tangent."""
     points, values = _cluster(1)
     plan = LRCPlan(1.0, MODES, eps=eps, dim=3).set_points(points)
-    assert len(plan._sources.heavy)
+    assert len(plan._sources.split)
     cotangent, tangent = np.random.default_rng(2).standard_normal((2, COUNT, 3))
     cotangent = cotangent[:, :2]
     gradient = plan.vjp(values, KERNEL, cotangent).points
@@ -81,7 +83,7 @@ def test_crowds_are_sorted():
     np.testing.assert_array_equal(sorted_points.places[order], np.arange(COUNT))
     shifted = points[order] * grid.n + grid.shift
     np.testing.assert_allclose(sorted_points.coordinates, shifted % grid.n, atol=1e-9)
-    for begin, end, *_ in sorted_points.heavy.tolist():
+    for begin, end, *_ in sorted_points.split.tolist():
         nodes = np.floor(sorted_points.coordinates[begin:end]).astype(int)
         keys = np.ravel_multi_index(tuple(nodes.T), grid.nodes)
         assert (np.diff(keys) >= 0).all()
@@ -93,7 +95,7 @@ def test_crowds_keep_eps(dtype, eps):
     """Against the direct sum over modes."""
     points, values = _cluster(2)
     plan = LRCPlan(1.0, MODES, eps=eps, dim=3, dtype=dtype).set_points(points.astype(dtype))
-    assert len(plan._sources.heavy)
+    assert len(plan._sources.split)
     found = plan.convolve(values.astype(dtype), KERNEL)
     wanted = direct.convolve(points.astype(dtype).astype(float), values, KERNEL, box=1.0, modes=MODES)
     assert relative(found, wanted) <= eps

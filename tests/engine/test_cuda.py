@@ -19,7 +19,7 @@ from measures import MACHINE, relative
 
 import lrc_numba
 from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Table, Yukawa, lrc_convolve
-from lrc_numba.engine.grid.grid import Grid
+from lrc_numba.engine.grid import layout
 from lrc_numba.engine.points import indexing as points_indexing
 from lrc_numba.engine.points import stage as sorting
 from lrc_numba.engine.window import evaluate as evaluation
@@ -76,7 +76,10 @@ def test_every_file_has_a_counterpart():
     here = PACKAGE / "engine"
     cpu, cuda = ({str(path.relative_to(here)) for path in here.rglob(f"{name}*.py")} for name in backends.BACKENDS)
     assert cuda
-    assert {path.replace("cpu", "cuda") for path in cpu - {str(Path("spreading", "cpu_crowded.py"))}} == cuda
+    assert {
+        path.replace("cpu", "cuda")
+        for path in cpu - {str(Path(stage, "cpu_crowded.py")) for stage in ("points", "spreading")}
+    } == cuda
 
 
 def test_cuda_is_imported_in_one_module():
@@ -174,15 +177,17 @@ TILES = [  # modes, tiles of 2^… nodes for windows of four, points, in which p
 @pytest.mark.parametrize(("modes", "shifts", "count", "part"), TILES, ids=str)
 def test_several_tiles(modes, shifts, count, part, monkeypatch):
     """Sorted by tile, launched by parity, with scratch where it is crowded: the CPU's numbers, the same bits twice."""
-    monkeypatch.setattr(Grid, "tile_shifts", shifts)  # of themselves, grids as small as these are one tile
+    monkeypatch.setattr(
+        layout, "_log2_tile", lambda grid, padded: shifts
+    )  # of themselves, grids as small as these are one tile
     if part < 1:
         monkeypatch.setattr(sorting, "LARGEST_CHUNK", 2)
     dim, generator, found = len(modes), np.random.default_rng(0), []
     points, values = generator.random((2, count, dim)) * part, generator.standard_normal((2, count))
     for backend in ("cpu", "cuda", "cuda"):
         plan = LRCPlan(np.ones(dim), modes, eps=0.1, backend=backend).set_points(points)
-        assert min(plan.grid.tiles[3 - dim :]) > 1
-        assert bool(len(plan._sources.heavy)) == (part < 1)
+        assert min(plan.grid.layout.tiles[3 - dim :]) > 1
+        assert bool(len(plan._sources.split)) == (part < 1)
         gradient = plan.vjp(values, Gaussian(0.1), np.cos(values))
         found.append([gradient.output, gradient.points, gradient.values])
     for wanted, one, other in zip(*found, strict=True):
@@ -192,10 +197,10 @@ def test_several_tiles(modes, shifts, count, part, monkeypatch):
 
 def test_tiles_in_layers(monkeypatch):
     """A tile that does not fit into shared memory is spread in layers of planes, each by the points that reach it."""
-    spreading, generator = backends.load("cuda").spreading, np.random.default_rng(1)
+    spreading, generator = import_module("lrc_numba.engine.spreading.cuda"), np.random.default_rng(1)
     points, values = generator.random((5, 3)), generator.standard_normal(5)
     plans = [LRCPlan(1.0, 3, eps=1e-1, dim=3, backend=backend) for backend in backends.BACKENDS]
-    plane = plans[1].grid.block[1] * plans[1].grid.block[2]
+    plane = plans[1].grid.layout.block[1] * plans[1].grid.layout.block[2]
     monkeypatch.setattr(spreading, "BUFFER", 3 * plane)
     monkeypatch.setattr(spreading, "BUFFER_JVP", 2 * plane)
     for name in ("spread", "spread_jvp"):  # compiled ones keep the sizes that they were compiled with
@@ -203,7 +208,7 @@ def test_tiles_in_layers(monkeypatch):
             getattr(spreading, name).__wrapped__, spreading.THREADS
         )
         monkeypatch.setattr(spreading, name, fresh)
-    assert plans[1].grid.block[0] > 3
+    assert plans[1].grid.layout.block[0] > 3
     wanted, found = (
         [p.set_points(points).convolve(values, Gaussian(0.1)), p.jvp(values, Gaussian(0.1), points)] for p in plans
     )
@@ -215,16 +220,16 @@ def test_tiles_in_layers(monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_planes_fit_into_shared_memory(dim, dtype):
     """One plane of a tile under any window has room, for there are no smaller layers."""
-    spreading = backends.load("cuda").spreading
+    spreading = import_module("lrc_numba.engine.spreading.cuda")
     for width in range(2, MAX_WIDTH + 1):
         grid = LRCPlan(1.0, 101, eps=1e-3, dim=dim, dtype=dtype, backend="cuda").grid
         grid.window = replace(grid.window, width=width, coefficients=np.zeros((3, width)))
-        assert grid.block[1] * grid.block[2] <= spreading.BUFFER_JVP
+        assert grid.layout.block[1] * grid.layout.block[2] <= spreading.BUFFER_JVP
 
 
 def test_shared_memory_is_what_every_device_has():
     """48 KiB a block, in double precision, first nodes included."""
-    s = backends.load("cuda").spreading
+    s = import_module("lrc_numba.engine.spreading.cuda")
     assert 8 * (s.WEIGHTS + s.BUFFER + s.CORNERS) <= 48 << 10
     assert 8 * (s.WEIGHTS_AND_SLOPES + s.BUFFER_JVP + s.CORNERS) <= 48 << 10
 

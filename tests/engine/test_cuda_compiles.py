@@ -44,7 +44,7 @@ def _without_device():
     device = SimpleNamespace(compute_capability=CAPABILITY)
     dispatcher.get_current_device = lambda: device  # asked for where a kernel calls another function
     sys.modules |= {"cupy": np, "cupyx": scipy, "cupyx.scipy": scipy}
-    cpu = backends.load("cpu")
+    from lrc_numba.engine.points import cpu
     from lrc_numba.machine.cuda import compile as compiling
 
     compiling.SIMULATED = True  # for ``arrays``, which then takes NumPy and SciPy
@@ -56,7 +56,7 @@ def _without_device():
             types = tuple(loop.compiled.typeof_pyval(value) for value in (part, lo, hi, *arguments))
             launches[loop.__module__, loop.__name__, types] = loop.__wrapped__
         if loop.__name__ in ("fold_points", "count_tiles"):  # without which there would be no tiles to launch for
-            getattr(cpu.points, loop.__name__)(part, lo, hi, *arguments)
+            getattr(cpu, loop.__name__)(part, lo, hi, *arguments)
 
     compiling._Loop.__call__ = record
     return launches

@@ -7,9 +7,11 @@ import pytest
 from measures import MACHINE, relative
 
 from lrc_numba import LRCPlan
-from lrc_numba.engine.fourier import stage as fourier
-from lrc_numba.engine.fourier.fft import lines, passes
-from lrc_numba.engine.grid.grid import embed
+from lrc_numba.engine import fourier
+from lrc_numba.engine.context import Context
+from lrc_numba.engine.fourier.fft import passes
+from lrc_numba.engine.grid import embed
+from lrc_numba.engine.grid.sizes import LONGEST_LINE
 from lrc_numba.geometry.modes import mode_numbers
 from lrc_numba.machine.cpu import parallel
 from lrc_numba.machine.workspace import Workspace
@@ -51,7 +53,7 @@ def _folded(grid, values: np.ndarray) -> np.ndarray:
     """Nodes with the padding of the last axis, as far as windows reach, added where it belongs."""
     last = grid.nodes[2]
     folded = values[..., :last].astype(float)
-    for node in range(last, last + grid.reach[2] - 1 if grid.folds_rows else last):
+    for node in range(last, last + grid.support[2] - 1 if grid.folds_rows else last):
         folded[..., node % last] += values[..., node]
     return folded[..., : grid.nodes[0], : grid.nodes[1], :]
 
@@ -67,7 +69,7 @@ def test_against_numpy(dim, modes, dtype):
     """Kept modes are those of ``rfftn``, and back, padding with them, with any number of threads to the last bit."""
     grid = _plan(dim, modes, dtype).grid
     generator = np.random.default_rng(dim)
-    values = generator.standard_normal((2, 3, *grid.padded)).astype(dtype)
+    values = generator.standard_normal((2, 3, *grid.layout.padded)).astype(dtype)
     first, second, last = grid.nodes
     inside = (..., slice(first), slice(second), slice(last))
     # log₂ of the number of nodes butterflies, each with a rounding or two.
@@ -76,14 +78,14 @@ def test_against_numpy(dim, modes, dtype):
     wanted = full[(..., *_indices(modes))].reshape(2, 3, *embed(grid.mode_set.shape, 1))
     found, again = [], []
     for threads in (1, 2, 5):
-        out = np.empty(wanted.shape, dtype=np.complex64 if dtype == np.float32 else np.complex128)
-        fourier.analyse(values.copy(), _everywhere(values), grid, out, threads, Workspace())
+        context = Context(grid, threads, Workspace())
+        out = fourier.analyse(context, values.copy(), _everywhere(values), 3)
         back = np.zeros_like(values)
-        fourier.synthesise(out, _everywhere(back), grid, back, threads, Workspace())
+        fourier.synthesise(context, out, _everywhere(back), back)
         found.append(out)
         again.append(back[inside].copy())
         rows = back[:, :, :first, :second]
-        for node in range(last, last + grid.polynomials.shape[1] - 1 if grid.folds_rows else last):
+        for node in range(last, last + grid.tables.polynomials.shape[1] - 1 if grid.folds_rows else last):
             np.testing.assert_array_equal(rows[..., node], rows[..., node % last])
     assert relative(found[0], wanted) <= bound
     wide = np.zeros_like(full)
@@ -102,26 +104,26 @@ def test_rows_are_left_out(dim, modes, monkeypatch):
     plan = _plan(dim, modes, np.float64)
     grid = plan.grid
     generator = np.random.default_rng(dim)
-    values = generator.standard_normal((2, 3, *grid.padded))
-    reached = np.zeros((2, *grid.padded[:2]), dtype=bool)
+    values = generator.standard_normal((2, 3, *grid.layout.padded))
+    reached = np.zeros((2, *grid.layout.padded[:2]), dtype=bool)
     reached[0, -3 % grid.nodes[0] :, 16:32] = True
     reached[1, : grid.nodes[0] // 2, : min(16, grid.nodes[1])] = True
     reached[1, 0, (grid.nodes[1] - 1) // 16 * 16 : grid.nodes[1]] = True  # the last ones, maybe fewer
     there = np.broadcast_to(reached[:, None], values.shape[:4])
     zeros, junk = (np.where(there[..., None], values, other) for other in (0.0, np.nan))
-    shape = (2, 3, *embed(grid.mode_set.shape, 1))
-    wanted, found = np.empty(shape, dtype=complex), np.empty(shape, dtype=complex)
-    fourier.analyse(zeros, _everywhere(zeros), grid, wanted, 1, Workspace())
-    full = fourier.synthesise(wanted, _everywhere(zeros), grid, np.zeros_like(values), 1, Workspace())
+    context = Context(grid, 1, Workspace())
+    wanted = fourier.analyse(context, zeros, _everywhere(zeros), 3)
+    full = fourier.synthesise(context, wanted, _everywhere(zeros), np.zeros_like(values))
     inside = there & _inside(grid, values.shape)
     assert grid.nodes[1] % 16
     for threads in (1, 2, 5, 200):  # the last, rows and columns apart
         space = Workspace()
         for name in ("rows", "planes"):
             space.take(name, (10 * values.size,), np.dtype(complex)).fill(np.nan)
-        fourier.analyse(junk, reached, grid, found, threads, space)
+        context = Context(grid, threads, space)
+        found = fourier.analyse(context, junk, reached, 3)
         np.testing.assert_array_equal(found, wanted)
-        back = fourier.synthesise(found, reached, grid, np.full_like(values, np.nan), threads, space)
+        back = fourier.synthesise(context, found, reached, np.full_like(values, np.nan))
         np.testing.assert_array_equal(back[inside][:, : grid.n[-1]], full[inside][:, : grid.n[-1]])
         assert np.isnan(back[~inside]).all()
 
@@ -131,15 +133,14 @@ def test_rows_are_left_out(dim, modes, monkeypatch):
 def test_lines_are_shared_out_and_stand_alone(modes, dtype, monkeypatch):
     """A line among 25, whoever does them, and alone: the same bits, there and back."""
     grid = LRCPlan(1.0, modes, eps=1e-3, dim=1, dtype=dtype).set_points(np.zeros((1, 1), dtype)).grid
-    assert grid.n[0] <= lines.LONGEST
+    assert grid.n[0] <= LONGEST_LINE
     monkeypatch.setattr(parallel, "WORTH_A_THREAD", 1)
-    values = np.random.default_rng(0).standard_normal((5, 5, *grid.padded)).astype(dtype)
+    values = np.random.default_rng(0).standard_normal((5, 5, *grid.layout.padded)).astype(dtype)
 
     def there_and_back(some: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
-        kind = np.complex64 if dtype == np.float32 else np.complex128
-        out = np.empty((*some.shape[:2], *embed(grid.mode_set.shape, 1)), dtype=kind)
-        fourier.analyse(some, _everywhere(some), grid, out, threads, Workspace())
-        back = fourier.synthesise(out, _everywhere(some), grid, np.zeros_like(some), threads, Workspace())
+        context = Context(grid, threads, Workspace())
+        out = fourier.analyse(context, some, _everywhere(some), some.shape[1])
+        back = fourier.synthesise(context, out, _everywhere(some), np.zeros_like(some))
         return out, back[..., : grid.n[0]]
 
     wanted = there_and_back(values, 1)

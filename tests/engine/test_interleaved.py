@@ -7,11 +7,10 @@ import pytest
 from measures import MACHINE, relative
 
 from lrc_numba import ChannelMatrix, LRCPlan, Yukawa
-from lrc_numba.engine.deconvolution import stage as deconvolution
-from lrc_numba.engine.deconvolution.stage import MultiplierTable
-from lrc_numba.engine.fourier import stage as fourier
-from lrc_numba.engine.grid.grid import Grid
-from lrc_numba.engine.interpolation import stage as interpolation
+from lrc_numba.engine import deconvolution, fourier, interpolation
+from lrc_numba.engine.context import Context
+from lrc_numba.engine.deconvolution import ModeProduct, MultiplierTable
+from lrc_numba.engine.grid import Grid
 from lrc_numba.engine.points import stage as sorting
 from lrc_numba.engine.spreading import stage as spreading
 from lrc_numba.machine.cpu import parallel
@@ -39,43 +38,47 @@ def _in_pairs(grids: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("dim", "modes", "eps"), PROBLEMS)
 @pytest.mark.parametrize("channels", [2, 4])
 def test_spreading_in_pairs(dim, modes, eps, channels, monkeypatch):
-    """To the last bit, on any number of threads, with light and heavy tiles; padding is folded in."""
+    """To the last bit, on any number of threads, with whole and split tiles; padding is folded in."""
     for name in ("SMALLEST_SHARE", "LARGEST_CHUNK"):
         monkeypatch.setattr(sorting, name, 400)
     monkeypatch.setattr(spreading, "SMALLEST_SHARE", 400)
-    plan, space = _plan(dim, modes, eps), Workspace()
+    plan = _plan(dim, modes, eps)
     monkeypatch.setattr(plan._sources, "crowded", False)
     grid, points = plan.grid, plan._sources
-    values = points.gather(np.random.default_rng(1).standard_normal((points.count, channels)), threads=1, space=space)
-    apart = spreading.spread(points, values, grid, np.zeros((2, channels, *grid.padded)), 1, space)
+    context = Context(grid, 1, Workspace())
+    values = points.gather(context, np.random.default_rng(1).standard_normal((points.count, channels)))
+    apart = spreading.spread(context, points, values, np.zeros((2, channels, *grid.layout.padded)))
     inside = (slice(None), slice(None), slice(grid.nodes[0]), slice(grid.nodes[1]))
     wanted = apart[inside][..., : grid.n[-1]]
-    assert grid.pair(channels, reading=False) == 2
+    assert grid.interleave(channels, reading=False) == 2
     for threads in (1, 3):
-        shape = (2, channels // 2, *grid.padded[:2], 2 * grid.padded[2])
-        found = spreading.spread(points, values, grid, np.zeros(shape), threads, space)
+        shape = (2, channels // 2, *grid.layout.padded[:2], 2 * grid.layout.padded[2])
+        found = spreading.spread(Context(grid, threads, Workspace()), points, values, np.zeros(shape))
         there = points.reached[:, None, : grid.nodes[0], : grid.nodes[1], None]
-        padded = _in_pairs(np.where(there, np.pad(wanted, [(0, 0)] * 4 + [(0, grid.padded[2] - grid.n[-1])]), 0.0))
-        nodes = _in_pairs(np.broadcast_to(np.arange(grid.padded[2]) < grid.n[-1], (2, 2, 1, 1, grid.padded[2])))
+        padded = _in_pairs(
+            np.where(there, np.pad(wanted, [(0, 0)] * 4 + [(0, grid.layout.padded[2] - grid.n[-1])]), 0.0)
+        )
+        nodes = _in_pairs(
+            np.broadcast_to(np.arange(grid.layout.padded[2]) < grid.n[-1], (2, 2, 1, 1, grid.layout.padded[2]))
+        )
         np.testing.assert_array_equal(np.where(nodes[:, :1] & there, found[inside], 0.0), padded)
 
 
 @pytest.mark.parametrize(("dim", "modes", "eps"), PROBLEMS)
 def test_reading_in_pairs(dim, modes, eps):
     """Values and gradients, to rounding: they are added up in another order."""
-    plan, space = _plan(dim, modes, eps), Workspace()
+    plan = _plan(dim, modes, eps)
     grid, points, generator = plan.grid, plan._sources, np.random.default_rng(2)
-    apart = generator.standard_normal((2, 4, *grid.padded))
+    context = Context(grid, 1, Workspace())
+    apart = generator.standard_normal((2, 4, *grid.layout.padded))
     weights = generator.standard_normal((points.count, 4))
     together = _in_pairs(apart)
-    interpolation.fill(apart, points, grid, 1)
-    interpolation.fill(together, points, grid, 1)
-    wanted = interpolation.interpolate(points, apart, grid, 1, space).copy()
-    assert relative(interpolation.interpolate(points, together, grid, 1, space), wanted) <= 8 * MACHINE
+    interpolation.fill(context, points, apart)
+    interpolation.fill(context, points, together)
+    wanted = interpolation.interpolate(context, points, apart).copy()
+    assert relative(interpolation.interpolate(context, points, together), wanted) <= 8 * MACHINE
     for kept in (1, 2, 3, 4):
-        results = [
-            interpolation.interpolate_vjp(points, a, weights, 1, kept, grid, 1, space) for a in (apart, together)
-        ]
+        results = [interpolation.interpolate_vjp(context, points, a, weights, 1, kept) for a in (apart, together)]
         for one, other in zip(*results, strict=True):
             assert relative(other, one) <= 32 * MACHINE
         assert relative(results[1][0], wanted[:, :kept]) <= 8 * MACHINE
@@ -87,7 +90,9 @@ def test_derivatives_in_pairs(dim, eps, monkeypatch):
     """A gradient, and a convolution of four channels, with pairs wherever they may be and with none at all."""
     found = []
     for most in (1, 2):
-        monkeypatch.setattr(Grid, "pair", lambda grid, channels, *, reading, most=most: 1 if channels % 2 else most)
+        monkeypatch.setattr(
+            Grid, "interleave", lambda grid, channels, *, reading, most=most: 1 if channels % 2 else most
+        )
         plan = _plan(dim, 20, eps)
         values, cotangent = np.random.default_rng(3).standard_normal((2, 2, 5000, 4))
         matrix = ChannelMatrix(np.random.default_rng(4).standard_normal((4, 4)), Yukawa(1.0, 2.0))
@@ -116,21 +121,24 @@ def test_a_multiplier_between_transforms(modes, kind, dtype, monkeypatch):
     monkeypatch.setattr(parallel, "WORTH_A_THREAD", 1)
     grid = LRCPlan([1.0, 1.3, 0.8], modes, eps=1e-3, dtype=dtype).grid
     table, generator = _tables(grid, kind), np.random.default_rng(6)
-    ways = [(0, 3, 0, 3, False), (3, 3, 3, 3, True)] if kind == "real" else [(0, 3, 0, 2, False), (3, 2, 2, 3, True)]
-    channels = 6 if kind == "real" else 5
-    values = generator.standard_normal((2, channels, *grid.padded)).astype(dtype)
-    reached = np.ones((2, 2, *grid.padded[:2]), dtype=bool)
+    between = 3 if kind == "real" else 2
+    channels = 3 + between
+    products = [
+        ModeProduct(range(3), range(between)),
+        ModeProduct(range(3, channels), range(between, channels), adjoint=True),
+    ]
+    values = generator.standard_normal((2, channels, *grid.layout.padded)).astype(dtype)
+    reached = np.ones((2, 2, *grid.layout.padded[:2]), dtype=bool)
     reached[0, 0, 3 : grid.nodes[0] - 2] = reached[1, 1, : grid.nodes[0] // 2] = False
     reached[:, :, grid.nodes[0] :] = False
-    modes_of, product = np.empty((2, 2, channels, *grid.stored), dtype=grid.complex)
-    product[:] = 0.0
-    fourier.analyse(values.copy(), reached[0], grid, modes_of, 1, Workspace())
-    for *some, adjoint in ways:
-        deconvolution.multiply(modes_of, table, grid, 1, product, tuple(some), adjoint=adjoint)
-    wanted = fourier.synthesise(product, reached[1], grid, np.full_like(values, 7.0), 1, Workspace())
+    context = Context(grid, 1, Workspace())
+    product = deconvolution.multiply(
+        context, fourier.analyse(context, values.copy(), reached[0], channels), table, products
+    )
+    wanted = fourier.synthesise(context, product, reached[1], np.full_like(values, 7.0))
     for threads in (1, 2, 5, 100):
         found = np.full_like(values, 7.0)
-        fourier.through(values.copy(), tuple(reached), table, ways, grid, found, threads, Workspace())
+        fourier.through(Context(grid, threads, Workspace()), values.copy(), tuple(reached), table, products, found)
         np.testing.assert_array_equal(found, wanted)
 
 
@@ -138,13 +146,14 @@ def test_a_multiplier_between_transforms(modes, kind, dtype, monkeypatch):
 def test_channels_that_are_not_read(batch):
     """Two spread, one wanted: every snapshot has the planes of its own, though there are fewer channels than before."""
     plan = _plan(3, 12, 1e-3, batch)
-    grid, points, space = plan.grid, plan._sources, Workspace()
-    values = np.random.default_rng(7).standard_normal((batch, 2, *grid.padded))
+    grid, points = plan.grid, plan._sources
+    context = Context(grid, 1, Workspace())
+    values = np.random.default_rng(7).standard_normal((batch, 2, *grid.layout.padded))
     reached, table = (points.reached, points.reached), MultiplierTable(Yukawa(1.0, 2.0), grid)
     both, one = np.zeros_like(values), np.zeros_like(values[:, :1])
-    ways = [(c, 1, c, 1, False) for c in (0, 1)]
-    fourier.through(values.copy(), reached, table, ways, grid, both, 1, space)
-    fourier.through(values.copy(), reached, table, ways[:1], grid, one, 1, space)
+    products = [ModeProduct(range(c, c + 1), range(c, c + 1)) for c in (0, 1)]
+    fourier.through(context, values.copy(), reached, table, products, both)
+    fourier.through(context, values.copy(), reached, table, products[:1], one)
     np.testing.assert_array_equal(one, both[:, :1])
 
 

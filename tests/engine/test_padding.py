@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lrc_numba import LRCPlan
-from lrc_numba.engine.fourier import stage as fourier
+from lrc_numba.engine import fourier
+from lrc_numba.engine.context import Context
 from lrc_numba.engine.interpolation import cpu as interpolation
 from lrc_numba.engine.spreading import cpu as spreading
 from lrc_numba.machine.cpu import arrays
@@ -46,10 +47,10 @@ def test_ends_of_rows_go_through_the_transforms(dim, modes, eps, pair):
     """Folded in and filled there, or in loops of their own: the same bits, windows longer than the grid included."""
     grid = LRCPlan(np.ones(dim), modes, eps=eps).grid
     assert grid.folds_rows
-    generator, width = np.random.default_rng(dim), grid.reach[2]
-    shape = (2, 2, *grid.padded[:2], pair * grid.padded[2])
-    values, reached = generator.standard_normal(shape), np.ones((2, *grid.padded[:2]), dtype=bool)
-    node = np.tile(np.arange(grid.padded[2]).reshape(-1, 4), (1, pair)).ravel()
+    generator, width = np.random.default_rng(dim), grid.support[2]
+    shape = (2, 2, *grid.layout.padded[:2], pair * grid.layout.padded[2])
+    values, reached = generator.standard_normal(shape), np.ones((2, *grid.layout.padded[:2]), dtype=bool)
+    node = np.tile(np.arange(grid.layout.padded[2]).reshape(-1, 4), (1, pair)).ravel()
     values[..., node >= grid.n[-1] + width - 1] = 0.0  # no window reaches there
     folded, planes = values.reshape(-1, *shape[2:]).copy(), 4 * grid.nodes[0]
     spreading.fold_padding(0, 0, planes, folded, grid.nodes, np.zeros_like(reached), pair, True)
@@ -57,12 +58,12 @@ def test_ends_of_rows_go_through_the_transforms(dim, modes, eps, pair):
     folded[:, grid.nodes[0] :], folded[:, :, grid.nodes[1] :] = 0.0, 0.0
     spreading.fold_padding(0, 0, planes, folded, grid.nodes, reached, pair, True)
     folded[..., node >= grid.n[-1]] = 0.0
-    kept, found = (np.empty((2, 2 * pair, *grid.stored), dtype=complex) for _ in range(2))
-    fourier.analyse(folded.reshape(shape), reached, grid, kept, 1, Workspace())
-    fourier.analyse(values.copy(), reached, grid, found, 1, Workspace())
+    contexts = [Context(grid, 1, Workspace()) for _ in range(2)]
+    kept = fourier.analyse(contexts[0], folded.reshape(shape), reached, 2 * pair)
+    found = fourier.analyse(contexts[1], values.copy(), reached, 2 * pair)
     np.testing.assert_array_equal(found, kept)
 
-    back = fourier.synthesise(kept, reached, grid, np.full(shape, np.nan), 1, Workspace())
+    back = fourier.synthesise(contexts[0], kept, reached, np.full(shape, np.nan))
     filled = back.reshape(folded.shape).copy()
     filled[..., node >= grid.n[-1]] = np.nan
     interpolation.fill_padding(0, 0, planes, filled, grid.nodes, reached, pair, True)

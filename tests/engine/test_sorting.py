@@ -5,6 +5,7 @@ import pytest
 from measures import relative, rounding
 
 from lrc_numba import LRCPlan, Yukawa
+from lrc_numba.engine.context import Context
 from lrc_numba.engine.points import stage as sorting
 from lrc_numba.machine.workspace import Workspace
 
@@ -22,11 +23,13 @@ def _keys(plan: LRCPlan, pieces: int) -> np.ndarray:
     found, grid = plan._sources, plan.grid
     nodes = np.zeros((found.count, 3), dtype=int)
     nodes[:, 3 - grid.dim :] = found.coordinates
-    tiles = nodes >> np.array(grid.tile_shifts)
-    keys = np.ravel_multi_index(tuple(tiles.T), grid.tiles) + np.arange(found.count) // COUNT * np.prod(grid.tiles)
+    tiles = nodes >> np.array(grid.layout.log2_tile)
+    keys = np.ravel_multi_index(tuple(tiles.T), grid.layout.tiles) + np.arange(found.count) // COUNT * np.prod(
+        grid.layout.tiles
+    )
     if pieces == 1:
         return keys
-    upper = (nodes << 1 >> np.array(grid.tile_shifts)) & 1
+    upper = (nodes << 1 >> np.array(grid.layout.log2_tile)) & 1
     return keys * 8 + upper @ np.array([4, 2, 1])
 
 
@@ -43,7 +46,7 @@ def test_points_are_sorted(dim, modes, crowd, threads, monkeypatch):
     steps = np.diff(keys)
     assert (steps >= 0).all()
     assert (steps == 0).any()
-    if not len(found.heavy):
+    if not len(found.split):
         assert (np.diff(order)[steps == 0] > 0).all()
     points = np.random.default_rng(dim).random((2 * COUNT, dim))[order]
     expected = (points * plan.grid.n + plan.grid.shift) % plan.grid.n
@@ -64,14 +67,15 @@ def test_narrow_windows_among_many_keys(eps, many, pieces, monkeypatch):
 @pytest.mark.parametrize("widths", [(1, 1), (2, 3), (4, 0), (1, 1, 3)])
 def test_values_travel_there_and_back(widths):
     """Arrays side by side in sorted order, split again in that of the user; any number of them, also of no columns."""
-    plan, space = _plan(3, 21), Workspace()
+    plan = _plan(3, 21)
+    context = Context(plan.grid, 2, Workspace())
     found, generator = plan._sources, np.random.default_rng(0)
     arrays = [generator.standard_normal((found.count, width)) for width in widths]
-    ordered = found.gather(*arrays, threads=2, space=space)
+    ordered = found.gather(context, *arrays)
     beside = np.concatenate(arrays, axis=1)
     np.testing.assert_array_equal(ordered[found.places], beside)
     for column in (0, 1, sum(widths)):
-        one, other = found.scatter(ordered, ordered, column, 2)
+        one, other = found.scatter(context, sorting.SortedRows(ordered, ordered, column))
         np.testing.assert_array_equal(one, beside[:, :column])
         np.testing.assert_array_equal(other, beside[:, column:])
 

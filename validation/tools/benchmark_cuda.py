@@ -63,7 +63,7 @@ def _bytes(plan: LRCPlan, count: int, channels: int) -> int:
     """
     grid, size = plan.grid, plan.dtype.itemsize
     points = count * (2 * 8 * grid.dim + 2 * 4 + channels * 6 * size)
-    return points + channels * (8 * prod(grid.padded) * size + 4 * 2 * size * grid.mode_set.size)
+    return points + channels * (8 * prod(grid.layout.padded) * size + 4 * 2 * size * grid.mode_set.size)
 
 
 def _rounded(problem: Problem, dtype) -> Problem:

@@ -1,5 +1,5 @@
 """Modes × multiplier."""
 
-from .stage import MultiplierTable, differentiate, multiply, multiply_vjp
+from .stage import ModeProduct, MultiplierTable, differentiate, multiply, multiply_vjp
 
-__all__ = ["MultiplierTable", "differentiate", "multiply", "multiply_vjp"]
+__all__ = ["ModeProduct", "MultiplierTable", "differentiate", "multiply", "multiply_vjp"]

@@ -13,12 +13,16 @@ The transform of the spread values is ψ̂(k) F(k), and interpolation multiplies
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from ...multipliers.multiplier import Multiplier
-from ..grid.grid import Grid
+from ..context import Context
+from ..grid import Grid
 
-__all__ = ["MultiplierTable", "differentiate", "multiply", "multiply_vjp"]
+__all__ = ["ModeProduct", "MultiplierTable", "differentiate", "multiply", "multiply_vjp"]
 
 
 class MultiplierTable:
@@ -52,22 +56,22 @@ class MultiplierTable:
             raise ValueError(f"multiplier: {name} must return shape (*channels, {size}), got {values.shape}")
         if not np.isfinite(values).all():
             raise ValueError(f"multiplier: {multiplier!r} is not finite on all modes")
-        self.shape = values.shape[:-1]
-        volume, kind = grid.cell.volume, grid.complex if np.iscomplexobj(values) else grid.dtype
+        self.shape, self._volume, self._mode_weights = values.shape[:-1], grid.cell.volume, grid.mode_set.weights
+        volume, kind = grid.cell.volume, grid.complex_dtype if np.iscomplexobj(values) else grid.dtype
         self.table = np.empty((*self._matrix_shape(), *grid.stored), dtype=kind)
         with np.errstate(over="ignore"):
             np.divide(values.reshape(self.table.shape), volume, out=self.table, casting="same_kind")
-            self.mean = np.array(self.table[..., 0, 0, 0].real, order="C")
+            self.value_at_k0 = np.array(self.table[..., 0, 0, 0].real, order="C")
             at_zero = values.real @ grid.mode_set.weights / volume
-            self.at_zero = np.asarray(at_zero, dtype=grid.dtype).reshape(self._matrix_shape())
+            self.value_at_r0 = np.asarray(at_zero, dtype=grid.dtype).reshape(self._matrix_shape())
         del values, at_zero
-        if not (np.isfinite(self.table).all() and np.isfinite(self.at_zero).all()):
+        if not (np.isfinite(self.table).all() and np.isfinite(self.value_at_r0).all()):
             raise ValueError(
                 f"multiplier: {multiplier!r} over the volume {volume:g} is too large for {grid.dtype.name}"
             )
         self.table[..., 0, 0, 0] = 0.0
-        arrays = (self.table, self.mean, self.at_zero)
-        self.table, self.mean, self.at_zero = (grid.backend.arrays.asarray(array) for array in arrays)
+        arrays = (self.table, self.value_at_k0, self.value_at_r0)
+        self.table, self.value_at_k0, self.value_at_r0 = (grid.backend.arrays.asarray(array) for array in arrays)
 
     def _matrix_shape(self) -> tuple[int, int]:
         return (1, 1) if self.shape == () else (self.shape[0], self.shape[1] if len(self.shape) == 2 else 1)
@@ -93,6 +97,10 @@ class MultiplierTable:
             )
         return self.table.shape[0]
 
+    def own_cotangent(self, own) -> np.ndarray:
+        """What Σ g_i f_i of points that leave themselves out contributes to the cotangent of φ̂, (*shape, n_modes)."""
+        return np.reshape(own, self.shape)[..., None] / self._volume * self._mode_weights
+
     def mean_field(self, values: np.ndarray, batch: int, *, adjoint: bool = False) -> np.ndarray:
         """The mode k = 0 of u, φ̂(0) Σ_j f_j / V in every snapshot: (B, C_out).
 
@@ -107,93 +115,116 @@ class MultiplierTable:
         """
         sums = values.reshape(batch, len(values) // max(batch, 1), values.shape[1]).sum(axis=1)
         if self.per_channel:
-            return sums * self.mean[0, 0]
+            return sums * self.value_at_k0[0, 0]
         # Snapshot by snapshot: several at once are added up in another order than one alone.
-        return (sums[:, None] @ (self.mean if adjoint else self.mean.T))[:, 0]
+        return (sums[:, None] @ (self.value_at_k0 if adjoint else self.value_at_k0.T))[:, 0]
 
-    def self_interaction(self, values: np.ndarray) -> np.ndarray:
-        """φ(0) f_i, the term of u_i that i contributes to itself: (B·N, C_in) to (B·N, C_out)."""
-        return values * self.at_zero[0, 0] if self.per_channel else values @ self.at_zero.T
+    def self_interaction(self, values: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
+        """φ(0) f_i, the term of u_i that i contributes to itself: (B·N, C_in) to (B·N, C_out), or back."""
+        if self.per_channel:
+            return values * self.value_at_r0[0, 0]
+        return values @ (self.value_at_r0 if adjoint else self.value_at_r0.T)
 
 
-def multiply(
-    modes: np.ndarray,
-    table: MultiplierTable,
-    grid: Grid,
-    threads: int,
-    out: np.ndarray,
-    channels: tuple[int, ...],
-    *,
-    adjoint: bool = False,
-) -> None:
-    """Modes of u from the transforms of spread values.
+@dataclass(frozen=True)
+class ModeProduct:
+    """Which channels of some modes are multiplied with φ̂, and where the products go.
 
-    Parameters
+    Attributes
     ----------
-    modes : (B, C, ·, ·, ·) complex
-        Transforms of the spread values.
-    table : MultiplierTable
-        φ̂.
-    grid : Grid
-        Corrections.
-    threads : int
-        At most so many.
-    out : (B, C′, ·, ·, ·) complex
-        Written.
-    channels : (int, int, int, int)
-        First channel and number of channels to read, and to write.
+    read : range
+        Channels read.
+    write : range
+        Channels written.
     adjoint : bool
         Multiply by the conjugate transpose of φ̂ instead.
     """
-    rest = (grid.corrections, table.per_channel, adjoint, channels, out)
-    grid.backend.parallel.run(
-        grid.backend.deconvolution.multiply, _rows(modes, grid, threads), modes, table.table, *rest
-    )
+
+    read: range
+    write: range
+    adjoint: bool = False
+
+    @property
+    def channels(self) -> tuple[int, int, int, int]:
+        """The same for the loops: first channel and number of channels read, and written."""
+        return self.read.start, len(self.read), self.write.start, len(self.write)
+
+
+def multiply(
+    context: Context, modes: np.ndarray, table: MultiplierTable, products: Sequence[ModeProduct]
+) -> np.ndarray:
+    """Modes of u from the transforms of spread values: (B, C, ·, ·, ·) to (B, C′, ·, ·, ·) complex.
+
+    Parameters
+    ----------
+    context : Context
+        Corrections, threads, memory.
+    modes : complex array
+        Transforms of the spread values.
+    table : MultiplierTable
+        φ̂.
+    products : sequence of ModeProduct
+        Which channels of ``modes`` become which channels of the result.
+
+    Returns
+    -------
+    complex array
+        In the workspace: valid until the next call.
+    """
+    channels, loops = max(product.write.stop for product in products), context.loops(__package__)
+    out = context.space.take("multiplied", (modes.shape[0], channels, *modes.shape[2:]), modes.dtype)
+    corrections, rows = context.grid.tables.corrections, _rows(context, modes)
+    for product in products:
+        how = (table.per_channel, product.adjoint, product.channels)
+        context.parallel.run(loops.multiply, rows, modes, table.table, corrections, *how, out)
+    return out
 
 
 def multiply_vjp(
-    modes: np.ndarray, table: MultiplierTable, grid: Grid, threads: int, channels: tuple[int, int, int, int]
+    context: Context, modes: np.ndarray, table: MultiplierTable, values: range, cotangents: range
 ) -> np.ndarray:
     """S of the module's docstring, (*shape, n_modes) complex.
 
     Parameters
     ----------
+    context : Context
+        Corrections, threads.
     modes : (B, C, ·, ·, ·) complex array
         Transforms of the spread values and, in other channels, of the spread cotangents.
     table : MultiplierTable
         Says the shape.
-    grid, threads
-        As for ``multiply``.
-    channels : (int, int, int, int)
-        First channel and number of channels of the values, and of the cotangents.
+    values, cotangents : range
+        Channels of the values, and of the cotangents.
     """
-    out = grid.backend.arrays.xp.zeros(table.table.shape, dtype=modes.dtype)
-    rest = (grid.corrections, grid.mode_weights, table.per_channel, channels, out)
-    grid.backend.parallel.run(grid.backend.deconvolution.correlate, _rows(modes, grid, threads), modes, *rest)
+    grid, loops = context.grid, context.loops(__package__)
+    out = context.xp.zeros(table.table.shape, dtype=modes.dtype)
+    channels = (values.start, len(values), cotangents.start, len(cotangents))
+    weights = (grid.tables.corrections, grid.tables.mode_weights)
+    context.parallel.run(loops.correlate, _rows(context, modes), modes, *weights, table.per_channel, channels, out)
     return (out / grid.cell.volume).reshape(*table.shape, grid.mode_set.size)
 
 
-def differentiate(modes: np.ndarray, grid: Grid, threads: int, *, transposed: bool = False) -> np.ndarray:
+def differentiate(context: Context, modes: np.ndarray, *, transposed: bool = False) -> np.ndarray:
     """Multiply by ik: (B, C, …) to (B, C·d, …), or back with the sum over axes if ``transposed``.
 
     Parameters
     ----------
+    context : Context
+        Wavevectors, threads.
     modes : complex array
         Modes.
-    grid, threads
-        As for ``multiply``.
     transposed : bool
         Contract instead of expand.
     """
+    grid, loops = context.grid, context.loops(__package__)
     channels = modes.shape[1] // grid.dim if transposed else modes.shape[1] * grid.dim
-    shape, parallel = (modes.shape[0], channels, *modes.shape[2:]), grid.backend.parallel
-    out, rows = grid.backend.arrays.xp.empty(shape, dtype=modes.dtype), _rows(modes, grid, threads)
-    parallel.run(grid.backend.deconvolution.differentiate, rows, modes, grid.wavevectors, transposed, out)
+    out = context.xp.empty((modes.shape[0], channels, *modes.shape[2:]), dtype=modes.dtype)
+    wavevectors, rows = grid.tables.wavevectors, _rows(context, modes)
+    context.parallel.run(loops.differentiate, rows, modes, wavevectors, transposed, out)
     return out
 
 
-def _rows(modes: np.ndarray, grid: Grid, threads: int) -> list[int]:
+def _rows(context: Context, modes: np.ndarray) -> list[int]:
     """Ranges of the first mode axis."""
-    parallel = grid.backend.parallel
     per_row = modes.size // max(modes.shape[2], 1)
-    return parallel.even(modes.shape[2], threads, 1 + parallel.WORTH_A_THREAD // max(per_row, 1))
+    return context.even(modes.shape[2], 1 + context.parallel.WORTH_A_THREAD // max(per_row, 1))

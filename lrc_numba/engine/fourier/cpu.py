@@ -14,18 +14,21 @@ Which thread may write what: rows, blocks of columns or planes of its own, see `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from ...machine.cpu import parallel
-from ...machine.workspace import Workspace
-from ..grid.grid import Grid
+from ..context import Context
+from ..deconvolution import ModeProduct, MultiplierTable
+from ..grid import Grid
+from ..grid.sizes import LONGEST_LINE
 from . import library
-from .fft import columns, lines
+from .fft import columns, grids, lines
 from .fft.grids import Transforms
 
-__all__ = ["analyse", "synthesise"]
+__all__ = ["analyse", "multiplies_planes", "synthesise", "through_planes"]
 
 
 @lru_cache(maxsize=2)
@@ -33,30 +36,31 @@ def _line_starts(count: int, stride: int) -> np.ndarray:
     return np.arange(count) * stride
 
 
-def _by_lines(loop, values: np.ndarray, grid: Grid, threads: int, *arrays) -> None:
+def _by_lines(context: Context, loop, values: np.ndarray, *arrays: np.ndarray) -> None:
     """Transform the lines of one-dimensional grids, eight at a time; ``arrays`` in the order of the loop."""
-    count, length = values.shape[0] * values.shape[1], grid.n[0]
-    bounds = parallel.even(-(-count // 8), threads, 1 + parallel.WORTH_A_THREAD // (16 * length))
+    grid, count = context.grid, values.shape[0] * values.shape[1]
+    length = grid.n[0]
+    bounds = context.even(-(-count // 8), 1 + parallel.WORTH_A_THREAD // (16 * length))
     starts = _line_starts(count, values.shape[4])
     parallel.run(loop, bounds, starts, length, *lines.plan(length, grid.dtype), *arrays)
 
 
-def analyse(
-    values: np.ndarray, reached: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace
-) -> np.ndarray:
+def _needs_library(grid: Grid) -> bool:
+    """Whether our own loops cannot do the length, or would have nothing to do eight of at a time."""
+    return not grid.smooth or (grid.dim == 1 and grid.n[0] > LONGEST_LINE)
+
+
+def analyse(context: Context, values: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
     """Last axis first; the last two a plane at a time, where there are planes enough for all threads.
 
-    Parameters
-    ----------
-    values, reached, grid, out, threads, space
-        As for ``lrc_numba.engine.fourier.stage.analyse``.
+    Parameters as for ``fourier.stage.analyse``.
     """
-    if not grid.smooth or (grid.dim == 1 and grid.n[0] > lines.LONGEST):
-        return library.analyse(values, grid, out, threads)
-    if grid.dim == 1:
-        _by_lines(lines.analyse_lines, values, grid, threads, values.reshape(-1), out.reshape(-1, out.shape[4]))
+    if _needs_library(context.grid):
+        return library.analyse(context, values, reached, out)
+    if context.grid.dim == 1:
+        _by_lines(context, lines.analyse_lines, values, values.reshape(-1), out.reshape(-1, out.shape[4]))
         return out
-    sizes = Transforms(values.shape, grid, reached, threads, space)
+    sizes = Transforms(context, values.shape, reached)
     whole = sizes.inner == sizes.kept[2]
     if sizes.nodes[0] == 1:
         modes = sizes.to_planes(values, out if whole else None)
@@ -69,22 +73,17 @@ def analyse(
     return out
 
 
-def synthesise(
-    modes: np.ndarray, reached: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace
-) -> np.ndarray:
+def synthesise(context: Context, modes: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
     """First axis first; the transpose of ``analyse`` where all modes are counted.
 
-    Parameters
-    ----------
-    modes, reached, grid, out, threads, space
-        As for ``lrc_numba.engine.fourier.stage.synthesise``.
+    Parameters as for ``fourier.stage.synthesise``.
     """
-    if not grid.smooth or (grid.dim == 1 and grid.n[0] > lines.LONGEST):
-        return library.synthesise(modes, grid, out, threads)
-    if grid.dim == 1:
-        _by_lines(lines.synthesise_lines, out, grid, threads, modes.reshape(-1, modes.shape[4]), out.reshape(-1))
+    if _needs_library(context.grid):
+        return library.synthesise(context, modes, reached, out)
+    if context.grid.dim == 1:
+        _by_lines(context, lines.synthesise_lines, out, modes.reshape(-1, modes.shape[4]), out.reshape(-1))
         return out
-    sizes = Transforms(out.shape, grid, reached, threads, space)
+    sizes = Transforms(context, out.shape, reached)
     if sizes.inner != sizes.kept[2]:
         wide = sizes.take("wide", *modes.shape[:4], sizes.inner)
         wide[..., : sizes.kept[2]], wide[..., sizes.kept[2] :] = modes, 0.0
@@ -93,4 +92,24 @@ def synthesise(
         wide, modes = modes, sizes.take("planes", sizes.planes, sizes.kept[1], sizes.inner)
         sizes.columns(0, columns.synthesise_columns, wide, modes)
     sizes.from_planes(modes.reshape(sizes.planes, sizes.kept[1], sizes.inner), out)
+    return out
+
+
+def multiplies_planes(grid: Grid) -> bool:
+    """Whether modes need not be written down between the transforms: in three dimensions, by our own loops."""
+    return grid.dim == 3 and grid.smooth
+
+
+def through_planes(
+    context: Context,
+    values: np.ndarray,
+    reached: tuple[np.ndarray, np.ndarray],
+    table: MultiplierTable,
+    products: Sequence[ModeProduct],
+    out: np.ndarray,
+) -> np.ndarray:
+    """To planes, through the first axis with the multiplier, and back; parameters as for ``fourier.stage.through``."""
+    forward, backward = Transforms(context, values.shape, reached[0]), Transforms(context, out.shape, reached[1])
+    planes = grids.multiply_planes(context, forward, backward, forward.to_planes(values), table, products)
+    backward.from_planes(planes, out)
     return out

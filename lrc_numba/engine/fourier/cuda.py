@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from . import library
+from .library import analyse, synthesise
 
-__all__ = ["analyse", "synthesise"]
-
-
-def analyse(values, reached, grid, out, threads, space):
-    """See ``fourier.cpu.analyse``.
-
-    Parameters
-    ----------
-    values, reached, grid, out, threads, space
-        Shapes and dtypes as there.
-    """
-    return library.analyse(values, grid, out, threads)
+__all__ = ["analyse", "multiplies_planes", "synthesise"]
 
 
-def synthesise(modes, reached, grid, out, threads, space):
-    """See ``fourier.cpu.synthesise``.
-
-    Parameters
-    ----------
-    modes, reached, grid, out, threads, space
-        Shapes and dtypes as there.
-    """
-    return library.synthesise(modes, grid, out, threads)
+def multiplies_planes(grid) -> bool:
+    """Whether modes need not be written down between the transforms: never."""
+    return False

@@ -7,54 +7,45 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..grid.grid import Grid
+from ..context import Context
 
 __all__ = ["analyse", "synthesise"]
 
 
-def _shares(snapshots: int, numbers: int, grid: Grid, threads: int) -> tuple[list[int], int]:
+def _shares(context: Context, snapshots: int, numbers: int) -> tuple[list[int], int]:
     """Bounds of the snapshots that each of our threads takes, and how many threads the library has for each of them."""
-    even, worth = grid.backend.parallel.even, grid.backend.parallel.WORTH_A_THREAD
-    bounds = even(snapshots, threads, 1 + worth // (2 * max(numbers, 1)))
-    workers = len(even(numbers, threads // (len(bounds) - 1), 2 * worth)) - 1  # they take longer to wake
+    worth = context.parallel.WORTH_A_THREAD
+    bounds = context.even(snapshots, 1 + worth // (2 * max(numbers, 1)))
+    # Twice the work: a library's threads take longer to wake.
+    workers = len(context.parallel.even(numbers, context.threads // (len(bounds) - 1), 2 * worth)) - 1
     return bounds, workers
 
 
-def analyse(values: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
-    """All modes, of which the kept ones are taken.
-
-    Parameters
-    ----------
-    values, grid, out, threads
-        As for ``fourier.analyse``.
-    """
+def analyse(context: Context, values: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """All modes, of which the kept ones are taken; parameters as for ``fourier.stage.analyse``."""
+    grid, arrays = context.grid, context.arrays
     first, second, last = grid.nodes
-    axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
-    bounds, workers = _shares(len(values), values[:1].size, grid, threads)
+    axes = tuple(range(-grid.dim, 0))
+    bounds, workers = _shares(context, len(values), values[:1].size)
 
     def _share(part: int, lo: int, hi: int) -> None:
-        out[lo:hi] = arrays.rfftn(values[lo:hi, :, :first, :second, :last], axes, workers)[grid.kept]
+        out[lo:hi] = arrays.rfftn(values[lo:hi, :, :first, :second, :last], axes, workers)[grid.tables.kept]
 
-    grid.backend.parallel.run(_share, bounds)
+    context.parallel.run(_share, bounds)
     return out
 
 
-def synthesise(modes: np.ndarray, grid: Grid, out: np.ndarray, threads: int) -> np.ndarray:
-    """Zeros for the modes that are not kept.
-
-    Parameters
-    ----------
-    modes, grid, out, threads
-        As for ``fourier.synthesise``.
-    """
+def synthesise(context: Context, modes: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Zeros for the modes that are not kept; parameters as for ``fourier.stage.synthesise``."""
+    grid, arrays = context.grid, context.arrays
     first, second, last = grid.nodes
-    axes, arrays = tuple(range(-grid.dim, 0)), grid.backend.arrays
-    bounds, workers = _shares(len(out), out[:1].size, grid, threads)
+    axes = tuple(range(-grid.dim, 0))
+    bounds, workers = _shares(context, len(out), out[:1].size)
 
     def _share(part: int, lo: int, hi: int) -> None:
         wide = arrays.xp.zeros((hi - lo, modes.shape[1], first, second, last // 2 + 1), dtype=modes.dtype)
-        wide[grid.kept] = modes[lo:hi]
+        wide[grid.tables.kept] = modes[lo:hi]
         out[lo:hi, :, :first, :second, :last] = arrays.irfftn(wide, grid.n, axes, workers)
 
-    grid.backend.parallel.run(_share, bounds)
+    context.parallel.run(_share, bounds)
     return out

@@ -7,109 +7,84 @@ transpose is the same chain backwards with the conjugate transpose of the multip
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from ...machine.workspace import Workspace
-from .. import deconvolution
-from ..deconvolution.stage import MultiplierTable
-from ..grid.grid import Grid
+from ..context import Context
+from ..deconvolution import ModeProduct, MultiplierTable, multiply
 
 __all__ = ["analyse", "synthesise", "through"]
 
 
-def analyse(
-    values: np.ndarray, reached: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace
-) -> np.ndarray:
-    """(B, C, *grid.padded) real to (B, C, *modes) complex: Σ_node s(node) e^{−2πi n·node/nodes}.
+def analyse(context: Context, values: np.ndarray, reached: np.ndarray, channels: int) -> np.ndarray:
+    """Modes of grids, Σ_node s(node) e^{−2πi n·node/nodes}: (B, C, *grid.padded) real to (B, C, *modes) complex.
 
     Parameters
     ----------
+    context : Context
+        Sizes, threads, memory.
     values : real array
         Spread values, padding folded in.
     reached : (B, ·, ·) bool
         ``SortedPoints.reached``, some row of every snapshot: others are taken to be zero, whatever is in them, but
         where a library or ``fft.lines`` transforms; there all are reached.
-    grid : Grid
-        Sizes.
-    out : complex array
-        Written.
-    threads : int
-        At most so many; they do not change the result.
-    space : Workspace
-        For what lies between two axes.
+    channels : int
+        C.
+
+    Returns
+    -------
+    complex array
+        In the workspace: valid until the next call.
     """
-    return grid.backend.fourier.analyse(values, reached, grid, out, threads, space)
+    out = context.space.take("modes", (len(values), channels, *context.grid.stored), context.grid.complex_dtype)
+    return context.loops(__package__).analyse(context, values, reached, out)
 
 
-def synthesise(
-    modes: np.ndarray, reached: np.ndarray, grid: Grid, out: np.ndarray, threads: int, space: Workspace
-) -> np.ndarray:
-    """(B, C, *modes) complex to (B, C, *grid.padded) real: Σ_n modes(n) e^{+2πi n·node/nodes}, the sum over all modes.
+def synthesise(context: Context, modes: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Grids of modes, Σ_n modes(n) e^{+2πi n·node/nodes} over all modes: (B, C, *modes) to (B, C, *grid.padded).
 
     Parameters
     ----------
+    context : Context
+        Sizes, threads, memory.
     modes : complex array
         The stored half.
     reached : (B, ·, ·) bool
         As for ``analyse``: other rows need not be written.
-    grid : Grid
-        Sizes.
     out : real array
         Written, but for the padding.
-    threads : int
-        At most so many; they do not change the result.
-    space : Workspace
-        For what lies between two axes.
     """
-    return grid.backend.fourier.synthesise(modes, reached, grid, out, threads, space)
+    return context.loops(__package__).synthesise(context, modes, reached, out)
 
 
 def through(
+    context: Context,
     values: np.ndarray,
     reached: tuple[np.ndarray, np.ndarray],
     table: MultiplierTable,
-    ways: list[tuple],
-    grid: Grid,
+    products: Sequence[ModeProduct],
     out: np.ndarray,
-    threads: int,
-    space: Workspace,
 ) -> np.ndarray:
-    """Grids to grids, with a multiplier in between.
+    """Grids to grids with a multiplier in between, where nobody wants to see the modes.
 
     Parameters
     ----------
+    context : Context
+        Sizes, threads, memory.
     values : real array
-        As for ``analyse``; there may be channels that no way reads.
+        As for ``analyse``; there may be channels that no product reads.
     reached : two (B, ·, ·) bool arrays
         As for ``analyse``, and as for ``synthesise``.
     table : MultiplierTable
         φ̂.
-    ways : list of (int, int, int, int, bool)
-        First channel and number of channels of ``values`` to read, and of ``out`` to write, and whether the adjoint of
-        φ̂ is what they are multiplied with.
-    grid : Grid
-        Sizes.
+    products : sequence of ModeProduct
+        Which channels of ``values`` are multiplied into which channels of ``out``.
     out : real array
         As for ``synthesise``; may have the memory of ``values``.
-    threads : int
-        At most so many; they do not change the result.
-    space : Workspace
-        For what lies between.
     """
-    if grid.dim == 3 and grid.smooth and grid.backend.name == "cpu":
-        from .fft import grids  # compiled for a processor
-
-        there, back = (
-            grids.Transforms(array.shape, grid, rows, threads, space)
-            for array, rows in zip((values, out), reached, strict=True)
-        )
-        planes = grids.multiply_planes(there, back, there.to_planes(values), table, ways, grid)
-        back.from_planes(planes, out)
-        return out
-    before, after = (array.shape[1] * grid.together(array.shape) for array in (values, out))
-    modes = space.take("modes", (len(values), before, *grid.stored), grid.complex)
-    product = space.take("multiplied", (len(values), after, *grid.stored), grid.complex)
-    analyse(values, reached[0], grid, modes, threads, space)
-    for *channels, adjoint in ways:
-        deconvolution.multiply(modes, table, grid, threads, product, tuple(channels), adjoint=adjoint)
-    return synthesise(product, reached[1], grid, out, threads, space)
+    grid, loops = context.grid, context.loops(__package__)
+    if loops.multiplies_planes(grid):
+        return loops.through_planes(context, values, reached, table, products, out)
+    modes = analyse(context, values, reached[0], values.shape[1] * grid.interleaved(values.shape))
+    return synthesise(context, multiply(context, modes, table, products), reached[1], out)

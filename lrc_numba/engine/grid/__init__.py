@@ -1,5 +1,7 @@
-"""The oversampled grid: its sizes, its padding, its tiles."""
+"""The oversampled grid: its sizes and window, how it lies in memory, its tables."""
 
-from .grid import Grid, embed
+from .grid import Grid
+from .layout import Layout, embed
+from .tables import Tables
 
-__all__ = ["Grid", "embed"]
+__all__ = ["Grid", "Layout", "Tables", "embed"]

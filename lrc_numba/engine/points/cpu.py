@@ -16,8 +16,6 @@ from ...machine.cpu.compile import inlined, kernel
 from ..window.evaluate import bind
 from . import indexing
 
-ONE_TILE = {1: 1 << 18, 2: 1 << 17, 3: 1 << 17}  # bytes of a grid so small that sorting takes longer than it saves
-SETS = 64  # of the cache next to a core
 FEW_SLOTS = 32  # chunks of a tile that threads can share; more cost scratch, and are made where sums would get too long
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
@@ -121,6 +119,21 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
         begin = end
     for key in range(len(more)):
         histogram[key] += more[key]
+
+
+def one_tile_chunk(nodes: int, rows: int) -> int:
+    """Points to spread at once where the grid is one tile, at least.
+
+    A block of n nodes of scratch takes about as long as the spreading of n / (2 w^(d−1)) points: too long for few.
+
+    Parameters
+    ----------
+    nodes : int
+        Of the block.
+    rows : int
+        Under the window of a point.
+    """
+    return 6 * nodes // rows
 
 
 @kernel

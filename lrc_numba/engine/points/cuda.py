@@ -11,8 +11,7 @@ from ...machine.cuda.compile import cuda, inlined, kernel, xp
 from . import indexing
 from .cuda_schedule import PARITIES
 
-ONE_TILE = {1: 0, 2: 0, 3: 0}  # bytes: a tile must fit into the memory that a block shares, so a grid is never one
-SETS = 1  # windows are added up in memory that has none
+crowded = None  # on a device nothing is gained by sorting the points of crowded tiles once more
 tile_key = inlined(indexing.tile_key)
 first_node = inlined(indexing.first_node)
 
@@ -79,6 +78,17 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
         key = tile_key(first, second, third, i // batch[1], shifts, tiles, pieces)
         keys[i] = key
         cuda.atomic.add(counts, (part, key), 1)
+
+
+def one_tile_chunk(nodes: int, rows: int) -> int:
+    """Points to spread at once where the grid is one tile, at least: as many as elsewhere.
+
+    Parameters
+    ----------
+    nodes, rows : int
+        Without meaning here.
+    """
+    return 0
 
 
 def accumulate(counts, offsets):

@@ -7,9 +7,8 @@ from math import prod
 
 import numpy as np
 
-from ...machine.backends import Backend
-from ...machine.workspace import Workspace
-from ..grid.grid import Grid
+from ..context import Context
+from ..grid import Grid
 
 __all__ = ["SortedPoints", "sort_points"]
 
@@ -23,7 +22,24 @@ MANY_KEYS = 1 << 13  # tiles or pieces among which points and values are sent; m
 APART = 16  # counts, two lines of a cache: two threads that count are not to write to one
 SMALLEST_SHARE = 150_000  # rows of windows to spread or to interpolate that are worth a thread
 SORT_ROWS = 10  # sorting a point once more takes about as long as so many rows of its window
-LIGHT_ROWS, MERGE_ROWS, LIGHT_POINTS, HEAVY_ROWS = range(4)  # columns of ``SortedPoints.units``
+WHOLE_ROWS, MERGE_ROWS, WHOLE_POINTS, SPLIT_ROWS = range(4)  # columns of ``SortedPoints.units``
+
+
+@dataclass
+class SortedRows:
+    """Room for results in sorted order, (B·N, C) and (B·N, C′): what belongs to a point is fetched from far away once.
+
+    Attributes
+    ----------
+    first, second : arrays
+        One array twice; where points are as given, two new arrays, as they go to the user.
+    column : int
+        Of ``second``, where the second results begin.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    column: int
 
 
 @dataclass
@@ -38,204 +54,196 @@ class SortedPoints:
         Grid coordinates, sorted; the floor is the first node under the window.
     places : (B·N,) int32 or None
         Where each point as given stands among the sorted ones; None where they are as given.
-    chunks, light, heavy : (n, 7) int64
-        See ``points.cpu.make_chunks``.
-    crowded : bool
-        Whether the points of heavy chunks are sorted for the loops of ``spreading.cpu_crowded``.
+    chunks, whole, split : (n, 7) int64
+        All chunks; those that are all of their tile; those of tiles cut into several. See ``points.cpu.make_chunks``.
     merges : (n, 6) int64
         Tiles whose points come in several chunks.
     units : (B · slabs · pencils + 1, 4) int64
         What comes before each pencil, in the order in which one thread spreads them; on a device, before the tiles of
         each of the parities of ``points.cuda_schedule``.
-    shape : (int, int)
+    pencils : (int, int)
         Slabs per snapshot and pencils per slab.
     reached : (B, padded, padded) bool
         Rows of a padded grid that matter, see ``points.cpu.mark_rows``; all where the grid is one tile, or is
         transformed as a whole.
-    backend : Backend
-        Where all this lives.
+    crowded : bool
+        Whether the points of split chunks are sorted for the loops of ``spreading.cpu_crowded``.
     """
 
     batch: tuple[int, int]
     coordinates: np.ndarray
     places: np.ndarray | None
     chunks: np.ndarray
-    light: np.ndarray
-    heavy: np.ndarray
-    crowded: bool
+    whole: np.ndarray
+    split: np.ndarray
     merges: np.ndarray
     units: np.ndarray
-    shape: tuple[int, int]
+    pencils: tuple[int, int]
     reached: np.ndarray
-    backend: Backend
+    crowded: bool = False
 
     @property
     def count(self) -> int:
         """Number of points, all snapshots together."""
         return len(self.coordinates)
 
-    def share(self, chunks: np.ndarray, threads: int, rows: int) -> list[int]:
-        """Bounds that share ``chunks`` out to ``threads``, with about the same number of points each.
+    def share(self, context: Context, chunks: np.ndarray, rows: int) -> list[int]:
+        """Bounds that share ``chunks`` out to threads, with about the same number of points each.
 
         Parameters
         ----------
+        context : Context
+            Threads.
         chunks : (n, 7) int64
-            Rows of ``chunks`` or of ``heavy``.
-        threads : int
-            At most so many.
+            Rows of ``chunks`` or of ``split``.
         rows : int
             Rows under the window of a point, all channels together.
         """
-        if threads == 1 or len(chunks) < 2 or self.count * rows < 2 * SMALLEST_SHARE:
+        if context.threads == 1 or len(chunks) < 2 or self.count * rows < 2 * SMALLEST_SHARE:
             return [0, len(chunks)]
         sizes = chunks[:, 1] - chunks[:, 0]
         ends = np.cumsum(sizes)
-        return self.backend.parallel.weighted(ends - sizes, int(ends[-1]), threads, 1 + SMALLEST_SHARE // rows)
+        return context.parallel.weighted(ends - sizes, int(ends[-1]), context.threads, 1 + SMALLEST_SHARE // rows)
 
-    def phases(self, rows: int, weights: int, threads: int, smallest: float) -> list:
+    def phases(self, context: Context, rows: int, weights: int, smallest: float) -> list:
         """Rows of a table shared out to threads, see ``points.cpu_schedule.phases``.
 
         Parameters
         ----------
+        context : Context
+            Threads.
         rows, weights : int
             Columns of ``units`` that count the rows of the table, and the work.
-        threads : int
-            At most so many.
         smallest : float
             Work that is worth a thread.
         """
-        return self.backend.schedule.phases(self.units[:, rows], self.units[:, weights], self.shape, threads, smallest)
+        before, work = self.units[:, rows], self.units[:, weights]
+        return context.loops(__package__).phases(before, work, self.pencils, context.threads, smallest)
 
-    def gather(self, *arrays: np.ndarray, threads: int, space: Workspace) -> np.ndarray:
+    def gather(self, context: Context, *arrays: np.ndarray) -> np.ndarray:
         """(B·N, C) arrays in sorted order, side by side in one array.
 
         Parameters
         ----------
+        context : Context
+            Threads, and memory for the result where it is none of the arrays itself.
         arrays : (B·N, C) arrays
             Of one dtype, in the order of the points as given.
-        threads : int
-            At most so many.
-        space : Workspace
-            For the result, where it is none of the arrays itself.
         """
         if self.places is None and len(arrays) == 1:
             return arrays[0]
-        out = space.take("ordered", (self.count, sum(array.shape[1] for array in arrays)), arrays[0].dtype)
-        parallel, xp = self.backend.parallel, self.backend.arrays.xp
-        bounds = parallel.even(self.count, threads, SMALLEST_MOVE)
+        shape, xp = (self.count, sum(array.shape[1] for array in arrays)), context.xp
+        out = context.space.take("ordered", shape, arrays[0].dtype)
+        bounds = context.even(self.count, SMALLEST_MOVE)
         if self.places is None:
-            parallel.run(_beside, bounds, arrays, out, xp)
+            context.parallel.run(_side_by_side, bounds, arrays, out, xp)
             return out
-        one, *rest = arrays
-        rest = rest or [self._empty(0, one.dtype)]
-        other = rest[0] if len(rest) == 1 else xp.concatenate(rest, axis=1)
-        parallel.run(self.backend.points.gather, bounds, self.places, one, other, out)
+        first, *others = arrays
+        others = others or [_results(context, self.count, 0)]
+        second = others[0] if len(others) == 1 else xp.concatenate(others, axis=1)
+        context.parallel.run(context.loops(__package__).gather, bounds, self.places, first, second, out)
         return out
 
-    def room(self, channels: int, more: int, dtype, space: Workspace) -> tuple[np.ndarray, np.ndarray, int]:
-        """Room for results in sorted order, (B·N, C) and (B·N, C′), to be given to ``scatter``.
+    def as_given(self, context: Context, ordered: np.ndarray) -> np.ndarray:
+        """The inverse of ``gather``: sorted (B·N, C) in the order of the user, themselves where they are as given."""
+        return self.scatter(context, SortedRows(ordered, ordered, ordered.shape[1]))[0]
 
-        Parameters
-        ----------
-        channels, more : int
-            C and C′.
-        dtype : dtype
-            Of the numbers.
-        space : Workspace
-            For what is not given away.
-
-        Returns
-        -------
-        two arrays and an int
-            One array twice, and the column where the second results begin: what belongs to a point is fetched from
-            far away once. Where points are as given, new arrays, as they go to the user, and 0.
-        """
+    def rows(self, context: Context, channels: int, more: int) -> SortedRows:
+        """Room for results (B·N, ``channels``) and (B·N, ``more``), to be given to ``scatter``."""
         if self.places is None:
-            return self._empty(channels, dtype), self._empty(more, dtype), 0
-        both = space.take("read", (self.count, channels + more), dtype)
-        return both, both, channels
+            return SortedRows(_results(context, self.count, channels), _results(context, self.count, more), 0)
+        both = context.space.take("read", (self.count, channels + more), context.grid.dtype)
+        return SortedRows(both, both, channels)
 
-    def scatter(self, one: np.ndarray, other: np.ndarray, column: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
-        """The results (B·N, C) and (B·N, C′) in the order in which the points were given.
-
-        Parameters
-        ----------
-        one, other, column
-            From ``room``; where points are as given, these very arrays are returned.
-        threads : int
-            At most so many.
-        """
+    def scatter(self, context: Context, rows: SortedRows) -> tuple[np.ndarray, np.ndarray]:
+        """The results in the order in which the points were given; where that is how they are, these very arrays."""
         if self.places is None:
-            return one, other
-        out = self._empty(column, one.dtype), self._empty(one.shape[1] - column, one.dtype)
-        parallel = self.backend.parallel
-        bounds = parallel.even(self.count, threads, SMALLEST_MOVE)
-        parallel.run(self.backend.points.scatter, bounds, self.places, one, *out)
+            return rows.first, rows.second
+        values, column = rows.first, rows.column
+        out = _results(context, self.count, column), _results(context, self.count, values.shape[1] - column)
+        bounds = context.even(self.count, SMALLEST_MOVE)
+        context.parallel.run(context.loops(__package__).scatter, bounds, self.places, values, *out)
         return out
 
-    def _empty(self, channels: int, dtype) -> np.ndarray:
-        return self.backend.arrays.result((self.count, channels), dtype)
+
+def _results(context: Context, count: int, channels: int) -> np.ndarray:
+    """A new array that goes to the user."""
+    return context.arrays.result((count, channels), context.grid.dtype)
 
 
-def sort_points(
-    name: str, points: np.ndarray, batch: tuple[int, int], grid: Grid, threads: int, space: Workspace
-) -> SortedPoints:
+def sort_points(context: Context, name: str, points: np.ndarray, batch: tuple[int, int]) -> SortedPoints:
     """Sort points by tile, by pieces of it where there are many, and by nodes where it is crowded.
 
     All of it is stable, so the order is the same for any number of threads.
 
     Parameters
     ----------
+    context : Context
+        Where they go, threads, and where the results live.
     name : str
         Which points these are; points of one name share their memory, the last ones sorted are valid.
     points : (B·N, d) float32 or float64, C-contiguous
         Positions, units of length, anywhere in space.
     batch : (int, int)
         B and N.
-    grid : Grid
-        Where they go.
-    threads : int
-        At most so many.
-    space : Workspace
-        Where the results live.
 
     Raises
     ------
     ValueError
         Where a coordinate is too large to have a place in the cell.
     """
-    loops, parallel, xp = grid.backend.points, grid.backend.parallel, grid.backend.arrays.xp
-    total, tiles = len(points), batch[0] * prod(grid.tiles)
-    pieces = _pieces(total, tiles, grid)
-    keys_count = tiles * pieces
-    room = -(-keys_count // APART) * APART
-    # Every thread has counts of its own, which are not to outgrow the points.
-    bounds = parallel.even(total, min(threads, max(1, 4 * total // max(1, keys_count))), SMALLEST_PART)
-    lost = xp.full(len(bounds) - 1, -1)
-    coordinates = space.take(f"{name} coordinates", (total, grid.dim), np.float64)
-    where = (grid.inverse, grid.n, float(grid.shift[0]))
-    if tiles == batch[0]:
-        parallel.run(loops.fold_points, bounds, points, *where, coordinates, lost)
-        _check(name, points, lost)
-        places, offsets = None, np.arange(batch[0] + 1) * batch[1]
+    if batch[0] * prod(context.grid.layout.tiles) == batch[0]:
+        result = _as_given(context, name, points, batch)
     else:
-        counts = space.take("counts", (len(bounds) - 1, room), np.int64)
-        counts.fill(0)
-        places = space.take(f"{name} places", (total,), np.int32)  # until then: the keys
-        sizes = (grid.tile_shifts, grid.tiles, pieces)
-        parallel.run(loops.count_tiles, bounds, points, batch, *where, *sizes, places, counts, lost)
-        _check(name, points, lost)
-        offsets = space.take("offsets", (room + 1,), np.int64)
-        loops.accumulate(counts, offsets)
-        parallel.run(loops.place_points, bounds, points, *where, places, counts, coordinates)
-        offsets = xp.ascontiguousarray(offsets[: keys_count + 1 : pieces])
-    found = _cut(name, batch, coordinates, places, offsets, grid, space)
-    if found.crowded and len(found.heavy):  # also of targets: a gradient spreads from them
-        crowds, shares = grid.backend.crowds, found.share(found.heavy, threads, SORT_ROWS)
-        order = space.take("order", (total,), np.int32)
-        parallel.run(crowds.invert, parallel.even(total, threads, SMALLEST_MOVE), places, order)
-        parallel.run(crowds.sort, shares, found.heavy, grid.tile, coordinates, order, places)
-    return found
+        result = _by_tiles(context, name, points, batch)
+    if result.crowded and len(result.split):  # also of targets: a gradient spreads from them
+        crowded, shares = context.loops(__package__).crowded, result.share(context, result.split, SORT_ROWS)
+        order, parallel = context.space.take("order", (result.count,), np.int32), context.parallel
+        parallel.run(crowded.invert, context.even(result.count, SMALLEST_MOVE), result.places, order)
+        tables = (result.split, context.grid.layout.tile, result.coordinates, order, result.places)
+        parallel.run(crowded.sort, shares, *tables)
+    return result
+
+
+def _as_given(context: Context, name: str, points: np.ndarray, batch: tuple[int, int]) -> SortedPoints:
+    """Points on a grid that is one tile: in the order of the user, only folded into the cell."""
+    grid, loops, total = context.grid, context.loops(__package__), len(points)
+    bounds = context.even(total, SMALLEST_PART)
+    lost = context.xp.full(len(bounds) - 1, -1)
+    coordinates = context.space.take(f"{name} coordinates", (total, grid.dim), np.float64)
+    context.parallel.run(loops.fold_points, bounds, points, *_folding(grid), coordinates, lost)
+    _check(name, points, lost)
+    return _cut(context, name, batch, coordinates, None, np.arange(batch[0] + 1) * batch[1])
+
+
+def _by_tiles(context: Context, name: str, points: np.ndarray, batch: tuple[int, int]) -> SortedPoints:
+    """A counting sort: each thread counts, the counts become positions, each thread writes."""
+    grid, loops, space, run = context.grid, context.loops(__package__), context.space, context.parallel.run
+    total, tiles = len(points), batch[0] * prod(grid.layout.tiles)
+    pieces = _pieces(total, tiles, grid)
+    n_keys = tiles * pieces
+    padded_keys = -(-n_keys // APART) * APART
+    # Every thread has counts of its own, which are not to outgrow the points.
+    threads = min(context.threads, max(1, 4 * total // max(1, n_keys)))
+    bounds = context.parallel.even(total, threads, SMALLEST_PART)
+    lost = context.xp.full(len(bounds) - 1, -1)
+    coordinates = space.take(f"{name} coordinates", (total, grid.dim), np.float64)
+    counts = space.take("counts", (len(bounds) - 1, padded_keys), np.int64)
+    counts.fill(0)
+    places = space.take(f"{name} places", (total,), np.int32)  # until then: the keys
+    sizes = (grid.layout.log2_tile, grid.layout.tiles, pieces)
+    run(loops.count_tiles, bounds, points, batch, *_folding(grid), *sizes, places, counts, lost)
+    _check(name, points, lost)
+    offsets = space.take("offsets", (padded_keys + 1,), np.int64)
+    loops.accumulate(counts, offsets)
+    run(loops.place_points, bounds, points, *_folding(grid), places, counts, coordinates)
+    offsets = context.xp.ascontiguousarray(offsets[: n_keys + 1 : pieces])
+    return _cut(context, name, batch, coordinates, places, offsets)
+
+
+def _folding(grid: Grid) -> tuple:
+    """What takes a point to grid coordinates."""
+    return grid.tables.inverse, grid.n, grid.shift
 
 
 def _pieces(points: int, tiles: int, grid: Grid) -> int:
@@ -248,7 +256,7 @@ def _pieces(points: int, tiles: int, grid: Grid) -> int:
     return 8 if grid.dim == 3 and worth and points >= 8 * tiles * CROWD else 1
 
 
-def _beside(part: int, lo: int, hi: int, arrays: tuple, out: np.ndarray, xp) -> None:
+def _side_by_side(part: int, lo: int, hi: int, arrays: tuple, out: np.ndarray, xp) -> None:
     """The rows [lo, hi) of (B·N, C) arrays side by side; NumPy releases the interpreter lock in that."""
     xp.concatenate([array[lo:hi] for array in arrays], axis=1, out=out[lo:hi])
 
@@ -260,36 +268,41 @@ def _check(name: str, points: np.ndarray, lost: np.ndarray) -> None:
         raise ValueError(f"{name}: expected coordinates below 2^52 times the box, got {points[i]} at index {i}")
 
 
-def _largest(grid: Grid) -> int:
-    """How many points of a tile are spread at once; of more, each lot has a block of scratch, cleared and added up.
-
-    On a processor a block of n nodes takes about as long as the spreading of n / (2 w^(d−1)) points: too long for 2048
-    points where a grid is one tile.
-    """
-    nodes = prod(grid.block)
+def _largest(context: Context) -> int:
+    """How many points of a tile are spread at once; of more, each lot has a block of scratch, cleared and added up."""
+    layout, rows = context.grid.layout, prod(context.grid.support[:2])
+    nodes = prod(layout.block)
     largest = max(LARGEST_CHUNK, nodes // 4)
-    if prod(grid.tiles) > 1 or grid.backend.name == "cuda":
-        return largest
-    return max(largest, 6 * nodes // prod(grid.reach[:2]))
+    return largest if prod(layout.tiles) > 1 else max(largest, context.loops(__package__).one_tile_chunk(nodes, rows))
 
 
-def _cut(name, batch, coordinates, places, offsets, grid: Grid, space: Workspace) -> SortedPoints:
-    """Sorted points with their chunks."""
-    total = len(coordinates)
-    largest = _largest(grid)
+def _cut(context: Context, name: str, batch, coordinates, places, offsets) -> SortedPoints:
+    """Sorted points with their chunks.
+
+    Parameters
+    ----------
+    context, name, batch
+        As for ``sort_points``.
+    coordinates, places
+        See ``SortedPoints``.
+    offsets : (tiles of all snapshots + 1,) int64
+        Where each tile begins among the sorted points.
+    """
+    grid, layout, loops, space = context.grid, context.grid.layout, context.loops(__package__), context.space
+    total, largest = len(coordinates), _largest(context)
     longest = max(largest, LONGEST_CHUNK if grid.dtype == np.float64 else 0)
     most = min(total, len(offsets) - 1) + 2 * (total // largest) + 1
-    chunks, light, heavy = space.take(f"{name} chunks", (3, most, 7), np.int64)
+    chunks, whole, split = space.take(f"{name} chunks", (3, most, 7), np.int64)
     merges = space.take(f"{name} merges", (total // largest + 1, 6), np.int64)
-    units = np.zeros((grid.backend.schedule.units(batch[0], grid.pencils) + 1, 4), dtype=np.int64)
-    sizes = (grid.pencils, grid.tile, grid.tiles, grid.block, largest, longest)
-    ends = grid.backend.points.make_chunks(offsets, *sizes, chunks, light, heavy, merges, units)
-    chunks, light, heavy, merges = (t[:e] for t, e in zip((chunks, light, heavy, merges), ends, strict=True))
-    crowded = grid.backend.crowds is not None and grid.dim == 3 and places is not None
-    reached = space.take(f"{name} reached", (batch[0], *grid.padded[:2]), np.bool_)
+    units = np.zeros((loops.units(batch[0], layout.pencils) + 1, 4), dtype=np.int64)
+    sizes = (layout.pencils, layout.tile, layout.tiles, layout.block, largest, longest)
+    ends = loops.make_chunks(offsets, *sizes, chunks, whole, split, merges, units)
+    chunks, whole, split, merges = (t[:e] for t, e in zip((chunks, whole, split, merges), ends, strict=True))
+    reached = space.take(f"{name} reached", (batch[0], *layout.padded[:2]), np.bool_)
     if total and places is not None and grid.dim > 1 and grid.smooth:
-        grid.backend.points.mark_rows(chunks, grid.block, grid.nodes, reached)
+        loops.mark_rows(chunks, layout.block, grid.nodes, reached)
     else:
         reached.fill(True)
-    tables, shape = (chunks, light, heavy, crowded, merges, units), grid.pencils
-    return SortedPoints(batch, coordinates, places, *tables, shape, reached, grid.backend)
+    crowded = loops.crowded is not None and grid.dim == 3 and places is not None
+    tables = (chunks, whole, split, merges, units)
+    return SortedPoints(batch, coordinates, places, *tables, layout.pencils, reached, crowded)

@@ -1,5 +1,5 @@
 """Points → grid."""
 
-from .stage import pair, spread, spread_jvp, spread_vjp
+from .stage import interleave, spread, spread_jvp, spread_vjp
 
-__all__ = ["pair", "spread", "spread_jvp", "spread_vjp"]
+__all__ = ["interleave", "spread", "spread_jvp", "spread_vjp"]

@@ -16,6 +16,8 @@ import numpy as np
 from ...machine.cuda.compile import THREADS, cuda, inlined, kernel
 from ..window.cuda import AHEAD, AXES, MOST, ahead, last_axis, offset, weight, weight_and_slope_at, weight_at
 
+crowded = None  # crowded tiles gain nothing on a device
+
 CORNERS = 3 * AHEAD  # a name, because the shape of shared memory has to be a constant to the compiler
 WEIGHTS, BUFFER = AHEAD * AXES, 5200  # numbers in shared memory: together below the 48 KiB that every device has
 WEIGHTS_AND_SLOPES, BUFFER_JVP = 2 * AHEAD * AXES, 4400

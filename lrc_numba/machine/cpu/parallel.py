@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from queue import SimpleQueue
 from threading import Thread
@@ -20,7 +21,7 @@ import numpy as np
 
 from .waiting import CELLS, PAUSE, POSTED, until_finished, until_posted
 
-__all__ = ["WORTH_A_THREAD", "available_threads", "even", "run", "weighted"]
+__all__ = ["WORTH_A_THREAD", "available_threads", "compile_only", "even", "run", "weighted"]
 
 # Numbers that a thread must at least have to work on: telling it takes as long as some thousand of them.
 WORTH_A_THREAD = 1 << 14
@@ -28,6 +29,7 @@ PATIENCE = 500_000  # nanoseconds awake before going to sleep: between the loops
 DISPATCH = 4_000  # nanoseconds in which Numba takes the arguments of a kernel apart
 TELLING = 1_500  # nanoseconds in which a thread is told
 NAP = 5e-5  # seconds between looks at what takes longer
+_instead: Callable | None = None  # of running loops, see ``compile_only``
 
 
 def _processors() -> int:
@@ -265,6 +267,28 @@ def weighted(starts: np.ndarray, stop: int, threads: int, smallest: int) -> list
     return sorted({0, *cuts.tolist(), len(starts)})
 
 
+@contextmanager
+def compile_only(wanted: Callable[[str], bool]) -> Iterator[None]:
+    """Within it ``run`` compiles loops for what they would work on, and does not run them; for all threads.
+
+    Parameters
+    ----------
+    wanted : function
+        Tells from the name of a loop's module whether to compile it; others are left alone.
+    """
+    global _instead
+
+    def _compile(kernel, arguments: tuple) -> None:
+        if hasattr(kernel, "py_func") and wanted(kernel.py_func.__module__):  # else it is Python
+            kernel.compile(tuple(map(kernel.typeof_pyval, (0, 0, 0, *arguments))))
+
+    _instead = _compile
+    try:
+        yield
+    finally:
+        _instead = None
+
+
 def run(kernel, bounds: list[int], *arguments) -> None:
     """Call ``kernel(part, bounds[part], bounds[part + 1], *arguments)`` for every part, and wait for all.
 
@@ -280,6 +304,9 @@ def run(kernel, bounds: list[int], *arguments) -> None:
     arguments : tuple
         The same for all parts.
     """
+    if _instead is not None:
+        _instead(kernel, arguments)
+        return
     if len(bounds) == 2:
         kernel(0, bounds[0], bounds[1], *arguments)
         return

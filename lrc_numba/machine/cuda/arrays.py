@@ -23,6 +23,10 @@ __all__ = [
     "xp",
 ]
 
+SETS = 1  # of the cache: windows are added up in memory that has none
+ONE_TILE = {1: 0, 2: 0, 3: 0}  # bytes: a tile must fit into the memory that a block shares, so a grid is never one
+OWN_TRANSFORMS = False  # all are a library's
+
 
 def asarray(array: np.ndarray) -> np.ndarray:
     """A host array as one of the back end."""

@@ -7,15 +7,15 @@ the last bit, is what one after the other would give.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from ....machine.cpu import parallel
 from ....machine.cpu.lanes import SIDE, row_length, vector_lanes
-from ....machine.workspace import Workspace
-from ...deconvolution.stage import MultiplierTable
-from ...grid.grid import Grid
+from ...context import Context
+from ...deconvolution import ModeProduct, MultiplierTable
 from . import axes, columns, passes
 
 __all__ = ["Transforms", "multiply_planes"]
@@ -36,28 +36,31 @@ class Transforms:
 
     Parameters
     ----------
+    context : Context
+        Sizes, threads, memory.
     shape : five ints
         Of the grids.
-    grid, reached, threads, space
-        As for ``lrc_numba.engine.fourier.stage.analyse``.
+    reached : (B, ·, ·) bool
+        As for ``fourier.stage.analyse``.
     """
 
-    def __init__(self, shape: tuple[int, ...], grid: Grid, reached: np.ndarray, threads: int, space: Workspace):
-        self.nodes, self.kept, self.pair = grid.nodes, grid.stored, grid.together(shape)
+    def __init__(self, context: Context, shape: tuple[int, ...], reached: np.ndarray):
+        grid = context.grid
+        self.nodes, self.kept, self.pair = grid.nodes, grid.stored, grid.interleaved(shape)
         self.inner = -(-self.kept[2] // 8) * 8
         self.starts, self.order = _layout(shape, self.nodes[:2], self.pair)
         reached = reached[:, None, : self.nodes[0], : self.nodes[1]]
         if not reached.all():
             starts = self.starts.reshape(shape[0], shape[1] * self.pair, *self.nodes[:2])
             self.starts = np.where(reached, starts, -1).reshape(-1, self.nodes[1])
-        width, last = grid.reach[2], grid.nodes[2] - 1  # of a row: where the last window begins
+        width, last = grid.support[2], grid.nodes[2] - 1  # of a row: where the last window begins
         stop = last + vector_lanes(width) if self.pair == 1 else last - last % SIDE + row_length(width) // 2
         self.ends = width - 1, stop - grid.nodes[2]  # nodes of padding that points reach, and that are read with them
         self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
         self.batch, self.grids = shape[0], shape[0] * shape[1] * self.pair
-        self.planes, self.threads = len(self.starts), threads
-        self.space, self.dtype = space, grid.complex
-        self.by_plane = self.planes >= 2 * threads
+        self.planes, self.threads = len(self.starts), context.threads
+        self.space, self.dtype = context.space, grid.complex_dtype
+        self.by_plane = self.planes >= 2 * self.threads
 
     def take(self, name: str, *shape: int) -> np.ndarray:
         """An array of the modes' dtype from the workspace."""
@@ -159,27 +162,37 @@ class Transforms:
 
 
 def multiply_planes(
-    there: Transforms, back: Transforms, planes: np.ndarray, table: MultiplierTable, ways: list[tuple], grid: Grid
+    context: Context,
+    forward: Transforms,
+    backward: Transforms,
+    planes: np.ndarray,
+    table: MultiplierTable,
+    products: Sequence[ModeProduct],
 ) -> np.ndarray:
-    """Along the first axis there, times a multiplier, and back: planes to planes, in place where all channels stay.
+    """Along the first axis, times a multiplier, and back: planes to planes, in place where all channels stay.
 
     Parameters
     ----------
-    there, back : Transforms
+    context : Context
+        Corrections.
+    forward, backward : Transforms
         Of the grids that the planes come from, and of those they go to.
     planes : (planes, modes, inner) complex
         Read; may be overwritten.
-    table, ways, grid
-        As for ``lrc_numba.engine.fourier.stage.through``.
+    table, products
+        As for ``fourier.stage.through``.
     """
-    size, batch = (grid.nodes[0], there.kept[1], there.inner), there.batch
-    planes = planes.reshape(batch, there.grids // max(batch, 1), *size)
+    size, batch = (forward.nodes[0], forward.kept[1], forward.inner), forward.batch
+    planes = planes.reshape(batch, forward.grids // max(batch, 1), *size)
     result = planes
-    if back.grids != there.grids or any(way[:2] != way[2:4] for way in ways):
-        result = back.take("planes back", batch, back.grids // max(batch, 1), *size)
-    sizes = (there.reached(), back.reached(), *there.plans[0], planes, table.table, grid.corrections, table.per_channel)
-    for *channels, adjoint in ways:
-        fewest = 1 + parallel.WORTH_A_THREAD // (8 * grid.nodes[0] * (channels[1] + channels[3]))
-        bounds = parallel.even(batch * there.kept[1] * there.inner // 8, there.threads, fewest)
-        parallel.run(columns.multiply_columns, bounds, *sizes, adjoint, tuple(channels), result)
+    if backward.grids != forward.grids or any(product.read != product.write for product in products):
+        result = backward.take("planes back", batch, backward.grids // max(batch, 1), *size)
+    sizes = (forward.reached(), backward.reached(), *forward.plans[0])
+    operator = (table.table, context.grid.tables.corrections, table.per_channel)
+    for product in products:
+        channels = len(product.read) + len(product.write)
+        fewest = 1 + parallel.WORTH_A_THREAD // (8 * forward.nodes[0] * channels)
+        bounds = context.even(batch * forward.kept[1] * forward.inner // 8, fewest)
+        how = (product.adjoint, product.channels)
+        parallel.run(columns.multiply_columns, bounds, *sizes, planes, *operator, *how, result)
     return result.reshape(-1, *size[1:])

@@ -15,12 +15,11 @@ import numpy as np
 
 from ....machine.cpu import simd
 from ....machine.cpu.compile import kernel
+from ...grid.sizes import LONGEST_LINE
 from . import passes
 from .passes import LANES, eight, places, transform
 
-__all__ = ["LONGEST", "analyse_lines", "plan", "synthesise_lines"]
-
-LONGEST = 4096  # nodes: of a longer line alone, seven lanes of eight without work cost more than calling a library
+__all__ = ["LONGEST_LINE", "analyse_lines", "plan", "synthesise_lines"]
 
 
 @lru_cache(maxsize=256)

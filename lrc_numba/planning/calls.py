@@ -1,0 +1,236 @@
+"""From what a user passes in to (B·N, C), and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from types import ModuleType
+
+import numpy as np
+
+from .. import arguments
+from ..engine.deconvolution import MultiplierTable
+from ..engine.points import SortedPoints
+
+__all__ = ["Call", "Points", "as_names", "is_complex", "parts_of_complex", "refuse_complex"]
+
+WRT = ("points", "values", "parameters", "cell")
+
+
+@dataclass
+class Points:
+    """The points of a plan, sorted, and how the user gave them.
+
+    Attributes
+    ----------
+    sources, targets : SortedPoints
+        The same object where there are no targets.
+    shape, targets_shape : tuple of int
+        Of what was given: (N, d) or (B, N, d), and the same for targets or None.
+    on_device : bool
+        Whether they came from a device, so that results stay there.
+    """
+
+    sources: SortedPoints
+    targets: SortedPoints
+    shape: tuple[int, ...]
+    targets_shape: tuple[int, ...] | None
+    on_device: bool
+
+    @property
+    def batch(self) -> int:
+        """Snapshots."""
+        return self.sources.batch[0]
+
+    @property
+    def most(self) -> int:
+        """Points per snapshot, or targets where those are more."""
+        return max(self.sources.batch[1], self.targets.batch[1])
+
+
+@dataclass
+class Call:
+    """What one call works on: its points, f and φ̂, checked and flattened.
+
+    Attributes
+    ----------
+    points : Points
+        Where from, where to.
+    table : MultiplierTable
+        φ̂.
+    values : (B·N, C_in)
+        f.
+    values_shape, shape : tuple of int
+        Of f and of u, as the user sees them.
+    dtype : dtype
+        Of the plan.
+    arrays : module
+        Of the back end.
+    """
+
+    points: Points
+    table: MultiplierTable
+    values: np.ndarray
+    values_shape: tuple[int, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    arrays: ModuleType
+
+    @classmethod
+    def of(cls, points: Points, table: MultiplierTable, values, dtype: np.dtype, arrays: ModuleType) -> Call:
+        """From the ``values`` that a user passes in."""
+        own, read = points.shape[:-1], (points.targets_shape or points.shape)[:-1]
+        flat, has_axis = flat_values("values", values, own, dtype, arrays)
+        c_out = table.channels_out(flat.shape[1])
+        shape = read if not has_axis and table.per_channel else (*read, c_out)
+        return cls(points, table, flat, (*own, flat.shape[1]) if has_axis else own, shape, dtype, arrays)
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """C_in and C_out."""
+        return self.values.shape[1], self.table.channels_out(self.values.shape[1])
+
+    @property
+    def operands(self) -> tuple[SortedPoints, SortedPoints, MultiplierTable, np.ndarray]:
+        """In the order in which the operator takes them."""
+        return self.points.sources, self.points.targets, self.table, self.values
+
+    def cotangent(self, name: str, value) -> np.ndarray:
+        """(B·T, C_out) from an array of the shape of the output."""
+        if (given := self.arrays.shape(value)) != self.shape:
+            raise ValueError(f"{name}: expected the shape of the output, {self.shape}, got {given}")
+        array = arguments.as_array(name, value, self.dtype, self.arrays)
+        return array.reshape(self.points.targets.count, self.table.channels_out(self.values.shape[1]))
+
+    def tangents(self, dpoints, dvalues, dtargets) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """ḟ, and how sources and targets move; the same array where those are the same points."""
+        same = self.points.targets is self.points.sources
+        if dtargets is not None and same:
+            raise ValueError("dtargets: there are no targets; dpoints moves the points")
+        dsources = self._displacement("dpoints", dpoints, self.points.shape)
+        moved = dsources if same else self._displacement("dtargets", dtargets, self.points.targets_shape or ())
+        df = self.arrays.xp.zeros_like(self.values)
+        if dvalues is not None:
+            shape = self.points.shape[:-1]
+            df = flat_values("dvalues", dvalues, shape, self.dtype, self.arrays, self.values.shape[1])[0]
+        return df, dsources, moved
+
+    def _displacement(self, name: str, value, shape: tuple[int, ...]) -> np.ndarray | None:
+        if value is None:
+            return None
+        if (given := self.arrays.shape(value)) != shape:
+            raise ValueError(f"{name}: expected the shape of the points, {shape}, got {given}")
+        return arguments.as_array(name, value, self.dtype, self.arrays).reshape(-1, shape[-1])
+
+    def table_cotangent(self, cotangent, own_pairs: list) -> np.ndarray:
+        """S on the host, (*shape, n_modes), with what leaving out φ(0) contributes: Σ g f of ``own_pairs``."""
+        cotangent = self.arrays.to_host(cotangent)
+        for g, f in own_pairs:
+            own = (g * f).sum() if self.table.per_channel else g.T @ f
+            cotangent = cotangent - self.table.own_cotangent(self.arrays.to_host(own))
+        return cotangent.astype(np.complex128)
+
+    def returned(self, array, shape: tuple[int, ...]):
+        """A result in the shape and in the place that the user expects; None stays None."""
+        if array is None:
+            return None
+        array = array.reshape(shape)
+        return array if self.points.on_device else self.arrays.to_host(array)
+
+
+def flat_values(
+    name: str, value, shape: tuple[int, ...], dtype: np.dtype, arrays: ModuleType, channels: int | None = None
+) -> tuple[np.ndarray, bool]:
+    """(B·N, C) from (*shape,) or (*shape, C), and whether there was a channel axis; None is ones.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : array_like or None
+        What came.
+    shape : tuple of int
+        (N,) or (B, N).
+    dtype : dtype
+        Of the plan.
+    arrays : module
+        Of the back end that works on it.
+    channels : int, optional
+        How many are expected; any number by default.
+    """
+    if value is None:
+        return arrays.xp.ones((prod(shape), 1), dtype=dtype), False
+    array = arguments.as_array(name, value, dtype, arrays)
+    has_axis = array.ndim == len(shape) + 1
+    if array.shape[: len(shape)] != shape or array.ndim not in (len(shape), len(shape) + 1):
+        raise ValueError(f"{name}: expected shape {shape} or {(*shape, 'C')}, as points has, got {array.shape}")
+    if array.shape == (*shape, 0):
+        raise ValueError(f"{name}: expected at least one channel, got shape {array.shape}")
+    flat = array.reshape(-1, array.shape[-1] if has_axis else 1)
+    if channels is not None and flat.shape[1] != channels:
+        raise ValueError(f"{name}: expected {channels} channel(s), got shape {array.shape}")
+    return flat, has_axis
+
+
+def as_names(wrt) -> set[str]:
+    """The gradients that are wanted, some of ``WRT``."""
+    wanted = (wrt,) if isinstance(wrt, str) else () if wrt is None else wrt
+    if isinstance(wanted, Iterable):
+        wanted = tuple(wanted)
+    if not (isinstance(wanted, tuple) and all(isinstance(name, str) for name in wanted)):
+        raise TypeError(f"wrt: expected a collection of names, got {wrt!r}")
+    if not set(wanted) <= set(WRT):
+        raise ValueError(f"wrt: expected some of {', '.join(map(repr, WRT))}, got {wrt!r}")
+    return set(wanted)
+
+
+def is_complex(values) -> bool:
+    """Whether complex numbers came; what is no array of numbers at all is for others to refuse."""
+    dtype = getattr(values, "dtype", None)
+    if dtype is None and isinstance(values, (complex, list, tuple)):
+        try:
+            return np.iscomplexobj(np.asarray(values))
+        except ValueError:
+            return False
+    return isinstance(dtype, np.dtype) and dtype.kind == "c"
+
+
+def refuse_complex(dtype: np.dtype, **arrays) -> None:
+    """A TypeError where an array is complex.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the plan.
+    **arrays : array_like
+        By the names that the user knows.
+    """
+    for name, array in arrays.items():
+        if is_complex(array):
+            raise TypeError(
+                f"{name}: expected {dtype.name}, as derivatives are of real numbers, got complex ones; pass the real "
+                "and the imaginary part as two channels, or in two calls"
+            )
+
+
+def parts_of_complex(values, dtype: np.dtype, arrays: ModuleType) -> tuple:
+    """The real and the imaginary part.
+
+    Parameters
+    ----------
+    values : complex array_like
+        What came.
+    dtype : dtype
+        Of the plan, and of the parts.
+    arrays : module
+        Of the back end.
+    """
+    expected = np.dtype(np.complex64 if dtype == np.float32 else np.complex128)
+    if not hasattr(values, "dtype"):  # Python's own numbers come in no dtype
+        array = np.asarray(values)
+        return array.real.astype(dtype), array.imag.astype(dtype)
+    if values.dtype.newbyteorder("=") != expected:
+        raise TypeError(f"values: expected {dtype.name} (the dtype of the plan) or {expected}, got {values.dtype}")
+    array = values if hasattr(values, "real") else arrays.take("values", values)
+    return array.real, array.imag

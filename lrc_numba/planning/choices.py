@@ -1,0 +1,121 @@
+"""What a user chooses when a plan is made, checked; and the grid that follows from it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from .. import arguments
+from ..engine.grid import Grid
+from ..engine.window.choose import WINDOWS, accuracy_floor
+from ..geometry.cell import Cell, as_box
+from ..machine import backends
+from ..machine.memory import check_memory
+
+__all__ = ["GRADIENTS", "Choices"]
+
+GRADIENTS = ("exact", "spectral")
+
+
+@dataclass
+class Choices:
+    """The arguments of ``LRCPlan``, where they are described; they are checked and copied here."""
+
+    box: object
+    modes: object
+    eps: float = 1e-6
+    window: str = "kaiser_bessel"
+    gradient: str = "exact"
+    dtype: np.dtype = np.float64  # type: ignore[assignment]
+    wanted_threads: int | None = None
+    backend: str = "cpu"
+    dim: int | None = None
+    engine: backends.Backend = field(init=False)
+    threads: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Copies: a plan does not change with what it was made of.
+        self.box = as_box(self.box)
+        arguments.refuse_masked("modes", self.modes)
+        is_array = isinstance(self.modes, (np.ndarray, np.generic))
+        self.modes = self.modes.tolist() if is_array else deepcopy(self.modes)  # type: ignore[attr-defined]
+        self.dtype = arguments.as_dtype(self.dtype)
+        self.eps = arguments.as_positive("eps", self.eps, 1.0)
+        self.window = arguments.as_choice("window", self.window, WINDOWS)
+        self.gradient = arguments.as_choice("gradient", self.gradient, GRADIENTS)
+        self.backend = arguments.as_choice("backend", self.backend, backends.BACKENDS)
+        self.engine = backends.load(self.backend)
+        self.threads = arguments.as_threads(self.wanted_threads, self.engine.parallel.available_threads())
+        if self.dim is None:
+            known = [len(a) for a in (self.box, self.modes) if isinstance(a, (list, tuple)) or np.ndim(a) > 0]  # type: ignore[arg-type]
+            self.dim = known[0] if known else None
+        elif not isinstance(self.dim, (int, np.integer)) or isinstance(self.dim, bool):
+            raise TypeError(f"dim: expected an int or None, got {self.dim!r}")
+
+    def check_memory(self, name: str, what: object, needed: int) -> None:
+        """A MemoryError where ``needed`` bytes are not to be had."""
+        check_memory(name, what, needed, self.engine.arrays.available_memory)
+
+    def grid(self, dim: int, points: int | None, old: Grid | None) -> Grid:
+        """The grid for so many points per snapshot; the old one where that is as good.
+
+        Parameters
+        ----------
+        dim : int
+            Number of dimensions.
+        points : int or None
+            Per snapshot; about as many as there are modes if that is not known.
+        old : Grid or None
+            What the plan has.
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError
+            Naming the argument, before any work is done.
+        """
+        if old is not None and old.points == points:
+            return old
+        modes, cell = self._checked(dim) if old is None else (old.modes, old.cell)
+        points = prod(modes) if points is None else points
+        grid = Grid(cell, modes, self.eps, self.window, self.dtype, points, self.engine)
+        if old is None:
+            self.check_memory("modes", modes, grid.memory(0, 1, 1))
+        elif old.n == grid.n:
+            old.points = grid.points
+            return old
+        return grid
+
+    def _checked(self, dim: int) -> tuple[tuple[int, ...], Cell]:
+        """Modes and cell, now that the dimension is known."""
+        if dim not in (1, 2, 3):
+            raise ValueError(f"dim: expected 1, 2 or 3 dimensions, as box and modes say, got {dim}")
+        modes, cell = arguments.as_modes(self.modes, dim), Cell(self.box, dim)
+        self.check_memory("modes", modes, 16 * prod(m + 16 for m in modes))
+        floor = accuracy_floor(self.dtype, modes)
+        if self.window != "gaussian_paper" and self.eps < floor:
+            raise ValueError(
+                f"eps: {self.eps:g} is out of reach in {self.dtype.name} with modes={modes}; "
+                f"expected at least {floor:.1e}"
+            )
+        return modes, cell
+
+    def describe(self, grid: Grid | None) -> list[str]:
+        """Lines of text: every choice, also those that follow from others."""
+        if grid is None:
+            what = f"box={self.box}, modes={self.modes}, eps={self.eps:g}"
+            return [f"LRCPlan({what}; the points will tell the dimension)"]
+        window, sizes = grid.window, list(zip(grid.n, grid.modes, strict=True))
+        alias = window.alias(max(max((m - 1) // 2, 0.5) / n for n, m in sizes))
+        shape = f"{window.shape[0]:.2f}, {window.shape[1]:g}"
+        return [
+            f"LRCPlan in {grid.dim} dimension(s), {grid.dtype.name}, backend {self.backend}, {self.threads} thread(s)",
+            f"  cell      {grid.cell!r}",
+            f"  modes     {grid.modes}, {grid.mode_set.size} stored",
+            f"  grid      {grid.n}, oversampling {', '.join(f'{n / m:.2f}' for n, m in sizes)}",
+            f"  window    {window.name}, width {window.width}, shape {shape}, degree {window.degree}",
+            f"  error     eps {self.eps:g}; law 6·alias = {6 * alias:.1e}",
+            f"  gradient  {self.gradient}",
+        ]

@@ -1,0 +1,102 @@
+"""A plan does one thing at a time, and says what went beyond the range of its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from math import sqrt
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from .. import arguments
+from ..gradient import Gradient
+
+__all__ = ["alone", "computes"]
+
+LINEAR = ("values", "cotangent", "dpoints", "dvalues", "dtargets", "dcotangent")  # what results are linear in
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def alone(method: Callable[P, R]) -> Callable[P, R]:
+    """A method of a plan that raises a RuntimeError while the plan is at work, in another thread or further up."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        idle: list = args[0]._idle  # type: ignore[attr-defined]
+        if not _taken(idle):
+            raise _at_work(method.__name__)
+        try:
+            return method(*args, **kwargs)
+        finally:
+            idle.append(None)
+
+    return call
+
+
+def computes(method: Callable[P, R]) -> Callable[P, R]:
+    """A method that works ``alone`` and raises a ValueError where its results are beyond the range of the dtype."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        plan: Any = args[0]
+        idle: list = plan._idle
+        if not _taken(idle):
+            raise _at_work(method.__name__)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
+                result = method(*args, **kwargs)
+            if not _in_range(result, plan.choices.engine.arrays):
+                raise _beyond_range(plan, signature(method).bind(*args, **kwargs).arguments)
+            return result
+        finally:
+            idle.append(None)
+
+    return call
+
+
+def _taken(idle: list) -> bool:
+    """Whether this thread took the one entry; of two at once one gets it."""
+    try:
+        idle.pop()
+    except IndexError:
+        return False
+    return True
+
+
+def _at_work(name: str) -> RuntimeError:
+    return RuntimeError(
+        f"{name}: the plan is at work already, and has one workspace; make a plan for every thread, as with "
+        "copy.copy(plan)"
+    )
+
+
+def _in_range(result, arrays) -> bool:
+    """Whether all numbers of a result are finite."""
+    if type(result) is np.ndarray:
+        return arguments.all_finite(result, arrays)
+    if isinstance(result, Gradient):
+        parts = [result.output, result.points, result.values, result.targets, *(result.parameters or {}).values()]
+    else:
+        parts = list(result.values()) if isinstance(result, dict) else [result]
+    return all(part is None or arguments.all_finite(part, arrays) for part in parts)
+
+
+def _beyond_range(plan, given: dict) -> ValueError:
+    """Which argument is to blame: of what is multiplied with each other, what is largest."""
+    arrays, sizes = plan.choices.engine.arrays, {}
+    for name in LINEAR:
+        if given.get(name) is not None:
+            array = np.abs(np.asarray(arrays.to_host(given[name])))
+            sizes[name] = float(array.max()) if array.size else 0.0
+    largest = max(sizes, key=sizes.__getitem__, default="")
+    # A product of two numbers is beyond the range only where one of them is beyond its root.
+    count = max(1, plan.grid.mode_set.size, plan.n_points)
+    if not largest or sizes[largest] * count < sqrt(np.finfo(plan.dtype).max):
+        return ValueError(f"multiplier: results with {given['multiplier']!r} are beyond the range of {plan.dtype}")
+    return ValueError(
+        f"{largest}: expected numbers whose results are within the range of {plan.dtype}, "
+        f"got up to {sizes[largest]:.3g}"
+    )
