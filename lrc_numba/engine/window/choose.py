@@ -152,7 +152,7 @@ class Window:
         half = 8 / 7 * middle
         phase = np.pi * self.width * half
         degree = ceil(phase + 10 * phase ** (1 / 3) + 20)
-        terms = chebyshev.chebinterpolate(lambda t: integral(half * t + middle), degree)
+        terms = np.asarray(chebyshev.chebinterpolate(lambda t: integral(half * t + middle), degree))  # type: ignore[type-var]
         return lambda kappa: chebyshev.chebval((np.abs(kappa) - middle) / half, terms)
 
     def alias(self, kappa: float) -> float:

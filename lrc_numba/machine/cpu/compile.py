@@ -112,7 +112,7 @@ class _Cache(FunctionCache):
 
     def __init__(self, function) -> None:
         super().__init__(function)
-        files = self._cache_file
+        files: IndexDataCacheFile = self._cache_file  # type: ignore[has-type]
         stamp = (files._source_stamp, _fingerprint(Path(function.__code__.co_filename).parent))
         self._cache_file = _Files(files._cache_path, self._impl.filename_base, stamp)
         asked = config.CACHE_DIR
