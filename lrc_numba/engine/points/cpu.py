@@ -14,6 +14,8 @@ import numpy as np
 from ...machine.cpu import simd
 from ...machine.cpu.compile import inlined, kernel
 from ..window.evaluate import bind
+from . import cpu_crowded as crowded  # noqa: F401  (``stage`` asks for it here)
+from . import cpu_schedule as schedule  # noqa: F401
 from . import indexing
 
 FEW_SLOTS = 32  # chunks of a tile that threads can share; more cost scratch, and are made where sums would get too long

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...machine.cuda.compile import cuda, inlined, kernel, xp
+from . import cuda_schedule as schedule  # noqa: F401  (``stage`` asks for it here)
 from . import indexing
 from .cuda_schedule import PARITIES
 

@@ -118,7 +118,7 @@ class SortedPoints:
             Work that is worth a thread.
         """
         before, work = self.units[:, rows], self.units[:, weights]
-        return context.loops(__package__).phases(before, work, self.pencils, context.threads, smallest)
+        return context.loops(__package__).schedule.phases(before, work, self.pencils, context.threads, smallest)
 
     def gather(self, context: Context, *arrays: np.ndarray) -> np.ndarray:
         """(B·N, C) arrays in sorted order, side by side in one array.
@@ -294,7 +294,7 @@ def _cut(context: Context, name: str, batch, coordinates, places, offsets) -> So
     most = min(total, len(offsets) - 1) + 2 * (total // largest) + 1
     chunks, whole, split = space.take(f"{name} chunks", (3, most, 7), np.int64)
     merges = space.take(f"{name} merges", (total // largest + 1, 6), np.int64)
-    units = np.zeros((loops.units(batch[0], layout.pencils) + 1, 4), dtype=np.int64)
+    units = np.zeros((loops.schedule.units(batch[0], layout.pencils) + 1, 4), dtype=np.int64)
     sizes = (layout.pencils, layout.tile, layout.tiles, layout.block, largest, longest)
     ends = loops.make_chunks(offsets, *sizes, chunks, whole, split, merges, units)
     chunks, whole, split, merges = (t[:e] for t, e in zip((chunks, whole, split, merges), ends, strict=True))

@@ -23,6 +23,7 @@ from ...machine.cpu import simd, simd_pairs
 from ...machine.cpu.compile import inlined, kernel
 from ..window import indexing
 from ..window.cpu import AHEAD, ahead, corner, last_axes, last_axis, room, together, weigh, weigh_and_tilt, weight
+from . import cpu_crowded as crowded  # noqa: F401  (``stage`` asks for it here)
 
 PAST = 1 << 27  # bytes of grids that leave nothing of themselves in the caches until points come to them
 column, period = inlined(indexing.column), inlined(indexing.period)
