@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from types import ModuleType
-
 from ..machine.workspace import Workspace
 from .grid import Grid
 
 __all__ = ["Context"]
 
 
-@dataclass
 class Context:
     """On what a stage works, and with what.
 
-    Attributes
+    Parameters
     ----------
     grid : Grid
         Sizes, window and tables.
@@ -24,30 +19,24 @@ class Context:
         At most so many; they change no result.
     space : Workspace
         Memory for what lies between two loops.
+
+    Attributes
+    ----------
+    arrays, parallel : module
+        Of the back end: where arrays live, and how loops run.
+    xp : module
+        Its array functions, NumPy's or CuPy's.
+    loops : function
+        Takes the ``__package__`` of a stage to its loops for the back end.
     """
 
-    grid: Grid
-    threads: int
-    space: Workspace
+    def __init__(self, grid: Grid, threads: int, space: Workspace):
+        self.grid, self.threads, self.space = grid, threads, space
+        self.arrays, self.parallel, self.loops = grid.backend.arrays, grid.backend.parallel, grid.backend.loops
+        self.xp = self.arrays.xp
 
-    @cached_property
-    def arrays(self) -> ModuleType:
-        """Arrays of the back end, see ``machine.cpu.arrays``."""
-        return self.grid.backend.arrays
-
-    @cached_property
-    def parallel(self) -> ModuleType:
-        """How loops run, see ``machine.cpu.parallel``."""
-        return self.grid.backend.parallel
-
-    @cached_property
-    def xp(self) -> ModuleType:
-        """The namespace of array functions of the back end."""
-        return self.arrays.xp
-
-    def loops(self, package: str) -> ModuleType:
-        """The loops of the stage with this ``__package__`` for the back end."""
-        return self.grid.backend.loops(package)
+    def __reduce__(self) -> tuple:
+        return Context, (self.grid, self.threads, self.space)  # modules have no pickle
 
     def even(self, length: int, smallest: int = 1) -> list[int]:
         """Bounds that cut ``length`` items evenly for the threads, none below ``smallest`` items."""

@@ -70,13 +70,11 @@ class Operator:
     def __init__(self, grid: Grid, threads: int, spectral: bool):
         self.grid, self.spectral, self.space = grid, spectral, Workspace(grid.backend.arrays)
         self.context = Context(grid, threads, self.space)
-        self.xp = grid.backend.arrays.xp
 
-    def __getstate__(self) -> dict:
-        return {name: value for name, value in vars(self).items() if name != "xp"}  # a module has no pickle
-
-    def __setstate__(self, state: dict) -> None:
-        vars(self).update(state, xp=state["grid"].backend.arrays.xp)
+    @property
+    def xp(self):
+        """Array functions of the back end."""
+        return self.context.xp
 
     def sort(self, name: str, points: np.ndarray, batch: int) -> SortedPoints:
         """Points in sorted order.
@@ -337,7 +335,7 @@ class Operator:
     ) -> np.ndarray:
         """A grid ready to be read at the targets from sorted values, where nobody wants to see the modes."""
         context, batch, before = self.context, sources.batch[0], ordered.shape[1]
-        after = max(product.write.stop for product in products)
+        after = products[-1].write.stop
         if after > before:
             self._grid(batch, after)  # room for both, in one place
         grid = self._grid(batch, before, spreading.interleave(context, sources, before))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Described", "Uncertain", "describe", "describe_class"]
+__all__ = ["Described", "Uncertain", "describe", "describe_class", "is_fixed"]
 
 # Modules whose functions and classes are taken to stay what they are.
 FIXED = frozenset({"builtins", "cmath", "lrc_numba", "math", "numpy", "scipy"})
@@ -151,6 +151,12 @@ def _names(code: CodeType) -> tuple[tuple[str, ...], bool, bytes]:
 def _others(classes: tuple[type, ...]) -> tuple[type, ...]:
     """Those that do not stay what they are."""
     return tuple(owner for owner in classes if owner.__module__.partition(".")[0] not in FIXED)
+
+
+@lru_cache(maxsize=1024)
+def is_fixed(kind: type) -> bool:
+    """Whether a class and all those above it are taken to stay what they are."""
+    return not _others(kind.__mro__)
 
 
 def describe_class(kind: type) -> Hashable:

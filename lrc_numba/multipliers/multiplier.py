@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..geometry.modes import ModeSet
-from .fingerprint import Described, Uncertain, describe, describe_class
+from .fingerprint import Described, Uncertain, describe, describe_class, is_fixed
 from .parameters import ParameterView, as_number, as_numbers, as_parameter
 
 if TYPE_CHECKING:
@@ -119,9 +119,12 @@ class Multiplier(Described):
         classes, closures, bound methods and modules but for Python's ``math``, NumPy and SciPy make it None, and φ̂ is
         then computed in every call. A subclass that knows better returns its own tuple.
         """
+        kind, parameters = type(self), self._parameters
+        if len(vars(self)) == 1 and is_fixed(kind):  # type: ignore[arg-type]  # a named kernel: nothing but its parameters
+            return kind, kind.values, tuple([(n, a.dtype.str, a.shape, a.tobytes()) for n, a in parameters.items()])
         try:
             attributes = [(name, describe(value)) for name, value in vars(self).items()]
-            return describe_class(type(self)), type(self).values, tuple(attributes)
+            return describe_class(kind), kind.values, tuple(attributes)
         except (Uncertain, RecursionError):
             return None
 

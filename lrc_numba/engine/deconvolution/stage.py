@@ -14,7 +14,7 @@ The transform of the spread values is ψ̂(k) F(k), and interpolation multiplies
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -126,8 +126,7 @@ class MultiplierTable:
         return values @ (self.value_at_r0 if adjoint else self.value_at_r0.T)
 
 
-@dataclass(frozen=True)
-class ModeProduct:
+class ModeProduct(NamedTuple):
     """Which channels of some modes are multiplied with φ̂, and where the products go.
 
     Attributes
@@ -164,14 +163,14 @@ def multiply(
     table : MultiplierTable
         φ̂.
     products : sequence of ModeProduct
-        Which channels of ``modes`` become which channels of the result.
+        Which channels of ``modes`` become which channels of the result; the last of them come last.
 
     Returns
     -------
     complex array
         In the workspace: valid until the next call.
     """
-    channels, loops = max(product.write.stop for product in products), context.loops(__package__)
+    channels, loops = products[-1].write.stop, context.loops(__package__)
     out = context.space.take("multiplied", (modes.shape[0], channels, *modes.shape[2:]), modes.dtype)
     corrections, rows = context.grid.tables.corrections, _rows(context, modes)
     for product in products:

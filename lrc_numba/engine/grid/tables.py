@@ -31,10 +31,10 @@ class Tables:
     """
 
     def __init__(self, grid: Grid) -> None:
-        self._grid, self._asarray = grid, grid.backend.arrays.asarray
+        self._grid = grid
 
-    def __reduce__(self) -> tuple:
-        return Tables, (self._grid,)  # a copy makes its own
+    def _asarray(self, array: np.ndarray) -> np.ndarray:
+        return self._grid.backend.arrays.asarray(array)
 
     @cached_property
     def to_grid(self) -> np.ndarray:
