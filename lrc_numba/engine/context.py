@@ -39,5 +39,13 @@ class Context:
         return Context, (self.grid, self.threads, self.space)  # modules have no pickle
 
     def even(self, length: int, smallest: int = 1) -> list[int]:
-        """Bounds that cut ``length`` items evenly for the threads, none below ``smallest`` items."""
+        """Bounds that cut items evenly for the threads.
+
+        Parameters
+        ----------
+        length : int
+            How many items.
+        smallest : int
+            Items that are worth a thread.
+        """
         return self.parallel.even(length, self.threads, smallest)

@@ -79,7 +79,21 @@ class Call:
 
     @classmethod
     def of(cls, points: Points, table: MultiplierTable, values, dtype: np.dtype, arrays: ModuleType) -> Call:
-        """From the ``values`` that a user passes in."""
+        """From the ``values`` that a user passes in.
+
+        Parameters
+        ----------
+        points : Points
+            Of the plan.
+        table : MultiplierTable
+            φ̂.
+        values : (N,), (N, C), with B in front for snapshots, or None
+            f; None is ones.
+        dtype : dtype
+            Of the plan.
+        arrays : module
+            Of the back end.
+        """
         own, read = points.shape[:-1], (points.targets_shape or points.shape)[:-1]
         flat, has_axis = flat_values("values", values, own, dtype, arrays)
         c_out = table.channels_out(flat.shape[1])
@@ -97,14 +111,28 @@ class Call:
         return self.points.sources, self.points.targets, self.table, self.values
 
     def cotangent(self, name: str, value) -> np.ndarray:
-        """(B·T, C_out) from an array of the shape of the output."""
+        """(B·T, C_out) from what a user passes in.
+
+        Parameters
+        ----------
+        name : str
+            What to call it in a message.
+        value : array of the shape of the output
+            g.
+        """
         if (given := self.arrays.shape(value)) != self.shape:
             raise ValueError(f"{name}: expected the shape of the output, {self.shape}, got {given}")
         array = arguments.as_array(name, value, self.dtype, self.arrays)
         return array.reshape(self.points.targets.count, self.table.channels_out(self.values.shape[1]))
 
     def tangents(self, dpoints, dvalues, dtargets) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """ḟ, and how sources and targets move; the same array where those are the same points."""
+        """ḟ (B·N, C_in), and how sources (B·N, d) and targets (B·T, d) move; one array where those are the same points.
+
+        Parameters
+        ----------
+        dpoints, dvalues, dtargets
+            As for ``LRCPlan.jvp``.
+        """
         same = self.points.targets is self.points.sources
         if dtargets is not None and same:
             raise ValueError("dtargets: there are no targets; dpoints moves the points")
@@ -124,7 +152,15 @@ class Call:
         return arguments.as_array(name, value, self.dtype, self.arrays).reshape(-1, shape[-1])
 
     def table_cotangent(self, cotangent, own_pairs: list) -> np.ndarray:
-        """S on the host, (*shape, n_modes), with what leaving out φ(0) contributes: Σ g f of ``own_pairs``."""
+        """S on the host, (*shape, n_modes), with what leaving out φ(0) contributes.
+
+        Parameters
+        ----------
+        cotangent : (*shape, n_modes) complex
+            S.
+        own_pairs : list of two arrays
+            g and f, whose Σ_i g_i f_i is left out; none where nothing is.
+        """
         cotangent = self.arrays.to_host(cotangent)
         for g, f in own_pairs:
             own = (g * f).sum() if self.table.per_channel else g.T @ f
@@ -132,7 +168,15 @@ class Call:
         return cotangent.astype(np.complex128)
 
     def returned(self, array, shape: tuple[int, ...]):
-        """A result in the shape and in the place that the user expects; None stays None."""
+        """A result in the shape and in the place that the user expects.
+
+        Parameters
+        ----------
+        array : array or None
+            None stays None.
+        shape : tuple of int
+            As the user sees it.
+        """
         if array is None:
             return None
         array = array.reshape(shape)

@@ -56,7 +56,17 @@ class Choices:
             raise TypeError(f"dim: expected an int or None, got {self.dim!r}")
 
     def check_memory(self, name: str, what: object, needed: int) -> None:
-        """A MemoryError where ``needed`` bytes are not to be had."""
+        """A MemoryError where so many bytes are not to be had.
+
+        Parameters
+        ----------
+        name : str
+            The argument that asks for them.
+        what : object
+            How to describe what came.
+        needed : int
+            Bytes.
+        """
         check_memory(name, what, needed, self.engine.arrays.available_memory)
 
     def grid(self, dim: int, points: int | None, old: Grid | None) -> Grid:

@@ -25,6 +25,7 @@ def alone(method: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        """The method, alone."""
         idle: list = args[0]._idle  # type: ignore[attr-defined]
         if not _taken(idle):
             raise _at_work(method.__name__)
@@ -41,6 +42,7 @@ def computes(method: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        """The method, alone, and its result looked at."""
         plan: Any = args[0]
         idle: list = plan._idle
         if not _taken(idle):

@@ -53,7 +53,12 @@ def _needs_library(grid: Grid) -> bool:
 def analyse(context: Context, values: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
     """Last axis first; the last two a plane at a time, where there are planes enough for all threads.
 
-    Parameters as for ``fourier.stage.analyse``.
+    Parameters
+    ----------
+    context, values, reached
+        As for ``fourier.stage.analyse``.
+    out : (B, C, *modes) complex
+        Written.
     """
     if _needs_library(context.grid):
         return library.analyse(context, values, reached, out)
@@ -76,7 +81,10 @@ def analyse(context: Context, values: np.ndarray, reached: np.ndarray, out: np.n
 def synthesise(context: Context, modes: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
     """First axis first; the transpose of ``analyse`` where all modes are counted.
 
-    Parameters as for ``fourier.stage.synthesise``.
+    Parameters
+    ----------
+    context, modes, reached, out
+        As for ``fourier.stage.synthesise``.
     """
     if _needs_library(context.grid):
         return library.synthesise(context, modes, reached, out)
@@ -108,7 +116,13 @@ def through_planes(
     products: Sequence[ModeProduct],
     out: np.ndarray,
 ) -> np.ndarray:
-    """To planes, through the first axis with the multiplier, and back; parameters as for ``fourier.stage.through``."""
+    """To planes, through the first axis with the multiplier, and back.
+
+    Parameters
+    ----------
+    context, values, reached, table, products, out
+        As for ``fourier.stage.through``.
+    """
     forward, backward = Transforms(context, values.shape, reached[0]), Transforms(context, out.shape, reached[1])
     planes = grids.multiply_planes(context, forward, backward, forward.to_planes(values), table, products)
     backward.from_planes(planes, out)

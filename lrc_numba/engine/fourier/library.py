@@ -22,7 +22,15 @@ def _shares(context: Context, snapshots: int, numbers: int) -> tuple[list[int], 
 
 
 def analyse(context: Context, values: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """All modes, of which the kept ones are taken; parameters as for ``fourier.stage.analyse``."""
+    """All modes, of which the kept ones are taken.
+
+    Parameters
+    ----------
+    context, values, reached
+        As for ``fourier.stage.analyse``.
+    out : (B, C, *modes) complex
+        Written.
+    """
     grid, arrays = context.grid, context.arrays
     first, second, last = grid.nodes
     axes = tuple(range(-grid.dim, 0))
@@ -36,7 +44,13 @@ def analyse(context: Context, values: np.ndarray, reached: np.ndarray, out: np.n
 
 
 def synthesise(context: Context, modes: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Zeros for the modes that are not kept; parameters as for ``fourier.stage.synthesise``."""
+    """Zeros for the modes that are not kept.
+
+    Parameters
+    ----------
+    context, modes, reached, out
+        As for ``fourier.stage.synthesise``.
+    """
     grid, arrays = context.grid, context.arrays
     first, second, last = grid.nodes
     axes = tuple(range(-grid.dim, 0))

@@ -145,18 +145,47 @@ class SortedPoints:
         return out
 
     def as_given(self, context: Context, ordered: np.ndarray) -> np.ndarray:
-        """The inverse of ``gather``: sorted (B·N, C) in the order of the user, themselves where they are as given."""
+        """The inverse of ``gather``.
+
+        Parameters
+        ----------
+        context : Context
+            Threads.
+        ordered : (B·N, C) array
+            Sorted.
+
+        Returns
+        -------
+        (B·N, C) array
+            In the order of the user; ``ordered`` itself where points are as given.
+        """
         return self.scatter(context, SortedRows(ordered, ordered, ordered.shape[1]))[0]
 
     def rows(self, context: Context, channels: int, more: int) -> SortedRows:
-        """Room for results (B·N, ``channels``) and (B·N, ``more``), to be given to ``scatter``."""
+        """Room for results in sorted order, to be given to ``scatter``.
+
+        Parameters
+        ----------
+        context : Context
+            Dtype, memory.
+        channels, more : int
+            Of the first results and of the second, (B·N, ``channels``) and (B·N, ``more``).
+        """
         if self.places is None:
             return SortedRows(_results(context, self.count, channels), _results(context, self.count, more), 0)
         both = context.space.take("read", (self.count, channels + more), context.grid.dtype)
         return SortedRows(both, both, channels)
 
     def scatter(self, context: Context, rows: SortedRows) -> tuple[np.ndarray, np.ndarray]:
-        """The results in the order in which the points were given; where that is how they are, these very arrays."""
+        """The results in the order in which the points were given.
+
+        Parameters
+        ----------
+        context : Context
+            Threads.
+        rows : SortedRows
+            From ``rows``; where points are as given, its arrays are returned.
+        """
         if self.places is None:
             return rows.first, rows.second
         values, column = rows.first, rows.column

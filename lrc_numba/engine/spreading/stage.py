@@ -25,7 +25,15 @@ SMALLEST_MERGE = 200_000  # nodes of scratch blocks to add up that are worth a t
 
 
 def interleave(context: Context, points: SortedPoints, channels: int) -> int:
-    """How many channels ``spread`` wants interleaved on the grid, see ``Grid.interleave``: 1 for crowded tiles."""
+    """How many channels ``spread`` wants interleaved on the grid, see ``Grid.interleave``: 1 for crowded tiles.
+
+    Parameters
+    ----------
+    context, points
+        As for ``spread``.
+    channels : int
+        How many there are.
+    """
     return 1 if points.crowded and len(points.split) else context.grid.interleave(channels, reading=False)
 
 
