@@ -262,10 +262,10 @@ class LRCPlan:
         """
         refuse_complex(self.dtype, values=values, dvalues=dvalues)
         call = self._call(values, multiplier, exclude_self)
-        df, dsources, dread = call.tangents(dpoints, dvalues, dtargets)
-        out = self._operator.jvp(*call.operands, df, dsources, dread)[1]
+        tangents = call.tangents(dpoints, dvalues, dtargets)
+        out = self._operator.jvp(*call.operands, tangents)[1]
         if exclude_self:
-            out = out - call.table.self_interaction(df)
+            out = out - call.table.self_interaction(tangents.values)
         return call.returned(out, call.shape)
 
     @computes
@@ -360,12 +360,11 @@ class LRCPlan:
         """
         refuse_complex(self.dtype, values=values, cotangent=cotangent, dvalues=dvalues, dcotangent=dcotangent)
         call = self._call(values, multiplier, exclude_self)
-        df, dsources, dread = call.tangents(dpoints, dvalues, dtargets)
+        tangents = call.tangents(dpoints, dvalues, dtargets)
         g = call.cotangent("cotangent", cotangent)
         dg = call.arrays.xp.zeros_like(g) if dcotangent is None else call.cotangent("dcotangent", dcotangent)
-        sources, targets, table, f = call.operands
-        moved = self._operator.table_jvp(sources, targets, table, f, df, g, dg, dsources, dread)
-        moved = call.table_cotangent(moved, [(dg, f), (g, df)] if exclude_self else [])
+        moved = self._operator.table_jvp(*call.operands, g, dg, tangents)
+        moved = call.table_cotangent(moved, [(dg, call.values), (g, tangents.values)] if exclude_self else [])
         return parameter_gradient(multiplier, self.grid.mode_set, moved)
 
     # ------------------------------------------------------------------ a call

@@ -17,7 +17,6 @@ Nothing is checked here; ``plan.LRCPlan`` does that. Arrays of values are (B·N,
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,31 +26,9 @@ from .context import Context
 from .deconvolution import ModeProduct, MultiplierTable
 from .grid import Grid
 from .points import SortedPoints, sort_points
+from .tangents import Cotangents, Tangents
 
-__all__ = ["Cotangents", "Operator"]
-
-
-@dataclass
-class Cotangents:
-    """What ``Operator.vjp`` returns; None where it was not wanted.
-
-    Attributes
-    ----------
-    output : (B·T, C_out)
-        u.
-    values : (B·N, C_in) or None
-        f̄.
-    sources, targets : (B·N, d) and (B·T, d) or None
-        Σ g·∂u/∂x; the same array where the targets are the points.
-    table : (*shape, n_modes) complex or None
-        The cotangent S of φ̂, see ``deconvolution``.
-    """
-
-    output: np.ndarray
-    values: np.ndarray | None = None
-    sources: np.ndarray | None = None
-    targets: np.ndarray | None = None
-    table: np.ndarray | None = None
+__all__ = ["Operator"]
 
 
 class Operator:
@@ -107,11 +84,12 @@ class Operator:
         """
         c_in, c_out = f.shape[1], table.channels_out(f.shape[1])
         ordered = sources.gather(self.context, f)
-        values = self._through(sources, ordered, table, [ModeProduct(range(c_in), range(c_out))], targets)
-        return interpolation.interpolate(self.context, targets, values, table.mean_field(f, sources.batch[0]))
+        grid = self._to_grid(sources, ordered, c_out)  # points → grid
+        grid = self._through(grid, sources, targets, table, _forward(c_in, c_out))  # → modes → × multiplier → grid
+        return interpolation.interpolate(self.context, targets, grid, table.mean_field(f, sources.batch[0]))  # → points
 
     def jvp(
-        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, df, dsources, dtargets
+        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f: np.ndarray, tangents: Tangents
     ) -> tuple:
         """u and u̇.
 
@@ -119,20 +97,18 @@ class Operator:
         ----------
         sources, targets, table, f
             As for ``forward``.
-        df : (B·N, C_in)
-            ḟ.
-        dsources, dtargets : (B·N, d) and (B·T, d), or None
-            How the sources and the targets move, units of length; where they are the same points, the same array.
+        tangents : Tangents
+            ḟ and ẋ.
         """
         c_in, c_out = f.shape[1], table.channels_out(f.shape[1])
-        modes = self._to_modes_jvp(sources, f, df, dsources)
+        modes = self._to_modes_jvp(sources, f, tangents.values, tangents.sources)
         products = [
             ModeProduct(range(c_in), range(c_out)),
             ModeProduct(range(c_in, 2 * c_in), range(c_out, 2 * c_out)),
         ]
         product = deconvolution.multiply(self.context, modes, table, products)
-        at_k0 = [table.mean_field(values, sources.batch[0]) for values in (f, df)]
-        return self._read_jvp(targets, product, dtargets, self.xp.concatenate(at_k0, axis=1))
+        at_k0 = [table.mean_field(values, sources.batch[0]) for values in (f, tangents.values)]
+        return self._read_jvp(targets, product, tangents.targets, self.xp.concatenate(at_k0, axis=1))
 
     def vjp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, wrt: Collection[str]
@@ -168,7 +144,8 @@ class Operator:
             modes = deconvolution.multiply(self.context, modes, table, products)
             both, dpoints = self._read_vjp(points, modes, ordered, c_in, at_k0, gradient)
         else:
-            values = self._through(points, ordered, table, products, points)
+            values = self._to_grid(points, ordered, products[-1].write.stop)
+            values = self._through(values, points, points, table, products)
             both, dpoints = self._interpolate_vjp(points, values, ordered, c_in, at_k0, gradient)
         out, df = self.xp.ascontiguousarray(both[:, :c_out]), None
         if with_values:
@@ -199,25 +176,25 @@ class Operator:
         return Cotangents(self.xp.ascontiguousarray(out), df, dsources, dtargets, cotangent)
 
     def table_jvp(
-        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, df, g, dg, dsources, dtargets
+        self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, dg, tangents: Tangents
     ) -> np.ndarray:
         """Ṡ, how the cotangent of φ̂ moves: the modes of one of the pair with the tangent modes of the other.
 
         Parameters
         ----------
-        sources, targets, table, f, df, dsources, dtargets
+        sources, targets, table, f, tangents
             As for ``jvp``.
         g, dg : (B·T, C_out)
             Cotangent of u, and its tangent.
         """
-        c_in, c_out, batch = f.shape[1], g.shape[1], sources.batch[0]
+        c_in, c_out, batch, df = f.shape[1], g.shape[1], sources.batch[0], tangents.values
         if targets is sources:
             both, moved = (self.xp.concatenate(pair, axis=1) for pair in ((f, g), (df, dg)))
-            modes = self._to_modes_jvp(sources, both, moved, dsources)  # channels F, G, Ḟ, Ġ
+            modes = self._to_modes_jvp(sources, both, moved, tangents.sources)  # channels F, G, Ḟ, Ġ
             f_modes, g_modes, df_modes, dg_modes = _ranges(c_in, c_out, c_in, c_out)
         else:
-            from_sources = self._to_modes_jvp(sources, f, df, dsources).copy()
-            modes = self.xp.concatenate([from_sources, self._to_modes_jvp(targets, g, dg, dtargets)], axis=1)
+            from_sources = self._to_modes_jvp(sources, f, df, tangents.sources).copy()
+            modes = self.xp.concatenate([from_sources, self._to_modes_jvp(targets, g, dg, tangents.targets)], axis=1)
             f_modes, df_modes, g_modes, dg_modes = _ranges(c_in, c_in, c_out, c_out)
         ranges = ((f_modes, dg_modes), (df_modes, g_modes))
         parts = [deconvolution.multiply_vjp(self.context, modes, table, *pair) for pair in ranges]
@@ -239,9 +216,7 @@ class Operator:
 
     def _spread(self, points: SortedPoints, ordered: np.ndarray) -> np.ndarray:
         """The same from sorted values."""
-        channels = ordered.shape[1]
-        grid = self._grid(points.batch[0], channels, spreading.interleave(self.context, points, channels))
-        return self._analyse(points, spreading.spread(self.context, points, ordered, grid), channels)
+        return self._analyse(points, self._to_grid(points, ordered), ordered.shape[1])
 
     def _to_modes_jvp(self, points: SortedPoints, values, dvalues, dpoints) -> np.ndarray:
         """The same, and in as many channels more their tangents."""
@@ -261,14 +236,14 @@ class Operator:
         return modes
 
     # ---------------------------------------------------------------- modes → grid → points
-    def _to_grid(self, points: SortedPoints, modes: np.ndarray, interleaved: int = 1) -> np.ndarray:
+    def _from_modes(self, points: SortedPoints, modes: np.ndarray, interleaved: int = 1) -> np.ndarray:
         """Ready to be read at the points."""
         grid = self._grid(modes.shape[0], modes.shape[1], interleaved)
         return interpolation.fill(self.context, points, fourier.synthesise(self.context, modes, points.reached, grid))
 
     def _to_read_grid(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
         """The same, channels interleaved where that is read faster."""
-        return self._to_grid(points, modes, self.grid.interleave(modes.shape[1], reading=True))
+        return self._from_modes(points, modes, self.grid.interleave(modes.shape[1], reading=True))
 
     def _read(self, points: SortedPoints, modes: np.ndarray, at_k0: np.ndarray | None = None) -> np.ndarray:
         return interpolation.interpolate(self.context, points, self._to_read_grid(points, modes), at_k0)
@@ -283,7 +258,7 @@ class Operator:
         channels = modes.shape[1] // 2
         if dpoints is not None and not self.spectral:
             dpoints = points.gather(self.context, dpoints)
-            return interpolation.interpolate_jvp(self.context, points, self._to_grid(points, modes), dpoints, at_k0)
+            return interpolation.interpolate_jvp(self.context, points, self._from_modes(points, modes), dpoints, at_k0)
         both = self._read(points, modes, at_k0)
         out, dout = self.xp.ascontiguousarray(both[:, :channels]), self.xp.ascontiguousarray(both[:, channels:])
         if dpoints is not None:
@@ -324,25 +299,28 @@ class Operator:
             return interpolation.interpolate(self.context, points, values, at_k0), None
         return interpolation.interpolate_vjp(self.context, points, values, ordered, column, at_k0.shape[1], at_k0)
 
-    # ---------------------------------------------------------------- points → grid → points
+    # ---------------------------------------------------------------- points → grid, and on to the grid that is read
+    def _to_grid(self, points: SortedPoints, ordered: np.ndarray, channels: int = 0) -> np.ndarray:
+        """Sorted values on a grid; memory is made for so many channels, which may be written to it later."""
+        batch, n_values = points.batch[0], ordered.shape[1]
+        if channels > n_values:
+            self._grid(batch, channels)
+        grid = self._grid(batch, n_values, spreading.interleave(self.context, points, n_values))
+        return spreading.spread(self.context, points, ordered, grid)
+
     def _through(
         self,
+        spread: np.ndarray,
         sources: SortedPoints,
-        ordered: np.ndarray,
+        targets: SortedPoints,
         table: MultiplierTable,
         products: Sequence[ModeProduct],
-        targets: SortedPoints,
     ) -> np.ndarray:
-        """A grid ready to be read at the targets from sorted values, where nobody wants to see the modes."""
-        context, batch, before = self.context, sources.batch[0], ordered.shape[1]
-        after = products[-1].write.stop
-        if after > before:
-            self._grid(batch, after)  # room for both, in one place
-        grid = self._grid(batch, before, spreading.interleave(context, sources, before))
-        spread = spreading.spread(context, sources, ordered, grid)
-        grid = self._grid(batch, after, self.grid.interleave(after, reading=True))
-        out = fourier.through(context, spread, (sources.reached, targets.reached), table, products, grid)
-        return interpolation.fill(context, targets, out)
+        """From a grid to one that is ready to be read at the targets, where nobody wants to see the modes."""
+        channels = products[-1].write.stop
+        out = self._grid(sources.batch[0], channels, self.grid.interleave(channels, reading=True))
+        out = fourier.through(self.context, spread, (sources.reached, targets.reached), table, products, out)
+        return interpolation.fill(self.context, targets, out)
 
     # ---------------------------------------------------------------- the mode k = 0, and the cotangent of φ̂
     def _at_k0(self, points: SortedPoints, table: MultiplierTable, f, g, with_values: bool) -> np.ndarray:

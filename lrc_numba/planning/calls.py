@@ -12,6 +12,7 @@ import numpy as np
 from .. import arguments
 from ..engine.deconvolution import MultiplierTable
 from ..engine.points import SortedPoints
+from ..engine.tangents import Tangents
 
 __all__ = ["Call", "Points", "as_names", "is_complex", "parts_of_complex", "refuse_complex"]
 
@@ -125,7 +126,7 @@ class Call:
         array = arguments.as_array(name, value, self.dtype, self.arrays)
         return array.reshape(self.points.targets.count, self.table.channels_out(self.values.shape[1]))
 
-    def tangents(self, dpoints, dvalues, dtargets) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    def tangents(self, dpoints, dvalues, dtargets) -> Tangents:
         """ḟ (B·N, C_in), and how sources (B·N, d) and targets (B·T, d) move; one array where those are the same points.
 
         Parameters
@@ -142,7 +143,7 @@ class Call:
         if dvalues is not None:
             shape = self.points.shape[:-1]
             df = flat_values("dvalues", dvalues, shape, self.dtype, self.arrays, self.values.shape[1])[0]
-        return df, dsources, moved
+        return Tangents(df, dsources, moved)
 
     def _displacement(self, name: str, value, shape: tuple[int, ...]) -> np.ndarray | None:
         if value is None:
