@@ -16,7 +16,7 @@ HIGHER = ("networks", "training", "nbody", "electrostatics", "md", "distributed"
 INSIDE = (
     "machine.backends",
     "machine.cuda",
-    *(f"machine.cpu.{name}" for name in ("arrays", "lanes", "vectors", "waiting")),
+    *(f"machine.cpu.{name}" for name in ("arrays", "lanes", "spin_wait", "vectors")),
 )
 # The folder that imports: what it must not import.
 NEVERS = {

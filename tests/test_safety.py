@@ -22,6 +22,7 @@ from lrc_numba.engine.grid.cache_layout import spread_out, unevenness
 from lrc_numba.engine.grid.grid import Grid
 from lrc_numba.engine.operator import Operator
 from lrc_numba.engine.points import cpu_schedule as schedule
+from lrc_numba.engine.points.indexing import START, STOP
 from lrc_numba.engine.spreading.cpu import spread
 from lrc_numba.engine.window.choose import MAX_WIDTH, Window
 from lrc_numba.geometry.cell import Cell
@@ -145,8 +146,8 @@ def test_crowded_tiles_are_shared_out():
     plan = LRCPlan(1.0, 41, eps=1e-3, dim=3, threads=2)
     operator = Operator(plan.grid, threads=2, spectral=False)
     sources = operator.sort("points", points, 1)
-    heavy, bounds = sources.split, sources.share(operator.context, sources.split, 100)
-    sizes = [int((heavy[lo:hi, 1] - heavy[lo:hi, 0]).sum()) for lo, hi in pairwise(bounds)]
+    split, bounds = sources.split, sources.share(operator.context, sources.split, 100)
+    sizes = [int((split[lo:hi, STOP] - split[lo:hi, START]).sum()) for lo, hi in pairwise(bounds)]
     assert len(sizes) == 2
     assert max(sizes) <= 0.55 * sum(sizes)
 

@@ -61,19 +61,22 @@ class Workspace:
 
 
 class Workspaces:
-    """One for every part of some work that is still to be read, and one for each thread. A pickle has none of them."""
+    """One workspace for each part of a computation whose arrays are read later, and one for each thread.
+
+    A pickle contains none of them.
+    """
 
     def __init__(self) -> None:
         self._of_parts: dict[int, Workspace] = {}
         self._of_threads = local()
 
     def of(self, part: int | None) -> Workspace:
-        """Memory for a part, or for whatever this thread does next.
+        """The workspace of a part, or of the calling thread.
 
         Parameters
         ----------
         part : int, optional
-            Any number that tells it from the others.
+            Any number that distinguishes it from other parts.
         """
         if part is None:
             return self._of_threads.__dict__.setdefault("space", Workspace())

@@ -8,6 +8,7 @@ from lrc_numba import Gaussian, LRCPlan, direct
 from lrc_numba.engine.context import Context
 from lrc_numba.engine.points import cpu as point_loops
 from lrc_numba.engine.points import stage as sorting
+from lrc_numba.engine.points.indexing import START, STOP
 from lrc_numba.engine.spreading import stage as spreading
 from lrc_numba.machine.workspace import Workspace
 
@@ -83,7 +84,7 @@ def test_crowds_are_sorted():
     np.testing.assert_array_equal(sorted_points.places[order], np.arange(COUNT))
     shifted = points[order] * grid.n + grid.shift
     np.testing.assert_allclose(sorted_points.coordinates, shifted % grid.n, atol=1e-9)
-    for begin, end, *_ in sorted_points.split.tolist():
+    for begin, end in sorted_points.split[:, [START, STOP]].tolist():
         nodes = np.floor(sorted_points.coordinates[begin:end]).astype(int)
         keys = np.ravel_multi_index(tuple(nodes.T), grid.nodes)
         assert (np.diff(keys) >= 0).all()

@@ -58,7 +58,7 @@ def test_modules_mirror_each_other(module):
     ("module", "name", "shared"),
     [
         ("engine.window", "corner", indexing),
-        ("engine.window", "offset", evaluation),
+        ("engine.window", "cell_position", evaluation),
         ("engine.window", "windows", evaluation),
         ("engine.points", "tile_key", points_indexing),
         ("engine.points", "first_node", points_indexing),

@@ -21,9 +21,9 @@ PLANS = [(2, (21, 40), 1e-3), (2, (3, 2), 1e-9), (3, (9, 20, 31), 1e-6), (3, (12
 def test_rows_that_are_reached_are_cleared(dtype, large):
     """And no others, in any ranges; those of a large grid past the caches."""
     rows, length, size = 40, 104, np.dtype(dtype).itemsize
-    planes = 3 + large * spreading.PAST // (4 * rows * length * size)
+    planes = 3 + large * spreading.UNCACHED // (4 * rows * length * size)
     grids = arrays.empty(4 * planes * rows * length, dtype).reshape(4, planes, rows, length)
-    assert (grids.nbytes >= spreading.PAST) == large
+    assert (grids.nbytes >= spreading.UNCACHED) == large
     grids.fill(1.0)
     reached = np.random.default_rng(0).random((2, planes, rows)) < 0.7
     reached[1, 1] = False

@@ -77,7 +77,7 @@ def test_evaluation_that_all_back_ends_share(name, eps):
     table = np.zeros((window.degree + 1, lanes))
     table[:, : window.width] = window.coefficients
     places = np.array([17.0, 4.3, 90.999])
-    taus = [evaluation.offset(place, table) for place in places]
+    taus = [evaluation.cell_position(place, table) for place in places]
     assert taus == pytest.approx(2 * (places - np.floor(places)) - 1, abs=1e-13)
     supports = ((0,) * window.width,) * 3
     found = evaluation.windows(*taus, table.ravel(), 0, lanes, len(table), supports)

@@ -18,7 +18,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from lrc_numba.machine.cpu import compile, parallel, waiting
+from lrc_numba.machine.cpu import compile, parallel, spin_wait
 
 PARTS = [0, 1, 2, 3]
 SOON = 20  # seconds: what does not happen until then does not happen
@@ -95,24 +95,24 @@ def test_nobody_waits_for_who_comes_late(fresh):
 
 def test_waiting_ends():
     """What is posted is seen, what is not is given up, and FINISHED says what was done last."""
-    cells = np.zeros(waiting.CELLS, dtype=np.int64)
-    cells[waiting.POSTED] = 3
-    assert not waiting.until_posted(cells, 3, 1000)
-    assert cells[waiting.FINISHED] == 3
-    assert waiting.until_posted(cells, 2, 1)
-    assert cells[waiting.FINISHED] == 2
-    assert waiting.until_finished(cells, 2, 0)
-    assert waiting.until_finished(cells, 1, 0)
-    assert not waiting.until_finished(cells, 3, 1000)
+    cells = np.zeros(spin_wait.CELLS, dtype=np.int64)
+    cells[spin_wait.POSTED] = 3
+    assert not spin_wait.until_posted(cells, 3, 1000)
+    assert cells[spin_wait.FINISHED] == 3
+    assert spin_wait.until_posted(cells, 2, 1)
+    assert cells[spin_wait.FINISHED] == 2
+    assert spin_wait.until_finished(cells, 2, 0)
+    assert spin_wait.until_finished(cells, 1, 0)
+    assert not spin_wait.until_finished(cells, 3, 1000)
 
 
 def test_waiting_leaves_the_lock_to_others():
     """What it waits for is posted by Python meanwhile."""
-    cells, seen = np.zeros(waiting.CELLS, dtype=np.int64), []
-    waiting.until_posted(cells, 0, 0)  # compiled
-    waits = threading.Thread(target=lambda: seen.append(waiting.until_posted(cells, 0, SOON * 10**9)), daemon=True)
+    cells, seen = np.zeros(spin_wait.CELLS, dtype=np.int64), []
+    spin_wait.until_posted(cells, 0, 0)  # compiled
+    waits = threading.Thread(target=lambda: seen.append(spin_wait.until_posted(cells, 0, SOON * 10**9)), daemon=True)
     waits.start()
-    cells[waiting.POSTED] = 1
+    cells[spin_wait.POSTED] = 1
     waits.join(SOON)
     assert seen == [True]
 

@@ -1,6 +1,8 @@
 """Multiplying modes: two deconvolutions and the multiplier in one pass.
 
-Which thread may write what: a thread writes every so-manieth mode, of every snapshot and channel.
+Which thread may write what: a thread writes every n-th mode, for n threads, of every snapshot and channel.
+
+The kernels compute what those of ``deconvolution.cpu`` compute, from the same arguments.
 """
 
 from __future__ import annotations
@@ -14,26 +16,20 @@ def _modes(rows: int, modes, *_) -> int:
 
 
 @inlined
-def _turned(factor, value):
-    """i · factor · value, in the precision of both; 1j is of double precision and would lift all to it."""
+def _times_i(factor, value):
+    """i · factor · value, in the precision of both; 1j has double precision and would convert all to it."""
     return complex(-factor * value.imag, factor * value.real)
 
 
 @kernel(threads=_modes)
 def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, channels, out):
-    """See ``deconvolution.cpu.multiply``.
-
-    Parameters
-    ----------
-    part, lo, hi, modes, table, corrections, per_channel, adjoint, channels, out
-        Shapes and dtypes as there.
-    """
-    first, second, third = corrections
+    """out^o = Σ_c table^{oc} modes^c / ψ̂², or with the conjugate transpose of the table."""
+    first, second, last = corrections
     read, inputs, write, outputs = channels
     rows, columns = out.shape[3], out.shape[4]
     for q in range(cuda.grid(1), (hi - lo) * rows * columns, cuda.gridsize(1)):
         a, b, c = lo + q // (rows * columns), q // columns % rows, q % columns
-        factor = first[a] * second[b] * third[c]
+        factor = first[a] * second[b] * last[c]
         for snapshot in range(out.shape[0]):
             for o in range(outputs):
                 if per_channel:
@@ -49,40 +45,28 @@ def multiply(part, lo, hi, modes, table, corrections, per_channel, adjoint, chan
 
 
 @kernel(threads=_modes)
-def correlate(part, lo, hi, modes, corrections, weights, per_channel, channels, out):
-    """See ``deconvolution.cpu.correlate``.
-
-    Parameters
-    ----------
-    part, lo, hi, modes, corrections, weights, per_channel, channels, out
-        Shapes and dtypes as there.
-    """
-    first, second, third = corrections
-    read, inputs, other, outputs = channels
+def correlate(part, lo, hi, modes, corrections, mode_weights, per_channel, channels, out):
+    """S^{oc} = Σ_snapshots weight · F^c conj(G^o) / ψ̂², by which a change of φ̂^{oc} is multiplied."""
+    first, second, last = corrections
+    read, inputs, cotangents, outputs = channels
     rows, columns = out.shape[3], out.shape[4]
     for q in range(cuda.grid(1), (hi - lo) * rows * columns, cuda.gridsize(1)):
         a, b, c = lo + q // (rows * columns), q // columns % rows, q % columns
-        factor = first[a] * second[b] * third[c] * weights[c]
+        factor = first[a] * second[b] * last[c] * mode_weights[c]
         for snapshot in range(modes.shape[0]):
             for o in range(outputs):
                 for i in range(inputs):
                     if per_channel and i != o:
                         continue
-                    to = 0 if per_channel else o
-                    ti = 0 if per_channel else i
-                    cotangent = modes[snapshot, other + o, a, b, c].conjugate()
-                    out[to, ti, a, b, c] += modes[snapshot, read + i, a, b, c] * cotangent * factor
+                    row = 0 if per_channel else o
+                    column = 0 if per_channel else i
+                    cotangent = modes[snapshot, cotangents + o, a, b, c].conjugate()
+                    out[row, column, a, b, c] += modes[snapshot, read + i, a, b, c] * cotangent * factor
 
 
 @kernel(threads=_modes)
 def differentiate(part, lo, hi, modes, vectors, transposed, out):
-    """See ``deconvolution.cpu.differentiate``.
-
-    Parameters
-    ----------
-    part, lo, hi, modes, vectors, transposed, out
-        Shapes and dtypes as there.
-    """
+    """Multiply by ik: out^{c,axis} = i k_axis modes^c, or Σ_axis i k_axis modes^{c,axis} if transposed."""
     dim = vectors.shape[3]
     rows, columns = out.shape[3], out.shape[4]
     for q in range(cuda.grid(1), (hi - lo) * rows * columns, cuda.gridsize(1)):
@@ -91,9 +75,9 @@ def differentiate(part, lo, hi, modes, vectors, transposed, out):
             for channel in range(out.shape[1]):
                 if not transposed:
                     value = modes[snapshot, channel // dim, a, b, c]
-                    out[snapshot, channel, a, b, c] = _turned(vectors[a, b, c, channel % dim], value)
+                    out[snapshot, channel, a, b, c] = _times_i(vectors[a, b, c, channel % dim], value)
                     continue
                 total = modes.dtype.type(0)
                 for axis in range(dim):
-                    total += _turned(vectors[a, b, c, axis], modes[snapshot, channel * dim + axis, a, b, c])
+                    total += _times_i(vectors[a, b, c, axis], modes[snapshot, channel * dim + axis, a, b, c])
                 out[snapshot, channel, a, b, c] = total

@@ -1,143 +1,149 @@
 """Interpolation loops: grid → points.
 
 Which thread may write what: a call writes the rows of its outputs that belong to the points of its chunks, in sorted
-order. A pass of its own brings them back to the order of the user (``points.scatter``), all that belongs to a point at
-once: going all over memory is cheap by itself and dear between other work.
+order. A separate pass brings them back to the order of the user (``points.cpu.scatter``), all that belongs to a point
+at once: random access to memory is cheap by itself and expensive between other work.
 
-Chunks come in the order of memory, not in that of spreading: no two calls write the same place, and neighbours share
-what a cache holds.
-
-Tried and lost: pairs of channels one line of the cache after the other, which gains for windows of five nodes, as far
-as seen, and loses for seven; two planes at once, and every row sum in two halves, which wait no less.
+Chunks come in the order of memory, not in that of spreading: no two calls write the same row, and neighbours share what
+a cache holds. Arrays are those of the glossary in ``lrc_numba.engine``. See NOTES.md for what was tried and lost.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ...machine.cpu import simd, simd_pairs
+from ...machine.cpu import simd, simd_interleaved
 from ...machine.cpu.compile import inlined, kernel
+from ..points.indexing import SNAPSHOT, START, STOP
 from ..window import indexing
-from ..window.cpu import AHEAD, ahead, corner, last_axes, last_axis, room, together, weigh, weigh_and_tilt, weight
+from ..window.cpu import (
+    GROUP,
+    corner,
+    evaluate_slopes,
+    evaluate_weights,
+    group_size,
+    interleaved,
+    last_slopes,
+    last_weights,
+    weight,
+    weights_length,
+)
+from ..window.indexing import FIRST, LAST, ROW, SECOND
 
 column, period = inlined(indexing.column), inlined(indexing.period)
 
 
 @inlined
-def _value(grid, row, weights, place, lanes, strides, supports):
-    """One channel summed over the rows under the window, still to be weighted along them."""
-    first, second, _, planes, across = supports
-    plane = simd.zero(grid, across)
+def _value(grid, row, weights, weights_start, lanes, strides, supports):
+    """One channel, or interleaved ones, summed over the first two axes: a row, still to be weighted along the last."""
+    first, second, _, planes, row_support = supports
+    plane_sum = simd.zero(grid, row_support)
     for a in range(planes if len(first) > 1 else 1):
-        line = simd.zero(grid, across)
+        row_sum = simd.zero(grid, row_support)
         start = row + a * strides[2]
         for b in range(len(second)):
-            line = simd.fma(weight(weights, place + lanes + b, second, 1), simd.load(grid, start, across), line)
+            weight_second = weight(weights, weights_start + lanes + b, second, 1)
+            row_sum = simd.fma(weight_second, simd.load(grid, start, row_support), row_sum)
             start += strides[3]
-        plane = simd.fma(weight(weights, place + a, first, 1), line, plane)
-    return plane
+        plane_sum = simd.fma(weight(weights, weights_start + a, first, 1), row_sum, plane_sum)
+    return plane_sum
 
 
 @inlined
-def _write(i, snapshot, channel, kept, terms, supports, mean, out):
-    """The totals of a channel, or of a pair, where they are among the first ``kept``, and what comes to them."""
+def _write(i, snapshot, channel, kept, terms, supports, value_at_k0, out):
+    """Write u of a channel, or of interleaved ones, where they are among the first ``kept``: sums plus k = 0."""
     if channel < kept:
-        sums = simd_pairs.totals(terms, supports[2], supports[4])
-        for q in range(min(together(supports), kept - channel)):
-            at = np.uint64(channel + q)
-            out[np.uint64(i), at] = sums[q] + mean[np.uint64(snapshot), at]
+        sums = simd_interleaved.channel_sums(terms, supports[LAST], supports[ROW])
+        for q in range(min(interleaved(supports), kept - channel)):
+            c = np.uint64(channel + q)
+            out[np.uint64(i), c] = sums[q] + value_at_k0[np.uint64(snapshot), c]
 
 
 @kernel
-def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, mean, out):
-    """u_i = mean + Σ_node ψ(node − x_i) grid(node), for the points of ``chunks[lo:hi]``.
+def interpolate(part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports, value_at_k0, out):
+    """u_i = u(k = 0) + Σ_node ψ(node − x_i) grid(node), for the points of ``chunks[lo:hi]``.
 
-    Parameters
-    ----------
-    part, lo, hi, chunks, coordinates, table, lanes, strides, supports
-        As for ``spreading.spread``.
-    grid : 1-D array
-        The padded grids, flattened.
-    mean : (B, C)
-        Added to all of a snapshot.
-    out : (B·N, C)
-        u_i, sorted, written.
+    ``out`` (B·N, C) is u_i, sorted, written.
     """
-    weights, pair = np.zeros(AHEAD * room(lanes, supports), dtype=grid.dtype), together(supports)
-    rows, some = len(table) // lanes, ahead(supports[1])
+    weights, n_interleaved = np.zeros(GROUP * weights_length(lanes, supports), dtype=grid.dtype), interleaved(supports)
+    n_coefficients, group = len(table) // lanes, group_size(supports[SECOND])
     for c in range(lo, hi):
-        for begin in range(chunks[c, 0], chunks[c, 1], some):
-            end = min(begin + some, chunks[c, 1])
-            weigh(begin, end, coordinates, table, lanes, rows, supports, weights)
+        for begin in range(chunks[c, START], chunks[c, STOP], group):
+            end = min(begin + group, chunks[c, STOP])
+            evaluate_weights(begin, end, coordinates, table, lanes, n_coefficients, supports, weights)
             for i in range(begin, end):
-                place = (i - begin) * room(lanes, supports)
-                along = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
-                row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
-                for channel in range(0, out.shape[1], pair):
-                    plane = _value(grid, row, weights, place, lanes, strides, supports)
-                    _write(i, chunks[c, 2], channel, out.shape[1], along * plane, supports, mean, out)
+                weights_start = (i - begin) * weights_length(lanes, supports)
+                row_weights = last_weights(
+                    i, weights_start, coordinates, table, lanes, n_coefficients, supports, weights
+                )
+                row = chunks[c, SNAPSHOT] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
+                for channel in range(0, out.shape[1], n_interleaved):
+                    value = _value(grid, row, weights, weights_start, lanes, strides, supports)
+                    terms = row_weights * value
+                    _write(i, chunks[c, SNAPSHOT], channel, out.shape[1], terms, supports, value_at_k0, out)
                     row += strides[1]
 
 
 @inlined
-def _gradient(grid, row, weights, tilts, place, lanes, strides, supports):
-    """One channel, and its slopes along the first and the second axis, still to be weighted along the last."""
-    first, second, _, planes, across = supports
-    plane = simd.zero(grid, across)
-    plane_first = simd.zero(grid, across)
-    plane_second = simd.zero(grid, across)
+def _gradient(grid, row, weights, slopes, weights_start, lanes, strides, supports):
+    """``_value``, and the same with the slopes along the first and along the second axis: three rows."""
+    first, second, _, planes, row_support = supports
+    value = simd.zero(grid, row_support)
+    by_first = simd.zero(grid, row_support)
+    by_second = simd.zero(grid, row_support)
     for a in range(planes if len(first) > 1 else 1):
-        line = simd.zero(grid, across)
-        line_second = simd.zero(grid, across)
+        row_sum = simd.zero(grid, row_support)
+        row_by_second = simd.zero(grid, row_support)
         start = row + a * strides[2]
         for b in range(len(second)):
-            nodes = simd.load(grid, start, across)
-            line = simd.fma(weight(weights, place + lanes + b, second, 1), nodes, line)
+            nodes = simd.load(grid, start, row_support)
+            row_sum = simd.fma(weight(weights, weights_start + lanes + b, second, 1), nodes, row_sum)
             if len(second) > 1:
-                line_second = simd.fma(tilts[place + lanes + b], nodes, line_second)
+                row_by_second = simd.fma(slopes[weights_start + lanes + b], nodes, row_by_second)
             start += strides[3]
-        plane = simd.fma(weight(weights, place + a, first, 1), line, plane)
+        value = simd.fma(weight(weights, weights_start + a, first, 1), row_sum, value)
         if len(first) > 1:
-            plane_first = simd.fma(tilts[place + a], line, plane_first)
+            by_first = simd.fma(slopes[weights_start + a], row_sum, by_first)
         if len(second) > 1:
-            plane_second = simd.fma(weight(weights, place + a, first, 1), line_second, plane_second)
-    return plane, plane_first, plane_second
+            by_second = simd.fma(weight(weights, weights_start + a, first, 1), row_by_second, by_second)
+    return value, by_first, by_second
 
 
 @inlined
-def _slope(grid, along, tilt, sums, supports):
-    """The three derivatives by grid coordinates."""
+def _derivatives(grid, row_weights, row_slopes, sums, supports):
+    """The three derivatives by grid coordinates, from the three rows of ``_gradient``."""
     kind = grid.dtype.type
-    one = simd.total(along * sums[1]) if len(supports[0]) > 1 else kind(0)
-    two = simd.total(along * sums[2]) if len(supports[1]) > 1 else kind(0)
-    return one, two, simd.total(tilt * sums[0])
+    by_first = simd.total(row_weights * sums[1]) if len(supports[FIRST]) > 1 else kind(0)
+    by_second = simd.total(row_weights * sums[2]) if len(supports[SECOND]) > 1 else kind(0)
+    return by_first, by_second, simd.total(row_slopes * sums[0])
 
 
 @inlined
-def _turn_back(i, slope, to_grid, supports, out, column):
-    """A gradient per grid cell into one per unit of length, in the row i of ``out``."""
-    dim = 3 if len(supports[0]) > 1 else 2 if len(supports[1]) > 1 else 1  # known to the compiler, unlike a shape
-    for b in range(dim):  # no loop over the slopes: which of a tuple is wanted would be looked up every time
-        back = to_grid[b, dim - 1] * slope[2]
-        if len(supports[1]) > 1:
-            back += to_grid[b, dim - 2] * slope[1]
-        if len(supports[0]) > 1:
-            back += to_grid[b, dim - 3] * slope[0]
-        out[np.uint64(i), np.uint64(column + b)] = back
+def _write_gradient(i, derivatives, to_grid, supports, out, column):
+    """Write derivatives by grid coordinates, as a gradient per unit of length, to row i of ``out``."""
+    dim = 3 if len(supports[FIRST]) > 1 else 2 if len(supports[SECOND]) > 1 else 1  # known to the compiler
+    for b in range(dim):  # no loop over the derivatives: indexing a tuple by a variable is looked up every time
+        by_length = to_grid[b, dim - 1] * derivatives[2]
+        if len(supports[SECOND]) > 1:
+            by_length += to_grid[b, dim - 2] * derivatives[1]
+        if len(supports[FIRST]) > 1:
+            by_length += to_grid[b, dim - 3] * derivatives[0]
+        out[np.uint64(i), np.uint64(column + b)] = by_length
 
 
 @inlined
-def _round(column, channels):
-    """A column below 2 · channels, counted round, without a division for every point and channel."""
+def _wrapped(column, channels):
+    """A column below 2 · channels, modulo channels, without a division for every point and channel."""
     return np.uint64(column - channels if column >= channels else column)
 
 
 @inlined
-def _side_by_side(values, i, column, supports):
-    """What the row of a channel, or of a pair, is multiplied with, columns counted round."""
-    channels, other = values.shape[1], column + together(supports) - 1
-    one, two = values[np.uint64(i), _round(column, channels)], values[np.uint64(i), _round(other, channels)]
-    return simd_pairs.side_by_side(one, two, supports[2], supports[4])
+def _row_factor(values, i, column, supports):
+    """The factor of the row of a channel, or of interleaved ones; columns are counted modulo their number."""
+    channels, next_column = values.shape[1], column + interleaved(supports) - 1
+    value = values[np.uint64(i), _wrapped(column, channels)]
+    next_value = values[np.uint64(i), _wrapped(next_column, channels)]
+    return simd_interleaved.interleave(value, next_value, supports[LAST], supports[ROW])
 
 
 @kernel
@@ -149,58 +155,52 @@ def interpolate_vjp(
     coordinates,
     grid,
     cotangent,
-    turn,
+    cotangent_column,
     to_grid,
     table,
     lanes,
     strides,
     supports,
     kept,
-    mean,
+    value_at_k0,
     out,
     out_points,
     column,
 ):
     """u_i, and Σ_c g_i^c ∇u_i^c: the gradient of Σ g·u with respect to where u is read.
 
-    Parameters
-    ----------
-    part, lo, hi, chunks, coordinates, grid, table, lanes, strides, supports
-        As for ``interpolate``.
-    cotangent : (B·N, C)
-        g, sorted.
-    turn, kept : int
-        Channel c of g is in column c + turn, counted round; and C′ ≤ C.
-    to_grid : (d, d)
-        Takes displacements to grid cells; its transpose takes the gradient back.
-    mean : (B, C′)
-        As for ``interpolate``.
-    out, out_points : (B·N, C′ or more) and (B·N, d or more)
-        u_i of the first C′ channels, and the gradient; sorted, written. May be one array.
-    column : int
-        Of ``out_points``, for the derivative along the first axis.
+    ``cotangent`` (B·N, C) is g, sorted; that of channel c is in column (c + cotangent_column) mod C. ``out`` receives
+    u_i of the first ``kept`` = C′ ≤ C channels, ``out_points`` the gradient per unit of length, from column ``column``
+    on; both are (B·N, ·), sorted, and may be one array.
     """
-    weights, tilts = np.zeros((2, AHEAD * room(lanes, supports)), dtype=grid.dtype)
-    rows, some, channels, pair = len(table) // lanes, ahead(supports[1]), cotangent.shape[1], together(supports)
+    weights, slopes = np.zeros((2, GROUP * weights_length(lanes, supports)), dtype=grid.dtype)
+    n_coefficients, group = len(table) // lanes, group_size(supports[SECOND])
+    channels, n_interleaved = cotangent.shape[1], interleaved(supports)
     for c in range(lo, hi):
-        for begin in range(chunks[c, 0], chunks[c, 1], some):
-            end = min(begin + some, chunks[c, 1])
-            weigh_and_tilt(begin, end, coordinates, table, lanes, rows, supports, weights, tilts)
+        for begin in range(chunks[c, START], chunks[c, STOP], group):
+            end = min(begin + group, chunks[c, STOP])
+            evaluate_slopes(begin, end, coordinates, table, lanes, n_coefficients, supports, weights, slopes)
             for i in range(begin, end):
-                place = (i - begin) * room(lanes, supports)
-                along, tilt = last_axes(i, place, coordinates, table, lanes, rows, supports, weights, tilts)
-                row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
-                total = total_first = total_second = simd.zero(grid, supports[4])
-                for channel in range(0, channels, pair):
-                    plane, first, second = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
-                    _write(i, chunks[c, 2], channel, kept, along * plane, supports, mean, out)
-                    factor = _side_by_side(cotangent, i, channel + turn, supports)
-                    total = simd.fma(factor, plane, total)
-                    total_first = simd.fma(factor, first, total_first)
-                    total_second = simd.fma(factor, second, total_second)
+                weights_start = (i - begin) * weights_length(lanes, supports)
+                row_weights, row_slopes = last_slopes(
+                    i, weights_start, coordinates, table, lanes, n_coefficients, supports, weights, slopes
+                )
+                row = chunks[c, SNAPSHOT] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
+                sum_value = sum_first = sum_second = simd.zero(grid, supports[ROW])
+                for channel in range(0, channels, n_interleaved):
+                    value, by_first, by_second = _gradient(
+                        grid, row, weights, slopes, weights_start, lanes, strides, supports
+                    )
+                    terms = row_weights * value
+                    _write(i, chunks[c, SNAPSHOT], channel, kept, terms, supports, value_at_k0, out)
+                    factor = _row_factor(cotangent, i, channel + cotangent_column, supports)
+                    sum_value = simd.fma(factor, value, sum_value)
+                    sum_first = simd.fma(factor, by_first, sum_first)
+                    sum_second = simd.fma(factor, by_second, sum_second)
                     row += strides[1]
-                slope = _slope(grid, along, tilt, (total, total_first, total_second), supports)
-                _turn_back(i, slope, to_grid, supports, out_points, column)
+                sums = sum_value, sum_first, sum_second
+                derivatives = _derivatives(grid, row_weights, row_slopes, sums, supports)
+                _write_gradient(i, derivatives, to_grid, supports, out_points, column)
 
 
 @kernel
@@ -218,76 +218,66 @@ def interpolate_jvp(
     strides,
     supports,
     channels,
-    mean,
+    value_at_k0,
     out,
     dout,
     column,
 ):
     """u_i, and u̇_i = w_i + ẋ_i·∇u_i, from grids of u and, in C channels more, of w.
 
-    Parameters
-    ----------
-    part, lo, hi, chunks, coordinates, grid, to_grid, table, lanes, strides, supports
-        As for ``interpolate_vjp``; ``grid`` has 2C channels.
-    dpoints : (B·N, d)
-        ẋ_i, sorted, units of length.
-    channels, column : int
-        C, and the column of ``dout`` for the first channel.
-    mean : (B, 2C)
-        Added to u_i, and to w_i.
-    out, dout : (B·N, C or more)
-        u and u̇, sorted, written; may be the same array.
+    ``dpoints`` (B·N, d) is ẋ_i, sorted, in units of length; ``channels`` is C; ``out`` and ``dout`` (B·N, ≥ C) receive
+    u and, from column ``column`` on, u̇, sorted, and may be one array. ``value_at_k0`` (B, 2C) is that of u and of w.
     """
     dim = coordinates.shape[1]
-    weights, tilts = np.zeros((2, AHEAD * room(lanes, supports)), dtype=grid.dtype)
+    weights, slopes = np.zeros((2, GROUP * weights_length(lanes, supports)), dtype=grid.dtype)
     step = np.zeros(3, dtype=grid.dtype)
-    rows, some = len(table) // lanes, ahead(supports[1])
+    n_coefficients, group = len(table) // lanes, group_size(supports[SECOND])
     for c in range(lo, hi):
-        for begin in range(chunks[c, 0], chunks[c, 1], some):
-            end = min(begin + some, chunks[c, 1])
-            weigh_and_tilt(begin, end, coordinates, table, lanes, rows, supports, weights, tilts)
+        for begin in range(chunks[c, START], chunks[c, STOP], group):
+            end = min(begin + group, chunks[c, STOP])
+            evaluate_slopes(begin, end, coordinates, table, lanes, n_coefficients, supports, weights, slopes)
             for i in range(begin, end):
-                place = (i - begin) * room(lanes, supports)
-                along, tilt = last_axes(i, place, coordinates, table, lanes, rows, supports, weights, tilts)
+                weights_start = (i - begin) * weights_length(lanes, supports)
+                row_weights, row_slopes = last_slopes(
+                    i, weights_start, coordinates, table, lanes, n_coefficients, supports, weights, slopes
+                )
                 for a in range(dim):
                     step[3 - dim + a] = 0.0
                     for b in range(dim):
                         step[3 - dim + a] += grid.dtype.type(dpoints[i, b] * to_grid[b, a])
-                snapshot = np.uint64(chunks[c, 2])
-                row = chunks[c, 2] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
+                snapshot = np.uint64(chunks[c, SNAPSHOT])
+                row = chunks[c, SNAPSHOT] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(channels):
-                    sums = _gradient(grid, row, weights, tilts, place, lanes, strides, supports)
-                    drift = _value(grid, row + channels * strides[1], weights, place, lanes, strides, supports)
-                    one, two, three = _slope(grid, along, tilt, sums, supports)
-                    out[np.uint64(i), channel] = simd.total(along * sums[0]) + mean[snapshot, channel]
-                    moved = simd.total(along * drift) + step[0] * one + step[1] * two + step[2] * three
-                    dout[np.uint64(i), column + channel] = moved + mean[snapshot, channels + channel]
+                    sums = _gradient(grid, row, weights, slopes, weights_start, lanes, strides, supports)
+                    drow = row + channels * strides[1]
+                    dvalue = _value(grid, drow, weights, weights_start, lanes, strides, supports)
+                    by_first, by_second, by_last = _derivatives(grid, row_weights, row_slopes, sums, supports)
+                    out[np.uint64(i), channel] = simd.total(row_weights * sums[0]) + value_at_k0[snapshot, channel]
+                    du = simd.total(row_weights * dvalue) + step[0] * by_first + step[1] * by_second + step[2] * by_last
+                    dout[np.uint64(i), column + channel] = du + value_at_k0[snapshot, channels + channel]
                     row += strides[1]
 
 
 @kernel
-def fill_padding(part, lo, hi, grids, nodes, reached, pair, ends):
+def fill_padding(part, lo, hi, grids, nodes, reached, n_interleaved, ends):
     """Copy nodes into the padding of the last two axes, in the planes [lo, hi) of all grids.
 
-    Parameters
-    ----------
-    part, lo, hi, grids, nodes, reached, pair, ends
-        As for ``spreading.fold_padding``.
+    Ranges and ``ends`` are those of ``spreading.cpu.fold_padding``; a call writes the padding of its planes.
     """
     channels = len(grids) // len(reached)
-    length, pair = period(nodes[2], pair)
-    columns = grids.shape[3] // pair
+    length, n_interleaved = period(nodes[2], n_interleaved)
+    columns = grids.shape[3] // n_interleaved
     for q in range(lo, hi):
         g, a = q // nodes[0], q % nodes[0]
-        plane, there = grids[g, a], reached[g // channels, a]
+        plane, row_reached = grids[g, a], reached[g // channels, a]
         for b in range(nodes[1] if ends else 0):
-            if not there[b]:
+            if not row_reached[b]:
                 continue
-            for channel in range(pair):
+            for channel in range(n_interleaved):
                 for c in range(length, columns):
-                    plane[b, column(c, channel, pair)] = plane[b, column(c - length, channel, pair)]
+                    plane[b, column(c, channel, n_interleaved)] = plane[b, column(c - length, channel, n_interleaved)]
         for b in range(nodes[1], plane.shape[0]):
-            if not there[b]:
+            if not row_reached[b]:
                 continue
             target, source = plane[b], plane[b % nodes[1]]
             for c in range(len(source)):
@@ -298,10 +288,7 @@ def fill_padding(part, lo, hi, grids, nodes, reached, pair, ends):
 def fill_planes(part, lo, hi, grids, nodes, reached):
     """Copy planes into the padding of the first axis, in the rows [lo, hi) of all grids.
 
-    Parameters
-    ----------
-    part, lo, hi, grids, nodes, reached
-        As for ``spreading.fold_planes``.
+    Ranges are those of ``spreading.cpu.fold_planes``; a call writes its rows in the planes of padding.
     """
     channels, rows = len(grids) // len(reached), grids.shape[2]
     for q in range(lo, hi):

@@ -1,10 +1,20 @@
 """Fold points into the cell and sort them by tile, or by pieces of tiles: a stable counting sort in two passes, or
-none for a single tile. Points of crowded tiles may be sorted once more (``crowds``).
+none for a single tile. Points of crowded tiles may be sorted once more (``spreading.cpu_crowded``).
 
 Both passes compute the grid coordinates from the points, which is cheaper than writing them out unsorted and reading
-them back: a block of points at a time and axis by axis, in loops that the compiler turns into vectors. Thread p counts
-and places the p-th range of points; the positions it writes to are its own, because the counts of earlier ranges are
-added in front. The order is that of a stable sort, whatever the number of threads.
+them back: a block of points at a time and axis by axis, in loops that the compiler turns into vectors.
+
+Which thread may write what: part p counts the p-th range of points and writes their sorted positions and coordinates.
+These positions are its own, because the counts of earlier parts are added in front. The order is that of a stable sort,
+whatever the number of parts. Tables of chunks are written by one thread.
+
+Arrays are those of the glossary in ``lrc_numba.engine``; moreover, where points are folded into the cell,
+
+    points (B·N, d)      positions as given, units of length
+    inverse (d, d)       float64, takes points to fractional coordinates
+    nodes                d ints, grid nodes per axis; their number is known to the compiler
+    shift                see ``indexing.first_node``
+    lost (parts,)        int64, set to the index of a point that has no position in the cell
 """
 
 from __future__ import annotations
@@ -17,32 +27,30 @@ from ..window.evaluate import bind
 from . import cpu_crowded as crowded  # noqa: F401  (``stage`` asks for it here)
 from . import cpu_schedule as schedule  # noqa: F401
 from . import indexing
+from .indexing import FIRST_NODE, FIRST_SLOT, MERGE_FIRST_NODE, SECOND_NODE, SNAPSHOT
 
-FEW_SLOTS = 32  # chunks of a tile that threads can share; more cost scratch, and are made where sums would get too long
+FEW_SLOTS = 32  # chunks of a tile, enough to share out; more cost scratch and are made only to keep sums short
 slab_at = inlined(indexing.slab_at)
 tile_key = inlined(indexing.tile_key)
-first_node = inlined(bind(indexing.first_node, floor=np.floor))  # that of ``math`` is an integer, and back again
-NEXT_LINE = 8  # numbers on, in float64: asked for before the points of a tile come to it
-NEXT_ROWS = 64  # points on: theirs are asked for, from wherever they are
+first_node = inlined(bind(indexing.first_node, floor=np.floor))  # ``math.floor`` converts to an integer
+NEXT_LINE = 8  # float64 numbers ahead of the one written that are prefetched
+NEXT_ROWS = 64  # points ahead of the one read whose rows are prefetched
 BLOCK = 256  # points whose coordinates are computed before they are used
 
 
 @inlined
 def _fold(begin, end, points, inverse, nodes, shift, block):
-    """Grid coordinates of the points [begin, end) to ``block`` (3, BLOCK), whose last axis is the points' last.
+    """Write grid coordinates of the points [begin, end) to ``block`` (3, BLOCK), the last axis in the last row.
 
-    Returns
-    -------
-    bool
-        Whether one of them has no place in the cell: its coordinate is −1.
+    Returns whether one of them has no position in the cell: its coordinate is −1.
     """
     dim, lost = len(nodes), False
     for axis in range(dim):
-        some, out, count = points[begin * dim : end * dim], block[3 - dim + axis], float(nodes[axis])
+        numbers, out, count = points[begin * dim : end * dim], block[3 - dim + axis], float(nodes[axis])
         for i in range(end - begin):
             fraction = 0.0
             for b in range(dim):
-                fraction += some[i * dim + b] * inverse[b, axis]
+                fraction += numbers[i * dim + b] * inverse[b, axis]
             out[i] = first_node(fraction, count, shift)
             lost |= out[i] < 0.0
     return lost
@@ -50,57 +58,29 @@ def _fold(begin, end, points, inverse, nodes, shift, block):
 
 @kernel
 def fold_points(part, lo, hi, points, inverse, nodes, shift, coordinates, lost):
-    """Grid coordinates of the points [lo, hi) in the order in which they came.
-
-    Parameters
-    ----------
-    part, lo, hi, points, inverse, nodes, shift, lost
-        As for ``count_tiles``.
-    coordinates : (B·N, d) float64
-        Written.
-    """
+    """Write the grid coordinates of the points [lo, hi), in the order in which they are given."""
     dim, block, flat = len(nodes), np.zeros((3, BLOCK)), points.reshape(-1)
     for begin in range(lo, hi, BLOCK):
         end = min(begin + BLOCK, hi)
-        without = _fold(begin, end, flat, inverse, nodes, shift, block)
+        any_lost = _fold(begin, end, flat, inverse, nodes, shift, block)
         for i in range(begin, end):
             for axis in range(dim):
                 coordinates[i, axis] = block[3 - dim + axis, i - begin]
-        if without:
+        if any_lost:
             for i in range(begin, end):
                 if min(block[0, i - begin], block[1, i - begin], block[2, i - begin]) < 0.0:
                     lost[part] = i
 
 
 @kernel
-def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tiles, pieces, keys, counts, lost):
-    """Write ``keys[lo:hi]`` and the histogram ``counts[part]``.
+def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, log2_tile, tiles, pieces, keys, counts, lost):
+    """Write the sorting keys of the points [lo, hi), and add their histogram to ``counts[part]``.
 
-    Parameters
-    ----------
-    part, lo, hi : int
-        Which range of points.
-    points : (B·N, d)
-        Positions, units of length.
-    batch : (int, int)
-        B and N.
-    inverse : (d, d) float64
-        Takes points to fractional coordinates.
-    nodes : d ints
-        Grid nodes per axis; their number is known to the compiler.
-    shift : float
-        See ``indexing.first_node``.
-    shifts, tiles, pieces : (int, int, int) twice, and int
-        See ``indexing.tile_key``.
-    keys : (B·N,) int32
-        Written.
-    counts : (parts, number of keys) int64
-        Added to.
-    lost : (parts,) int64
-        Set to the index of a point that is too far away to have a place in the cell.
+    ``batch`` is (B, N); ``log2_tile``, ``tiles`` and ``pieces`` are those of ``indexing.tile_key``; ``keys`` (B·N,)
+    int32; ``counts`` (parts, number of keys) int64.
     """
     histogram, block, flat, begin = counts[part], np.zeros((3, BLOCK)), points.reshape(-1), lo
-    more = np.zeros_like(histogram)
+    second_histogram = np.zeros_like(histogram)
     while begin < hi:
         snapshot = begin // batch[1]
         end = min(begin + BLOCK, hi, (snapshot + 1) * batch[1])
@@ -109,18 +89,18 @@ def count_tiles(part, lo, hi, points, batch, inverse, nodes, shift, shifts, tile
                 if min(block[0, i - begin], block[1, i - begin], block[2, i - begin]) < 0.0:
                     lost[part] = i
             return
-        some = keys[begin:end]
+        block_keys = keys[begin:end]
         for i in range(end - begin):  # a loop by itself is turned into vectors
             node = int(block[0, i]), int(block[1, i]), int(block[2, i])
-            some[i] = tile_key(node[0], node[1], node[2], snapshot, shifts, tiles, pieces)
-        for i in range(0, end - begin - 1, 2):  # two counts of one place are not to wait for each other
-            histogram[some[i]] += 1
-            more[some[i + 1]] += 1
+            block_keys[i] = tile_key(node[0], node[1], node[2], snapshot, log2_tile, tiles, pieces)
+        for i in range(0, end - begin - 1, 2):  # two histograms: two counts of one key need not wait for each other
+            histogram[block_keys[i]] += 1
+            second_histogram[block_keys[i + 1]] += 1
         if (end - begin) % 2 == 1:
-            histogram[some[end - begin - 1]] += 1
+            histogram[block_keys[end - begin - 1]] += 1
         begin = end
-    for key in range(len(more)):
-        histogram[key] += more[key]
+    for key in range(len(second_histogram)):
+        histogram[key] += second_histogram[key]
 
 
 def one_tile_chunk(nodes: int, rows: int) -> int:
@@ -145,26 +125,17 @@ def accumulate(counts, offsets):
     for key in range(counts.shape[1]):
         offsets[key] = position
         for part in range(counts.shape[0]):
-            here = counts[part, key]
+            count = counts[part, key]
             counts[part, key] = position
-            position += here
+            position += count
     offsets[counts.shape[1]] = position
 
 
 @kernel
 def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coordinates):
-    """Scatter grid coordinates to their sorted positions, and put these in the place of the keys.
+    """Write grid coordinates to their sorted positions, and these positions over the keys.
 
-    Parameters
-    ----------
-    part, lo, hi, points, inverse, nodes, shift
-        As for ``count_tiles``.
-    keys : (B·N,) int32
-        From ``count_tiles``; overwritten by the position of each point among the sorted ones.
-    counts : (parts, number of keys) int64
-        From ``accumulate``: where each part writes each key next.
-    coordinates : (B·N, d) float64
-        Written.
+    ``keys`` is from ``count_tiles``, ``counts`` from ``accumulate``: where each part writes each key next.
     """
     dim, positions, block, flat = len(nodes), counts[part], np.zeros((3, BLOCK)), points.reshape(-1)
     coordinates = coordinates.reshape(-1)
@@ -175,33 +146,33 @@ def place_points(part, lo, hi, points, inverse, nodes, shift, keys, counts, coor
             q = positions[keys[i]]
             positions[keys[i]] = q + 1
             keys[i] = q
-            simd.ask(coordinates, q * dim + NEXT_LINE)
+            simd.prefetch(coordinates, q * dim + NEXT_LINE)
             for axis in range(dim):
                 coordinates[q * dim + axis] = block[3 - dim + axis, i - begin]
 
 
 @inlined
 def _first_nodes(within, tile, tiles):
-    """First node of a tile along each axis."""
-    first, second, third = within // (tiles[1] * tiles[2]), within // tiles[2] % tiles[1], within % tiles[2]
-    return first * tile[0], second * tile[1], third * tile[2]
+    """First node of a tile of a snapshot along each axis."""
+    first, second, last = within // (tiles[1] * tiles[2]), within // tiles[2] % tiles[1], within % tiles[2]
+    return first * tile[0], second * tile[1], last * tile[2]
 
 
 @inlined
-def _four(table, row, one, two, three, four):
-    """The first numbers of a row; a whole tuple at once, with its errors about shapes, takes seconds to compile."""
-    table[row, 0], table[row, 1], table[row, 2], table[row, 3] = one, two, three, four
+def _set_four(table, row, a, b, c, d):
+    """Set the first numbers of a row; assigning a tuple, with its errors about shapes, takes seconds to compile."""
+    table[row, 0], table[row, 1], table[row, 2], table[row, 3] = a, b, c, d
 
 
 @inlined
-def _three(table, row, at, one, two, three):
-    """Three numbers of a row."""
-    table[row, at], table[row, at + 1], table[row, at + 2] = one, two, three
+def _set_three(table, row, column, a, b, c):
+    """Set three numbers of a row from ``column`` on."""
+    table[row, column], table[row, column + 1], table[row, column + 2] = a, b, c
 
 
 @kernel
-def make_chunks(offsets, shape, tile, tiles, block, largest, longest, chunks, light, heavy, merges, units):
-    """Cut the points of every tile into chunks.
+def make_chunks(offsets, shape, tile, tiles, block, largest, longest, chunks, whole, split, merges, units):
+    """Cut the points of every tile into chunks, and return the rows written of chunks, whole, split and merges.
 
     Parameters
     ----------
@@ -214,170 +185,142 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, longest, chunks, li
     largest, longest : int
         Points that a tile may have in one chunk; and points in a chunk of those that have more.
     chunks : (n, 7) int64
-        Written, in the order of the points, none above ``largest``: start, stop, snapshot, 0, first nodes of the tile.
-    light : (n, 7) int64
-        Written: the same for those that are the only one of their tile, in the order of ``schedule``.
-    heavy : (n, 7) int64
-        Written: start, stop, slot, −origin in the scratch block, first nodes for the chunks of tiles that have several.
+        Written, in the order of the points, none above ``largest``, with offset 0: for interpolation.
+    whole : (n, 7) int64
+        Written: for spreading, tiles that are one chunk, in the order of ``cpu_schedule``.
+    split : (n, 7) int64
+        Written: for spreading, the chunks of the other tiles, each with a slot and the offset −origin in its block.
     merges : (n, 6) int64
-        Written: first slot, slots, snapshot, and the first, second and third node of such a tile.
+        Written: those other tiles.
     units : (B · slabs · pencils + 1, 4) int64
-        Written: rows of light and of merges, points of light and rows of heavy before each pencil, in that order.
-
-    Returns
-    -------
-    four ints
-        Rows written of chunks, light, heavy and merges.
+        Written: rows of whole and of merges, points of whole and rows of split before each pencil, in that order.
     """
     n_chunks = _all_chunks(offsets, tile, tiles, largest, chunks)
-    n_light = n_heavy = n_merges = points = np.int64(0)  # 0 is a type of its own, for which more would be compiled
+    n_whole = n_split = n_merges = points = np.int64(
+        0
+    )  # a literal 0 has another type, for which helpers are compiled again
     per_snapshot = tiles[0] * tiles[1] * tiles[2]
     per_slab, per_pencil = per_snapshot // shape[0], per_snapshot // (shape[0] * shape[1])
     for unit in range(len(units) - 1):
-        _four(units, unit, n_light, n_merges, points, n_heavy)
+        _set_four(units, unit, n_whole, n_merges, points, n_split)
         snapshot, position = unit // (shape[0] * shape[1]), unit % (shape[0] * shape[1])
         lowest = snapshot * per_snapshot + slab_at(position // shape[1], shape[0]) * per_slab
         lowest += slab_at(position % shape[1], shape[1]) * per_pencil
         for key in range(lowest, lowest + per_pencil):
             start, stop = offsets[key], offsets[key + 1]
             slots = _slots(stop - start, largest, longest)
-            first, second, third = _first_nodes(key % per_snapshot, tile, tiles)
+            first, second, last = _first_nodes(key % per_snapshot, tile, tiles)
             if slots == 1:
-                _four(light, n_light, start, stop, snapshot, 0)
-                _three(light, n_light, 4, first, second, third)
-                n_light += 1
+                _set_four(whole, n_whole, start, stop, snapshot, 0)
+                _set_three(whole, n_whole, FIRST_NODE, first, second, last)
+                n_whole += 1
                 points += stop - start
             if slots < 2:
                 continue
-            _three(merges, n_merges, 0, n_heavy, slots, snapshot)
-            _three(merges, n_merges, 3, first, second, third)
+            _set_three(merges, n_merges, FIRST_SLOT, n_split, slots, snapshot)
+            _set_three(merges, n_merges, MERGE_FIRST_NODE, first, second, last)
             n_merges += 1
-            origin = (first * block[1] + second) * block[2] + third
+            origin = (first * block[1] + second) * block[2] + last
             for s in range(slots):
                 begin, end = _cut(start, stop, s, slots), _cut(start, stop, s + 1, slots)
-                _four(heavy, n_heavy, begin, end, n_heavy, -origin)
-                _three(heavy, n_heavy, 4, first, second, third)
-                n_heavy += 1
-    _four(units, len(units) - 1, n_light, n_merges, points, n_heavy)
-    return n_chunks, n_light, n_heavy, n_merges
+                _set_four(split, n_split, begin, end, n_split, -origin)
+                _set_three(split, n_split, FIRST_NODE, first, second, last)
+                n_split += 1
+    _set_four(units, len(units) - 1, n_whole, n_merges, points, n_split)
+    return n_chunks, n_whole, n_split, n_merges
 
 
 @inlined
 def _cut(start, stop, number, parts):
-    """Where part ``number`` of the even parts of a range begins."""
+    """Where part ``number`` of ``parts`` equal parts of a range begins."""
     return start + (stop - start) * number // parts
 
 
 @inlined
 def _slots(count, largest, longest):
-    """Into how many chunks so many points of a tile are cut for spreading."""
+    """Number of chunks into which ``count`` points of a tile are cut for spreading."""
     return min((count + largest - 1) // largest, max(FEW_SLOTS, (count + longest - 1) // longest))
 
 
 @inlined
 def _all_chunks(offsets, tile, tiles, largest, chunks):
-    """Write the chunks of all tiles in the order of the points; how many there are."""
-    found, per_snapshot = np.int64(0), tiles[0] * tiles[1] * tiles[2]
+    """Write the chunks of all tiles in the order of the points, and return their number."""
+    n_chunks, per_snapshot = np.int64(0), tiles[0] * tiles[1] * tiles[2]
     for key in range(len(offsets) - 1):
         start, stop = offsets[key], offsets[key + 1]
         slots = (stop - start + largest - 1) // largest
-        first, second, third = _first_nodes(key % per_snapshot, tile, tiles)
+        first, second, last = _first_nodes(key % per_snapshot, tile, tiles)
         for s in range(slots):
             begin, end = _cut(start, stop, s, slots), _cut(start, stop, s + 1, slots)
-            _four(chunks, found, begin, end, key // per_snapshot, 0)
-            _three(chunks, found, 4, first, second, third)
-            found += 1
-    return found
+            _set_four(chunks, n_chunks, begin, end, key // per_snapshot, 0)
+            _set_three(chunks, n_chunks, FIRST_NODE, first, second, last)
+            n_chunks += 1
+    return n_chunks
 
 
 @kernel
 def mark_rows(chunks, block, nodes, reached):
-    """Mark the rows of padded grids that windows reach, with those onto which they are folded and those, of any
-    sixteen, that are transformed together with one (``fft.axes``).
+    """Mark the rows of padded grids that windows touch, the rows onto which these are folded, and their groups of 16.
 
-    Clearing, folding, transforming and filling leave out the others: of points in one corner of the cell, most. All in
-    plain loops: slices, with their errors about shapes, take seconds to compile.
-
-    Parameters
-    ----------
-    chunks, block
-        From ``make_chunks``.
-    nodes : (int, int, int)
-        Nodes that are not padding.
-    reached : (B, padded, padded) bool
-        Written: along the first two axes, for each snapshot.
+    A group is what ``fft.axes`` transforms at a time. Clearing, folding, transforming and filling leave out all other
+    rows: most, where points are in one corner of the cell. All in plain loops: slices, with their errors about shapes,
+    take seconds to compile.
     """
     flat, planes, rows = reached.reshape(-1), reached.shape[1], reached.shape[2]
     for i in range(len(flat)):
         flat[i] = False
     for c in range(len(chunks)):
-        snapshot, first, second = chunks[c, 2], chunks[c, 4], chunks[c, 5]
-        if c == 0 or snapshot != chunks[c - 1, 2] or first != chunks[c - 1, 4] or second != chunks[c - 1, 5]:
+        snapshot, first, second = chunks[c, SNAPSHOT], chunks[c, FIRST_NODE], chunks[c, SECOND_NODE]
+        if (
+            c == 0
+            or snapshot != chunks[c - 1, SNAPSHOT]
+            or first != chunks[c - 1, FIRST_NODE]
+            or second != chunks[c - 1, SECOND_NODE]
+        ):
             for a in range(first, min(first + block[0], planes)):
                 for b in range(second, min(second + block[1], rows)):
                     reached[snapshot, a, b] = True
-    for there in reached:
+    for marks in reached:
         for a in range(nodes[0], planes):
             for b in range(rows):
-                there[a % nodes[0], b] |= there[a, b]
+                marks[a % nodes[0], b] |= marks[a, b]
         for a in range(nodes[0]):
             for b in range(nodes[1], rows):
-                there[a, b % nodes[1]] |= there[a, b]
+                marks[a, b % nodes[1]] |= marks[a, b]
             for begin in range(0, nodes[1], 16):
-                end, some = min(begin + 16, nodes[1]), False
+                end, any_reached = min(begin + 16, nodes[1]), False
                 for b in range(begin, end):
-                    some |= there[a, b]
+                    any_reached |= marks[a, b]
                 for b in range(begin, end):
-                    there[a, b] = some
+                    marks[a, b] = any_reached
 
 
 @kernel
-def gather(part, lo, hi, places, one, other, out):
-    """Bring values into sorted order, those of two arrays side by side.
+def gather(part, lo, hi, sorted_position, left, right, out):
+    """Bring values [lo, hi) into sorted order, those of two arrays (B·N, C) and (B·N, C′) side by side in ``out``.
 
-    What is scattered here are stores, to as many places at a time as there are tiles; in ``scatter`` they are loads,
-    asked for long ahead: an AMD EPYC, unlike an Intel Xeon, does not look far enough by itself. Both go through the
-    user's order from beginning to end, and need no inverse of ``places``.
-
-    Parameters
-    ----------
-    part, lo, hi : int
-        The range of values.
-    places : (B·N,) int32
-        Where each goes.
-    one, other : (B·N, C) and (B·N, C′)
-        Read.
-    out : (B·N, C + C′)
-        Written.
+    Here stores are scattered, to as many positions at a time as there are tiles; in ``scatter`` loads are, prefetched
+    long ahead: some processors do not look far enough ahead by themselves. Both go through the user's order from
+    beginning to end, and need no inverse of ``sorted_position``.
     """
     flat, channels = out.reshape(-1), out.shape[1]
     for i in range(lo, hi):
-        row = np.uint64(places[i])
-        simd.ask(flat, places[i] * channels + NEXT_LINE)
-        for channel in range(one.shape[1]):
-            out[row, channel] = one[i, channel]
-        for channel in range(other.shape[1]):
-            out[row, one.shape[1] + channel] = other[i, channel]
+        row = np.uint64(sorted_position[i])
+        simd.prefetch(flat, sorted_position[i] * channels + NEXT_LINE)
+        for channel in range(left.shape[1]):
+            out[row, channel] = left[i, channel]
+        for channel in range(right.shape[1]):
+            out[row, left.shape[1] + channel] = right[i, channel]
 
 
 @kernel
-def scatter(part, lo, hi, places, values, one, other):
-    """The inverse of ``gather``.
-
-    Parameters
-    ----------
-    part, lo, hi, places
-        As for ``gather``.
-    values : (B·N, C + C′)
-        Read.
-    one, other : (B·N, C) and (B·N, C′)
-        Written.
-    """
+def scatter(part, lo, hi, sorted_position, values, left, right):
+    """The inverse of ``gather``: ``values`` to the arrays ``left`` and ``right``."""
     flat, channels = values.reshape(-1), values.shape[1]
     for i in range(lo, hi):
-        row = np.uint64(places[i])
-        simd.ask(flat, places[min(i + NEXT_ROWS, hi - 1)] * channels)
-        for channel in range(one.shape[1]):
-            one[i, channel] = values[row, channel]
-        for channel in range(other.shape[1]):
-            other[i, channel] = values[row, one.shape[1] + channel]
+        row = np.uint64(sorted_position[i])
+        simd.prefetch(flat, sorted_position[min(i + NEXT_ROWS, hi - 1)] * channels)
+        for channel in range(left.shape[1]):
+            left[i, channel] = values[row, channel]
+        for channel in range(right.shape[1]):
+            right[i, channel] = values[row, left.shape[1] + channel]

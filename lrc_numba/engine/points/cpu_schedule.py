@@ -1,17 +1,15 @@
-"""Who spreads what, and when: tiles that share nodes never at the same time, and every node's terms in one order.
+"""Which thread spreads which tiles when: tiles that share nodes never at one time, and every node's terms in one order.
 
-Tiles with one index along the first axis that is there are a slab, those with one more index along the second a pencil.
+The tiles with one index along the first existing axis are a slab, those with one more index along the second a pencil.
 A slab shares nodes with the two beside it only, and so does a pencil inside its slab. The order of adding up is: even
 slabs before the odd ones beside them, inside a slab even pencils before the odd ones beside them, inside a pencil tile
 by tile. Three ways to go through them keep that order, so they give the same bits:
 
 * one thread goes from slab to slab, 0, 2, 1, 4, 3, …, an odd one while both beside it are still in a cache;
-* each thread does that with slabs that lie side by side, and the one between it and the thread before it waits for a
-  second phase;
+* each thread does that with a range of neighbouring slabs, and the slab between two ranges is left to a second phase;
 * where slabs are few and points many, all pencils of one parity along both axes are shared out, in four phases.
 
-Tried and lost: rounds of one parity along all axes, eight of them in 3-D. They read and write the whole grid eight
-times, which takes longer where it is larger than the caches.
+See NOTES.md for what was tried and lost.
 """
 
 from __future__ import annotations
@@ -21,8 +19,8 @@ import numpy as np
 __all__ = ["Phase", "phases", "units"]
 
 Phase = tuple[np.ndarray | slice, list[int]]  # rows of a table, and the bounds that share them out to threads
-MANY_SLABS = 12  # per thread: what is lost at the seams is little then
-MANY_SHARES = 8  # units of work worth a thread: waking threads four times is little then
+MANY_SLABS = 12  # per thread: the loss at the seams is small then
+MANY_SHARES = 8  # units of work worth a thread: the cost of waking threads four times is small then
 
 
 def units(batch: int, shape: tuple[int, int]) -> int:
@@ -52,10 +50,10 @@ def phases(before: np.ndarray, work: np.ndarray, shape: tuple[int, int], threads
     if parts < 2 or len(before) < 3:
         return [(slice(None), [0, int(before[-1])])]
     if (len(before) - 1) // pencils >= MANY_SLABS * parts or pencils == 1 or shares < MANY_SHARES:
-        found = _side_by_side(before[::pencils], work[::pencils], slabs, parts)
+        all_phases = _side_by_side(before[::pencils], work[::pencils], slabs, parts)
     else:
-        found = _by_parity(before, work, shape, parts)
-    return [phase for phase in found if len(phase[1]) > 1]  # the others have no rows
+        all_phases = _by_parity(before, work, shape, parts)
+    return [phase for phase in all_phases if len(phase[1]) > 1]  # the others have no rows
 
 
 def _phase(first: np.ndarray, stop: np.ndarray, cuts: np.ndarray) -> Phase:
@@ -100,7 +98,7 @@ def _by_parity(before: np.ndarray, work: np.ndarray, shape: tuple[int, int], par
 
 
 def _odd(count: int) -> np.ndarray:
-    """For each position in the order 0, 2, 1, 4, 3, …, whether an odd one stands there (``indexing.slab_at``)."""
+    """Whether each position of the order 0, 2, 1, 4, 3, … holds an odd number, as 0 or 1 (``indexing.slab_at``)."""
     position = np.arange(count)
     odd = (position % 2 == 0) & (position > 0)
     if count % 2 == 0:

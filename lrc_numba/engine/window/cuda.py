@@ -1,10 +1,11 @@
-"""The windows and their slopes at some points at a time, shared by spreading and interpolation.
+"""The weights and slopes of windows for a few points at a time, shared by spreading and interpolation.
 
 On the CPU a window is a vector, evaluated as a whole; here a thread evaluates one weight. τ, the polynomials and where
 a window begins are the same functions on both (``evaluate``, ``indexing``).
 
-The weights of a point along the three axes lie side by side, ``MOST`` apart. An index that may be negative is tested
-for it at every access; in inner loops what cannot be is made unsigned.
+The weights of a point along the three axes lie one behind the other, ``MOST`` apart. An index that may be negative is
+tested for it at every access; in inner loops what cannot be is made unsigned. The functions do what those of
+``window.cpu`` do; differences are said.
 """
 
 from __future__ import annotations
@@ -12,129 +13,97 @@ from __future__ import annotations
 import numpy as np
 
 from ...machine.cuda.compile import inlined
-from . import evaluate as evaluation
-from . import indexing
+from . import evaluate, indexing
+from .indexing import FIRST, LAST, SECOND
 
-AHEAD = 8  # points whose windows a block of threads makes at once
-MOST = 32  # nodes under a window, see windows.MAX_WIDTH
+GROUP = 8  # points whose windows a block of threads evaluates at once
+MOST = 32  # nodes under a window, see ``choose.MAX_WIDTH``
 AXES = 3 * MOST
 
-corner = inlined(evaluation.bind(indexing.corner, together=inlined(indexing.together)))
+corner = inlined(evaluate.bind(indexing.corner, interleaved=inlined(indexing.interleaved)))
 
 
 @inlined
 def _load(table, index, support):
-    """One coefficient; ``support`` says how many of them make a vector, where there are vectors."""
+    """One coefficient: there are no vectors here."""
     return table[np.uint64(index)]
 
 
-_fma = inlined(evaluation.fma)  # one instruction: NVVM contracts it
-offset = inlined(evaluation.offset)
-windows = inlined(evaluation.bind(evaluation.windows, load=_load, fma=_fma))
-weight_at = inlined(evaluation.bind(evaluation.weight_at, windows=windows))
-_with_slopes = inlined(evaluation.bind(evaluation.windows_and_slopes, load=_load, fma=_fma))
-weight_and_slope_at = inlined(evaluation.bind(evaluation.weight_and_slope_at, windows_and_slopes=_with_slopes))
+_fma = inlined(evaluate.fma)  # one instruction: NVVM contracts it
+cell_position = inlined(evaluate.cell_position)
+windows = inlined(evaluate.bind(evaluate.windows, load=_load, fma=_fma))
+weight_at = inlined(evaluate.bind(evaluate.weight_at, windows=windows))
+_windows_and_slopes = inlined(evaluate.bind(evaluate.windows_and_slopes, load=_load, fma=_fma))
+weight_and_slope_at = inlined(evaluate.bind(evaluate.weight_and_slope_at, windows_and_slopes=_windows_and_slopes))
 
 
 @inlined
 def weight(weights, index, support, absent):
-    """See ``window.cpu.weight``.
-
-    Parameters
-    ----------
-    weights, index, support, absent
-        As there.
-    """
+    """One weight or slope; ``absent`` where its axis does not exist."""
     return weights[index] if len(support) > 1 else weights.dtype.type(absent)
 
 
 @inlined
-def ahead(support):
-    """For how many points the windows are evaluated before they are used.
-
-    Parameters
-    ----------
-    support : tuple
-        Without meaning here.
-    """
-    return AHEAD
+def group_size(support):
+    """For how many points windows are evaluated before they are used, in any dimension."""
+    return GROUP
 
 
 @inlined
-def weigh(lo, hi, coordinates, table, lanes, rows, supports, weights):
-    """See ``window.cpu.weigh``; here by one thread, and also in 1-D.
-
-    Parameters
-    ----------
-    lo, hi, coordinates, table, lanes, rows, supports
-        As there.
-    weights : (at least (hi − lo) · AXES,)
-        Written.
-    """
+def evaluate_weights(lo, hi, coordinates, table, lanes, n_coefficients, supports, weights):
+    """Write the weights of the sorted points [lo, hi), ``AXES`` numbers each; by one thread, and also in 1-D."""
     dim = coordinates.shape[1]
     for i in range(lo, hi):
-        place = (i - lo) * AXES
-        if len(supports[0]) > 1:
-            tau = offset(coordinates[i, dim - 3], table)
-            for node in range(len(supports[0])):
-                weights[place + node] = weight_at(tau, node, table, lanes, rows)
-        if len(supports[1]) > 1:
-            tau = offset(coordinates[i, dim - 2], table)
-            for node in range(len(supports[1])):
-                weights[place + MOST + node] = weight_at(tau, node, table, lanes, rows)
-        tau = offset(coordinates[i, dim - 1], table)
-        for node in range(len(supports[2])):
-            weights[place + 2 * MOST + node] = weight_at(tau, node, table, lanes, rows)
+        begin = (i - lo) * AXES
+        if len(supports[FIRST]) > 1:
+            tau = cell_position(coordinates[i, dim - 3], table)
+            for node in range(len(supports[FIRST])):
+                weights[begin + node] = weight_at(tau, node, table, lanes, n_coefficients)
+        if len(supports[SECOND]) > 1:
+            tau = cell_position(coordinates[i, dim - 2], table)
+            for node in range(len(supports[SECOND])):
+                weights[begin + MOST + node] = weight_at(tau, node, table, lanes, n_coefficients)
+        tau = cell_position(coordinates[i, dim - 1], table)
+        for node in range(len(supports[LAST])):
+            weights[begin + 2 * MOST + node] = weight_at(tau, node, table, lanes, n_coefficients)
 
 
 @inlined
-def _both(coordinate, place, support, table, lanes, rows, weights, tilts):
-    """Weights and slopes along one axis, from ``place`` on."""
-    tau = offset(coordinate, table)
+def _evaluate_axis(coordinate, begin, support, table, lanes, n_coefficients, weights, slopes):
+    """Weights and slopes along one axis, from index ``begin`` on."""
+    tau = cell_position(coordinate, table)
     for node in range(len(support)):
-        weight, slope = weight_and_slope_at(tau, node, table, lanes, rows)
-        weights[place + node], tilts[place + node] = weight, slope
+        weight, slope = weight_and_slope_at(tau, node, table, lanes, n_coefficients)
+        weights[begin + node], slopes[begin + node] = weight, slope
 
 
 @inlined
-def weigh_and_tilt(lo, hi, coordinates, table, lanes, rows, supports, weights, tilts):
-    """See ``window.cpu.weigh_and_tilt``.
-
-    Parameters
-    ----------
-    lo, hi, coordinates, table, lanes, rows, supports, weights, tilts
-        As there.
-    """
+def evaluate_slopes(lo, hi, coordinates, table, lanes, n_coefficients, supports, weights, slopes):
+    """``evaluate_weights``, and the slopes in the same order."""
     dim = coordinates.shape[1]
     for i in range(lo, hi):
-        place = (i - lo) * AXES
-        if len(supports[0]) > 1:
-            _both(coordinates[i, dim - 3], place, supports[0], table, lanes, rows, weights, tilts)
-        if len(supports[1]) > 1:
-            _both(coordinates[i, dim - 2], place + MOST, supports[1], table, lanes, rows, weights, tilts)
-        _both(coordinates[i, dim - 1], place + 2 * MOST, supports[2], table, lanes, rows, weights, tilts)
+        begin = (i - lo) * AXES
+        if len(supports[FIRST]) > 1:
+            _evaluate_axis(
+                coordinates[i, dim - 3], begin, supports[FIRST], table, lanes, n_coefficients, weights, slopes
+            )
+        if len(supports[SECOND]) > 1:
+            _evaluate_axis(
+                coordinates[i, dim - 2], begin + MOST, supports[SECOND], table, lanes, n_coefficients, weights, slopes
+            )
+        _evaluate_axis(
+            coordinates[i, dim - 1], begin + 2 * MOST, supports[LAST], table, lanes, n_coefficients, weights, slopes
+        )
 
 
 @inlined
-def last_axis(i, place, coordinates, table, lanes, rows, supports, weights):
-    """See ``window.cpu.last_axis``; here where in ``weights`` those along the last axis begin.
-
-    Parameters
-    ----------
-    i, place, coordinates, table, lanes, rows, supports, weights
-        As there.
-    """
-    return place + np.uint32(2 * MOST)
+def last_weights(i, begin, coordinates, table, lanes, n_coefficients, supports, weights):
+    """Index of the first weight along the last axis, for a point whose weights start at ``begin``."""
+    return begin + np.uint32(2 * MOST)
 
 
 @inlined
-def last_axes(i, place, coordinates, table, lanes, rows, supports, weights, tilts):
-    """See ``window.cpu.last_axes``; here where in ``weights`` and in ``tilts`` those along the last axis begin.
-
-    Parameters
-    ----------
-    i, place, coordinates, table, lanes, rows, supports, weights, tilts
-        As there.
-    """
-    last = last_axis(i, place, coordinates, table, lanes, rows, supports, weights)
+def last_slopes(i, begin, coordinates, table, lanes, n_coefficients, supports, weights, slopes):
+    """``last_weights`` for ``weights`` and for ``slopes``."""
+    last = last_weights(i, begin, coordinates, table, lanes, n_coefficients, supports, weights)
     return last, last

@@ -9,34 +9,29 @@ from __future__ import annotations
 from functools import update_wrapper
 from types import FunctionType
 
-__all__ = ["bind", "fma", "load", "offset", "weight_and_slope_at", "weight_at", "windows", "windows_and_slopes"]
+from .indexing import FIRST, LAST, SECOND
+
+__all__ = [
+    "bind",
+    "cell_position",
+    "fma",
+    "load",
+    "weight_and_slope_at",
+    "weight_at",
+    "windows",
+    "windows_and_slopes",
+]
 
 ONE_AXIS = ((0,), (0,), (0,))  # supports for a window along one axis alone
 
 
 def load(table, index, support):
-    """Consecutive numbers that are treated as one.
-
-    Parameters
-    ----------
-    table : 1-D array
-        Read.
-    index : int
-        Of the first number.
-    support : tuple
-        Has as many, where the back end does not say otherwise.
-    """
+    """As many consecutive numbers of ``table`` as ``support`` has, where the back end does not say otherwise."""
     return table[index : index + len(support)]
 
 
 def fma(a, b, c):
-    """a · b + c.
-
-    Parameters
-    ----------
-    a, b, c : float, or what ``load`` returns
-        Of one dtype.
-    """
+    """a · b + c."""
     return a * b + c
 
 
@@ -54,100 +49,68 @@ def bind(function, **operations):
     return update_wrapper(copy, function)
 
 
-def offset(coordinate, table):
-    """τ ∈ [−1, 1], the place of a grid coordinate in its cell, in the precision of the polynomials.
-
-    Parameters
-    ----------
-    coordinate : float
-        Not negative.
-    table : (rows · lanes,)
-        Has the precision.
-    """
+def cell_position(coordinate, table):
+    """τ ∈ [−1, 1], the position of a grid coordinate in its cell, in the precision of the polynomials."""
     return table.dtype.type(2.0 * (coordinate - int(coordinate)) - 1.0)
 
 
-def windows(one, two, three, table, lane, lanes, rows, supports):
-    """ψ along three axes by Horner's rule: first, second, last.
+def windows(tau_first, tau_second, tau_last, table, lane, lanes, n_coefficients, supports):
+    """ψ along three axes by Horner's rule: weights along the first, the second and the last axis.
 
     Coefficients are loaded once for all axes, and the chains of multiply-adds, each waiting for the one before it,
-    overlap. An axis that is not there costs nothing, and gets the weights of the last one.
+    overlap. An axis that does not exist costs nothing and gets the weights of the last one.
 
     Parameters
     ----------
-    one, two, three : float
+    tau_first, tau_second, tau_last : float
         τ along the axes.
-    table : (rows · lanes,)
-        Polynomials, highest power first; as many of each row as ``load`` takes at once are evaluated.
     lane : int
-        The first of them, a node under the window.
-    lanes, rows : int
-        Numbers per row, and rows.
-    supports
-        As for ``spreading.cpu.spread``.
+        The first node under the window that is evaluated; as many are as ``load`` takes at once.
+    n_coefficients : int
+        Coefficients of each polynomial: rows of the table.
     """
-    along = load(table, lane, supports[2])
-    first, second = along, along
-    for row in range(1, rows):
-        coefficients = load(table, row * lanes + lane, supports[2])
-        along = fma(three, along, coefficients)
-        if len(supports[1]) > 1:
-            second = fma(two, second, coefficients)
-        if len(supports[0]) > 1:
-            first = fma(one, first, coefficients)
-    return first, second, along
+    last = load(table, lane, supports[LAST])
+    first, second = last, last
+    for row in range(1, n_coefficients):
+        coefficients = load(table, row * lanes + lane, supports[LAST])
+        last = fma(tau_last, last, coefficients)
+        if len(supports[SECOND]) > 1:
+            second = fma(tau_second, second, coefficients)
+        if len(supports[FIRST]) > 1:
+            first = fma(tau_first, first, coefficients)
+    return first, second, last
 
 
-def windows_and_slopes(one, two, three, table, lane, lanes, rows, supports):
+def windows_and_slopes(tau_first, tau_second, tau_last, table, lane, lanes, n_coefficients, supports):
     """``windows``, and dψ/dg for the *point's* coordinate g: Horner's rule for a polynomial and its derivative at once.
 
-    The derivative of p ← pτ + c is p' ← p'τ + p, and τ grows by 2 from one grid cell to the next.
-
-    Parameters
-    ----------
-    one, two, three, table, lane, lanes, rows, supports
-        As for ``windows``; at least two rows.
+    The derivative of p ← pτ + c is p' ← p'τ + p, and τ grows by 2 from one grid cell to the next. The polynomials have
+    at least two coefficients; parameters are those of ``windows``.
     """
-    top, coefficients = load(table, lane, supports[2]), load(table, lanes + lane, supports[2])
-    along, tilt = fma(three, top, coefficients), top
-    first, second, tilt_first, tilt_second = along, along, tilt, tilt
-    if len(supports[1]) > 1:
-        second = fma(two, top, coefficients)
-    if len(supports[0]) > 1:
-        first = fma(one, top, coefficients)
-    for row in range(2, rows):
-        coefficients = load(table, row * lanes + lane, supports[2])
-        along, tilt = fma(three, along, coefficients), fma(three, tilt, along)
-        if len(supports[1]) > 1:
-            second, tilt_second = fma(two, second, coefficients), fma(two, tilt_second, second)
-        if len(supports[0]) > 1:
-            first, tilt_first = fma(one, first, coefficients), fma(one, tilt_first, first)
+    top, coefficients = load(table, lane, supports[LAST]), load(table, lanes + lane, supports[LAST])
+    last, slope = fma(tau_last, top, coefficients), top
+    first, second, slope_first, slope_second = last, last, slope, slope
+    if len(supports[SECOND]) > 1:
+        second = fma(tau_second, top, coefficients)
+    if len(supports[FIRST]) > 1:
+        first = fma(tau_first, top, coefficients)
+    for row in range(2, n_coefficients):
+        coefficients = load(table, row * lanes + lane, supports[LAST])
+        last, slope = fma(tau_last, last, coefficients), fma(tau_last, slope, last)
+        if len(supports[SECOND]) > 1:
+            second, slope_second = fma(tau_second, second, coefficients), fma(tau_second, slope_second, second)
+        if len(supports[FIRST]) > 1:
+            first, slope_first = fma(tau_first, first, coefficients), fma(tau_first, slope_first, first)
     per_cell = table.dtype.type(2.0)
-    return (first, second, along), (per_cell * tilt_first, per_cell * tilt_second, per_cell * tilt)
+    return (first, second, last), (per_cell * slope_first, per_cell * slope_second, per_cell * slope)
 
 
-def weight_at(tau, node, table, lanes, rows):
-    """What ``windows`` gives for one axis alone: where ``load`` takes one number, the weight of one node.
-
-    Parameters
-    ----------
-    tau : float
-        τ along the axis.
-    node : int
-        Under the window.
-    table, lanes, rows
-        As for ``windows``.
-    """
-    return windows(tau, tau, tau, table, node, lanes, rows, ONE_AXIS)[2]
+def weight_at(tau, node, table, lanes, n_coefficients):
+    """``windows`` along one axis: where ``load`` takes one number, the weight of one node under the window."""
+    return windows(tau, tau, tau, table, node, lanes, n_coefficients, ONE_AXIS)[2]
 
 
-def weight_and_slope_at(tau, node, table, lanes, rows):
-    """What ``windows_and_slopes`` gives for one axis alone, see ``weight_at``.
-
-    Parameters
-    ----------
-    tau, node, table, lanes, rows
-        As there.
-    """
-    weights, slopes = windows_and_slopes(tau, tau, tau, table, node, lanes, rows, ONE_AXIS)
+def weight_and_slope_at(tau, node, table, lanes, n_coefficients):
+    """``windows_and_slopes`` along one axis, see ``weight_at``."""
+    weights, slopes = windows_and_slopes(tau, tau, tau, table, node, lanes, n_coefficients, ONE_AXIS)
     return weights[2], slopes[2]

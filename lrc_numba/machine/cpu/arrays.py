@@ -47,11 +47,11 @@ def to_host(array: np.ndarray) -> np.ndarray:
 
 
 def empty(size: int, dtype) -> np.ndarray:
-    """So many numbers, whatever they are; many of them in large pages, where the system has such.
+    """Uninitialised numbers, in large pages where there are many of them and the system has such pages.
 
-    Points and windows go all over a grid, and a processor knows where no more than some thousand pages are. NumPy asks
-    for large ones too, but only what begins at a multiple of their size is in one. Others begin
-    with a line of the cache.
+    Access to a grid is random, and a processor keeps the addresses of no more than some thousand pages. NumPy asks for
+    large pages too, but only memory that begins at a multiple of their size is in one. Smaller arrays begin at a cache
+    line.
     """
     length = size * np.dtype(dtype).itemsize
     if length >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
@@ -65,7 +65,7 @@ def empty(size: int, dtype) -> np.ndarray:
 
 
 class _Lent:
-    """Memory lent to a result. When the last array that shares it is gone, it comes back."""
+    """Memory lent to a result, which is kept for another one when the last array that shares it is gone."""
 
     def __init__(self, memory: np.ndarray) -> None:
         self.__array_interface__ = memory.__array_interface__
@@ -76,10 +76,10 @@ class _Lent:
 
 
 def result(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """An array for the user to keep, whatever is in it.
+    """An uninitialised array that the user keeps.
 
-    Fresh pages cost as much as the work done on them, and results are mostly forgotten before the next ones of the
-    same size are wanted. So large ones share memory with those that nobody holds any longer.
+    Fresh pages cost as much as the work done on them, and results are mostly released before the next ones of the same
+    size are needed. So large ones reuse the memory of results that were released.
 
     Parameters
     ----------
@@ -103,21 +103,21 @@ def result(shape: tuple[int, ...], dtype) -> np.ndarray:
 
 
 def shape(value) -> tuple[int, ...]:
-    """The shape of whatever a user passed."""
+    """The shape of an array_like argument."""
     if not hasattr(value, "shape") and hasattr(value, "__cuda_array_interface__"):
         return tuple(value.__cuda_array_interface__["shape"])
     return np.shape(value)
 
 
 def take(name: str, value) -> np.ndarray:
-    """Whatever a user passed as an array; one on a device is refused, because copying it in silence is no service.
+    """An array_like argument as an array; one on a device raises TypeError, as it would be copied without notice.
 
     Parameters
     ----------
     name : str
-        What to call it in a message.
+        Of the argument, for the message.
     value : array_like
-        What came.
+        The argument.
     """
     if hasattr(value, "__cuda_array_interface__") and not hasattr(value, "__array__"):
         raise TypeError(f"{name}: expected an array in the memory of the host for backend='cpu', got one on a device")
@@ -127,7 +127,7 @@ def take(name: str, value) -> np.ndarray:
 def require(value, dtype: np.dtype) -> np.ndarray:
     """``value`` as a C-contiguous, native array of ``dtype`` that may be written to."""
     if type(value) is np.ndarray and value.dtype == dtype and value.flags.carray:
-        return value  # asking takes less than calling ``np.require``
+        return value  # this test takes less time than ``np.require``
     return np.require(value, dtype, ["C", "A", "W"])
 
 

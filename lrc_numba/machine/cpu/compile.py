@@ -1,13 +1,13 @@
 """How loops are compiled: the decorators ``kernel`` and ``inlined``.
 
-Compiled code is kept on disk. Numba notices a change of the file a function stands in, not of the files of the
+Compiled code is kept on disk. Numba notices a change of the file that contains a function, not of the files of the
 functions it calls; here every kernel is stamped with a fingerprint of all of them, so an update of the package
 recompiles what it must. Where no place can be written to, kernels are compiled anew in every process, and a warning
 says so, once. Files end with a digest of what they hold, and one that does not match (a full disk, a copy that was
 interrupted) counts as not there: its kernel is compiled again, and the file replaced.
 
-Compiling takes Numba's own time in Python more than the compiler's. So functions that only kernels call get no entry
-from Python, and garbage is looked for between kernels, not within.
+Most of the time of compiling is spent in Numba's own Python code. So functions that only kernels call get no entry from
+Python, and garbage is collected between kernels, not while one is compiled.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 @cache
 def _fingerprint(folder: Path) -> str:
-    """Of all sources that can end up in a kernel of a folder, and of the switch that changes what they mean."""
+    """Fingerprint of all sources that can become part of a kernel of a folder, and of ``LRC_NUMBA_VECTORS``."""
     machine = Path(__file__).parents[1]
     engine = machine.with_name("engine")
     sources = sorted({*machine.rglob("*.py"), *engine.rglob("*.py"), *folder.glob("*.py")})
@@ -143,7 +143,7 @@ def kernel(function=None, threads=None):
     function : function
         Called as ``function(part, lo, hi, *arguments)``.
     threads : optional
-        Without meaning here: who calls a kernel says which part of the work it is to do.
+        Not used here: the caller of a kernel says which range it is to do.
     """
     if function is None:
         return kernel
@@ -157,7 +157,7 @@ def kernel(function=None, threads=None):
 
 
 class _Uncollected:
-    """While any thread is in it, Python looks for no garbage."""
+    """A context in which Python collects no garbage, as long as any thread is in it."""
 
     def __init__(self) -> None:
         self.lock, self.inside, self.before = Lock(), 0, False
@@ -180,7 +180,7 @@ _UNCOLLECTED = _Uncollected()
 
 
 def _uncollected(function):
-    """The same function, in which Python looks for no garbage."""
+    """The same function, in which Python collects no garbage."""
 
     @wraps(function)
     def call(*arguments):

@@ -1,10 +1,10 @@
-"""How long a vector and a row are that hold a window."""
+"""Lengths of the vector that holds a window and of the row of the grid that does."""
 
 from __future__ import annotations
 
 __all__ = ["SIDE", "row_length", "vector_lanes"]
 
-SIDE = 4  # nodes of a channel before those of the other, where two lie side by side: with float64 a line of a cache
+SIDE = 4  # nodes of one channel before those of the other, where two are interleaved: with float64 half a cache line
 
 
 def vector_lanes(width: int) -> int:
@@ -13,5 +13,5 @@ def vector_lanes(width: int) -> int:
 
 
 def row_length(width: int) -> int:
-    """Numbers of a row, two channels side by side, that a window of ``width`` nodes may reach wherever it begins."""
+    """Numbers of a row of two interleaved channels that a window of ``width`` nodes may touch wherever it begins."""
     return 2 * SIDE * -(-(width + SIDE - 1) // SIDE)

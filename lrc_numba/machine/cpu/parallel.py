@@ -19,7 +19,7 @@ from time import sleep
 
 import numpy as np
 
-from .waiting import CELLS, PAUSE, POSTED, until_finished, until_posted
+from .spin_wait import CELLS, PAUSE, POSTED, until_finished, until_posted
 
 __all__ = ["WORTH_A_THREAD", "available_threads", "compile_only", "even", "run", "weighted"]
 
@@ -66,16 +66,16 @@ def available_threads() -> int:
 
 
 class _Job:
-    """One call of ``run``. Parts are not given away but taken: who comes late finds none, and nobody waits for it."""
+    """One call of ``run``. Threads take parts instead of being given them, so a late thread delays nobody."""
 
     def __init__(self, kernel, bounds: list[int], arguments: tuple):
         self.kernel, self.bounds, self.arguments = kernel, bounds, arguments
-        self.left = list(range(len(bounds) - 2, -1, -1))  # what nobody has begun, backwards
-        self.active: list[tuple[_Worker, int]] = []  # who may have begun something, and what then says that it is done
+        self.left = list(range(len(bounds) - 2, -1, -1))  # parts not yet begun, backwards
+        self.active: list[tuple[_Worker, int]] = []  # workers that may have begun a part, and their tickets
         self.errors: list[BaseException] = []
 
     def work(self) -> None:
-        """Do what is left."""
+        """Take parts and run them until none is left."""
         while True:
             try:
                 part = self.left.pop()
@@ -87,12 +87,12 @@ class _Job:
                 self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """Begin no other part; ``run`` raises the error when all is quiet."""
+        """Begin no other part; ``run`` raises the error when all workers have finished."""
         self.left.clear()
         self.errors.append(error)
 
     def wait(self) -> None:
-        """Until what was begun is done; nothing is left, and who becomes active from now on finds that."""
+        """Wait until all parts that were begun are finished; a worker that becomes active from now on finds none."""
         place = 0
         while place < len(self.active):
             worker, ticket = self.active[place]
@@ -103,8 +103,8 @@ class _Job:
 class _Worker:
     """A thread that works on one job after the other.
 
-    Who has taken it from the free ones may post one, and others may put another one in its place as long as it has not
-    begun. Afterwards it goes back by itself.
+    The thread that has taken it from the free workers may post a job, and other threads may replace this job as long as
+    it has not begun. Afterwards the worker is free again by itself.
     """
 
     def __init__(self, threads: _Threads):
@@ -116,7 +116,7 @@ class _Worker:
         until_finished(self.cells, 0, 0)
 
     def work(self) -> None:
-        """What the thread does."""
+        """Wait for jobs and work on them: the target of the thread."""
         done = 0
         while True:
             if not until_posted(self.cells, done, self.patience):
@@ -147,7 +147,7 @@ class _Worker:
             self.bell.put(None)
 
     def wait(self, ticket: int) -> None:
-        """Until what was posted is done; awake at first."""
+        """Wait until the job of a ticket is finished; without sleeping at first."""
         patience = self.patience
         while not until_finished(self.cells, ticket, patience):
             sleep(NAP)
@@ -155,7 +155,7 @@ class _Worker:
 
 
 class _Threads:
-    """Threads that have nothing to do. An executor of the standard library is slower to wake them.
+    """The workers and those that are free. An executor of the standard library is slower to wake threads.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ class _Threads:
                 return
 
     def _redirected(self, job: _Job) -> bool:
-        """Whether one that has not yet begun with a job of which nothing is left, works on this one then."""
+        """Give the job to a worker whose own job has not begun and has no parts left; whether there was one."""
         for worker in self.all:
             late = worker.job
             if late is not None and not late.left:
@@ -195,7 +195,7 @@ class _Threads:
         return False
 
     def _taken(self) -> _Worker | None:
-        """A free one, or a new one. (Ctrl-C between this and ``post`` costs a thread, but no result.)"""
+        """A free worker, or a new one. (Ctrl-C between this and ``post`` costs a thread, but no result.)"""
         with suppress(IndexError):
             return self.free.pop()
         try:
@@ -220,7 +220,7 @@ _THREADS = _Threads(_MOST)
 
 
 def _after_fork() -> None:
-    """A child has none of the threads."""
+    """Forget the workers in a forked child, which has none of the threads."""
     global _THREADS
     _THREADS = _Threads(_MOST)
 

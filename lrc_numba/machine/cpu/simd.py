@@ -1,12 +1,10 @@
-"""Vectors in registers for Numba.
-
-Nothing speaks LLVM but this, ``simd_rows`` and ``simd_pairs``, ``vectors`` below the three, and ``waiting``.
+"""Vectors in registers for Numba. Only ``vectors``, the ``simd`` modules on top of it and ``spin_wait`` generate LLVM.
 
 LLVM does not vectorise the inner loops of spreading and interpolation well: it must assume that the row written and the
 weights read overlap, and checks it again at every row. Here a row is one value of type ``Vector``, loaded, added to and
-stored as a whole, and a window lives in registers from its first coefficient to its last use. Vectors know +, − and *
-(with each other, and with a scalar on the left), and ``fma``. Nothing is fused that does not say so: tried and lost,
-because the compiler fuses one product in one place and another elsewhere, and equal work gave other bits.
+stored as a whole, and a window stays in registers from its first coefficient to its last use. Vectors have +, − and *
+(with each other, and with a scalar on the left), and ``fma``. Only ``fma`` is fused, so that equal work gives equal
+bits wherever it is compiled.
 
 The length is that of the tuple ``support`` (the length of a tuple is a type, so known to the compiler), rounded up to
 ``vector_lanes``.
@@ -24,26 +22,41 @@ from numba.extending import intrinsic, lower_builtin
 from .vectors import (
     VECTORS,
     Vector,
+    addresses,
+    advance,
     build,
     element,
     elements,
     fused,
     join,
+    lane_sum,
     lanes_of,
     load_lanes,
+    select_lanes,
     splat,
     store_lanes,
     vector_of,
 )
 
-__all__ = ["ask", "clear", "copy_transposed", "fma", "load", "load_complex", "store", "store_complex", "total", "zero"]
+__all__ = [
+    "clear",
+    "copy_transposed",
+    "fma",
+    "load",
+    "load_complex",
+    "prefetch",
+    "store",
+    "store_complex",
+    "total",
+    "zero",
+]
 
 
 class _Same(AbstractTemplate):
     """Vector ∘ Vector, and for * also scalar · Vector."""
 
     def generic(self, arguments, keywords):
-        """The signature for arguments of these types; None where the operator does not take them."""
+        """The signature for arguments of these types; None where there is none."""
         if len(arguments) != 2 or keywords or not isinstance(arguments[1], Vector):
             return None
         left, right = arguments
@@ -69,14 +82,14 @@ def _scaled(context, builder, signature, arguments):
 
 
 @intrinsic
-def fma(typing_context, factor, vector, other):
-    """factor · vector + other; the factor is a scalar or a vector.
+def fma(typing_context, factor, vector, addend):
+    """factor · vector + addend; the factor is a scalar or a vector.
 
     Parameters
     ----------
     factor : float or Vector
         Multiplied with every lane, or lane by lane.
-    vector, other : Vector
+    vector, addend : Vector
         Of one dtype and length.
     """
     scalar = not isinstance(factor, Vector)
@@ -125,22 +138,22 @@ def store(typing_context, array, index, vector):
 
     def _generate(context, builder, signature, arguments):
         start = element(context, builder, signature.args[0], *arguments[:2])
-        store_lanes(builder, vector, arguments[2], start)
+        store_lanes(context, builder, vector, arguments[2], start)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), _generate
 
 
 @intrinsic
-def ask(typing_context, array, index):
-    """Have the line of the cache with ``array[index]`` brought in: a hint, which changes nothing.
+def prefetch(typing_context, array, index):
+    """Load the cache line with ``array[index]``: a hint, which changes no value.
 
     Parameters
     ----------
     array : 1-D contiguous array
         Neither read nor written.
     index : int
-        Not negative; may lie behind the end.
+        Not negative; may lie beyond the end.
     """
 
     def _generate(context, builder, signature, arguments):
@@ -157,14 +170,14 @@ def ask(typing_context, array, index):
 
 @intrinsic
 def clear(typing_context, array, start, stop):
-    """Write zeros to ``array[start:stop]`` past the caches, which then need not read what is overwritten.
+    """Write zeros to ``array[start:stop]`` past the caches (non-temporal), so that old values are not read first.
 
     Parameters
     ----------
     array : 1-D contiguous array, real
         Written.
     start, stop : int
-        Eights of numbers, the first of which begins where an eight does in memory.
+        Multiples of 8; the address of ``array[start]`` is one of 8 numbers.
     """
 
     def _generate(context, builder, signature, arguments):
@@ -172,12 +185,12 @@ def clear(typing_context, array, start, stop):
         zeros, align = context.get_constant_null(eight), eight.dtype.bitwidth
         step = context.get_constant(types.intp, 8)
         with cgutils.for_range_slice(builder, arguments[1], arguments[2], step, inc=True) as (index, _):
-            place = element(context, builder, signature.args[0], arguments[0], index)
-            place = builder.bitcast(place, zeros.type.as_pointer())
-            stored = builder.store(zeros, place, align=align if VECTORS else align // 8)
+            address = element(context, builder, signature.args[0], arguments[0], index)
+            address = builder.bitcast(address, zeros.type.as_pointer())
+            stored = builder.store(zeros, address, align=align if VECTORS else align // 8)
             if VECTORS:
                 stored.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
-        builder.fence("seq_cst")  # other threads may read it from now on
+        builder.fence("seq_cst")  # non-temporal stores are ordered before what other threads read
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp), _generate
@@ -194,68 +207,58 @@ def copy_transposed(typing_context, source, rows, gap, target, columns, gap_out)
     rows, columns : eight ints each
         Where vectors begin.
     gap, gap_out : int
-        Numbers between the first four of a vector and the others, where it is read and where it is written; a literal
-        0 where there are none.
+        Numbers between the first four of a vector and the last four, in ``source`` and in ``target``; a literal 0 where
+        they are adjacent.
     """
     vector = Vector(source.dtype, 8)
-    whole = [isinstance(g, types.IntegerLiteral) and g.literal_value == 0 for g in (gap, gap_out)]
+    adjacent = [isinstance(g, types.IntegerLiteral) and g.literal_value == 0 for g in (gap, gap_out)]
     eight = types.containers.UniTuple(types.intp, 8)
 
     def _generate(context, builder, signature, arguments):
-        array, at, gap, out, to, gap_out = arguments
+        source, rows, gap, target, columns, gap_out = arguments
         values = []
-        for place in cgutils.unpack_tuple(builder, at):
-            starts = _starts(context, builder, signature.args[0], array, place, None if whole[0] else gap)
-            values.append(_load_parts(context, builder, vector, starts))
-        for value, place in zip(_transposed(builder, values), cgutils.unpack_tuple(builder, to), strict=True):
-            starts = _starts(context, builder, signature.args[3], out, place, None if whole[1] else gap_out)
-            _store_parts(context, builder, vector, value, starts)
+        for index in cgutils.unpack_tuple(builder, rows):
+            starts = _halves(context, builder, signature.args[0], source, index, None if adjacent[0] else gap)
+            values.append(_load_halves(context, builder, vector, starts))
+        for value, index in zip(_transposed(builder, values), cgutils.unpack_tuple(builder, columns), strict=True):
+            starts = _halves(context, builder, signature.args[3], target, index, None if adjacent[1] else gap_out)
+            _store_halves(context, builder, vector, value, starts)
         return context.get_dummy_value()
 
     return types.void(source, eight, gap, target, eight, gap_out), _generate
 
 
-def _starts(context, builder, array_type, array, index, gap) -> list:
-    """Address of a vector of eight; or those of its halves, where there is a gap."""
-    places = [index]
+def _halves(context, builder, array_type, array, index, gap) -> list:
+    """The address of a vector of eight; those of its two halves where there is a gap between them."""
+    indices = [index]
     if gap is not None:
-        places.append(builder.add(index, builder.add(gap, context.get_constant(types.intp, 4))))
-    return [element(context, builder, array_type, array, place) for place in places]
+        indices.append(builder.add(index, builder.add(gap, context.get_constant(types.intp, 4))))
+    return addresses(context, builder, array_type, array, indices)
 
 
-def _load_parts(context, builder, vector, starts: list):
-    """A vector of eight from one place or two."""
+def _load_halves(context, builder, vector, starts: list):
+    """A vector of eight from one address, or from those of its halves."""
     if len(starts) == 1:
         return load_lanes(context, builder, vector, starts[0])
-    one, other = (load_lanes(context, builder, Vector(vector.dtype, 4), start) for start in starts)
-    return _joined(builder, one, other, context.get_value_type(vector))
+    low, high = (load_lanes(context, builder, Vector(vector.dtype, 4), start) for start in starts)
+    if not VECTORS:
+        return join(builder, elements(builder, low) + elements(builder, high), context.get_value_type(vector))
+    return builder.shuffle_vector(low, high, lanes_of(list(range(8))))
 
 
-def _store_parts(context, builder, vector, value, starts: list) -> None:
-    """The inverse of ``_load_parts``."""
-    four, parts = Vector(vector.dtype, 4), [value]
+def _store_halves(context, builder, vector, value, starts: list) -> None:
+    """The inverse of ``_load_halves``."""
     if len(starts) == 1:
-        four = vector
+        store_lanes(context, builder, vector, value, starts[0])
+        return
+    four = Vector(vector.dtype, 4)
+    if VECTORS:
+        halves = [select_lanes(builder, value, list(range(first, first + 4))) for first in (0, 4)]
     else:
-        parts = _parted(builder, value, context.get_value_type(four))
-    for part, start in zip(parts, starts, strict=True):
-        store_lanes(builder, four, part, start)
-
-
-def _joined(builder, one, other, kind):
-    """A vector of its halves."""
-    if not VECTORS:
-        return join(builder, elements(builder, one) + elements(builder, other), kind)
-    return builder.shuffle_vector(one, other, lanes_of(list(range(8))))
-
-
-def _parted(builder, whole, kind) -> list:
-    """The inverse of ``_joined``."""
-    if not VECTORS:
-        lanes = elements(builder, whole)
-        return [join(builder, lanes[:4], kind), join(builder, lanes[4:], kind)]
-    nothing = ir.Constant(whole.type, ir.Undefined)
-    return [builder.shuffle_vector(whole, nothing, lanes_of(list(range(s, s + 4)))) for s in (0, 4)]
+        lanes = elements(builder, value)
+        halves = [join(builder, part, context.get_value_type(four)) for part in (lanes[:4], lanes[4:])]
+    for half, start in zip(halves, starts, strict=True):
+        store_lanes(context, builder, four, half, start)
 
 
 def _transposed(builder, rows: list) -> list:
@@ -301,12 +304,11 @@ def load_complex(typing_context, array, index, support):
             parts = [load_lanes(context, builder, vector, start), context.get_constant_null(vector)]
             return context.make_tuple(builder, signature.return_type, parts)
         if not VECTORS:
-            starts = (start, builder.gep(start, [context.get_constant(types.intp, 1)]))
+            starts = (start, advance(context, builder, start, 1))
             parts = [load_lanes(context, builder, vector, begin, 2) for begin in starts]
             return context.make_tuple(builder, signature.return_type, parts)
         whole = load_lanes(context, builder, Vector(vector.dtype, 2 * vector.lanes), start)
-        nothing = ir.Constant(whole.type, ir.Undefined)
-        parts = [builder.shuffle_vector(whole, nothing, lanes_of(list(range(p, 2 * vector.lanes, 2)))) for p in (0, 1)]
+        parts = [select_lanes(builder, whole, list(range(part, 2 * vector.lanes, 2))) for part in (0, 1)]
         return context.make_tuple(builder, signature.return_type, parts)
 
     return types.containers.UniTuple(vector, 2)(array, types.intp, support), _generate
@@ -329,13 +331,13 @@ def store_complex(typing_context, array, index, real, imaginary):
     def _generate(context, builder, signature, arguments):
         start = element(context, builder, signature.args[0], *arguments[:2])
         if not VECTORS:
-            starts = (start, builder.gep(start, [context.get_constant(types.intp, 1)]))
+            starts = (start, advance(context, builder, start, 1))
             for part, begin in zip(arguments[2:], starts, strict=True):
-                store_lanes(builder, real, part, begin, 2)
+                store_lanes(context, builder, real, part, begin, 2)
             return context.get_dummy_value()
         order = [lane + part * real.lanes for lane in range(real.lanes) for part in (0, 1)]
         whole = builder.shuffle_vector(arguments[2], arguments[3], lanes_of(order))
-        store_lanes(builder, Vector(real.dtype, 2 * real.lanes), whole, start)
+        store_lanes(context, builder, Vector(real.dtype, 2 * real.lanes), whole, start)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, real, imaginary), _generate
@@ -363,16 +365,10 @@ def total(typing_context, vector):
     def _generate(context, builder, signature, arguments):
         result = None
         for piece in elements(builder, arguments[0]):
-            if not isinstance(piece.type, ir.VectorType):
+            if isinstance(piece.type, ir.VectorType):
+                result = lane_sum(builder, piece, result)
+            else:
                 result = piece if result is None else builder.fadd(result, piece)
-                continue
-            element = piece.type.element
-            name = f"llvm.vector.reduce.fadd.v{piece.type.count}f{vector.dtype.bitwidth}"
-            reduce = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(element, [element, piece.type]), name
-            )
-            start = ir.Constant(element, -0.0) if result is None else result
-            result = builder.call(reduce, [start, piece], fastmath=("reassoc",))
         return result
 
     return vector.dtype(vector), _generate

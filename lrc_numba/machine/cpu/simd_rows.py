@@ -1,8 +1,8 @@
-"""Rows in registers: as many vectors as a window is long, one above the other, read and written together.
+"""Several rows of a grid in registers: as many vectors as a window is long, loaded and stored at once.
 
-Where several points have their windows on the same nodes, the rows of one plane are loaded once, take part in the
-arithmetic of all these points without leaving the registers, and are stored once. Everything is unrolled, as the type
-knows how many rows there are. Built from ``vectors``, with the same fallback.
+Where several points have their windows on the same nodes, the rows of one plane are loaded once, stay in registers
+while the terms of all these points are added, and are stored once. Everything is unrolled, as the type contains the
+number of rows. Built from ``vectors``, with the same fallback.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, models, register_model
 
-from .vectors import Vector, element, fused, load_lanes, store_lanes, vector_of
+from .vectors import Vector, addresses, fused, load_lanes, store_lanes, vector_of
 
 __all__ = ["add", "load", "store"]
 
@@ -35,21 +35,15 @@ class RowsModel(models.PrimitiveModel):
 
 def _starts(context, builder, array_type, arguments, count: int) -> list:
     """Addresses of so many rows; the arguments begin with array, index and stride."""
-    starts, (array, index, stride) = [], arguments[:3]
-    for _ in range(count):
-        starts.append(element(context, builder, array_type, array, index))
-        index = builder.add(index, stride)
-    return starts
-
-
-def _weights(context, builder, array_type, array, index, count: int) -> list:
-    """So many numbers that follow each other."""
-    places = [builder.add(index, ir.Constant(index.type, b)) for b in range(count)]
-    return [builder.load(element(context, builder, array_type, array, place)) for place in places]
+    array, index, stride = arguments[:3]
+    indices = [index]
+    for _ in range(count - 1):
+        indices.append(builder.add(indices[-1], stride))
+    return addresses(context, builder, array_type, array, indices)
 
 
 @intrinsic
-def load(typing_context, array, index, stride, second, third):
+def load(typing_context, array, index, stride, second, last):
     """The rows that begin at ``array[index]``, ``array[index + stride]``, …
 
     Parameters
@@ -58,10 +52,10 @@ def load(typing_context, array, index, stride, second, third):
         Read.
     index, stride : int
         Where the first begins, and from one to the next.
-    second, third : tuple
+    second, last : tuple
         As long as the window across the rows, and along them.
     """
-    rows = Rows(vector_of(array, third), len(second))
+    rows = Rows(vector_of(array, last), len(second))
 
     def _generate(context, builder, signature, arguments):
         result = ir.Constant(context.get_value_type(rows), ir.Undefined)
@@ -70,7 +64,7 @@ def load(typing_context, array, index, stride, second, third):
             result = builder.insert_value(result, row, b)
         return result
 
-    return rows(array, types.intp, types.intp, second, third), _generate
+    return rows(array, types.intp, types.intp, second, last), _generate
 
 
 @intrinsic
@@ -89,7 +83,7 @@ def store(typing_context, array, index, stride, rows):
 
     def _generate(context, builder, signature, arguments):
         for b, start in enumerate(_starts(context, builder, signature.args[0], arguments, rows.count)):
-            store_lanes(builder, rows.vector, builder.extract_value(arguments[3], b), start)
+            store_lanes(context, builder, rows.vector, builder.extract_value(arguments[3], b), start)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, rows), _generate
@@ -108,13 +102,15 @@ def add(typing_context, weights, index, vector, rows):
     vector : Vector
         Of the kind of the rows.
     rows : Rows
-        What is added to.
+        To which is added.
     """
 
     def _generate(context, builder, signature, arguments):
-        array, at, one, result = arguments
-        for b, weight in enumerate(_weights(context, builder, signature.args[0], array, at, rows.count)):
-            row = fused(builder, weight, one, builder.extract_value(result, b))
+        weights, index, vector, result = arguments
+        indices = [builder.add(index, ir.Constant(index.type, b)) for b in range(rows.count)]
+        starts = addresses(context, builder, signature.args[0], weights, indices)
+        for b, weight in enumerate([builder.load(start) for start in starts]):
+            row = fused(builder, weight, vector, builder.extract_value(result, b))
             result = builder.insert_value(result, row, b)
         return result
 

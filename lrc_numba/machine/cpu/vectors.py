@@ -1,8 +1,8 @@
-"""How Numba's code generator holds a vector, and does arithmetic on it: what ``simd`` and ``simd_rows`` are built of.
+"""How Numba's code generator holds a vector and does arithmetic on it: the base of ``simd`` and ``simd_*``.
 
-A vector is LLVM's own, not a machine's: LLVM splits it for narrower units. But it handles lengths that are no power of
-two badly (tried and lost: one vector of 12), so those are held as eights and a four. With ``LRC_NUMBA_VECTORS=0`` in
-the environment a vector is an array of scalars, for a target on which LLVM's vectors misbehave; the tests run both.
+A vector is LLVM's own, not a machine's: LLVM splits it for narrower units. LLVM handles lengths that are no power of
+two badly, so those are held as vectors of eight and one of four. With ``LRC_NUMBA_VECTORS=0`` in the environment a
+vector is an array of scalars, for a target on which LLVM's vectors misbehave; the tests run both.
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ from llvmlite.binding import get_host_cpu_features
 from numba.core import cgutils, config, types
 from numba.extending import models, register_model
 
-from .lanes import vector_lanes
+from .lanes import SIDE, vector_lanes
 
 __all__ = [
     "VECTORS",
     "Vector",
+    "addresses",
+    "advance",
     "build",
     "element",
     "elements",
     "fused",
     "join",
+    "lane_sum",
     "lanes_of",
     "load_lanes",
+    "repeat_lanes",
+    "select_lanes",
     "splat",
     "store_lanes",
     "vector_of",
@@ -125,12 +130,12 @@ def build(builder, kind, function, *operands):
     *operands : LLVM values
         Whole vectors of one kind.
     """
-    pieces = zip(*(elements(builder, operand) for operand in operands), strict=True)
-    return join(builder, [function(*some) for some in pieces], kind)
+    groups = zip(*(elements(builder, operand) for operand in operands), strict=True)
+    return join(builder, [function(*pieces) for pieces in groups], kind)
 
 
 def _fused(builder, a, b, c):
-    """a·b + c with one rounding where the machine does that, two elsewhere."""
+    """a·b + c with one rounding where the machine has such an instruction, with two elsewhere."""
     if not _HAS_FMA:
         return builder.fadd(builder.fmul(a, b), c)
     kind = a.type
@@ -140,8 +145,8 @@ def _fused(builder, a, b, c):
     return builder.call(function, [a, b, c])
 
 
-def fused(builder, factor, vector, other):
-    """factor · vector + other, see ``simd.fma``.
+def fused(builder, factor, vector, addend):
+    """factor · vector + addend, see ``simd.fma``.
 
     Parameters
     ----------
@@ -149,12 +154,12 @@ def fused(builder, factor, vector, other):
         Where instructions go.
     factor : LLVM value
         A number or a vector.
-    vector, other : LLVM values
+    vector, addend : LLVM values
         Vectors of one kind.
     """
     if isinstance(factor.type, ir.FloatType | ir.DoubleType):
         factor = splat(builder, factor, vector.type)
-    return build(builder, vector.type, lambda *operands: _fused(builder, *operands), factor, vector, other)
+    return build(builder, vector.type, lambda *operands: _fused(builder, *operands), factor, vector, addend)
 
 
 def splat(builder, scalar, vector_type):
@@ -174,15 +179,44 @@ def splat(builder, scalar, vector_type):
         if not isinstance(kind, ir.VectorType):
             pieces.append(scalar)
             continue
-        undefined = ir.Constant(kind, ir.Undefined)
-        one = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
-        pieces.append(builder.shuffle_vector(one, undefined, lanes_of([0] * kind.count)))
+        first = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(_INDEX, 0))
+        pieces.append(select_lanes(builder, first, [0] * kind.count))
     return join(builder, pieces, vector_type)
 
 
 def lanes_of(numbers: list[int]):
     """Numbers of lanes as LLVM wants them for a shuffle."""
     return ir.Constant(ir.VectorType(_INDEX, len(numbers)), numbers)
+
+
+def select_lanes(builder, vector, numbers: list[int]):
+    """The vector of the lanes ``numbers`` of one LLVM vector."""
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), lanes_of(numbers))
+
+
+def repeat_lanes(builder, four):
+    """The vector of ``SIDE`` lanes and the same lanes again."""
+    return select_lanes(builder, four, list(range(SIDE)) * 2)
+
+
+def lane_sum(builder, vector, start=None):
+    """Sum of the lanes of one LLVM vector, always in the same order.
+
+    Parameters
+    ----------
+    builder : IRBuilder
+        Where instructions go.
+    vector : LLVM value
+        One vector, not several pieces.
+    start : LLVM value, optional
+        A number to which the lanes are added.
+    """
+    number = vector.type.element
+    bits = 64 if isinstance(number, ir.DoubleType) else 32
+    name = f"llvm.vector.reduce.fadd.v{vector.type.count}f{bits}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(number, [number, vector.type]), name)
+    start = ir.Constant(number, -0.0) if start is None else start
+    return builder.call(function, [start, vector], fastmath=("reassoc",))
 
 
 def element(context, builder, array_type, array, index):
@@ -203,18 +237,35 @@ def element(context, builder, array_type, array, index):
     return address
 
 
-def _places(builder, kind, start, step: int) -> list:
-    """LLVM type and address of each piece of a vector whose lanes lie ``step`` apart from ``start`` on."""
-    places, lane = [], 0
+def addresses(context, builder, array_type, array, indices) -> list:
+    """Addresses of several elements, see ``element``.
+
+    Parameters
+    ----------
+    context, builder, array_type, array
+        As for ``element``.
+    indices : sequence of LLVM values
+        Integers that are not negative.
+    """
+    return [element(context, builder, array_type, array, index) for index in indices]
+
+
+def advance(context, builder, address, count: int):
+    """The address ``count`` numbers behind another one."""
+    return builder.gep(address, [context.get_constant(types.intp, count)])
+
+
+def _pieces(context, builder, kind, start, step: int) -> list:
+    """Addresses of the pieces of a vector whose lanes lie ``step`` apart from ``start`` on."""
+    pointers, lane = [], 0
     for piece in [kind] if isinstance(kind, ir.VectorType) else kind.elements:
-        address = builder.gep(start, [ir.Constant(ir.IntType(64), lane * step)])
-        places.append((piece, builder.bitcast(address, piece.as_pointer())))
+        pointers.append(builder.bitcast(advance(context, builder, start, lane * step), piece.as_pointer()))
         lane += getattr(piece, "count", 1)
-    return places
+    return pointers
 
 
 def load_lanes(context, builder, vector, start, step: int = 1):
-    """A vector of the numbers at start, start + step, …; vectors proper have a step of 1.
+    """A vector of the numbers at start, start + step, …; LLVM's own vectors have a step of 1.
 
     Parameters
     ----------
@@ -228,19 +279,20 @@ def load_lanes(context, builder, vector, start, step: int = 1):
         Numbers from one lane to the next.
     """
     kind, align = context.get_value_type(vector), vector.dtype.bitwidth // 8
-    pieces = [builder.load(place, align=align) for _, place in _places(builder, kind, start, step)]
+    pieces = [builder.load(pointer, align=align) for pointer in _pieces(context, builder, kind, start, step)]
     return join(builder, pieces, kind)
 
 
-def store_lanes(builder, vector, value, start, step: int = 1):
+def store_lanes(context, builder, vector, value, start, step: int = 1):
     """The inverse of ``load_lanes``.
 
     Parameters
     ----------
-    builder, vector, start, step
+    context, builder, vector, start, step
         As for ``load_lanes``.
     value : LLVM value
         A whole vector.
     """
-    for piece, (_, place) in zip(elements(builder, value), _places(builder, value.type, start, step), strict=True):
-        builder.store(piece, place, align=vector.dtype.bitwidth // 8)
+    pointers = _pieces(context, builder, value.type, start, step)
+    for piece, pointer in zip(elements(builder, value), pointers, strict=True):
+        builder.store(piece, pointer, align=vector.dtype.bitwidth // 8)

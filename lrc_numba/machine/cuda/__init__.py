@@ -1,6 +1,6 @@
-"""What loops for NVIDIA GPUs need, name for name what ``machine.cpu`` has.
+"""What loops for NVIDIA GPUs need, with the names of ``machine.cpu``.
 
-Kernels take the same arguments; the range [lo, hi) that a thread of the CPU is given is spread over the whole device.
-Everything is done on the stream that is current in CuPy.
-No floating-point atomics are used anywhere, so results are the same bits every time.
+Kernels take the same arguments; the range [lo, hi) that a thread of the CPU is given is shared out over the whole
+device. Everything runs on CuPy's current stream. No floating-point atomics are used anywhere, so results have the same
+bits every time.
 """

@@ -39,12 +39,12 @@ def to_host(array: np.ndarray) -> np.ndarray:
 
 
 def empty(size: int, dtype) -> np.ndarray:
-    """So many numbers, whatever they are."""
+    """Uninitialised numbers."""
     return xp.empty(size, dtype=dtype)
 
 
 def result(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """An array for the user to keep, whatever is in it; CuPy keeps the memory of those that are gone.
+    """An uninitialised array that the user keeps; CuPy reuses the memory of those that were released.
 
     Parameters
     ----------
@@ -57,20 +57,20 @@ def result(shape: tuple[int, ...], dtype) -> np.ndarray:
 
 
 def shape(value) -> tuple[int, ...]:
-    """The shape of whatever a user passed."""
+    """The shape of an array_like argument."""
     interface = getattr(value, "__cuda_array_interface__", None)
     return tuple(interface["shape"]) if interface else np.shape(value)
 
 
 def take(name: str, value) -> np.ndarray:
-    """Whatever a user passed: what is on the device as it is, all else as a host array.
+    """An array_like argument: what is on the device as it is, all else as a host array.
 
     Parameters
     ----------
     name : str
-        What to call it in a message.
+        Of the argument, for messages.
     value : array_like
-        What came.
+        The argument.
     """
     if not hasattr(value, "__cuda_array_interface__"):
         return np.asarray(value)
@@ -80,7 +80,7 @@ def take(name: str, value) -> np.ndarray:
 
 
 class _Simulated:
-    """The device memory that a simulator's array speaks of is memory of the host."""
+    """A simulator's device array as one of the host, in whose memory it is."""
 
     def __init__(self, value) -> None:
         self.owner = value
@@ -107,25 +107,25 @@ def available_memory() -> int:
 
 
 @lru_cache(maxsize=4)
-def _kept_plan(lengths: tuple[int, ...], dtype: str, shape, axes: tuple[int, ...], kind: str, place: tuple[int, int]):
-    """A plan of cuFFT for one place, a device and a stream: what it works in may not be used by two at a time."""
+def _kept_plan(lengths: tuple[int, ...], dtype: str, shape, axes: tuple[int, ...], kind: str, stream: tuple[int, int]):
+    """A plan of cuFFT for one device and stream: two streams must not use its work area at the same time."""
     return fft.get_fft_plan(xp.empty(lengths, dtype=dtype), shape=shape, axes=axes, value_type=kind)
 
 
 def _plan(values: np.ndarray, shape: tuple[int, ...] | None, axes: tuple[int, ...], kind: str):
-    """A plan that is kept; None where CuPy wants to choose for itself.
+    """A plan that is kept; None where CuPy makes its own.
 
-    That is along one axis, for which it keeps its own; where an axis between others has been left out; and where an
-    array is Fortran's as well as C's.
+    That is along one axis, for which CuPy keeps plans; where an axis between others has been left out; and where an
+    array is contiguous in the orders of Fortran and C.
     """
     if len(axes) == 1 or axes != tuple(range(-len(axes), 0)) or values.flags.f_contiguous:
         return None
-    place = xp.cuda.Device().id, xp.cuda.get_current_stream().ptr
-    return _kept_plan(values.shape, values.dtype.name, shape, axes, kind, place)
+    stream = xp.cuda.Device().id, xp.cuda.get_current_stream().ptr
+    return _kept_plan(values.shape, values.dtype.name, shape, axes, kind, stream)
 
 
 def _long(lengths: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes along which there is anything to transform; the last, of which half is left, always."""
+    """The axes longer than 1, and always the last, of which half is kept."""
     return tuple(axis for axis in axes[:-1] if lengths[axis] > 1) + axes[-1:]
 
 
@@ -162,7 +162,7 @@ def irfftn(modes: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], thr
     Parameters
     ----------
     modes : (B, C, …, n // 2 + 1) complex64 or complex128
-        Transformed; what is in it afterwards is not said.
+        Transformed; undefined afterwards.
     shape : tuple of int
         Lengths of the axes of the result.
     axes : tuple of int

@@ -8,32 +8,32 @@ WORTH_A_THREAD = 1  # work is not shared out by these functions
 
 
 def available_threads() -> int:
-    """Parts that work is cut into: one, for the device."""
+    """The number of ranges into which work is cut: one, for the device."""
     return 1
 
 
 def even(length: int, threads: int, smallest: int = 1) -> list[int]:
-    """Bounds of the one part.
+    """Bounds of the only range.
 
     Parameters
     ----------
     length : int
         Its length.
     threads, smallest : int
-        Without meaning here.
+        Not used here.
     """
     return [0, length]
 
 
 def weighted(starts, stop: int, threads: int, smallest: int) -> list[int]:
-    """Bounds of the one part.
+    """Bounds of the only range.
 
     Parameters
     ----------
     starts : (n,) int64
         As many as there are things to share out.
     stop, threads, smallest : int
-        Without meaning here.
+        Not used here.
     """
     return [0, len(starts)]
 

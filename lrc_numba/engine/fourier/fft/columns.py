@@ -1,9 +1,18 @@
 """Transforms along the first and the second axis, for eight neighbours along the last at a time.
 
-Along the first axis ``multiply_columns`` goes there and back, with the multiplier in between: of a convolution in three
-dimensions the modes are never written down.
+Along the first axis ``multiply_columns`` transforms forward and back, with the multiplier in between: the modes of a
+convolution in three dimensions are never stored.
 
 Which thread may write what: a call writes the blocks of eight columns that it is given.
+
+The arrays that the loops share:
+
+    part, lo, hi         the range, of outer · inner/8 blocks of eight columns
+    starts (outer, length)   int64; where negative, that row (or plane) stands for zeros and is not read, or is not
+                         written
+    length, kept, inner  nodes and modes along the axis; numbers behind it, a multiple of 8
+    radices, twiddles    from ``passes.plan``
+    source, out          complex, flattened but in ``multiply_columns``
 """
 
 from __future__ import annotations
@@ -16,16 +25,16 @@ from .passes import LANES, transform
 
 __all__ = ["analyse_columns", "multiply_columns", "synthesise_columns"]
 
-WIDE = 4  # blocks that are read and written together: neighbours lie side by side in memory, and the next far away
+WIDE = 4  # neighbouring blocks that are read and written together: they are adjacent in memory, the next row far away
 
 
 @inlined
-def _read(source, begin, step, there, works, count):
-    """So many blocks to where ``transform`` takes them; zeros where ``there`` is negative."""
-    for i in range(len(there)):
+def _read(source, begin, step, starts, works, count):
+    """Copy ``count`` blocks to where ``transform`` takes them; zeros where ``starts`` is negative."""
+    for i in range(len(starts)):
         for q in range(count):
             work = works[q, 0]
-            if there[i] < 0:
+            if starts[i] < 0:
                 work[16 * i : 16 * i + 16] = 0.0
                 continue
             real, imaginary = simd.load_complex(source, begin + i * step + 8 * q, LANES)
@@ -34,10 +43,10 @@ def _read(source, begin, step, there, works, count):
 
 
 @inlined
-def _write(works, out, begin, step, there, count):
-    """The inverse, from what ``transform`` left; nothing where ``there`` is negative."""
-    for i in range(len(there)):
-        if there[i] < 0:
+def _write(works, out, begin, step, starts, count):
+    """The inverse of ``_read``, from what ``transform`` left; nothing where ``starts`` is negative."""
+    for i in range(len(starts)):
+        if starts[i] < 0:
             continue
         for q in range(count):
             real, imaginary = simd.load(works[q], 16 * i, LANES), simd.load(works[q], 16 * i + 8, LANES)
@@ -45,60 +54,40 @@ def _write(works, out, begin, step, there, count):
 
 
 @kernel
-def analyse_columns(part, lo, hi, there, length, kept, inner, radices, twiddles, source, out):
-    """Blocks [lo, hi) of eight columns of ``source`` (outer, length, inner) to ``out`` (outer, kept, inner).
-
-    Parameters
-    ----------
-    part, lo, hi : int
-        The range, of outer · inner/8 blocks.
-    there : (outer, length) int64
-        Negative for what is not read, as it stands for zeros.
-    length, kept, inner : int
-        Nodes and modes along the axis; numbers behind it, a multiple of 8.
-    radices, twiddles
-        From ``passes.plan``.
-    source, out : complex, flattened
-        Read, written.
-    """
+def analyse_columns(part, lo, hi, starts, length, kept, inner, radices, twiddles, source, out):
+    """Blocks [lo, hi) of eight columns of ``source`` (outer, length, inner) to ``out`` (outer, kept, inner)."""
     works = np.empty((1, 2, length * 16), dtype=twiddles.dtype)
     blocks, top = inner // 8, kept // 2
     for block in range(lo, hi):
-        outer, at = block // blocks, block % blocks * 8
-        _read(source, outer * length * inner + at, inner, there[outer], works, 1)
+        outer, column = block // blocks, block % blocks * 8
+        _read(source, outer * length * inner + column, inner, starts[outer], works, 1)
         work = works[0, transform(works[0], length, radices, twiddles, 1.0)]
         for k in range(kept):
             i = k if k <= top else length - kept + k
             real, imaginary = simd.load(work, 16 * i, LANES), simd.load(work, 16 * i + 8, LANES)
-            simd.store_complex(out, (outer * kept + k) * inner + at, real, imaginary)
+            simd.store_complex(out, (outer * kept + k) * inner + column, real, imaginary)
 
 
 @kernel
-def synthesise_columns(part, lo, hi, there, length, kept, inner, radices, twiddles, source, out):
-    """The transpose of ``analyse_columns``: ``source`` (outer, kept, inner) to ``out`` (outer, length, inner).
-
-    Parameters
-    ----------
-    part, lo, hi, there, length, kept, inner, radices, twiddles, source, out
-        As for ``analyse_columns``; what is not there is not written.
-    """
+def synthesise_columns(part, lo, hi, starts, length, kept, inner, radices, twiddles, source, out):
+    """The transpose of ``analyse_columns``: ``source`` (outer, kept, inner) to ``out`` (outer, length, inner)."""
     works = np.empty((1, 2, length * 16), dtype=twiddles.dtype)
     blocks, top, work = inner // 8, kept // 2, works[0, 0]
     for block in range(lo, hi):
-        outer, at = block // blocks, block % blocks * 8
+        outer, column = block // blocks, block % blocks * 8
         work[16 * (top + 1) : 16 * (length - top)] = 0.0
         for k in range(kept):
             i = k if k <= top else length - kept + k
-            real, imaginary = simd.load_complex(source, (outer * kept + k) * inner + at, LANES)
+            real, imaginary = simd.load_complex(source, (outer * kept + k) * inner + column, LANES)
             simd.store(work, 16 * i, real)
             simd.store(work, 16 * i + 8, imaginary)
-        side = transform(works[0], length, radices, twiddles, -1.0)
-        _write(works[:, side], out, outer * length * inner + at, inner, there[outer], 1)
+        half = transform(works[0], length, radices, twiddles, -1.0)
+        _write(works[:, half], out, outer * length * inner + column, inner, starts[outer], 1)
 
 
 @inlined
 def _multipliers(table, row, c, kept, spare):
-    """Eight of a row of the table from c on, real and imaginary parts; beyond its end the last one again."""
+    """Eight entries of a row of the table from c on, real and imaginary parts; beyond its end the last one."""
     start = np.uint64(row * kept)
     if c + 8 <= kept:
         return simd.load_complex(table, start + np.uint64(c), LANES)
@@ -109,7 +98,7 @@ def _multipliers(table, row, c, kept, spare):
 
 @inlined
 def _product(works, j, table, shape, o, row, c, per_channel, adjoint, factor, spare):
-    """Eight modes of output channel o, from place j of the inputs, in the order of ``deconvolution.cpu.multiply``."""
+    """Eight modes of output channel o, from element j of the inputs, in the order of ``deconvolution.cpu.multiply``."""
     sign = spare.real.dtype.type(-1.0 if adjoint else 1.0)
     if per_channel:
         pr, pi = _multipliers(table, row, c, shape[4], spare)
@@ -127,18 +116,18 @@ def _product(works, j, table, shape, o, row, c, per_channel, adjoint, factor, sp
 
 
 @inlined
-def _multiply(works, product, table, shape, corrections, place, options, spares):
+def _multiply(works, product, table, shape, corrections, block, options, spares):
     """Eight columns of one output: kept modes of the inputs times multiplier and corrections, the others zero."""
-    (at, o, inner), (per_channel, adjoint), (thirds, spare) = place, options, spares
-    b, c, kept, top = at // inner, at % inner, shape[2], shape[2] // 2
+    (column, o, inner), (per_channel, adjoint), (lasts, spare) = block, options, spares
+    b, c, kept, top = column // inner, column % inner, shape[2], shape[2] // 2
     length = len(product) // 16
     for lane in range(8):
-        thirds[lane] = corrections[2][min(c + lane, shape[4] - 1)]
-    third = simd.load(thirds, 0, LANES)
+        lasts[lane] = corrections[2][min(c + lane, shape[4] - 1)]
+    last = simd.load(lasts, 0, LANES)
     product[16 * (top + 1) : 16 * (length - top)] = 0.0
     for k in range(kept):
         j, row = k if k <= top else length - kept + k, k * shape[3] + b
-        factor = (corrections[0][k] * corrections[1][b]) * third
+        factor = (corrections[0][k] * corrections[1][b]) * last
         real, imaginary = _product(works, j, table, shape, o, row, c, per_channel, adjoint, factor, spare)
         simd.store(product, 16 * j, real)
         simd.store(product, 16 * j + 8, imaginary)
@@ -149,8 +138,8 @@ def multiply_columns(
     part,
     lo,
     hi,
-    there,
-    there_back,
+    starts,
+    starts_back,
     radices,
     twiddles,
     source,
@@ -166,15 +155,15 @@ def multiply_columns(
     Parameters
     ----------
     part, lo, hi : int
-        The range, of B · modes · inner/8 blocks, all channels of a block together.
-    there, there_back : (B · C, length) and (B · C′, length) int64
-        Negative for planes that are not read, as they stand for zeros, and for those that are not written.
+        The range, of B · modes · inner/8 blocks, all channels of a block at once.
+    starts, starts_back : (B · C, length) and (B · C′, length) int64
+        Negative for planes that stand for zeros and are not read, and for those that are not written.
     radices, twiddles
         From ``passes.plan``.
     source : (B, C, length, modes, inner) complex
         Read; inner is the number of modes per row, rounded up to a multiple of 8.
     table, corrections, per_channel, adjoint, channels
-        As for ``deconvolution.cpu.multiply``.
+        Those of ``deconvolution.cpu.multiply``.
     out : (B, C′, length, modes, inner) complex
         Written; may be ``source`` where the channels read are those written.
     """
@@ -187,21 +176,25 @@ def multiply_columns(
     options = per_channel, adjoint
     block = lo
     while block < hi:
-        snapshot, at = block // (step // 8), 8 * (block % (step // 8))
-        count = min(WIDE, hi - block, (step - at) // 8)
+        snapshot, column = block // (step // 8), 8 * (block % (step // 8))
+        count = min(WIDE, hi - block, (step - column) // 8)
         first, first_out = snapshot * source.shape[1] + read, snapshot * out.shape[1] + write
-        side = back = 0
-        for own in range(outputs if per_channel else 1):  # one channel after the other, or all of them at once
+        half = half_back = 0  # of the work arrays, with the result of a transform
+        for channel in range(outputs if per_channel else 1):  # one channel after the other, or all of them at once
             for i in range(len(works)):
-                given = first + own + i
-                _read(flat, given * length * step + at, step, there[given], works[i], count)
+                grid = first + channel + i
+                _read(flat, grid * length * step + column, step, starts[grid], works[i], count)
                 for q in range(count):
-                    side = transform(works[i, q], length, radices, twiddles, 1.0)
-            for o in range(own, own + 1 if per_channel else outputs):
+                    half = transform(works[i, q], length, radices, twiddles, 1.0)
+            for o in range(channel, channel + 1 if per_channel else outputs):
                 for q in range(count):
-                    place, some, product = (at + 8 * q, o, source.shape[4]), works[:, q, side], products[q, 0]
-                    _multiply(some, product, flat_table, table.shape, corrections, place, options, spares)
-                    back = transform(products[q], length, radices, twiddles, -1.0)
-                begin = (first_out + o) * length * step + at
-                _write(products[:, back], flat_out, begin, step, there_back[first_out + o], count)
+                    eight, inputs_work, product = (
+                        (column + 8 * q, o, source.shape[4]),
+                        works[:, q, half],
+                        products[q, 0],
+                    )
+                    _multiply(inputs_work, product, flat_table, table.shape, corrections, eight, options, spares)
+                    half_back = transform(products[q], length, radices, twiddles, -1.0)
+                begin = (first_out + o) * length * step + column
+                _write(products[:, half_back], flat_out, begin, step, starts_back[first_out + o], count)
         block += count

@@ -1,8 +1,8 @@
 """Whole grids to the modes of their planes and back, and through the first axis with a multiplier in between.
 
-A convolution in three dimensions need not write its modes down: a block of eight columns along the first axis is
-transformed, multiplied and transformed back while it is in the cache, in the place where it was. What is computed, to
-the last bit, is what one after the other would give.
+A convolution in three dimensions need not store its modes: a block of eight columns along the first axis is
+transformed, multiplied and transformed back in place, while it is in the cache. The result is that of the three steps
+one after the other, to the last bit.
 """
 
 from __future__ import annotations
@@ -22,17 +22,20 @@ __all__ = ["Transforms", "multiply_planes"]
 
 
 @lru_cache(maxsize=4)
-def _layout(shape: tuple[int, ...], nodes: tuple[int, int], pair: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each row of each plane begins, (planes, rows), and the planes in order, pairs together: to be read."""
+def _layout(shape: tuple[int, ...], nodes: tuple[int, int], n_interleaved: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each row of each plane begins, (planes, rows), and an order of planes: interleaved channels in turn.
+
+    Both are shared by all callers, and only read.
+    """
     plane, row = shape[3] * shape[4], shape[4]
     rows = np.arange(nodes[0])[:, None] * plane + np.arange(nodes[1]) * row
-    grids = np.arange(shape[0] * shape[1])[:, None] * (shape[2] * plane) + np.arange(pair) * SIDE
+    grids = np.arange(shape[0] * shape[1])[:, None] * (shape[2] * plane) + np.arange(n_interleaved) * SIDE
     starts = (grids.reshape(-1, 1, 1) + rows).reshape(-1, nodes[1])
-    return starts, np.arange(len(starts)).reshape(-1, pair, nodes[0]).swapaxes(1, 2).ravel()
+    return starts, np.arange(len(starts)).reshape(-1, n_interleaved, nodes[0]).swapaxes(1, 2).ravel()
 
 
 class Transforms:
-    """What the transforms of some grids need to know, and their loops with these sizes filled in.
+    """The sizes that the transforms of some grids need, and their loops with these sizes filled in.
 
     Parameters
     ----------
@@ -46,18 +49,18 @@ class Transforms:
 
     def __init__(self, context: Context, shape: tuple[int, ...], reached: np.ndarray):
         grid = context.grid
-        self.nodes, self.kept, self.pair = grid.nodes, grid.stored, grid.interleaved(shape)
+        self.nodes, self.kept, self.n_interleaved = grid.nodes, grid.stored, grid.interleaved(shape)
         self.inner = -(-self.kept[2] // 8) * 8
-        self.starts, self.order = _layout(shape, self.nodes[:2], self.pair)
+        self.starts, self.order = _layout(shape, self.nodes[:2], self.n_interleaved)
         reached = reached[:, None, : self.nodes[0], : self.nodes[1]]
         if not reached.all():
-            starts = self.starts.reshape(shape[0], shape[1] * self.pair, *self.nodes[:2])
+            starts = self.starts.reshape(shape[0], shape[1] * self.n_interleaved, *self.nodes[:2])
             self.starts = np.where(reached, starts, -1).reshape(-1, self.nodes[1])
         width, last = grid.support[2], grid.nodes[2] - 1  # of a row: where the last window begins
-        stop = last + vector_lanes(width) if self.pair == 1 else last - last % SIDE + row_length(width) // 2
+        stop = last + vector_lanes(width) if self.n_interleaved == 1 else last - last % SIDE + row_length(width) // 2
         self.ends = width - 1, stop - grid.nodes[2]  # nodes of padding that points reach, and that are read with them
         self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
-        self.batch, self.grids = shape[0], shape[0] * shape[1] * self.pair
+        self.batch, self.grids = shape[0], shape[0] * shape[1] * self.n_interleaved
         self.planes, self.threads = len(self.starts), context.threads
         self.space, self.dtype = context.space, grid.complex_dtype
         self.by_plane = self.planes >= 2 * self.threads
@@ -67,7 +70,7 @@ class Transforms:
         return self.space.take(name, shape, self.dtype)
 
     def _share(self, items: int, starts: np.ndarray) -> list[int]:
-        """Bounds that share out ``items``, planes or sixteens of rows, with as many rows that are reached to each."""
+        """Bounds that share out ``items``, planes or groups of sixteen rows, with as many reached rows to each."""
         if self.threads == 1 or not items:
             return [0, items]
         work = (starts[:, ::16] >= 0).reshape(items, -1).sum(axis=1)
@@ -86,11 +89,11 @@ class Transforms:
         *arrays : real and complex arrays
             Read, written.
         """
-        sizes = (self.starts, self.pair, self.nodes[2], ends, self.kept[2], *self.plans[2])
+        sizes = (self.starts, self.n_interleaved, self.nodes[2], ends, self.kept[2], *self.plans[2])
         parallel.run(loop, self._share(self.planes * -(-self.nodes[1] // 16), self.starts), *sizes, *arrays)
 
     def reached(self) -> np.ndarray:
-        """Negative for planes that no window reaches, (grids, planes of each)."""
+        """(grids, planes of each), negative for planes that no window touches."""
         return self.starts[:, ::16].max(axis=1).reshape(self.grids, self.nodes[0])
 
     def columns(self, axis: int, loop, source: np.ndarray, out: np.ndarray) -> None:
@@ -106,8 +109,8 @@ class Transforms:
             Read, written.
         """
         outer, inner = (self.planes, self.inner) if axis == 1 else (self.grids, self.kept[1] * self.inner)
-        there = self.starts if axis == 1 else self.reached()
-        sizes = (there, self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
+        starts = self.starts if axis == 1 else self.reached()
+        sizes = (starts, self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
         blocks = parallel.even(outer * inner // 8, self.threads, 1 + parallel.WORTH_A_THREAD // (8 * self.nodes[axis]))
         parallel.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
 
@@ -116,11 +119,24 @@ class Transforms:
 
         Parameters
         ----------
-        loop, ends, *arrays
-            As for ``rows``.
+        loop : function
+            From ``fft.axes``.
+        ends : int
+            Nodes of padding that come with a row.
+        *arrays : real and complex arrays
+            Read, written.
         """
-        sizes = (self.order, self.starts, self.pair, self.nodes[1:], ends, self.kept[1:], self.plans[2], self.plans[1])
-        starts = self.starts if self.pair == 1 else self.starts[self.order]
+        sizes = (
+            self.order,
+            self.starts,
+            self.n_interleaved,
+            self.nodes[1:],
+            ends,
+            self.kept[1:],
+            self.plans[2],
+            self.plans[1],
+        )
+        starts = self.starts if self.n_interleaved == 1 else self.starts[self.order]
         parallel.run(loop, self._share(self.planes, starts), *sizes, *arrays)
 
     def to_planes(self, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

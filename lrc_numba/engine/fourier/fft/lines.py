@@ -1,10 +1,18 @@
-"""Real transforms of lines, eight at a time and each by itself: what one line holds never rounds another.
+"""Real transforms of lines, eight at a time, each independent of the others: no line affects the rounding of another.
 
-A line of n real numbers, n even, is n/2 complex ones: the even places are real parts, the odd ones imaginary parts. So
+A line of n real numbers, n even, is n/2 complex ones: even entries are real parts, odd ones imaginary parts. So
 eight lines side by side are already in the order that ``passes.transform`` works on. The modes of the line are put
-together from those of its halves, E of the even and O of the odd places: X_k = E_k + e^{−2πik/n} O_k.
+together from those of its halves, E of the even and O of the odd entries: X_k = E_k + e^{−2πik/n} O_k.
 
 Which thread may write what: a call writes the lines of its groups of eight.
+
+The arrays that both loops share:
+
+    part, lo, hi         the range, in groups of eight lines
+    starts (lines,)      int64, index where each line begins in ``grid``
+    length               nodes of a line
+    radices, twiddles, phases   from ``plan``
+    grid                 1-D, the lines; at least seven numbers follow each of them
 """
 
 from __future__ import annotations
@@ -15,9 +23,10 @@ import numpy as np
 
 from ....machine.cpu import simd
 from ....machine.cpu.compile import kernel
+from ....machine.cpu.indices import evenly_spaced, row_indices
 from ...grid.sizes import LONGEST_LINE
 from . import passes
-from .passes import LANES, eight, places, transform
+from .passes import LANES, transform
 
 __all__ = ["LONGEST_LINE", "analyse_lines", "plan", "synthesise_lines"]
 
@@ -38,63 +47,40 @@ def plan(length: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarr
     if length % 2:
         raise ValueError(f"length: expected an even number, got {length}")
     angle = -2 * np.pi * np.arange(length // 2) / length
-    turns = np.stack([np.cos(angle), np.sin(angle)], axis=-1).ravel().astype(dtype)
-    return *passes.plan(length // 2, dtype), turns
+    phases = np.stack([np.cos(angle), np.sin(angle)], axis=-1).ravel().astype(dtype)
+    return *passes.plan(length // 2, dtype), phases
 
 
 @kernel
-def analyse_lines(part, lo, hi, starts, length, radices, twiddles, turns, grid, out):
-    """Lines of the grid to their lowest modes.
-
-    Parameters
-    ----------
-    part, lo, hi : int
-        The range, in eights of lines.
-    starts : (lines,) int64
-        Where each of them begins.
-    length : int
-        Nodes of a line.
-    radices, twiddles, turns
-        From ``plan``.
-    grid : 1-D array
-        The lines; at least seven numbers follow each of them.
-    out : (lines, modes) complex
-        Written; at most length/2 modes.
-    """
+def analyse_lines(part, lo, hi, starts, length, radices, twiddles, phases, grid, out):
+    """Lines of the grid to their lowest modes: ``out`` (lines, modes) complex, at most length/2 modes."""
     work = np.empty((2, length * 8 + 128), dtype=grid.dtype)
     half = grid.dtype.type(0.5)
     for group in range(lo, hi):
         for i in range(0, length, 8):
-            simd.copy_transposed(grid, places(starts, 8 * group, i), 0, work[0], eight(8 * i, 8), 0)
-        side = transform(work, length // 2, radices, twiddles, 1.0)
-        z, x = work[side], work[1 - side]
+            simd.copy_transposed(grid, row_indices(starts, 8 * group, i), 0, work[0], evenly_spaced(8 * i, 8), 0)
+        half_of_work = transform(work, length // 2, radices, twiddles, 1.0)
+        z, x = work[half_of_work], work[1 - half_of_work]
         for k in range(out.shape[1]):
             # Of n/2 complex numbers a + ib with real a, b: E = (Z_k + Z̄_−k)/2, O = (Z_k − Z̄_−k)/2i.
             mirrored = length // 2 - k if k > 0 else 0
             zr, zi = simd.load(z, 16 * k, LANES), simd.load(z, 16 * k + 8, LANES)
             yr, yi = simd.load(z, 16 * mirrored, LANES), simd.load(z, 16 * mirrored + 8, LANES)
             even_r, even_i, odd_r, odd_i = zr + yr, zi - yi, zi + yi, yr - zr
-            c, s = half * turns[2 * k], half * turns[2 * k + 1]
+            c, s = half * phases[2 * k], half * phases[2 * k + 1]
             simd.store(x, 16 * k, simd.fma(c, odd_r, simd.fma(-s, odd_i, half * even_r)))
             simd.store(x, 16 * k + 8, simd.fma(c, odd_i, simd.fma(s, odd_r, half * even_i)))
         for line in range(8 * group, min(8 * group + 8, len(out))):
             for k in range(out.shape[1]):
-                at = 16 * k + line - 8 * group
-                out[line, k] = complex(x[at], x[at + 8])
+                index = 16 * k + line - 8 * group
+                out[line, k] = complex(x[index], x[index + 8])
 
 
 @kernel
-def synthesise_lines(part, lo, hi, starts, length, radices, twiddles, turns, modes, grid):
+def synthesise_lines(part, lo, hi, starts, length, radices, twiddles, phases, modes, grid):
     """Modes to lines of the grid, the modes −k included: the transpose of ``analyse_lines`` where all are counted.
 
-    Parameters
-    ----------
-    part, lo, hi, starts, length, radices, twiddles, turns
-        As for ``analyse_lines``.
-    modes : (lines, modes) complex
-        Read; what mode 0 has of an imaginary part has no effect.
-    grid : 1-D array
-        Written, up to seven numbers beyond every line.
+    ``modes`` (lines, modes) complex are read; an imaginary part of mode 0 has no effect.
     """
     work, last, kept = np.empty((2, length * 8 + 128), dtype=grid.dtype), len(modes) - 1, modes.shape[1]
     z, x = work[0], work[1]
@@ -105,7 +91,7 @@ def synthesise_lines(part, lo, hi, starts, length, radices, twiddles, turns, mod
                 x[16 * k + lane], x[16 * k + 8 + lane] = modes[line, k].real, modes[line, k].imag
             x[8 + lane] = 0.0
         for k in range(length // 2):
-            # Z_k = (X_k + X̄_n/2−k) + i e^{2πik/n} (X_k − X̄_n/2−k), the modes of even and of odd places
+            # Z_k = (X_k + X̄_n/2−k) + i e^{2πik/n} (X_k − X̄_n/2−k), the modes of even and of odd entries
             mirrored = length // 2 - k
             ar, ai = simd.zero(grid, LANES), simd.zero(grid, LANES)
             br, bi = simd.zero(grid, LANES), simd.zero(grid, LANES)
@@ -113,9 +99,9 @@ def synthesise_lines(part, lo, hi, starts, length, radices, twiddles, turns, mod
                 ar, ai = simd.load(x, 16 * k, LANES), simd.load(x, 16 * k + 8, LANES)
             if mirrored < kept:
                 br, bi = simd.load(x, 16 * mirrored, LANES), simd.load(x, 16 * mirrored + 8, LANES)
-            c, s = turns[2 * k], turns[2 * k + 1]
+            c, s = phases[2 * k], phases[2 * k + 1]
             simd.store(z, 16 * k, simd.fma(s, ar - br, simd.fma(-c, ai + bi, ar + br)))
             simd.store(z, 16 * k + 8, simd.fma(s, ai + bi, simd.fma(c, ar - br, ai - bi)))
         result = work[transform(work, length // 2, radices, twiddles, -1.0)]
         for i in range(0, length, 8):
-            simd.copy_transposed(result, eight(8 * i, 8), 0, grid, places(starts, 8 * group, i), 0)
+            simd.copy_transposed(result, evenly_spaced(8 * i, 8), 0, grid, row_indices(starts, 8 * group, i), 0)

@@ -14,7 +14,7 @@ import numpy as np
 from ....machine.cpu import simd
 from ....machine.cpu.compile import inlined, kernel
 
-__all__ = ["LANES", "eight", "places", "plan", "transform"]
+__all__ = ["LANES", "plan", "transform"]
 
 LANES = (0,) * 8
 _WIDTH = 16  # numbers per element: eight real, eight imaginary parts
@@ -30,71 +30,24 @@ def plan(length: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
 
     Raises ValueError for a length with a prime factor above 5.
     """
-    counts, rest = {}, length
+    counts, remaining = {}, length
     for prime in (2, 3, 5):
         counts[prime] = 0
-        while rest % prime == 0:
+        while remaining % prime == 0:
             counts[prime] += 1
-            rest //= prime
-    if rest != 1:
+            remaining //= prime
+    if remaining != 1:
         raise ValueError(f"length: expected a product of 2, 3 and 5, got {length}")
-    # As few passes as there can be, and 4 · 4 rather than 8 · 2.
+    # As few passes as possible, and 4 · 4 rather than 8 · 2.
     twos = counts[2]
     fours = {0: 0, 1: 2, 2: 1}[twos % 3] if twos > 1 else 0
     radices = [5] * counts[5] + [4] * fours + [8] * ((twos - 2 * fours) // 3) + [2] * (twos == 1) + [3] * counts[3]
-    tables, rest = [np.zeros(0)], length
+    tables, remaining = [np.zeros(0)], length
     for radix in radices:
-        angle = -2 * np.pi * np.outer(np.arange(rest // radix), np.arange(1, radix)) / rest
+        angle = -2 * np.pi * np.outer(np.arange(remaining // radix), np.arange(1, radix)) / remaining
         tables.append(np.stack([np.cos(angle), np.sin(angle)], axis=-1).ravel())
-        rest //= radix
+        remaining //= radix
     return np.array(radices, dtype=np.int64), np.concatenate(tables).astype(dtype)
-
-
-@inlined
-def eight(begin, step):
-    """Eight indices, evenly apart.
-
-    Parameters
-    ----------
-    begin, step : int
-        The first, and from one to the next.
-    """
-    return (
-        begin,
-        begin + step,
-        begin + 2 * step,
-        begin + 3 * step,
-        begin + 4 * step,
-        begin + 5 * step,
-        begin + 6 * step,
-        begin + 7 * step,
-    )
-
-
-@inlined
-def places(starts, first, offset):
-    """Where eight rows begin, plus an offset; beyond the last row the last one again, which does no harm.
-
-    Parameters
-    ----------
-    starts : (rows,) int64
-        Where each row begins.
-    first : int
-        The first of the eight.
-    offset : int
-        Added to all.
-    """
-    last = len(starts) - 1
-    return (
-        starts[min(first, last)] + offset,
-        starts[min(first + 1, last)] + offset,
-        starts[min(first + 2, last)] + offset,
-        starts[min(first + 3, last)] + offset,
-        starts[min(first + 4, last)] + offset,
-        starts[min(first + 5, last)] + offset,
-        starts[min(first + 6, last)] + offset,
-        starts[min(first + 7, last)] + offset,
-    )
 
 
 @inlined
@@ -109,8 +62,8 @@ def _put(array, element, real, imaginary):
 
 
 @inlined
-def _put_turned(array, element, real, imaginary, twiddles, t, sign):
-    """Store (real + i imaginary) · twiddle, conjugated when ``sign`` is −1."""
+def _put_rotated(array, element, real, imaginary, twiddles, t, sign):
+    """Store (real + i imaginary) · twiddle, the twiddle conjugated when ``sign`` is −1."""
     c, s = twiddles[t], sign * twiddles[t + 1]
     _put(array, element, simd.fma(c, real, (-s) * imaginary), simd.fma(c, imaginary, s * real))
 
@@ -124,7 +77,7 @@ def _pass2(source, target, length, stride, twiddles, t, sign):
             br, bi = _get(source, q + stride * (p + m))
             out = q + stride * 2 * p
             _put(target, out, ar + br, ai + bi)
-            _put_turned(target, out + stride, ar - br, ai - bi, twiddles, t + 2 * p, sign)
+            _put_rotated(target, out + stride, ar - br, ai - bi, twiddles, t + 2 * p, sign)
 
 
 @kernel
@@ -140,14 +93,14 @@ def _pass3(source, target, length, stride, twiddles, t, sign):
             mr, mi = simd.fma(half, sr, ar), simd.fma(half, si, ai)
             out = q + stride * 3 * p
             _put(target, out, ar + sr, ai + si)
-            _put_turned(target, out + stride, mr + di, mi - dr, twiddles, t + 4 * p, sign)
-            _put_turned(target, out + 2 * stride, mr - di, mi + dr, twiddles, t + 4 * p + 2, sign)
+            _put_rotated(target, out + stride, mr + di, mi - dr, twiddles, t + 4 * p, sign)
+            _put_rotated(target, out + 2 * stride, mr - di, mi + dr, twiddles, t + 4 * p + 2, sign)
 
 
 @kernel
 def _pass4(source, target, length, stride, twiddles, t, sign):
     m = length // 4
-    turn = source.dtype.type(sign)
+    unit = source.dtype.type(sign)
     for p in range(m):
         for q in range(stride):
             ar, ai = _get(source, q + stride * p)
@@ -155,12 +108,12 @@ def _pass4(source, target, length, stride, twiddles, t, sign):
             cr, ci = _get(source, q + stride * (p + 2 * m))
             dr, di = _get(source, q + stride * (p + 3 * m))
             er, ei, fr, fi = ar + cr, ai + ci, ar - cr, ai - ci
-            gr, gi, hr, hi = br + dr, bi + di, turn * (br - dr), turn * (bi - di)
+            gr, gi, hr, hi = br + dr, bi + di, unit * (br - dr), unit * (bi - di)
             out = q + stride * 4 * p
             _put(target, out, er + gr, ei + gi)
-            _put_turned(target, out + stride, fr + hi, fi - hr, twiddles, t + 6 * p, sign)
-            _put_turned(target, out + 2 * stride, er - gr, ei - gi, twiddles, t + 6 * p + 2, sign)
-            _put_turned(target, out + 3 * stride, fr - hi, fi + hr, twiddles, t + 6 * p + 4, sign)
+            _put_rotated(target, out + stride, fr + hi, fi - hr, twiddles, t + 6 * p, sign)
+            _put_rotated(target, out + 2 * stride, er - gr, ei - gi, twiddles, t + 6 * p + 2, sign)
+            _put_rotated(target, out + 3 * stride, fr - hi, fi + hr, twiddles, t + 6 * p + 4, sign)
 
 
 @kernel
@@ -183,17 +136,17 @@ def _pass5(source, target, length, stride, twiddles, t, sign):
             vr, vi = simd.fma(s2, gr, (-s1) * jr), simd.fma(s2, gi, (-s1) * ji)
             out = q + stride * 5 * p
             _put(target, out, ar + fr + hr, ai + fi + hi)
-            _put_turned(target, out + stride, kr + ui, ki - ur, twiddles, t + 8 * p, sign)
-            _put_turned(target, out + 2 * stride, lr + vi, li - vr, twiddles, t + 8 * p + 2, sign)
-            _put_turned(target, out + 3 * stride, lr - vi, li + vr, twiddles, t + 8 * p + 4, sign)
-            _put_turned(target, out + 4 * stride, kr - ui, ki + ur, twiddles, t + 8 * p + 6, sign)
+            _put_rotated(target, out + stride, kr + ui, ki - ur, twiddles, t + 8 * p, sign)
+            _put_rotated(target, out + 2 * stride, lr + vi, li - vr, twiddles, t + 8 * p + 2, sign)
+            _put_rotated(target, out + 3 * stride, lr - vi, li + vr, twiddles, t + 8 * p + 4, sign)
+            _put_rotated(target, out + 4 * stride, kr - ui, ki + ur, twiddles, t + 8 * p + 6, sign)
 
 
 @inlined
-def _four(ar, ai, br, bi, cr, ci, dr, di, turn):
+def _four(ar, ai, br, bi, cr, ci, dr, di, unit):
     """The butterfly of radix 4, without twiddle factors."""
     er, ei, fr, fi = ar + cr, ai + ci, ar - cr, ai - ci
-    gr, gi, hr, hi = br + dr, bi + di, turn * (br - dr), turn * (bi - di)
+    gr, gi, hr, hi = br + dr, bi + di, unit * (br - dr), unit * (bi - di)
     return er + gr, ei + gi, fr + hi, fi - hr, er - gr, ei - gi, fr - hi, fi + hr
 
 
@@ -201,7 +154,7 @@ def _four(ar, ai, br, bi, cr, ci, dr, di, turn):
 def _pass8(source, target, length, stride, twiddles, t, sign):
     m = length // 8
     kind = source.dtype.type
-    turn, root = kind(sign), kind(_ROOT_HALF)
+    unit, root = kind(sign), kind(_ROOT_HALF)
     for p in range(m):
         for q in range(stride):
             at, step = q + stride * p, stride * m
@@ -219,20 +172,20 @@ def _pass8(source, target, length, stride, twiddles, t, sign):
             e3r, e3i, o3r, o3i = ar + br, ai + bi, ar - br, ai - bi
             out = q + stride * 8 * p
             w = t + 14 * p
-            ar, ai, br, bi, cr, ci, dr, di = _four(e0r, e0i, e1r, e1i, e2r, e2i, e3r, e3i, turn)
+            ar, ai, br, bi, cr, ci, dr, di = _four(e0r, e0i, e1r, e1i, e2r, e2i, e3r, e3i, unit)
             _put(target, out, ar, ai)
-            _put_turned(target, out + 2 * stride, br, bi, twiddles, w + 2, sign)
-            _put_turned(target, out + 4 * stride, cr, ci, twiddles, w + 6, sign)
-            _put_turned(target, out + 6 * stride, dr, di, twiddles, w + 10, sign)
-            # The odd ones are turned by eighths of a circle before.
-            o1r, o1i = root * (o1r + turn * o1i), root * (o1i - turn * o1r)
-            o2r, o2i = turn * o2i, (-turn) * o2r
-            o3r, o3i = root * (turn * o3i - o3r), (-root) * (turn * o3r + o3i)
-            ar, ai, br, bi, cr, ci, dr, di = _four(o0r, o0i, o1r, o1i, o2r, o2i, o3r, o3i, turn)
-            _put_turned(target, out + stride, ar, ai, twiddles, w, sign)
-            _put_turned(target, out + 3 * stride, br, bi, twiddles, w + 4, sign)
-            _put_turned(target, out + 5 * stride, cr, ci, twiddles, w + 8, sign)
-            _put_turned(target, out + 7 * stride, dr, di, twiddles, w + 12, sign)
+            _put_rotated(target, out + 2 * stride, br, bi, twiddles, w + 2, sign)
+            _put_rotated(target, out + 4 * stride, cr, ci, twiddles, w + 6, sign)
+            _put_rotated(target, out + 6 * stride, dr, di, twiddles, w + 10, sign)
+            # The odd ones are rotated by eighths of a circle before.
+            o1r, o1i = root * (o1r + unit * o1i), root * (o1i - unit * o1r)
+            o2r, o2i = unit * o2i, (-unit) * o2r
+            o3r, o3i = root * (unit * o3i - o3r), (-root) * (unit * o3r + o3i)
+            ar, ai, br, bi, cr, ci, dr, di = _four(o0r, o0i, o1r, o1i, o2r, o2i, o3r, o3i, unit)
+            _put_rotated(target, out + stride, ar, ai, twiddles, w, sign)
+            _put_rotated(target, out + 3 * stride, br, bi, twiddles, w + 4, sign)
+            _put_rotated(target, out + 5 * stride, cr, ci, twiddles, w + 8, sign)
+            _put_rotated(target, out + 7 * stride, dr, di, twiddles, w + 12, sign)
 
 
 @kernel
@@ -245,7 +198,7 @@ def transform(work, length, radices, twiddles, sign):
         The signals in ``work[0]``; both halves are overwritten.
     length : int
         Their length.
-    radices, twiddles
+    radices, twiddles : (passes,) int64 and 1-D float
         From ``plan``.
     sign : float
         1 for analysis, −1 for synthesis.
@@ -255,22 +208,22 @@ def transform(work, length, radices, twiddles, sign):
     int
         Which half of ``work`` holds the result.
     """
-    half, rest = 0, length
-    stride, t = np.int64(1), np.int64(0)  # as constants they would have every pass compiled once more, for them
+    half, remaining = 0, length
+    stride, t = np.int64(1), np.int64(0)  # literals have other types, for which every pass would be compiled again
     for radix in radices:
         source, target = work[half], work[1 - half]
         if radix == 8:
-            _pass8(source, target, rest, stride, twiddles, t, sign)
+            _pass8(source, target, remaining, stride, twiddles, t, sign)
         elif radix == 4:
-            _pass4(source, target, rest, stride, twiddles, t, sign)
+            _pass4(source, target, remaining, stride, twiddles, t, sign)
         elif radix == 2:
-            _pass2(source, target, rest, stride, twiddles, t, sign)
+            _pass2(source, target, remaining, stride, twiddles, t, sign)
         elif radix == 3:
-            _pass3(source, target, rest, stride, twiddles, t, sign)
+            _pass3(source, target, remaining, stride, twiddles, t, sign)
         else:
-            _pass5(source, target, rest, stride, twiddles, t, sign)
-        rest //= radix
+            _pass5(source, target, remaining, stride, twiddles, t, sign)
+        remaining //= radix
         stride *= radix
-        t += 2 * (radix - 1) * rest
+        t += 2 * (radix - 1) * remaining
         half = 1 - half
     return half
