@@ -196,9 +196,8 @@ def make_chunks(offsets, shape, tile, tiles, block, largest, longest, chunks, wh
         Written: rows of whole and of merges, points of whole and rows of split before each pencil, in that order.
     """
     n_chunks = _all_chunks(offsets, tile, tiles, largest, chunks)
-    n_whole = n_split = n_merges = points = np.int64(
-        0
-    )  # a literal 0 has another type, for which helpers are compiled again
+    # A literal 0 has another type, for which helpers would be compiled again.
+    n_whole = n_split = n_merges = points = np.int64(0)
     per_snapshot = tiles[0] * tiles[1] * tiles[2]
     per_slab, per_pencil = per_snapshot // shape[0], per_snapshot // (shape[0] * shape[1])
     for unit in range(len(units) - 1):

@@ -53,17 +53,9 @@ def analyse_rows(part, lo, hi, starts, n_interleaved, length, ends, kept, radice
         if starts[plane, row] < 0:
             continue
         for i in range(0, length + ends, 8):
-            simd.copy_transposed(
-                grid, row_indices(starts[plane], row, n_interleaved * i), gap, work[0], evenly_spaced(16 * i, 16), 0
-            )
-            simd.copy_transposed(
-                grid,
-                row_indices(starts[plane], row + 8, n_interleaved * i),
-                gap,
-                work[0],
-                evenly_spaced(16 * i + 8, 16),
-                0,
-            )
+            for lane in (0, 8):
+                indices = row_indices(starts[plane], row + lane, n_interleaved * i)
+                simd.copy_transposed(grid, indices, gap, work[0], evenly_spaced(16 * i + lane, 16), 0)
         for i in range(16 * length, 16 * (length + ends), 8):
             node = i % (16 * length)
             simd.store(work[0], node, simd.load(work[0], node, LANES) + simd.load(work[0], i, LANES))
@@ -129,17 +121,9 @@ def synthesise_rows(part, lo, hi, starts, n_interleaved, length, ends, kept, rad
         for i in range(16 * length, 16 * (length + ends), 8):
             simd.store(result, i, simd.load(result, i % (16 * length), LANES))
         for i in range(0, length + ends, 8):
-            simd.copy_transposed(
-                result, evenly_spaced(16 * i, 16), 0, grid, row_indices(starts[plane], row, n_interleaved * i), gap
-            )
-            simd.copy_transposed(
-                result,
-                evenly_spaced(16 * i + 8, 16),
-                0,
-                grid,
-                row_indices(starts[plane], row + 8, n_interleaved * i),
-                gap,
-            )
+            for lane in (0, 8):
+                indices = row_indices(starts[plane], row + lane, n_interleaved * i)
+                simd.copy_transposed(result, evenly_spaced(16 * i + lane, 16), 0, grid, indices, gap)
 
 
 @inlined

@@ -188,12 +188,8 @@ def multiply_columns(
                     half = transform(works[i, q], length, radices, twiddles, 1.0)
             for o in range(channel, channel + 1 if per_channel else outputs):
                 for q in range(count):
-                    eight, inputs_work, product = (
-                        (column + 8 * q, o, source.shape[4]),
-                        works[:, q, half],
-                        products[q, 0],
-                    )
-                    _multiply(inputs_work, product, flat_table, table.shape, corrections, eight, options, spares)
+                    eight, modes, product = (column + 8 * q, o, source.shape[4]), works[:, q, half], products[q, 0]
+                    _multiply(modes, product, flat_table, table.shape, corrections, eight, options, spares)
                     half_back = transform(products[q], length, radices, twiddles, -1.0)
                 begin = (first_out + o) * length * step + column
                 _write(products[:, half_back], flat_out, begin, step, starts_back[first_out + o], count)
