@@ -150,8 +150,8 @@ class Grid:
     def interleave(self, channels: int, *, reading: bool) -> int:
         """How many channels to interleave on the grid, 1 or 2, whichever is faster.
 
-        Where they are, rows are whole lines of a cache (``simd_interleaved``). Spreading, bound by its stores, gains or loses
-        nothing; reading, bound by arithmetic on what a window does not cover, gains where the windows of two channels,
+        Where they are, rows are whole lines of a cache (``simd_interleaved``). Spreading, bound by its stores, gains or
+        loses nothing; reading, bound by arithmetic on what a window does not cover, gains where the windows of two channels,
         each by itself, would hardly fit into the cache.
 
         Parameters

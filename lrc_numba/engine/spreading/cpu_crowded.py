@@ -4,7 +4,8 @@ Such points are sorted once more (``points.cpu_crowded``), and those that share 
 pass, up to ``GROUP`` at a time: the rows of a plane are loaded once, stay in registers while one point after the other
 adds its terms, and are stored once. Loads and stores bound spreading; the sums are the same, term by term.
 
-Which thread may write what: as for ``spreading.cpu.spread``. Arrays are those of the glossary in ``lrc_numba.engine``. See NOTES.md for what was tried and lost.
+Which thread may write what: as for ``spreading.cpu.spread``. Arrays are those of the glossary in
+``lrc_numba.engine``. See NOTES.md for what was tried and lost.
 """
 
 from __future__ import annotations
