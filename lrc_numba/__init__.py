@@ -2,6 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from . import direct
 from .convolution import lrc_convolve
 from .multipliers.composites import ChannelMatrix, Product, Scaled, Sum
 from .multipliers.multiplier import Multiplier, Table
@@ -28,5 +29,6 @@ __all__ = [
     "SumOfGaussians",
     "Table",
     "Yukawa",
+    "direct",
     "lrc_convolve",
 ]

@@ -151,8 +151,8 @@ class Grid:
         """How many channels to interleave on the grid, 1 or 2, whichever is faster.
 
         Where they are, rows are whole lines of a cache (``simd_interleaved``). Spreading, bound by its stores, gains or
-        loses nothing; reading, bound by arithmetic on what a window does not cover, gains where the windows of two channels,
-        each by itself, would hardly fit into the cache.
+        loses nothing; reading, bound by arithmetic on what a window does not cover, gains where the windows of two
+        channels, each by itself, would hardly fit into the cache.
 
         Parameters
         ----------
