@@ -8,7 +8,7 @@ and its gradient needs no second-order differentiation: with s = 2 (F − F*)/B 
 
     ∂L/∂θ = ∂/∂θ [ Σ_b e_b U(x_b) − d/dε U(x + ε s) ]
 
-which is one forward pass of (value, tangent along s) and one reverse pass of that pair with respect to θ alone.
+which is one forward pass of (value, tangent along s) and one reverse pass of both with respect to θ alone.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ from .checks import as_energies, as_forces, as_lengths, check_some
 from .layers.parameters import Parameters
 from .layers.perceptron import Perceptron
 from .short_range import Descriptor, Scales
+from .start import start_near_linear
 from .storage import read_network, write_network
 
 __all__ = ["ShortRangeNetwork"]
 
 FITTING = (32,) * 6
-LINEAR = 0.1  # of Glorot's weights in the first layer: an energy is a sum over pairs, so 𝒩 begins near linear
-BENT = 0.7  # spread of its first biases, so that not all of its tanh begin where they are odd
 POINTS_AT_ONCE = 320  # of several snapshots, in one pass of the interpreter; the same for any number of threads
 
 
@@ -50,7 +49,7 @@ class ShortRangeNetwork:
     dim : int
         d; only needed where ``box`` is a number.
     cutoff_kind : {"smooth", "paper"}
-        Whether contributions vanish at R, see ``descriptors``.
+        Whether contributions vanish at R, see ``short_range``.
     scales : Scales, optional
         Normalisation of the neighbours; ``set_scales`` measures it.
     dtype : float32 or float64
@@ -106,9 +105,7 @@ class ShortRangeNetwork:
         generator = np.random.default_rng(seed)
         for network in self._networks():
             network.initialise(self.parameters, generator)
-        self._first_layer[0][...] *= LINEAR
-        self._start = generator.normal(0.0, BENT, FITTING[0]).astype(self.dtype)
-        self._first_layer[1][...] = self._start
+        self._start = start_near_linear(*self._first_layer, generator)
 
     # ------------------------------------------------------------------ what a full-range network adds
     def _extra(self) -> int:
@@ -133,16 +130,16 @@ class ShortRangeNetwork:
         return [slice(lo, min(lo + most, len(points))) for lo in range(0, len(points), most)]
 
     def _each(self, function, parts: list) -> list:
-        """``function`` of every part, on threads, in the order of the parts."""
-        found: list = [None] * len(parts)
+        """Apply ``function`` to every part, on threads; results in the order of the parts."""
+        results: list = [None] * len(parts)
 
         def _share(_: int, lo: int, hi: int) -> None:
             """One thread's parts."""
             for i in range(lo, hi):
-                found[i] = function(parts[i])
+                results[i] = function(parts[i])
 
         parallel.run(_share, parallel.even(len(parts), self.threads))
-        return found
+        return results
 
     def _pairs(self, points: np.ndarray, start: int = 0) -> Pairs:
         pairs = neighbours(points, self.box, self.descriptor.cutoff)
@@ -150,10 +147,10 @@ class ShortRangeNetwork:
         return pairs
 
     def set_scales(self, points) -> None:
-        """Before training, as it writes parameters: make some snapshots (B, N, d) normal to the network.
+        """Normalise the inputs by snapshots (B, N, d); to be called before training, as it writes parameters.
 
-        The first biases of 𝒩 begin as they were drawn less what the mean of its inputs gives, so that no tanh is
-        saturated from the start; a full-range network also draws g_θ here, see ``full_range``.
+        The first biases of 𝒩 start as they were drawn less what the mean of its inputs gives, so that no tanh is
+        saturated from the start; a full-range network also draws g_θ here, see ``start``.
         """
         array, _ = self._checked(points)
         check_some(array)
@@ -177,7 +174,7 @@ class ShortRangeNetwork:
         return None
 
     def _inputs(self, points: np.ndarray, long, part: slice, space: Workspace, tapes=1) -> tuple[np.ndarray, dict]:
-        """What 𝒩 reads of some snapshots, (n, features), and the tapes, which live in ``space``: two for a pair."""
+        """Inputs of 𝒩 for a part of the snapshots, (n, features), and its tapes; ``tapes`` is 2 with tangents."""
         points, long = points[part], None if long is None else long[part]
         count = points.shape[0] * points.shape[1]
         pairs = self._pairs(points, part.start)
@@ -188,7 +185,7 @@ class ShortRangeNetwork:
         return self._join(described, long, kept), kept
 
     def _forward(self, points: np.ndarray, long, part: slice, space: Workspace, tapes=1) -> tuple[np.ndarray, dict]:
-        """𝒩 (n,) of some snapshots, and the tapes."""
+        """𝒩 (n,) for a part of the snapshots, and its tapes."""
         inputs, kept = self._inputs(points, long, part, space, tapes)
         out, kept["fitting"] = self.fitting.forward(self.parameters, inputs, space)
         return out[:, 0].copy(), kept
@@ -201,8 +198,8 @@ class ShortRangeNetwork:
         array, batched = self._checked(points)
         long = self._features(array)
         work = lambda part: self._forward(array, long, part, self._spaces.of(None))[0]  # noqa: E731
-        found = self._each(work, self._parts(array))
-        out = np.concatenate(found or [np.zeros(0, self.dtype)]).reshape(array.shape[:2])
+        potentials = self._each(work, self._parts(array))
+        out = np.concatenate(potentials or [np.zeros(0, self.dtype)]).reshape(array.shape[:2])
         return out if batched else out[0]
 
     def energy(self, points) -> np.ndarray | float:
@@ -221,22 +218,22 @@ class ShortRangeNetwork:
         parts, long = self._parts(points), self._features(points)
 
         def work(part: slice) -> tuple:
-            """𝒩, its gradient in D alone and in g, and the tape, of some snapshots."""
+            """𝒩 of a part, its gradient by way of D alone, ū, and the tape."""
             space = self._spaces.of(part.start if keep else None)
             out, kept = self._forward(points, long, part, space, 2 if keep else 1)
             below = self.fitting.vjp(self.parameters, kept["fitting"], np.ones((len(out), 1), dtype=self.dtype))
             width = self.descriptor.width
             bar = np.ascontiguousarray(below[:, :width])
-            moved = self.descriptor.vjp(self.parameters, kept["descriptor"], bar, space)
-            return out, moved, self._read_back(kept, below), kept if keep else None
+            gradient = self.descriptor.vjp(self.parameters, kept["descriptor"], bar, space)
+            return out, gradient, self._read_back(kept, below), kept if keep else None
 
         if not points.size:
             return np.zeros(len(points), self.dtype), np.zeros(points.shape, self.dtype), []
-        found = self._each(work, parts)
-        potential = np.concatenate([f[0] for f in found]).reshape(points.shape[:2])
-        forces = -np.concatenate([f[1] for f in found]).reshape(points.shape)
-        self._add_long_forces(forces, [f[2] for f in found])
-        return potential.sum(axis=1), forces, [f[3] for f in found]
+        potentials, gradients, cotangents, tapes = zip(*self._each(work, parts), strict=True)
+        energies = np.concatenate(potentials).reshape(points.shape[:2]).sum(axis=1)
+        forces = -np.concatenate(gradients).reshape(points.shape)
+        self._add_long_forces(forces, list(cotangents))
+        return energies, forces, list(tapes)
 
     def _read_back(self, kept: dict, below: np.ndarray) -> np.ndarray | None:
         """ū from the cotangent of the inputs of 𝒩."""
@@ -268,20 +265,20 @@ class ShortRangeNetwork:
         array, _ = self._checked(points)
         check_some(array)
         wanted = as_forces(forces, np.shape(points), self.dtype)
-        found_energies, found, tapes = self._energy_forces(array, keep=True)
-        difference = found - wanted
+        own_energies, own_forces, tapes = self._energy_forces(array, keep=True)
+        difference = own_forces - wanted
         loss = float((difference**2).sum() / len(array))
         direction = difference * (2.0 / len(array))
         excess = np.zeros(len(array), dtype=self.dtype)
         if energies is not None:
-            excess = (found_energies - as_energies(energies, len(array), weight)).astype(self.dtype)
+            excess = (own_energies - as_energies(energies, len(array), weight)).astype(self.dtype)
             loss += float(weight * (excess**2).sum() / len(array))
             excess *= 2.0 * weight / len(array)
         gradient = Parameters(self.parameters.shapes, self.dtype)
         long = self._tangent_features(direction)
         jobs = list(zip(self._parts(array), tapes, strict=True))
         results = self._each(
-            lambda job: self._pair(direction[job[0]], excess[job[0]], None if long is None else long[job[0]], job[1]),
+            lambda job: self._dual(direction[job[0]], excess[job[0]], None if long is None else long[job[0]], job[1]),
             jobs,
         )
         for flat, _ in results:
@@ -290,7 +287,7 @@ class ShortRangeNetwork:
         return loss, gradient.flat
 
     def fix_energies(self, points, energies) -> float:
-        """Move the zero of the energy, which forces do not tell, to where the mean of U − U* is 0.
+        """Shift the zero of the energy, which forces do not determine, to where the mean of U − U* is 0.
 
         The last bias of 𝒩 is changed, so every point carries the same share. Returns the change of U, its mean over
         the snapshots.
@@ -309,22 +306,22 @@ class ShortRangeNetwork:
         self.parameters[self.fitting.last_bias][...] += change / array.shape[1]
         return change
 
-    def _pair(
+    def _dual(
         self, direction: np.ndarray, excess: np.ndarray, long: np.ndarray | None, kept: dict
     ) -> tuple[np.ndarray, tuple | None]:
-        """Gradient of Σ e U − U̇ along a direction of some snapshots; cotangents of u and of u̇."""
+        """Gradient of Σ e U − U̇ along a direction for a part of the snapshots; cotangents of u and of u̇."""
         gradient, views = Parameters(self.parameters.shapes, self.dtype), self.parameters
         flat = direction.reshape(-1, self.dim)
         space = kept["space"]
-        described, moved = self.descriptor.jvp(views, kept["descriptor"], flat, space)
+        described, tangents_of_d = self.descriptor.jvp(views, kept["descriptor"], flat, space)
         inputs = self._join_tangent(described, long, kept)
         out, tangents = self.fitting.jvp(views, kept["fitting"], inputs, space)
-        upon, minus = np.repeat(excess, direction.shape[1])[:, None], -np.ones_like(out)
-        below = self.fitting.vjp_pair(views, kept["fitting"], tangents, upon, minus, gradient, inputs_too=True)
+        bar, dbar = np.repeat(excess, direction.shape[1])[:, None], -np.ones_like(out)
+        below = self.fitting.vjp_dual(views, kept["fitting"], tangents, bar, dbar, gradient, inputs_too=True)
         width = self.descriptor.width
         bars = [np.ascontiguousarray(b[:, :width]) for b in below]
-        self.descriptor.vjp_pair(views, kept["descriptor"], moved, bars[0], bars[1], gradient, space)
-        return gradient.flat, self._pair_long(kept, [b[:, width:] for b in below], gradient)
+        self.descriptor.vjp_dual(views, kept["descriptor"], tangents_of_d, bars[0], bars[1], gradient, space)
+        return gradient.flat, self._dual_long(kept, [b[:, width:] for b in below], gradient)
 
     def _tangent_features(self, direction: np.ndarray) -> np.ndarray | None:
         return None
@@ -332,7 +329,7 @@ class ShortRangeNetwork:
     def _join_tangent(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
         return described
 
-    def _pair_long(self, kept: dict, bars: list[np.ndarray], gradient: Parameters) -> tuple | None:
+    def _dual_long(self, kept: dict, bars: list[np.ndarray], gradient: Parameters) -> tuple | None:
         return None
 
     def _add_long_gradient(self, gradient: Parameters, direction: np.ndarray, cotangents: list) -> None:
@@ -340,7 +337,7 @@ class ShortRangeNetwork:
 
     # ------------------------------------------------------------------ files
     def save(self, path: str | Path) -> None:
-        """Write an ``.npz`` with everything that makes the network again, whole or not at all; see ``storage``.
+        """Write an ``.npz`` with everything that makes the network again, atomically; see ``storage``.
 
         Parameters
         ----------
@@ -358,7 +355,7 @@ class ShortRangeNetwork:
         path : str or Path
             The file.
         threads : int, optional
-            As for a new one.
+            As for a new network.
 
         Raises
         ------
@@ -390,7 +387,7 @@ class ShortRangeNetwork:
         return {name: settings[name] for name in names} | {"scales": Scales(**settings["scales"])}
 
     def settings(self) -> dict:
-        """What makes the same network again, apart from the parameters; it goes through JSON."""
+        """Settings that make the same network again, apart from the parameters, as JSON can hold them."""
         return dict(self._settings())
 
     def _settings(self) -> Iterator[tuple[str, object]]:

@@ -2,19 +2,11 @@ r"""The full-range network: a short-range one that also reads the LRC layer, eqs
 
 U = Σᵢ 𝒩(Dᵢ, g_θ(ûᵢ)),   uᵢ^c = Σ_j φ^c(xᵢ − x_j),   φ̂^c(k) = 4πβ_c/(k² + λ_c²) e^{−k²τ²/2} for k ≠ 0, φ̂(0) = 0
 
-A series that just stopped at its last mode, where 4πβ/k² is not small, would ring: in the forces by two per cent with
-501 modes in one dimension, at a wavelength that no short-range network takes off. So it ends with a Gaussian, TAPER
-standard deviations wide at the last mode; its τ = TAPER/k_max is about the length L/M that M modes resolve.
+The convolution is that of ``long_range.TaperedYukawa``. û = (u − shift)/scale is positive, some spreads above zero, so
+that the relus of g_θ can be linear at first; ``start`` draws them so. scale is such that the outputs of g_θ start with
+a spread of 1. All that lets blind start values of λ learn.
 
-The mode k = 0 only adds a constant to u, which the first biases of g_θ hold as well; left in, that constant, 4πβN/λ²V,
-would move at every step that λ learns. Three more things let blind start values learn, as g_θ passes on little of its
-input when drawn, or nothing where its relus are dead:
-
-- û = (u − shift)/scale is positive, SHIFT spreads above zero, so relus can be linear at first;
-- of DRAWS Glorot draws of g_θ, those count that are, and of these the one that tells both channels apart best;
-- scale is such that the outputs of g_θ start with a spread of 1.
-
-𝒩 begins as that of a short-range network: its weights of g_θ are zero, and grow as far as the forces ask for it.
+𝒩 starts as that of a short-range network: its weights of g_θ are zero, and grow as far as the forces ask for it.
 """
 
 from __future__ import annotations
@@ -25,38 +17,16 @@ from typing import Self
 import numpy as np
 
 from .. import arguments
-from ..geometry.modes import ModeSet
-from ..machine.workspace import Workspace
 from ..multipliers.radial import Yukawa
 from ..plan import LRCPlan
+from . import start
 from .checks import as_lengths, check_some
 from .energy import ShortRangeNetwork
 from .layers.parameters import Parameters
 from .layers.perceptron import Perceptron
+from .long_range import TaperedYukawa
 
 __all__ = ["FullRangeNetwork"]
-
-SHIFT, WIDE, DRAWS, TRIALS, TAPER = 10.0, 2.0, 1000, 64, 3.5
-
-
-class _TaperedYukawa(Yukawa):
-    """φ̂ of the module: a ``Yukawa`` whose field has no mean and does not ring."""
-
-    @staticmethod
-    def _taper(modes: ModeSet) -> np.ndarray:
-        """The Gaussian, 0 at k = 0."""
-        ends = np.array([np.abs(axis).max() for axis in modes.axes]) * np.diag(modes.cell.reciprocal)  # of a box
-        last = ends[ends > 0].min(initial=np.inf)  # of the axis that ends first
-        return np.exp(-0.5 * (TAPER / last) ** 2 * modes.k2) * (modes.k2 > 0)
-
-    def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
-        return super().values(modes) * self._taper(modes)
-
-    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
-        """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
-        taper = self._taper(modes)
-        return {name: slope * taper for name, slope in super().derivatives(modes).items()}
 
 
 class FullRangeNetwork(ShortRangeNetwork):
@@ -103,52 +73,30 @@ class FullRangeNetwork(ShortRangeNetwork):
     def _more_shapes(self) -> dict[str, tuple[int, ...]]:
         return {"beta": (len(self._lam),), "lam": (len(self._lam),)}
 
-    def _draw_post(self, inputs: np.ndarray) -> None:
-        """Draw g_θ: linear among some û, also were they WIDE times as wide, and of such draws the best conditioned."""
-        few = inputs[np.random.default_rng(self.seed).permutation(len(inputs))[:TRIALS]]
-        wide = SHIFT + WIDE * (few - SHIFT)
-        last, found = min(len(self._lam), 2) - 1, []  # its first layer has two units
-        for number in range(DRAWS):
-            self.post.initialise(self.parameters, np.random.default_rng([self.seed, number]))
-            if self.post.bent(self.parameters, wide):
-                continue
-            values = np.linalg.svd(self._centred(few), compute_uv=False)
-            if values[0] > 0:  # not all relus are off
-                found.append((values[min(last, len(values) - 1)] / values[0], number))
-        best = max(found, default=(0.0, 0))[1]
-        self.post.initialise(self.parameters, np.random.default_rng([self.seed, best]))
-
-    def _centred(self, inputs: np.ndarray) -> np.ndarray:
-        """Outputs of g_θ less their means."""
-        out, _ = self.post.forward(self.parameters, inputs, Workspace())
-        return out - out.mean(axis=0)
-
     @property
     def multiplier(self) -> Yukawa:
-        """φ̂ of the channels with the parameters of now."""
+        """φ̂ of the channels with their present parameters."""
         beta, lam = (np.array(self.parameters[name], dtype=np.float64) for name in ("beta", "lam"))
         key = (beta.tobytes(), lam.tobytes())
         if self._kept is None or self._kept[0] != key:  # the same object while nothing changed: plans keep its table
-            self._kept = (key, _TaperedYukawa(beta, lam))
+            self._kept = (key, TaperedYukawa(beta, lam))
         return self._kept[1]
 
     def _measure(self, points: np.ndarray) -> None:
         super()._measure(points)
-        found = self.plan.set_points(points).convolve(None, self.multiplier).reshape(-1, len(self._lam))
-        spread = found.std(axis=0)
-        spread = np.where(spread > self.eps * np.abs(found).max(axis=0), spread, 1.0)  # no more than errors, as at rest
-        shift = found.mean(axis=0) - SHIFT * spread
-        inputs = ((found - shift) / spread).astype(self.dtype)
-        self._draw_post(inputs)
-        passed = float(np.sqrt((self._centred(inputs) ** 2).mean())) or 1.0
+        u = self.plan.set_points(points).convolve(None, self.multiplier).reshape(-1, len(self._lam))
+        shift, spread = start.input_scales(u, self.eps)
+        inputs = ((u - shift) / spread).astype(self.dtype)
+        start.draw_linear_relus(self.post, self.parameters, inputs, self.seed)
+        passed = float(np.sqrt((start.centred_outputs(self.post, self.parameters, inputs) ** 2).mean())) or 1.0
         self.long_shift, self.long_scale = shift.astype(self.dtype), (spread * passed).astype(self.dtype)
 
     def move_kinks(self, points, spreads: float = 20.0) -> None:
-        """Let g_θ go on beyond these points as it is among them; to be called after training.
+        """Continue g_θ beyond the training points as it is among them; to be called after training.
 
-        The relus of g_θ come out of a training with nearly all kinks just beyond its data, where nothing holds them,
-        and a point that is a little more crowded than any there meets another g_θ. Here these kinks move away, see
-        ``Perceptron.move_kinks``; energies and forces at the points stay the same up to rounding.
+        After a training nearly all kinks of the relus of g_θ lie just beyond its data, which do not determine them, and
+        a point in a denser neighbourhood than any there meets another g_θ. Here these kinks move away, see
+        ``start.move_kinks``; energies and forces at the points stay the same up to rounding.
 
         Parameters
         ----------
@@ -160,7 +108,8 @@ class FullRangeNetwork(ShortRangeNetwork):
         spreads = arguments.as_positive("spreads", float(spreads), np.inf)
         array, _ = self._checked(points)
         check_some(array)
-        rise = self.post.move_kinks(self.parameters, self._features(array).reshape(-1, len(self._lam)), spreads)
+        inputs = self._features(array).reshape(-1, len(self._lam))
+        rise = start.move_kinks(self.post, self.parameters, inputs, spreads)
         weight, bias = self._first_layer
         bias -= rise @ weight[self.descriptor.width :]
 
@@ -186,17 +135,17 @@ class FullRangeNetwork(ShortRangeNetwork):
         read, kept["post tangents"] = self.post.jvp(self.parameters, kept["post"], tangents, kept["space"])
         return np.concatenate([described, read], axis=1)
 
-    def _pair_long(self, kept: dict, bars: list[np.ndarray], gradient: Parameters) -> tuple | None:
-        return self.post.vjp_pair(
+    def _dual_long(self, kept: dict, bars: list[np.ndarray], gradient: Parameters) -> tuple | None:
+        return self.post.vjp_dual(
             self.parameters, kept["post"], kept["post tangents"], bars[0], bars[1], gradient, inputs_too=True
         )
 
     def _add_long_gradient(self, gradient: Parameters, direction: np.ndarray, cotangents: list) -> None:
         shape = (*direction.shape[:2], len(self._lam))
         bar, dbar = (np.concatenate([c[i] for c in cotangents]).reshape(shape) / self.long_scale for i in (0, 1))
-        found = self.plan.parameters_jvp(None, self.multiplier, dbar, dpoints=direction, dcotangent=bar)
+        tangent = self.plan.parameters_jvp(None, self.multiplier, dbar, dpoints=direction, dcotangent=bar)
         for name in ("beta", "lam"):
-            gradient[name][...] += found[name]
+            gradient[name][...] += tangent[name]
 
     @classmethod
     def _made_from(cls, settings: dict, threads: int | None) -> Self:

@@ -7,11 +7,11 @@ With s = |x_i − x_j| and r = 1/s, both normalised by a mean and a standard dev
 q is s in one dimension and the unit vector (x_i − x_j)/s in more. ``cutoff_kind="paper"`` has w = r̂, so the energy
 jumps when a neighbour crosses R. ``cutoff_kind="smooth"`` has w = S(s) r/std(r), where S = 1 − 10 t³ + 15 t⁴ − 6 t⁵ of
 t = s/R goes to zero at R with two continuous derivatives. The mean is not taken off there: r̂ is zero where s is the
-harmonic mean distance, and a pair that counts neither there nor at R cannot pull the same way all along between.
+harmonic mean distance, and a pair with no weight there and at R could not attract at all distances between.
 
     vjp        D̄ → x̄
     jvp        ẋ → Ḋ
-    vjp_pair   (D̄, Ḋ̄) → the gradients of f₁ and f₂; positions and their tangents are constants there
+    vjp_dual   (D̄, Ḋ̄) → the gradients of f₁ and f₂; positions and their tangents are constants there
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..geometry.neighbours import Pairs, scatter_add
 from ..machine.workspace import Workspace
 from .layers.parameters import Parameters
 from .layers.perceptron import Perceptron
-from .neighbour_sums import WIDTH, add_rows, dot_rows, spread_pair_rows, spread_rows
+from .neighbour_sums import WIDTH, add_rows, dot_rows, spread_dual_rows, spread_rows
 
 __all__ = ["Descriptor", "Scales"]
 
@@ -52,9 +52,9 @@ class Scales:
 
     @staticmethod
     def of(pairs: Pairs, dim: int) -> Scales:
-        """From the pairs of some snapshots; a ValueError where there are too few to tell.
+        """Measure them on neighbour pairs; a ValueError where there are fewer than two.
 
-        What varies by no more than rounding does, as on a lattice, is not divided by its deviation.
+        A deviation that is rounding alone, as on a lattice, is replaced by 1.
         """
         if len(pairs) < 2:
             raise ValueError(f"points: expected at least two pairs within the cutoff to normalise by, got {len(pairs)}")
@@ -69,7 +69,7 @@ class Scales:
 
 @dataclass
 class _Features:
-    """What a set of pairs means to the networks, and how that moves with the positions."""
+    """Inputs of f₁ and f₂ for every pair, the weights of their outputs, and slopes over the distance."""
 
     unit: np.ndarray
     r: np.ndarray
@@ -168,23 +168,23 @@ class Descriptor:
             Where tapes live until the next call.
         """
         features = self._features(pairs)
-        one, tape_one = self.angular.forward(views, features.q, space)
-        two, tape_two = self.radial.forward(views, features.r[:, None], space)
-        out = self._sum(pairs, points, features.weight, one, two)
-        return out, (pairs, features, one, tape_one, two, tape_two)
+        f1, tape_1 = self.angular.forward(views, features.q, space)
+        f2, tape_2 = self.radial.forward(views, features.r[:, None], space)
+        out = self._sum(pairs, points, features.weight, f1, f2)
+        return out, (pairs, features, f1, tape_1, f2, tape_2)
 
-    def _sum(self, pairs: Pairs, points: int, weight: np.ndarray, one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        out = np.zeros((points, self.width), dtype=one.dtype)
-        for column, values in enumerate((one, two)):
+    def _sum(self, pairs: Pairs, points: int, weight: np.ndarray, f1: np.ndarray, f2: np.ndarray) -> np.ndarray:
+        out = np.zeros((points, self.width), dtype=f1.dtype)
+        for column, values in enumerate((f1, f2)):
             left, right = self._sides(values, len(pairs), column)
             add_rows(pairs.first, pairs.second, weight, left, right, self.width, column * WIDTH, out.ravel())
         return out
 
-    def _room(self, use: str, pairs: Pairs, like: np.ndarray, space: Workspace) -> tuple[np.ndarray, np.ndarray]:
-        """For cotangents of f₁ and of f₂."""
-        both = len(pairs) * (1 if self.dim == 1 else 2)
-        one, two = ((both, WIDTH), (len(pairs), WIDTH))
-        return space.take(f"{use} 1", one, like.dtype), space.take(f"{use} 2", two, like.dtype)
+    def _cotangents(self, use: str, pairs: Pairs, like: np.ndarray, space: Workspace) -> tuple[np.ndarray, np.ndarray]:
+        """Memory for the cotangents of f₁ and of f₂."""
+        sides = len(pairs) * (1 if self.dim == 1 else 2)
+        f1_bar = space.take(f"{use} 1", (sides, WIDTH), like.dtype)
+        return f1_bar, space.take(f"{use} 2", (len(pairs), WIDTH), like.dtype)
 
     def vjp(self, views: Parameters, tape: tuple, cotangent: np.ndarray, space: Workspace) -> np.ndarray:
         """x̄ (points, d) from D̄.
@@ -196,34 +196,34 @@ class Descriptor:
         cotangent : (points, 64)
             D̄.
         space : Workspace
-            For what lies between.
+            For intermediate results.
         """
-        pairs, features, one, tape_one, two, tape_two = tape
+        pairs, features, f1, tape_1, f2, tape_2 = tape
         count = len(pairs)
-        bars, rows = self._room("bars", pairs, cotangent, space), cotangent.ravel()
+        bars, rows = self._cotangents("bars", pairs, cotangent, space), cotangent.ravel()
         weight_bar = np.zeros_like(features.weight)
-        for column, (bar, values) in enumerate(zip(bars, (one, two), strict=True)):
-            place = (self.width, column * WIDTH)
-            same = self._same(column)
-            sides = self._sides(bar, count, column)
-            spread_rows(pairs.first, pairs.second, features.weight, rows, *place, same, *sides)
-            dot_rows(pairs.first, pairs.second, rows, *place, *self._sides(values, count, column), weight_bar)
-        one_bar, two_bar = bars
-        q_bar = self.angular.vjp(views, tape_one, one_bar) / self.scales.q_std
-        r_bar = self.radial.vjp(views, tape_two, two_bar)[:, 0]
+        for column, (bar, values) in enumerate(zip(bars, (f1, f2), strict=True)):
+            stride, start, same = self.width, column * WIDTH, self._same(column)
+            left, right = self._sides(bar, count, column)
+            spread_rows(pairs.first, pairs.second, features.weight, rows, stride, start, same, left, right)
+            left, right = self._sides(values, count, column)
+            dot_rows(pairs.first, pairs.second, rows, stride, start, left, right, weight_bar)
+        f1_bar, f2_bar = bars
+        q_bar = self.angular.vjp(views, tape_1, f1_bar) / self.scales.q_std
+        r_bar = self.radial.vjp(views, tape_2, f2_bar)[:, 0]
         s_bar = r_bar * features.r_slope + weight_bar * features.weight_slope
         if self.dim == 1:
-            moved = (s_bar + q_bar[:, 0])[:, None] * features.unit
+            apart_bar = (s_bar + q_bar[:, 0])[:, None] * features.unit
         else:
             unit_bar = q_bar[:count] - q_bar[count:]
             along = np.einsum("pa,pa->p", features.unit, unit_bar)[:, None] * features.unit
-            moved = s_bar[:, None] * features.unit + (unit_bar - along) / pairs.distance[:, None]
+            apart_bar = s_bar[:, None] * features.unit + (unit_bar - along) / pairs.distance[:, None]
         out = np.zeros((len(cotangent), self.dim), dtype=cotangent.dtype)
-        scatter_add(pairs.first, pairs.second, moved, out)
+        scatter_add(pairs.first, pairs.second, apart_bar, out)
         return out
 
     def jvp(self, views: Parameters, tape: tuple, tangent: np.ndarray, space: Workspace) -> tuple[np.ndarray, tuple]:
-        """Ḋ (points, 64), and the tangents that ``vjp_pair`` needs.
+        """Ḋ (points, 64), and the tangents that ``vjp_dual`` needs.
 
         Parameters
         ----------
@@ -234,22 +234,22 @@ class Descriptor:
         space : Workspace
             Where tapes of tangents live until the next call.
         """
-        pairs, features, one, tape_one, two, tape_two = tape
+        pairs, features, f1, tape_1, f2, tape_2 = tape
         moved = tangent[pairs.first] - tangent[pairs.second]
         ds = np.einsum("pa,pa->p", features.unit, moved)
         dr, dweight = features.r_slope * ds, features.weight_slope * ds
         if self.dim == 1:
             dq = ds[:, None]
         else:
-            turned = (moved - ds[:, None] * features.unit) / pairs.distance[:, None]
-            dq = np.concatenate([turned, -turned])
-        done, tangents_one = self.angular.jvp(views, tape_one, dq / self.scales.q_std, space)
-        dtwo, tangents_two = self.radial.jvp(views, tape_two, dr[:, None], space)
-        out = self._sum(pairs, len(tangent), features.weight, done, dtwo)
-        out += self._sum(pairs, len(tangent), dweight, one, two)
-        return out, (dweight, tangents_one, tangents_two)
+            dunit = (moved - ds[:, None] * features.unit) / pairs.distance[:, None]
+            dq = np.concatenate([dunit, -dunit])
+        df1, tangents_1 = self.angular.jvp(views, tape_1, dq / self.scales.q_std, space)
+        df2, tangents_2 = self.radial.jvp(views, tape_2, dr[:, None], space)
+        out = self._sum(pairs, len(tangent), features.weight, df1, df2)
+        out += self._sum(pairs, len(tangent), dweight, f1, f2)
+        return out, (dweight, tangents_1, tangents_2)
 
-    def vjp_pair(
+    def vjp_dual(
         self,
         views: Parameters,
         tape: tuple,
@@ -270,16 +270,26 @@ class Descriptor:
         gradient : Parameters
             Added to.
         space : Workspace
-            For what lies between.
+            For intermediate results.
         """
-        pairs, features, _, tape_one, _, tape_two = tape
-        dweight, tangents_one, tangents_two = tangents
-        bars, dbars = (self._room(use, pairs, cotangent, space) for use in ("bars", "dbars"))
+        pairs, features, _, tape_1, _, tape_2 = tape
+        dweight, tangents_1, tangents_2 = tangents
+        bars, dbars = (self._cotangents(use, pairs, cotangent, space) for use in ("bars", "dbars"))
         rows, drows, count = cotangent.ravel(), cotangent_of_tangent.ravel(), len(pairs)
         for column, (bar, dbar) in enumerate(zip(bars, dbars, strict=True)):
-            sides = (*self._sides(bar, count, column), *self._sides(dbar, count, column))
-            rest = (self.width, column * WIDTH, self._same(column), *sides)
-            spread_pair_rows(pairs.first, pairs.second, features.weight, dweight, rows, drows, *rest)
-        chains = ((self.angular, tape_one, tangents_one), (self.radial, tape_two, tangents_two))
-        for (network, kept, moved), bar, dbar in zip(chains, bars, dbars, strict=True):
-            network.vjp_pair(views, kept, moved, bar, dbar, gradient, inputs_too=False)
+            spread_dual_rows(
+                pairs.first,
+                pairs.second,
+                features.weight,
+                dweight,
+                rows,
+                drows,
+                self.width,
+                column * WIDTH,
+                self._same(column),
+                *self._sides(bar, count, column),
+                *self._sides(dbar, count, column),
+            )
+        chains = ((self.angular, tape_1, tangents_1), (self.radial, tape_2, tangents_2))
+        for (network, tape_f, tangents_f), bar, dbar in zip(chains, bars, dbars, strict=True):
+            network.vjp_dual(views, tape_f, tangents_f, bar, dbar, gradient, inputs_too=False)

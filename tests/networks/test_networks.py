@@ -272,7 +272,9 @@ def test_tanh(dtype):
     """To a few units of rounding, never beyond 1 by more than one, and what is no number stays none."""
     far = np.concatenate([np.linspace(-25, 25, 4001), 10.0 ** np.arange(-12, 3), [0.0, -0.0, 19.9, 20.1, -500.0]])
     z, parameters = far.astype(dtype), np.array([1.0, 0.0], dtype=dtype)
-    layer = np.array([[1, 1, TANH, 0, 0, 1, 0, 1, 1]])
+    columns = {chain.N_IN: 1, chain.N_OUT: 1, chain.KIND: TANH, chain.SKIPS: 0, chain.WEIGHT: 0, chain.BIAS: 1}
+    columns |= {chain.H: 0, chain.A: 1, chain.OUT: 1}
+    layer = np.array([[columns[number] for number in range(chain.COLUMNS)]])
     tape = np.concatenate([z, np.zeros_like(z)])
     chain.forward(len(z), layer, parameters, tape)
     found, wanted, unit = tape[len(z) :].copy(), np.tanh(z.astype(np.float64)), np.finfo(dtype).eps

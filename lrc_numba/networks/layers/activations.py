@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ...machine.cpu.compile import inlined
 
-__all__ = ["LINEAR", "RELU", "TANH", "activate", "scale", "scale_pair"]
+__all__ = ["LINEAR", "RELU", "TANH", "activate", "scale", "scale_dual"]
 
 LINEAR, TANH, RELU = 0, 1, 2
 P = (34459425.0, 4729725.0, 135135.0, 990.0, 1.0)  # of y y^0, y y^2, …
@@ -80,7 +80,7 @@ def scale(kind, a, values, out):
 
 
 @inlined
-def scale_pair(kind, a, da, up, dup, out, dout):
+def scale_dual(kind, a, da, up, dup, out, dout):
     """z̄ = σ′ ā + σ″ ż ǡ and ż̄ = σ′ ǡ.
 
     Parameters

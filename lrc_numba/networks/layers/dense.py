@@ -18,28 +18,28 @@ SIXTEEN, EIGHT, FOUR = (0,) * 16, (0,) * 8, (0,) * 4
 @inlined
 def _tile(p, out, q, left, n_in, weight, c, n_out):
     """Four rows from out[p] and left[q] on, and sixteen columns from c on, of out += left · weight."""
-    one, two = simd.load(out, p, SIXTEEN), simd.load(out, p + n_out, SIXTEEN)
-    three, four = simd.load(out, p + 2 * n_out, SIXTEEN), simd.load(out, p + 3 * n_out, SIXTEEN)
+    row_0, row_1 = simd.load(out, p, SIXTEEN), simd.load(out, p + n_out, SIXTEEN)
+    row_2, row_3 = simd.load(out, p + 2 * n_out, SIXTEEN), simd.load(out, p + 3 * n_out, SIXTEEN)
     for k in range(n_in):
         line = simd.load(weight, k * n_out + c, SIXTEEN)
-        one = simd.fma(left[q + k], line, one)
-        two = simd.fma(left[q + n_in + k], line, two)
-        three = simd.fma(left[q + 2 * n_in + k], line, three)
-        four = simd.fma(left[q + 3 * n_in + k], line, four)
-    _store_tile(out, p, n_out, one, two, three, four)
+        row_0 = simd.fma(left[q + k], line, row_0)
+        row_1 = simd.fma(left[q + n_in + k], line, row_1)
+        row_2 = simd.fma(left[q + 2 * n_in + k], line, row_2)
+        row_3 = simd.fma(left[q + 3 * n_in + k], line, row_3)
+    _store_tile(out, p, n_out, row_0, row_1, row_2, row_3)
 
 
 @inlined
-def _store_tile(out, p, n_out, one, two, three, four):
-    simd.store(out, p, one)
-    simd.store(out, p + n_out, two)
-    simd.store(out, p + 2 * n_out, three)
-    simd.store(out, p + 3 * n_out, four)
+def _store_tile(out, p, n_out, row_0, row_1, row_2, row_3):
+    simd.store(out, p, row_0)
+    simd.store(out, p + n_out, row_1)
+    simd.store(out, p + 2 * n_out, row_2)
+    simd.store(out, p + 3 * n_out, row_3)
 
 
 @inlined
 def add_product(rows, left, at, n_in, weight, n_out, out, to):
-    """out += left · weight for some rows.
+    """out += left · weight, row by row.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def add_product(rows, left, at, n_in, weight, n_out, out, to):
     left : (· n_in,)
         Rows from ``at`` on.
     at, n_in, n_out, to : int
-        Places and widths.
+        Offsets of the first rows, and widths.
     weight : (n_in · n_out,)
         Row by row.
     out : (· n_out,)
@@ -88,7 +88,7 @@ def add_product(rows, left, at, n_in, weight, n_out, out, to):
 
 @inlined
 def add_outer(rows, left, at, n_in, right, n_out, out):
-    """out[k, o] += Σ_r left[r, k] right[r, o] over some rows.
+    """out[k, o] += Σ_r left[r, k] right[r, o].
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def add_outer(rows, left, at, n_in, right, n_out, out):
     left : (· n_in,)
         Rows from ``at`` on.
     at, n_in, n_out : int
-        Place and widths.
+        Offset of the first row, and widths.
     right : (rows · n_out,) or longer
         Rows from 0 on.
     out : (n_in · n_out,)
@@ -138,15 +138,15 @@ def add_outer(rows, left, at, n_in, right, n_out, out):
 @inlined
 def _outer_tile(rows, left, q, n_in, right, c, n_out, out, p):
     """Four rows from out[p] on, sixteen columns, of out += leftᵀ · right; the columns of left from left[q] on."""
-    one, two = simd.load(out, p, SIXTEEN), simd.load(out, p + n_out, SIXTEEN)
-    three, four = simd.load(out, p + 2 * n_out, SIXTEEN), simd.load(out, p + 3 * n_out, SIXTEEN)
+    row_0, row_1 = simd.load(out, p, SIXTEEN), simd.load(out, p + n_out, SIXTEEN)
+    row_2, row_3 = simd.load(out, p + 2 * n_out, SIXTEEN), simd.load(out, p + 3 * n_out, SIXTEEN)
     for r in range(rows):
         line, x = simd.load(right, r * n_out + c, SIXTEEN), q + r * n_in
-        one = simd.fma(left[x], line, one)
-        two = simd.fma(left[x + 1], line, two)
-        three = simd.fma(left[x + 2], line, three)
-        four = simd.fma(left[x + 3], line, four)
-    _store_tile(out, p, n_out, one, two, three, four)
+        row_0 = simd.fma(left[x], line, row_0)
+        row_1 = simd.fma(left[x + 1], line, row_1)
+        row_2 = simd.fma(left[x + 2], line, row_2)
+        row_3 = simd.fma(left[x + 3], line, row_3)
+    _store_tile(out, p, n_out, row_0, row_1, row_2, row_3)
 
 
 @inlined
@@ -176,7 +176,7 @@ def add_rows(rows, values, n_out, out):
 
 @inlined
 def repeat(rows, values, out, to):
-    """The same row, so many times, from out[to] on.
+    """Copy one row ``rows`` times, from out[to] on.
 
     Parameters
     ----------
@@ -200,21 +200,23 @@ def repeat(rows, values, out, to):
 
 
 @inlined
-def add(one, other, out):
-    """out = one + other.
+def add(left, right, out):
+    """out = left + right.
 
     Parameters
     ----------
-    one, other, out : (n,) arrays
-        Two read, one written.
+    left, right : (n,) arrays
+        Read.
+    out : (n,) array
+        Written.
     """
     for i in range(len(out)):
-        out[i] = one[i] + other[i]
+        out[i] = left[i] + right[i]
 
 
 @inlined
 def start(up, skips, below):
-    """What a product is added to: ā where the layer skips, else nothing.
+    """Initialise what a product is added to: ā where the layer skips, else zeros.
 
     Parameters
     ----------

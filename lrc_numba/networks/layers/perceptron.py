@@ -5,7 +5,7 @@ r"""Multilayer perceptrons with every derivative that force matching needs, writ
     forward   h → out, keeping h and a of every layer (the tape)
     vjp       out̄ → h̄ for the inputs alone: forces
     jvp       ḣ → ȯut = σ′ (ḣ W) (+ ḣ), keeping ḣ and ȧ
-    vjp_pair  cotangents of (out, ȯut) to those of (h, ḣ), and to W and b:
+    vjp_dual  cotangents of (out, ȯut) to those of (h, ḣ), and to W and b:
               z̄ = σ′ ā + σ″ ż ǡ,   ż̄ = σ′ ǡ,   W̄ = hᵀ z̄ + ḣᵀ ż̄,   b̄ = Σ z̄
 
 Every one of these is one compiled pass over the rows (``chain``).
@@ -70,56 +70,6 @@ class Perceptron:
         for name, shape in self.shapes().items():
             views[name][...] = 0.0 if len(shape) == 1 else generator.normal(0.0, np.sqrt(2.0 / sum(shape)), shape)
 
-    def bent(self, views: Parameters, inputs: np.ndarray) -> bool:
-        """Whether a relu is on at some of the inputs and off at others.
-
-        Parameters
-        ----------
-        views : Parameters
-            Weights and biases.
-        inputs : (n, sizes[0])
-            Rows.
-        """
-        h = inputs
-        for layer in range(len(self.sizes) - 1):
-            h = np.maximum(h @ views[f"{self.name}.weight{layer}"] + views[f"{self.name}.bias{layer}"], 0)
-            some = (h > 0).sum(axis=0)
-            if ((some > 0) & (some < len(h))).any():
-                return True
-        return False
-
-    def move_kinks(self, views: Parameters, inputs: np.ndarray, spreads: float) -> np.ndarray:
-        """Move the kinks of relus that lie beyond some inputs further away; how much outputs rise by that.
-
-        A relu that is on at all of the inputs gets a larger bias, which the next layer takes off again, and one that
-        is off at all of them a smaller one, so that the nearest of them is ``spreads`` standard deviations of z away
-        from the kink. Those with a kink among the inputs stay.
-
-        Parameters
-        ----------
-        views : Parameters
-            Biases are written.
-        inputs : (n, sizes[0])
-            Rows the network is used for.
-        spreads : float
-            How far.
-
-        Returns
-        -------
-        (sizes[-1],) array, for the reader of the outputs to take off.
-        """
-        h, rise = inputs, np.zeros(self.sizes[0], dtype=inputs.dtype)
-        for layer in range(len(self.sizes) - 1):
-            weight, bias = views[f"{self.name}.weight{layer}"], views[f"{self.name}.bias{layer}"]
-            bias -= rise @ weight
-            z = h @ weight + bias
-            low, high, reach = z.min(axis=0), z.max(axis=0), spreads * z.std(axis=0)
-            rise = np.where(low > 0, np.maximum(reach - low, 0), 0).astype(z.dtype)
-            fall = np.where(high <= 0, np.maximum(reach + high, 0), 0)
-            bias += rise - fall
-            h = np.maximum(z + rise - fall, 0)
-        return rise
-
     @property
     def last_bias(self) -> str:
         """Name of the bias of the last layer."""
@@ -136,23 +86,25 @@ class Perceptron:
 
     def _table(self, parameters: Parameters) -> np.ndarray:
         """The table of ``chain``, (layers, COLUMNS); made once for all parameters of one layout."""
-        found = parameters.tables.get(self.name)
-        if found is not None:
-            return found
-        rows, h, end = [], 0, self.sizes[0]
+        known = parameters.tables.get(self.name)
+        if known is not None:
+            return known
+        table, h, end = np.empty((len(self.sizes) - 1, chain.COLUMNS), dtype=np.int64), 0, self.sizes[0]
         for layer, (n_in, n_out) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
             skips, a = self._skips(layer), end
             out = a + n_out if skips else a
-            places = (parameters.offsets[f"{self.name}.{part}{layer}"] for part in ("weight", "bias"))
-            rows.append((n_in, n_out, self._kind(layer), skips, *places, h, a, out))
+            table[layer, [chain.N_IN, chain.N_OUT, chain.KIND, chain.SKIPS]] = n_in, n_out, self._kind(layer), skips
+            table[layer, chain.WEIGHT] = parameters.offsets[f"{self.name}.weight{layer}"]
+            table[layer, chain.BIAS] = parameters.offsets[f"{self.name}.bias{layer}"]
+            table[layer, [chain.H, chain.A, chain.OUT]] = h, a, out
             h, end = out, out + n_out
-        parameters.tables[self.name] = np.array(rows, dtype=np.int64)
-        return parameters.tables[self.name]
+        parameters.tables[self.name] = table
+        return table
 
     @staticmethod
     def _columns(table: np.ndarray) -> int:
         """Columns of the tape."""
-        return int(table[-1, 8] + table[-1, 1])
+        return int(table[-1, chain.OUT] + table[-1, chain.N_OUT])
 
     def _tape(self, use: str, table: np.ndarray, inputs: np.ndarray, space: Workspace) -> np.ndarray:
         """A tape that begins with the inputs."""
@@ -162,7 +114,7 @@ class Perceptron:
 
     def _end(self, table: np.ndarray, tape: np.ndarray, rows: int) -> np.ndarray:
         """The outputs on a tape, (rows, sizes[-1])."""
-        return tape[int(table[-1, 8]) * rows :].reshape(rows, self.sizes[-1])
+        return tape[int(table[-1, chain.OUT]) * rows :].reshape(rows, self.sizes[-1])
 
     def forward(self, parameters: Parameters, inputs: np.ndarray, space: Workspace) -> tuple[np.ndarray, np.ndarray]:
         """Outputs (n, sizes[-1]) and the tape, which they are part of.
@@ -199,7 +151,7 @@ class Perceptron:
     def jvp(
         self, parameters: Parameters, tape: np.ndarray, tangent: np.ndarray, space: Workspace
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Tangent of the outputs (n, sizes[-1]), and the tape of tangents that ``vjp_pair`` needs.
+        """Tangent of the outputs (n, sizes[-1]), and the tape of tangents that ``vjp_dual`` needs.
 
         Parameters
         ----------
@@ -215,7 +167,7 @@ class Perceptron:
         chain.jvp(rows, table, parameters.flat, tape, dtape)
         return self._end(table, dtape, rows), dtape
 
-    def vjp_pair(
+    def vjp_dual(
         self,
         parameters: Parameters,
         tape: np.ndarray,
@@ -240,7 +192,17 @@ class Perceptron:
         """
         rows = len(cotangent)
         below, dbelow = np.empty((2, rows if inputs_too else 0, self.sizes[0]), dtype=cotangent.dtype)
-        bars = (cotangent.ravel(), cotangent_of_tangent.ravel())
-        rest = (gradient.flat, inputs_too, below.ravel(), dbelow.ravel())
-        chain.vjp_pair(rows, self._table(parameters), parameters.flat, tape, dtape, *bars, *rest)
+        chain.vjp_dual(
+            rows,
+            self._table(parameters),
+            parameters.flat,
+            tape,
+            dtape,
+            cotangent.ravel(),
+            cotangent_of_tangent.ravel(),
+            gradient.flat,
+            inputs_too,
+            below.ravel(),
+            dbelow.ravel(),
+        )
         return below, dbelow
