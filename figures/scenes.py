@@ -170,11 +170,11 @@ class Ripples(Multiplier):
         super().__init__(height=height, q=q, width=width)
 
     def values(self, modes):
-        height, q, width = self.columns(modes)
+        height, q, width = self.columns()
         return height * np.exp(-(((modes.norm - q) * width) ** 2) / 2)
 
     def derivatives(self, modes):
-        height, q, width = self.columns(modes)
+        height, q, width = self.columns()
         apart = modes.norm - q
         bell = np.exp(-((apart * width) ** 2) / 2)
         slopes = {"height": bell, "q": height * bell * apart * width**2}

@@ -1,6 +1,6 @@
-r"""The slow truth: an O(N²) sum over pairs and periodic images, and an O(N · modes) Fourier sum.
+r"""Direct sums, as references: an O(N²) sum over pairs and periodic images, and an O(N · modes) Fourier sum.
 
-Both are a few lines of NumPy, meant to be believed by reading. Neither knows about grids or windows.
+Both are a few lines of NumPy, simple enough to be checked by reading. Neither uses grids or windows.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def convolve(
 
     Notes
     -----
-    Real numbers of any precision are computed with in float64.
+    Real numbers of any precision are converted to float64.
     """
     dim, x, f, y, has_axis = _checked(points, values, targets, exclude_self)
     cell = Cell(box, dim)
@@ -69,9 +69,9 @@ def convolve(
             return pair_sum(points, values, targets, kernel_or_multiplier, cell, exclude_self)[0]
         return fourier_sum(points, values, targets, kernel_or_multiplier, mode_set, exclude_self)
 
-    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
-        results = [snapshot(*one) for one in zip(x, f, y, strict=True)]
-        if not results:  # how many channels come out of how many, all the same
+    with np.errstate(over="ignore", invalid="ignore"):  # results are checked below
+        results = [snapshot(*arrays) for arrays in zip(x, f, y, strict=True)]
+        if not results:  # no snapshots: one without points tells how many channels come out
             results = [snapshot(np.empty((0, dim)), np.empty((0, f.shape[2]), dtype=f.dtype), np.empty((0, dim)))]
     shape = (len(x), y.shape[1], results[0].shape[1])
     out = np.stack(results) if len(x) else np.empty(shape, dtype=results[0].dtype)
@@ -102,12 +102,12 @@ def _numbers(name: str, value, kinds: str) -> np.ndarray:
 def _checked(points, values, targets, exclude_self: bool):
     """The dimension; (B, N, d) points, (B, N, C) values and (B, T, d) targets; whether values had a channel axis."""
     dim = arguments.points_shape("points", points, None)[-1]
-    places = points = _numbers("points", points, "iuf")
+    where = points = _numbers("points", points, "iuf")
     if targets is not None:
         arguments.points_shape("targets", targets, dim)
-        places = _numbers("targets", targets, "iuf")
-    if places.shape[:-2] != points.shape[:-2]:
-        raise ValueError(f"targets: expected as many snapshots as points, {points.shape}, got {places.shape}")
+        where = _numbers("targets", targets, "iuf")
+    if where.shape[:-2] != points.shape[:-2]:
+        raise ValueError(f"targets: expected as many snapshots as points, {points.shape}, got {where.shape}")
     if exclude_self and targets is not None:
         raise ValueError("exclude_self: targets are not the points, so there is no self to exclude")
     given = np.ones(points.shape[:-1]) if values is None else _numbers("values", values, "iufc")
@@ -116,7 +116,7 @@ def _checked(points, values, targets, exclude_self: bool):
         raise ValueError(f"values: expected shape {shape} or {(*shape, 'C')}, got {given.shape}")
     has_axis = given.ndim == points.ndim
     batch, channels = len(points) if points.ndim == 3 else 1, given.shape[-1] if has_axis else 1
-    x, y = points.reshape(batch, *points.shape[-2:]), places.reshape(batch, *places.shape[-2:])
+    x, y = points.reshape(batch, *points.shape[-2:]), where.reshape(batch, *where.shape[-2:])
     return dim, x, given.reshape(batch, points.shape[-2], channels), y, has_axis
 
 
@@ -177,8 +177,8 @@ def fourier_sum(
             product = np.einsum("ocm,mc->mo", matrix[..., block], transform)
         out += (np.exp(2j * np.pi * (y @ n)) @ (modes.weights[block, None] * product)).real
     if exclude_self:
-        zero = (phi.real @ modes.weights).reshape(matrix.shape[:-1]) if phi.ndim > 1 else phi.real @ modes.weights
-        out -= values @ zero.T if phi.ndim > 1 else values * zero
+        value_at_r0 = phi.real @ modes.weights
+        out -= values @ value_at_r0.reshape(matrix.shape[:-1]).T if phi.ndim > 1 else values * value_at_r0
     return out / modes.cell.volume
 
 

@@ -1,4 +1,4 @@
-"""Atomic writes, and ``.npz`` files with a header of JSON: read whole or refused with a reason."""
+"""Atomic writes, and reading of ``.npz`` files that have a header in JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["read_npz", "remove_unfinished", "replaced", "write_json"]
 
 @contextmanager
 def replaced(path: str | Path) -> Iterator[BinaryIO]:
-    """Atomic write: a file that takes the place of ``path`` when the block ends, and leaves it alone where that fails.
+    """Write atomically: the file that the block writes replaces ``path`` when the block ends without an error.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def replaced(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def _unfinished(path: Path) -> str:
-    """How the names of its unfinished files begin on this machine; the number of the process follows."""
+    """Prefix of the names of unfinished files of ``path`` on this machine; the number of the process follows."""
     return f".{path.name}.{platform.node()}."
 
 
 def remove_unfinished(path: str | Path) -> None:
-    """Remove what processes of this machine left that were killed in an atomic write of ``path``.
+    """Remove files left by processes of this machine that were killed in an atomic write of ``path``.
 
     Parameters
     ----------
@@ -95,9 +95,9 @@ def read_npz(
     path : str or Path
         The file.
     format : str
-        What it has to be; a header may leave it out, not name another one.
+        The format that a header may name; it may also name none.
     version : int
-        The one that its header has to name.
+        The version that the header has to name.
     names : tuple of str
         Arrays to read.
     header : str
@@ -108,7 +108,7 @@ def read_npz(
     Raises
     ------
     OSError
-        Where there is none, or none to be read.
+        Where there is no such file, or it cannot be read.
     ValueError
         Where it is damaged, of another format or of another version.
     """

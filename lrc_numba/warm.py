@@ -34,7 +34,7 @@ WITH_POINTS = ("points.cpu", "spreading.cpu", "interpolation.cpu", "spreading.cp
 
 
 class _Shown(event.Listener):
-    """Counts what is compiled, and names it beside a bar."""
+    """Counts compiled functions and shows the current one beside a bar."""
 
     def __init__(self, bar: tqdm):
         self.bar, self.count = bar, 0
@@ -55,7 +55,7 @@ def _compiling(with_points: bool) -> AbstractContextManager:
 
 
 def compile_part(options: argparse.Namespace, with_points: bool) -> int:
-    """Compile what is called with sorted points, or all the rest.
+    """Compile the loops that are called with sorted points, or all others.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def compile_part(options: argparse.Namespace, with_points: bool) -> int:
 
 
 def _go_through(options: argparse.Namespace, with_points: bool) -> None:
-    """All calls of a plan, without what they compute."""
+    """Make all calls of a plan without running its loops."""
     rng, shape = np.random.default_rng(0), (options.points, options.dim)
     points = rng.random(shape, dtype=options.dtype)
     if options.clustered:
@@ -134,7 +134,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Compile, on two processes. Returns the exit status.
+    """Compile on two processes; the exit status.
 
     Parameters
     ----------
@@ -147,9 +147,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("No folder for compiled code can be written to; NUMBA_CACHE_DIR names another one.", file=sys.stderr)
         return 1
     try:
-        with ProcessPoolExecutor(1, get_context("spawn")) as other:
-            rest = other.submit(compile_part, options, False)
-            count = compile_part(options, True) + rest.result()
+        with ProcessPoolExecutor(1, get_context("spawn")) as second_process:
+            without_points = second_process.submit(compile_part, options, False)
+            count = compile_part(options, True) + without_points.result()
     except BrokenProcessPool:
         print("The second process was ended from outside, perhaps for want of memory: fewer points?", file=sys.stderr)
         return 1

@@ -10,7 +10,7 @@ __all__ = ["Cell", "as_box", "minimum_image"]
 
 
 def as_box(box) -> np.ndarray:
-    """A float64 copy of ``box``, as far as it can be checked where the number of dimensions is not known.
+    """A float64 copy of ``box``, checked as far as possible without the number of dimensions.
 
     Parameters
     ----------
@@ -105,7 +105,8 @@ class Cell:
     def minimum_image(self, displacements: np.ndarray) -> np.ndarray:
         """Displacements shifted by whole lattice vectors to fractional coordinates in [−1/2, 1/2]: (..., d).
 
-        The shortest image for a box; for a skewed lattice one near it, from which a search over neighbours may start.
+        The shortest image for a box; for a skewed lattice an image near the shortest one, from which a search over its
+        neighbours may start.
         """
         s = displacements @ self.inverse
         return displacements - np.rint(s) @ self.matrix
@@ -122,14 +123,13 @@ class Cell:
 
 
 def minimum_image(displacement: np.ndarray, box) -> np.ndarray:
-    """The shortest of the periodic images of displacements.
+    """The shortest of the periodic images of displacements in a box; also compiled into the search for neighbours.
 
     Parameters
     ----------
     displacement : (…, d) array
         x_i − x_j, units of length.
-    box : float or (d,)
+    box : float or (d,) float64
         Box lengths.
     """
-    lengths = np.asarray(box, dtype=np.float64)
-    return displacement - lengths * np.round(displacement / lengths)
+    return displacement - box * np.round(displacement / box)

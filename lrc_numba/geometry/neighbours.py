@@ -1,8 +1,7 @@
 """Neighbours: every pair of points closer than a cutoff, once, by a cell list; and sums over pairs.
 
 Cost is linear in the number of points at fixed density. Where the box holds fewer than three cells along an axis, that
-axis has one cell, and nothing is looked for twice. Pairs come sorted by their first point, so sums over them have one
-order.
+axis has one cell, so that no pair comes twice. Pairs are sorted by their first point, so sums over them have one order.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..machine.cpu.compile import inlined, kernel
+from .cell import minimum_image
 
-__all__ = ["Pairs", "neighbours", "scatter_add"]
+__all__ = ["Pairs", "coincident", "neighbours", "scatter_add"]
 
 
 class Pairs:
@@ -35,7 +35,7 @@ class Pairs:
         return len(self.first)
 
     def check_apart(self, least: float, count: int, start: int = 0) -> None:
-        """A ValueError that names two points which are too close.
+        """Raise a ValueError that names two points where they are too close.
 
         Parameters
         ----------
@@ -48,10 +48,22 @@ class Pairs:
             return
         p = int(self.distance.argmin())
         i, j, snapshot = self.first[p] % count, self.second[p] % count, start + self.first[p] // count
-        raise ValueError(
-            f"points: expected no two of them in one place, got {i} and {j} of snapshot {snapshot} "
-            f"{self.distance[p]:.1e} apart"
-        )
+        raise coincident(i, j, snapshot, self.distance[p])
+
+
+def coincident(i: int, j: int, snapshot: int, distance: float) -> ValueError:
+    """The error for two points of a snapshot in one place.
+
+    Parameters
+    ----------
+    i, j, snapshot : int
+        Which points, of which snapshot.
+    distance : float
+        How far they are apart.
+    """
+    return ValueError(
+        f"points: expected no two of them in one place, got {i} and {j} of snapshot {snapshot} {distance:.1e} apart"
+    )
 
 
 def neighbours(points: np.ndarray, box: np.ndarray, cutoff: float) -> Pairs:
@@ -60,7 +72,7 @@ def neighbours(points: np.ndarray, box: np.ndarray, cutoff: float) -> Pairs:
     Parameters
     ----------
     points : (B, N, d) float32 or float64
-        Anywhere in space; pairs of different snapshots do not see each other.
+        Anywhere in space; points of different snapshots are no neighbours.
     box : (d,) float64
         Box lengths.
     cutoff : float
@@ -69,11 +81,11 @@ def neighbours(points: np.ndarray, box: np.ndarray, cutoff: float) -> Pairs:
     batch, count, dim = points.shape
     flat = np.ascontiguousarray(points.reshape(-1, dim), dtype=np.float64)
     cells = _cells(np.asarray(box), cutoff, count)
-    starts, order, places = _bin(flat, batch, box, cells)
-    number = _find(flat, batch, box, cells, starts, order, places, cutoff, _EMPTY, _EMPTY, _NOWHERE)
+    starts, order, cell_of = _bin(flat, batch, box, cells)
+    number = _find(flat, batch, box, cells, starts, order, cell_of, cutoff, _NO_INDEX, _NO_INDEX, _NO_VECTOR)
     first, second = np.empty(number, dtype=np.int64), np.empty(number, dtype=np.int64)
     displacement = np.empty((number, dim))
-    _find(flat, batch, box, cells, starts, order, places, cutoff, first, second, displacement)
+    _find(flat, batch, box, cells, starts, order, cell_of, cutoff, first, second, displacement)
     return Pairs(first, second, displacement.astype(points.dtype, copy=False))
 
 
@@ -81,14 +93,15 @@ def _cells(box: np.ndarray, cutoff: float, count: int) -> np.ndarray:
     """How many along each axis, none shorter than the cutoff; in all, some 2^d for each point, as more cost memory."""
     fit, dim = np.minimum(box, 1e18 * cutoff) // cutoff, len(box)
     cells, room = np.ones(dim, dtype=np.int64), 2.0**dim * max(1, count)
-    for left, axis in zip(range(dim, 0, -1), np.argsort(fit), strict=True):  # what a short axis leaves, a long one has
+    for left, axis in zip(range(dim, 0, -1), np.argsort(fit), strict=True):  # a long axis gets what a short one leaves
         cells[axis] = max(1, int(min(fit[axis], room ** (1 / left))))
         room /= cells[axis]
     cells[cells < 3] = 1
     return cells
 
 
-_EMPTY, _NOWHERE = np.empty(0, dtype=np.int64), np.empty((0, 1))
+_minimum_image = inlined(minimum_image)  # of one coordinate
+_NO_INDEX, _NO_VECTOR = np.empty(0, dtype=np.int64), np.empty((0, 1))
 
 
 @kernel
@@ -98,27 +111,27 @@ def _bin(points, batch, box, cells):
     per_snapshot = 1
     for a in range(dim):
         per_snapshot *= cells[a]
-    places = np.empty(len(points), dtype=np.int64)
+    cell_of = np.empty(len(points), dtype=np.int64)
     starts = np.zeros(batch * per_snapshot + 1, dtype=np.int64)
     for i in range(len(points)):
-        place = i // count
+        cell = i // count
         for a in range(dim):
             fraction = points[i, a] / box[a]
-            place = place * cells[a] + min(int((fraction - np.floor(fraction)) * cells[a]), cells[a] - 1)
-        places[i] = place
-        starts[place + 1] += 1
+            cell = cell * cells[a] + min(int((fraction - np.floor(fraction)) * cells[a]), cells[a] - 1)
+        cell_of[i] = cell
+        starts[cell + 1] += 1
     for cell in range(batch * per_snapshot):
         starts[cell + 1] += starts[cell]
     order, fill = np.empty(len(points), dtype=np.int64), starts.copy()
     for i in range(len(points)):
-        order[fill[places[i]]] = i
-        fill[places[i]] += 1
-    return starts, order, places
+        order[fill[cell_of[i]]] = i
+        fill[cell_of[i]] += 1
+    return starts, order, cell_of
 
 
 @inlined
-def _neighbour_cell(place, cells, shift, dim):
-    """The cell that lies ``shift`` (in base 3) away from a cell, periodically; −1 where that is the cell of another."""
+def _neighbour_cell(cell, cells, shift, dim):
+    """The cell ``shift`` (in base 3) away from a cell, periodically; −1 where another shift leads to it as well."""
     result, scale = 0, 1
     for back in range(dim):
         a = dim - 1 - back
@@ -126,22 +139,22 @@ def _neighbour_cell(place, cells, shift, dim):
         shift //= 3
         if cells[a] == 1 and step != 0:
             return -1
-        index = place % cells[a]
-        place //= cells[a]
+        index = cell % cells[a]
+        cell //= cells[a]
         result += (index + step + cells[a]) % cells[a] * scale
         scale *= cells[a]
-    return result + place * scale
+    return result + cell * scale
 
 
 @kernel
-def _find(points, batch, box, cells, starts, order, places, cutoff, first, second, displacement):
-    """Write the pairs, or, where there is no room, only count them."""
-    dim, found, writes = points.shape[1], 0, len(first) > 0
+def _find(points, batch, box, cells, starts, order, cell_of, cutoff, first, second, displacement):
+    """Write the pairs, or only count them where ``first`` is empty."""
+    dim, number, writes = points.shape[1], 0, len(first) > 0
     apart = np.empty(dim)
     around = 3**dim
     for i in range(len(points)):
         for shift in range(around):
-            cell = _neighbour_cell(places[i], cells, shift, dim)
+            cell = _neighbour_cell(cell_of[i], cells, shift, dim)
             if cell < 0:
                 continue
             for at in range(starts[cell], starts[cell + 1]):
@@ -150,16 +163,15 @@ def _find(points, batch, box, cells, starts, order, places, cutoff, first, secon
                     continue
                 square = 0.0
                 for a in range(dim):
-                    apart[a] = points[i, a] - points[j, a]
-                    apart[a] -= box[a] * np.round(apart[a] / box[a])
+                    apart[a] = _minimum_image(points[i, a] - points[j, a], box[a])
                     square += apart[a] * apart[a]
                 if square < cutoff * cutoff:
                     if writes:
-                        first[found], second[found] = i, j
+                        first[number], second[number] = i, j
                         for a in range(dim):
-                            displacement[found, a] = apart[a]
-                    found += 1
-    return found
+                            displacement[number, a] = apart[a]
+                    number += 1
+    return number
 
 
 @kernel

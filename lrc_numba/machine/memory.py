@@ -1,4 +1,4 @@
-"""How much memory there is, and an error before too much of it is asked for."""
+"""Free memory, and an error before more than that is allocated."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ __all__ = ["WORTH_A_LOOK", "available_memory", "check_memory"]
 
 WORTH_A_LOOK = 2**24  # bytes; asking the system takes longer than handing these out
 FRESH = 0.1  # seconds for which an answer is good where little is needed: asking takes a seventh of a millisecond
-_seen: tuple[Callable[[], int] | None, float, int] = (None, 0.0, 0)  # who was asked last, when, and what the answer was
+_seen: tuple[Callable[[], int] | None, float, int] = (None, 0.0, 0)  # the function asked last, when, and its answer
 
 
 def check_memory(name: str, what: object, needed: int, available: Callable[[], int]) -> None:
-    """Raise MemoryError where ``needed`` bytes are more than there are.
+    """Raise a MemoryError where more bytes are needed than are free.
 
     Parameters
     ----------
     name : str
-        The argument that asks for them.
+        The argument that needs them.
     what : object
-        What it was.
+        Its value or shape, for the message.
     needed : int
         Bytes.
     available : function
-        Tells how many there are.
+        Tells how many bytes are free.
     """
     global _seen
     who, when, free = _seen
@@ -46,8 +46,8 @@ def available_memory() -> int:
     limits: list[int] = []
     try:
         with open("/proc/meminfo") as meminfo:
-            found = [line.split() for line in meminfo if line.startswith("MemAvailable")]
-        limits.extend(1024 * int(words[1]) for words in found)
+            lines = [line.split() for line in meminfo if line.startswith("MemAvailable")]
+        limits.extend(1024 * int(words[1]) for words in lines)
         with open("/sys/fs/cgroup/memory.max") as most, open("/sys/fs/cgroup/memory.current") as now:
             limit = most.read().strip()
             if limit != "max":

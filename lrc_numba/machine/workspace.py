@@ -14,7 +14,7 @@ __all__ = ["Workspace", "Workspaces"]
 
 
 class Workspace:
-    """Named arrays that are handed out again, grown where they are too small. What they hold is not kept.
+    """Named arrays that are reused from call to call and grow as needed; their content is not preserved.
 
     Parameters
     ----------
@@ -25,10 +25,10 @@ class Workspace:
     def __init__(self, arrays: ModuleType = host) -> None:
         self._empty = arrays.empty
         self._arrays: dict[str, np.ndarray] = {}
-        self._given: dict[str, np.ndarray] = {}  # what was handed out last: mostly it is wanted again
+        self._given: dict[str, np.ndarray] = {}  # as handed out last: mostly the same shape is asked for again
 
     def take(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """A C-contiguous array with whatever is in it.
+        """A C-contiguous array, uninitialised.
 
         Parameters
         ----------

@@ -11,7 +11,7 @@ from .parameters import as_number
 __all__ = ["ChannelMatrix", "Product", "Scaled", "Sum"]
 
 
-class _Pair(Multiplier):
+class _Binary(Multiplier):
     """Two multipliers, whose parameters are named ``left.…`` and ``right.…``."""
 
     def __init__(self, left: Multiplier, right: Multiplier):
@@ -29,14 +29,12 @@ class _Pair(Multiplier):
         raise NotImplementedError
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
-        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         gradients: dict[str, np.ndarray] = {}
         for (prefix, side), own in zip(self._components(), self._cotangents(modes, cotangent), strict=True):
             gradients |= {prefix + name: gradient for name, gradient in side.vjp(modes, own).items()}
         return gradients
 
     def cell_vjp(self, modes: ModeSet, cotangent: np.ndarray) -> np.ndarray:
-        """Gradient by the cell, the sum of both. Parameters as for ``Multiplier.cell_vjp``."""
         left, right = self._cotangents(modes, cotangent)
         return self.left.cell_vjp(modes, left) + self.right.cell_vjp(modes, right)
 
@@ -44,22 +42,19 @@ class _Pair(Multiplier):
         return f"{type(self).__name__}({self.left!r}, {self.right!r})"
 
 
-class Sum(_Pair):
+class Sum(_Binary):
     """φ̂ = φ̂_left + φ̂_right, shapes broadcast."""
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
         return self.left.values(modes) + self.right.values(modes)
 
     def _cotangents(self, modes: ModeSet, cotangent: np.ndarray) -> list[np.ndarray]:
         return [sum_to(cotangent, side.values(modes).shape) for side in (self.left, self.right)]
 
     def k2_derivative(self, modes: ModeSet) -> np.ndarray:
-        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
         return self.left.k2_derivative(modes) + self.right.k2_derivative(modes)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """φ(r). Parameters as for ``Multiplier.kernel``."""
         left, right = self.left.kernel(r, dim), self.right.kernel(r, dim)
         axes = max(left.ndim, right.ndim)
         lead = [
@@ -69,11 +64,10 @@ class Sum(_Pair):
         return lead[0] + lead[1]
 
 
-class Product(_Pair):
+class Product(_Binary):
     """φ̂ = φ̂_left · φ̂_right mode by mode and channel by channel, shapes broadcast: a convolution of two kernels."""
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
         return self.left.values(modes) * self.right.values(modes)
 
     def _cotangents(self, modes: ModeSet, cotangent: np.ndarray) -> list[np.ndarray]:
@@ -81,7 +75,6 @@ class Product(_Pair):
         return [sum_to(cotangent * right, left.shape), sum_to(cotangent * left, right.shape)]
 
     def k2_derivative(self, modes: ModeSet) -> np.ndarray:
-        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
         left, right = self.left.values(modes), self.right.values(modes)
         return self.left.k2_derivative(modes) * right + left * self.right.k2_derivative(modes)
 
@@ -105,7 +98,7 @@ class Scaled(Multiplier):
         if np.ndim(factor) > 0:
             raise TypeError(
                 f"Scaled: factor must be one real number, got shape {np.shape(factor)}; "
-                "a ChannelMatrix takes one number for every pair of channels"
+                "a ChannelMatrix takes one number for every output and input channel"
             )
         super().__init__()
         self.factor, self._kernel = as_number(self, "factor", factor), kernel
@@ -114,23 +107,18 @@ class Scaled(Multiplier):
         return (("", self._kernel),)
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
         return self.factor * self._kernel.values(modes)
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
-        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         return self._kernel.vjp(modes, self.factor * cotangent)
 
     def k2_derivative(self, modes: ModeSet) -> np.ndarray:
-        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
         return self.factor * self._kernel.k2_derivative(modes)
 
     def cell_vjp(self, modes: ModeSet, cotangent: np.ndarray) -> np.ndarray:
-        """Gradient by the cell. Parameters as for ``Multiplier.cell_vjp``."""
         return self._kernel.cell_vjp(modes, self.factor * cotangent)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """φ(r). Parameters as for ``Multiplier.kernel``."""
         return self.factor * self._kernel.kernel(r, dim)
 
     def __repr__(self) -> str:
@@ -170,20 +158,16 @@ class ChannelMatrix(Multiplier):
         return values
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
         return self._parameters["matrix"][..., None] * self._scalar(modes)
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
-        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         inner = self._kernel.vjp(modes, self._cotangent(cotangent))
         return {"matrix": (cotangent @ self._scalar(modes)).real} | {f"kernel.{k}": v for k, v in inner.items()}
 
     def k2_derivative(self, modes: ModeSet) -> np.ndarray:
-        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
         return self._parameters["matrix"][..., None] * self._kernel.k2_derivative(modes)
 
     def cell_vjp(self, modes: ModeSet, cotangent: np.ndarray) -> np.ndarray:
-        """Gradient by the cell. Parameters as for ``Multiplier.cell_vjp``."""
         return self._kernel.cell_vjp(modes, self._cotangent(cotangent))
 
     def _cotangent(self, cotangent: np.ndarray) -> np.ndarray:
@@ -191,5 +175,4 @@ class ChannelMatrix(Multiplier):
         return np.einsum("oc,ocm->m", self._parameters["matrix"], cotangent)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """φ(r). Parameters as for ``Multiplier.kernel``."""
         return np.multiply.outer(self._parameters["matrix"], self._kernel.kernel(r, dim))

@@ -1,4 +1,4 @@
-"""What an object depends on, as something that can be compared later: whether a kept table is still good hangs on it.
+"""Comparable descriptions of what an object depends on, which tell whether a kept table is still valid.
 
 Equal descriptions must mean equal results, so what cannot be described for certain raises ``Uncertain``: objects of
 unknown classes, closures, bound methods, modules that anybody may write to. Differences without effect cost no more
@@ -148,8 +148,8 @@ def _names(code: CodeType) -> tuple[tuple[str, ...], bool, bytes]:
 
 
 @lru_cache(maxsize=1024)
-def _others(classes: tuple[type, ...]) -> tuple[type, ...]:
-    """Those that do not stay what they are."""
+def _changeable(classes: tuple[type, ...]) -> tuple[type, ...]:
+    """Classes that may be changed: those not in ``FIXED`` modules."""
     return tuple(owner for owner in classes if owner.__module__.partition(".")[0] not in FIXED)
 
 
@@ -169,7 +169,7 @@ def describe_class(kind: type) -> Hashable:
     """
     entries = [
         (name, describe(entry))
-        for owner in _others(kind.__mro__)
+        for owner in _changeable(kind.__mro__)
         for name, entry in vars(owner).items()
         if name not in WITHOUT_EFFECT
     ]

@@ -13,11 +13,11 @@ A kernel of one's own takes a few lines: name the parameters, give the values an
             super().__init__(strength=strength, length=length)
 
         def values(self, modes):
-            strength, length = self.columns(modes)
+            strength, length = self.columns()
             return strength / (1 + modes.k2 * length**2)
 
         def derivatives(self, modes):
-            strength, length = self.columns(modes)
+            strength, length = self.columns()
             down = 1 + modes.k2 * length**2
             return {"strength": 1 / down, "length": -2 * strength * length * modes.k2 / down**2}
 
@@ -128,9 +128,8 @@ class Multiplier(Described):
         except (Uncertain, RecursionError):
             return None
 
-    def columns(self, modes: ModeSet) -> list[np.ndarray]:
+    def columns(self) -> list[np.ndarray]:
         """The parameters in order, each with a last axis of length 1 that broadcasts over the modes."""
-        del modes  # the signature says what the result is for
         return [value[..., None] for value in self._parameters.values()]
 
     def values(self, modes: ModeSet) -> np.ndarray:
@@ -284,10 +283,9 @@ class Table(Multiplier):
         super().__init__(**({"real": array.real, "imag": array.imag} if array.dtype.kind == "c" else {"real": array}))
 
     def _check_shapes(self) -> None:
-        """They are of one array."""
+        """Nothing to check: both are of one array."""
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
         if self._grid != modes.shape:
             raise ValueError(f"Table: expected values for modes of shape {modes.shape}, got {self._grid}")
         table = self._parameters["real"]
@@ -296,7 +294,6 @@ class Table(Multiplier):
         return table.reshape((*self._channels, modes.size))
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
-        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         gradient = sum_to(cotangent, (*self._channels, modes.size)).reshape(self._channels + self._grid)
         return {"real": gradient.real} | ({"imag": -gradient.imag} if "imag" in self._parameters else {})
 

@@ -43,23 +43,19 @@ class Yukawa(Multiplier):
             raise ValueError("Yukawa: lam must not be zero (the mode k = 0 would be infinite); use InversePower(1)")
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
-        beta, lam = self.columns(modes)
+        beta, lam = self.columns()
         return 4 * pi * beta / (modes.k2 + lam**2)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
-        """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
-        beta, lam = self.columns(modes)
+        beta, lam = self.columns()
         shape = 4 * pi / (modes.k2 + lam**2)
         return {"beta": shape, "lam": -2 * beta * lam * shape**2 / (4 * pi)}
 
     def k2_derivative(self, modes: ModeSet) -> np.ndarray:
-        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
-        beta, lam = self.columns(modes)
+        beta, lam = self.columns()
         return -4 * pi * beta / (modes.k2 + lam**2) ** 2
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """φ(r). Parameters as for ``Multiplier.kernel``."""
         from scipy.special import k0
 
         beta, lam = _outer(r, *self._parameters.values())
@@ -90,8 +86,7 @@ class ExponentialKernel(Multiplier):
         self._check_positive("mu")
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
-        mu, amplitude = self.columns(modes)
+        mu, amplitude = self.columns()
         return amplitude * self._shape(mu, modes)
 
     @staticmethod
@@ -99,19 +94,16 @@ class ExponentialKernel(Multiplier):
         return (2.0, 2 * pi, 8 * pi)[modes.dim - 1] * mu * (modes.k2 + mu**2) ** (-(modes.dim + 1) / 2)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
-        """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
-        mu, amplitude = self.columns(modes)
+        mu, amplitude = self.columns()
         shape = self._shape(mu, modes)
         logarithmic = 1 / mu - (modes.dim + 1) * mu / (modes.k2 + mu**2)
         return {"mu": amplitude * shape * logarithmic, "amplitude": shape}
 
     def k2_derivative(self, modes: ModeSet) -> np.ndarray:
-        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
-        mu, _ = self.columns(modes)
+        mu, _ = self.columns()
         return -(modes.dim + 1) / 2 * self.values(modes) / (modes.k2 + mu**2)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """φ(r). Parameters as for ``Multiplier.kernel``."""
         mu, amplitude = _outer(r, *self._parameters.values())
         return amplitude * np.exp(-mu * r)
 
@@ -144,23 +136,19 @@ class SumOfGaussians(Multiplier):
         return (2 * pi * sigma**2) ** (modes.dim / 2) * np.exp(-(sigma**2) * modes.k2 / 2)
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
         return self._parameters["amplitudes"] @ self._terms(modes)
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
-        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         amplitude, sigma = self._parameters["amplitudes"], self._parameters["sigmas"]
         weighted = self._terms(modes) * cotangent.real
         slope = amplitude * (modes.dim / sigma * weighted.sum(axis=1) - sigma * (weighted @ modes.k2))
         return {"amplitudes": weighted.sum(axis=1), "sigmas": slope}
 
     def k2_derivative(self, modes: ModeSet) -> np.ndarray:
-        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
         amplitude, sigma = self._parameters["amplitudes"], self._parameters["sigmas"]
         return (-0.5 * amplitude * sigma**2) @ self._terms(modes)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """φ(r). Parameters as for ``Multiplier.kernel``."""
         amplitude, sigma = _outer(r, *self._parameters.values())
         return np.sum(amplitude * np.exp(-(r**2) / (2 * sigma**2)), axis=0)
 
@@ -185,23 +173,19 @@ class Gaussian(Multiplier):
         self._check_positive("sigma")
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
-        sigma, amplitude = self.columns(modes)
+        sigma, amplitude = self.columns()
         return amplitude * np.exp(-(sigma**2) * modes.k2 / 2)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
-        """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
-        sigma, amplitude = self.columns(modes)
+        sigma, amplitude = self.columns()
         shape = np.exp(-(sigma**2) * modes.k2 / 2)
         return {"sigma": -amplitude * sigma * modes.k2 * shape, "amplitude": shape}
 
     def k2_derivative(self, modes: ModeSet) -> np.ndarray:
-        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
-        sigma, _ = self.columns(modes)
+        sigma, _ = self.columns()
         return -0.5 * sigma**2 * self.values(modes)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """φ(r). Parameters as for ``Multiplier.kernel``."""
         sigma, amplitude = _outer(r, *self._parameters.values())
         return amplitude * (2 * pi * sigma**2) ** (-dim / 2) * np.exp(-(r**2) / (2 * sigma**2))
 
@@ -238,10 +222,9 @@ class InversePower(Multiplier):
         self._check_positive("sigma")
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
         from scipy.special import gammaincc
 
-        sigma, amplitude = self.columns(modes)
+        sigma, amplitude = self.columns()
         p, d = self.exponent, modes.dim
         if p >= d:
             raise ValueError(f"InversePower: exponent {p:g} must be below the dimension {d}")
@@ -251,8 +234,7 @@ class InversePower(Multiplier):
         return np.where(modes.k2 > 0, amplitude * shape, 0.0)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
-        """∂φ̂/∂parameter by name, see ``Multiplier.derivatives``."""
-        sigma, amplitude = self.columns(modes)
+        sigma, amplitude = self.columns()
         p, d = self.exponent, modes.dim
         # dΓ(s, x)/dx = −x^{s−1} e^{−x} cancels every power of k.
         constant = -2 * pi ** (d / 2) * 2 ** ((d - p) / 2) / gamma(p / 2)
@@ -261,8 +243,7 @@ class InversePower(Multiplier):
         return {"sigma": np.where(modes.k2 > 0, slope, 0.0), "amplitude": unit}
 
     def k2_derivative(self, modes: ModeSet) -> np.ndarray:
-        """dφ̂/d(k²), see ``Multiplier.k2_derivative``."""
-        sigma, amplitude = self.columns(modes)
+        sigma, amplitude = self.columns()
         s = (modes.dim - self.exponent) / 2
         # φ̂ = a c k^{−2s} Γ(s, x) with x = σ²k²/2: the factor k^{−2s}, and dΓ(s, x)/dx = −x^{s−1} e^{−x}.
         constant = pi ** (modes.dim / 2) * 4**s / gamma(self.exponent / 2)
@@ -271,14 +252,13 @@ class InversePower(Multiplier):
         return np.where(modes.k2 > 0, -(s * self.values(modes) + incomplete) / k2, 0.0)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        """φ(r). Parameters as for ``Multiplier.kernel``."""
         from scipy.special import gammainc
 
         sigma, amplitude = _outer(r, *self._parameters.values())
         p = self.exponent
-        at_zero = (2 * sigma**2) ** (-p / 2) / gamma(p / 2 + 1)
+        value_at_r0 = (2 * sigma**2) ** (-p / 2) / gamma(p / 2 + 1)
         safe = np.where(r > 0, r, 1.0)
-        return amplitude * np.where(r > 0, gammainc(p / 2, safe**2 / (2 * sigma**2)) / safe**p, at_zero)
+        return amplitude * np.where(r > 0, gammainc(p / 2, safe**2 / (2 * sigma**2)) / safe**p, value_at_r0)
 
 
 class RadialSpline(Multiplier):
@@ -315,13 +295,11 @@ class RadialSpline(Multiplier):
         return basis.multiply(inside[:, None]).tocsr()
 
     def values(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ on the modes, see ``Multiplier.values``."""
         coefficients = self._parameters["coefficients"]
         flat = coefficients.reshape(-1, coefficients.shape[-1])
         return (self._basis(modes) @ flat.T).T.reshape((*coefficients.shape[:-1], modes.size))
 
     def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
-        """Gradient by name. Parameters as for ``Multiplier.vjp``."""
         shape = self._parameters["coefficients"].shape
         gradient = (self._basis(modes).T @ cotangent.real.reshape(-1, modes.size).T).T
         return {"coefficients": gradient.reshape(shape)}

@@ -17,16 +17,16 @@ import numpy as np
 
 from .. import arguments
 from ..geometry.cell import minimum_image
-from ..geometry.neighbours import scatter_add
+from ..geometry.neighbours import coincident, scatter_add
 from .splitting import DIGITS, FarSum, GaussianMixture, RadialTable, sum_near_pairs
 
 __all__ = ["PairPotential"]
 
 KINDS = ("exponential", "screened_coulomb")
-APART = 1e-12  # box lengths; points nearer than that are in one place
+APART = 1e-12  # box lengths; points nearer than that coincide
 WIDTHS = 11.0  # √η in the shortest box length for sums over many pairs: balances images and modes
 MOST_IMAGES = 10**7
-LEAST = 1e-100  # of μ, whose square is a number still
+LEAST = 1e-100  # of μ: its square does not underflow
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,16 @@ class PairPotential:
     # ------------------------------------------------------------------ one pair
     def pair(self, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ψ (…,) and ∇ψ (…, d) of displacements (…, d) x_i − x_j that are not zero."""
-        nearest = minimum_image(displacement, self.box)
+        nearest = minimum_image(displacement, np.array(self.box))
         value, slope = np.zeros(nearest.shape[:-1]), np.zeros(nearest.shape)
         for mu, alpha in zip(self.mu, self.alpha, strict=True):
             if not self.images:
-                one, gradient = self._radial(nearest, lambda r, mu=mu: self._free(r, mu))
+                term, gradient = self._radial(nearest, lambda r, mu=mu: self._free(r, mu))
             elif self.kind == "exponential":
-                one, gradient = self._image_sum(nearest, mu)
+                term, gradient = self._image_sum(nearest, mu)
             else:
-                one, gradient = self._split_sum(nearest, mu)
-            value += alpha * one
+                term, gradient = self._split_sum(nearest, mu)
+            value += alpha * term
             slope += alpha * gradient
         return value, slope
 
@@ -129,11 +129,11 @@ class PairPotential:
         return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, self.dim)
 
     def _image_sum(self, nearest: np.ndarray, mu: float) -> tuple[np.ndarray, np.ndarray]:
-        """Image by image, to rounding."""
+        """Sum image by image, to rounding."""
         value, slope = np.zeros(nearest.shape[:-1]), np.zeros(nearest.shape)
         for shift in self._shifts(DIGITS / mu):
-            one, gradient = self._radial(nearest + shift, lambda r: self._free(r, mu))
-            value += one
+            image, gradient = self._radial(nearest + shift, lambda r: self._free(r, mu))
+            value += image
             slope += gradient
         return value, slope
 
@@ -147,7 +147,7 @@ class PairPotential:
         return GaussianMixture(self.kind, self.dim, mu, self.tau**2 / 2)
 
     def _split_sum(self, nearest: np.ndarray, mu: float) -> tuple[np.ndarray, np.ndarray]:
-        """Screened Coulomb over all images, term by term for each displacement."""
+        """Sum the screened Coulomb potential over all images, term by term for each displacement."""
         eta, mixture = max((min(self.box) / 9.0) ** 2, self.tau**2 / 2), self._mixture(mu)
         far = FarSum(self.box, eta, lambda k2: mixture.far(k2, eta))
         value, slope = np.zeros(nearest.shape[:-1]), np.zeros(nearest.shape)
@@ -164,7 +164,7 @@ class PairPotential:
 
     @cached_property
     def _near(self) -> tuple[RadialTable, np.ndarray]:
-        """The terms together up to η, and the shifts (S, 3) of the images where they count."""
+        """The sum of the terms up to η, and the shifts (S, 3) of the images where they count."""
         reach = np.sqrt(4 * self._split * DIGITS)
         if self.tau**2 / 2 >= self._split:  # all is smooth enough for the Fourier sum
             return RadialTable(np.zeros((1, 1)), 0, 0.0), np.zeros((1, 3))
@@ -183,7 +183,7 @@ class PairPotential:
 
     @cached_property
     def _far(self) -> FarSum:
-        """The terms together from η on."""
+        """The sum of the terms from η on."""
         terms = [(alpha, self._mixture(mu)) for alpha, mu in zip(self.alpha, self.mu, strict=True)]
 
         def weight(k2: np.ndarray) -> np.ndarray:
@@ -193,7 +193,7 @@ class PairPotential:
 
     # ------------------------------------------------------------------ configurations
     def energy_forces(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """U (B,) and F (B, N, d) of snapshots (B, N, d), or U and F (N, d) of one; no two points in one place."""
+        """U (B,) and F (B, N, d) of snapshots (B, N, d), or U and F (N, d) of one; no two points may coincide."""
         potential, forces = self._potential_forces(points)
         return potential.sum(axis=-1), forces
 
@@ -202,12 +202,9 @@ class PairPotential:
         return self._potential_forces(points)[0]
 
     def _check_apart(self, square: float, i: int, j: int, snapshot: int) -> None:
-        """A ValueError where two points are in one place, but for rounding."""
+        """Raise a ValueError where two points coincide, but for rounding."""
         if not square > (APART * min(self.box)) ** 2:
-            raise ValueError(
-                f"points: expected no two of them in one place, got {i} and {j} of snapshot {snapshot} "
-                f"{np.sqrt(square):.1e} apart"
-            )
+            raise coincident(i, j, snapshot, np.sqrt(square))
 
     def _potential_forces(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         points = arguments.as_points("points", points, np.dtype(np.float64), self.dim)
@@ -234,7 +231,7 @@ class PairPotential:
     def _sums_of_nearest(self, points: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
         """½ Σ_j ψ (N,) and forces (N, d) of snapshot ``number`` from the nearest images alone."""
         i, j = np.triu_indices(len(points), 1)
-        nearest = minimum_image(points[i] - points[j], self.box)
+        nearest = minimum_image(points[i] - points[j], np.array(self.box))
         square = (nearest**2).sum(axis=-1)
         closest = square.argmin()
         self._check_apart(square[closest], i[closest], j[closest], number)

@@ -1,7 +1,7 @@
-"""Snapshots of points: uniform in each of the unit cells, no two too close; with energies and forces, saved and loaded.
+"""Snapshots of points, uniform in each of the unit cells and no two too close, with energies and forces; in files.
 
-(LRC paper, section 5.) All cells of a configuration are drawn at once, and it is drawn again as a whole until the
-smallest periodic distance is large enough.
+(LRC paper, section 5.) All cells of a configuration are drawn at once, and the configuration is drawn again as a whole
+until the smallest periodic distance is large enough.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .potentials import PairPotential
 __all__ = ["Snapshots", "sample_points"]
 
 VERSION = 1
-AT_ONCE = 200_000  # coordinates drawn together
+AT_ONCE = 200_000  # coordinates drawn in one call
 PATIENCE = 5_000_000  # configurations
 
 
@@ -67,16 +67,16 @@ def sample_points(
     corners = np.stack(np.meshgrid(*[np.arange(n) for n in cells], indexing="ij"), axis=-1).reshape(-1, dim) * cell
     corners, box = np.repeat(corners, per_cell, axis=0), np.array(cells) * cell
     step = max(1, AT_ONCE // (total * dim))
-    found: list[np.ndarray] = []
+    accepted: list[np.ndarray] = []
     tried = kept = 0
     while kept < count:
         points = corners + cell * generator.random((step, total, dim))
         good = points[_smallest(points, box) >= delta]
-        found.append(good)
+        accepted.append(good)
         tried, kept = tried + step, kept + len(good)
         if tried > PATIENCE and kept < count:
             raise ValueError(f"delta: {delta} leaves {kept} of {tried} configurations; expected a smaller distance")
-    return np.concatenate(found)[:count]
+    return np.concatenate(accepted)[:count]
 
 
 def _smallest(points: np.ndarray, box: np.ndarray) -> np.ndarray:

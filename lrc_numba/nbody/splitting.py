@@ -5,12 +5,12 @@ Both potentials are mixtures of Gaussians, ψ^μ(r) = ∫₀^∞ g(t) e^{−r²/
     exponential        e^{−μr}            g(t) = μ/√(πt) · e^{−μ²t}
     screened Coulomb   ψ̂ = 4π/(k² + μ²)   g(t) = 4π (4πt)^{−d/2} e^{−μ²t}
 
-so the sum over all images is cut at a time η: what comes before is summed image by image within a reach of a few √η,
-what comes after is Σ_k ŵ(k) cos k·x with ŵ(k) = (1/V) ∫_η^∞ g(t) (4πt)^{d/2} e^{−k²t} dt. Smoothed by e^{−k²τ²/2}
+so the sum over all images is split at a time η: the part before it is summed image by image within a reach of a few √η,
+the part after it is Σ_k ŵ(k) cos k·x with ŵ(k) = (1/V) ∫_η^∞ g(t) (4πt)^{d/2} e^{−k²t} dt. Smoothed by e^{−k²τ²/2}
 a Gaussian is older by τ²/2: the screened Coulomb begins at t = τ²/2, with e^{−μ²(t − τ²/2)}.
 
 A sum over the pairs of N points then costs N² times the images within the reach, each one polynomial from a table, and
-N times the modes, by structure factors. Nothing is left out that is above rounding.
+N times the modes, by structure factors. All that is above rounding is kept.
 """
 
 from __future__ import annotations
@@ -154,14 +154,14 @@ def _chebyshev_powers() -> np.ndarray:
 
 @kernel
 def sum_near_pairs(points, box, shifts, rows, first, reach_square, potential, forces):
-    """Add ½ Σ_j Σ_shifts of a tabulated function to ``potential`` and −∇ to ``forces``; the two nearest points.
+    """Add ½ Σ_j Σ_shifts of a tabulated function to ``potential`` and −∇ to ``forces``; finds the two nearest points.
 
     Parameters
     ----------
     points : (N, 3) float64
-        With zeros where there are fewer dimensions.
+        Zeros in the axes beyond d.
     box : (3,) float64
-        Box lengths, anything where there are fewer.
+        Box lengths; any positive number in the axes beyond d.
     shifts : (S, 3) float64
         Of the images around the nearest one.
     rows, first, reach_square

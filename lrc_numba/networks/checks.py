@@ -69,7 +69,7 @@ def as_energies(energies, batch: int, weight: float = 1.0) -> np.ndarray:
 
 
 def check_some(points: np.ndarray) -> None:
-    """A ValueError where there is nothing to average over.
+    """Raise a ValueError where there is nothing to average over.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def write_network(path: str | Path, settings: dict, parameters: np.ndarray) -> N
     Raises
     ------
     ValueError
-        Where parameters are no numbers; the file that was there stays.
+        Where parameters are no numbers; an existing file stays.
     """
     if not np.isfinite(parameters).all():
         raise ValueError(f"parameters: expected finite numbers, got {int((~np.isfinite(parameters)).sum())} others")
@@ -51,7 +51,7 @@ def read_network(path: str | Path, kind: str) -> tuple[dict, np.ndarray]:
     Raises
     ------
     OSError
-        Where there is none, or none to be read.
+        Where there is no such file, or it cannot be read.
     ValueError
         Where it is damaged, of something else, of another version or of a network of another kind.
     """

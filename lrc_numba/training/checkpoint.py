@@ -1,4 +1,4 @@
-"""Checkpoint and log of a training: what is in them, whether they belong to a run, and that one process writes them."""
+"""Checkpoint and log of a training: reading, writing, whether they belong to a run, and locks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TrainingError(RuntimeError):
 
 # ---------------------------------------------------------------------- data
 def sketch(array: np.ndarray) -> dict:
-    """What tells data from others, but for the last digits: the norm, and sums with some fixed weights.
+    """Identify data up to the last digits, by its norm and sums with fixed weights.
 
     A hash of rounded numbers would tell data apart where one of them is rounded the other way.
 
@@ -69,7 +69,7 @@ def _differing(saved: dict, own: dict) -> list[str]:
 # ---------------------------------------------------------------------- one process
 @contextmanager
 def locked(*paths: Path | None) -> Iterator[None]:
-    """Nobody else trains with these files while the block runs.
+    """Lock files of a training while the block runs.
 
     The lock belongs to the open file ``.name.lock`` and so ends with the process, however that ends.
 
@@ -81,7 +81,7 @@ def locked(*paths: Path | None) -> Iterator[None]:
     Raises
     ------
     TrainingError
-        Where another process has one of them, or another trainer of this one.
+        Where another process, or another trainer of this process, holds one of them.
     """
     with ExitStack() as held:
         for path in paths:
@@ -100,12 +100,14 @@ def _locked(path: Path) -> Iterator[None]:
         os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()}".encode(), 0)
         yield
     finally:
-        lock.unlink(missing_ok=True)  # before it is given back: who opened it meanwhile sees that it is gone
+        lock.unlink(
+            missing_ok=True
+        )  # before the lock is released: a process that opened the file meanwhile sees that it is gone
         os.close(descriptor)
 
 
 def _take(lock: Path, path: Path) -> int:
-    """Descriptor of the lock of ``path``, which is ours."""
+    """Take the lock of ``path``; its descriptor."""
     while True:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -150,7 +152,7 @@ class State:
 
 
 class Checkpoint:
-    """The file from which a run goes on.
+    """The file from which a run continues.
 
     Parameters
     ----------
@@ -206,12 +208,12 @@ class Checkpoint:
         return State(progress, adam_steps, *arrays)
 
     def _mark(self) -> tuple[int, ...]:
-        """Tells this file from another one under its name."""
+        """What identifies the file on disk, to notice a replacement."""
         state = self.path.stat()
         return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size
 
     def check_unchanged(self) -> None:
-        """A TrainingError where somebody else wrote the file since it was read or written here."""
+        """Raise a TrainingError where another process wrote the file since it was last read or written here."""
         if self._known is not None and self.path.exists() and self._mark() != self._known:
             raise TrainingError(f"checkpoint: another process went on with {self.path}; resume() reads what it has")
 
@@ -230,7 +232,7 @@ class Log:
         self.path = path
 
     def begin(self) -> None:
-        """Notice now where it cannot be written to."""
+        """Create the log, or raise now where it cannot be written to."""
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.open("a", encoding="utf-8").close()
@@ -242,10 +244,10 @@ class Log:
                 file.write(json.dumps(record) + "\n")
 
     def until(self, step: int) -> list[str]:
-        """Lines that are not after a step, each of a later one than the line before.
+        """Lines up to a step, of strictly increasing steps.
 
-        A killed process may have left half a line at the end. A ValueError where lines are no losses, or epochs are
-        there twice, as where two processes wrote to it.
+        A killed process may have left half a line at the end. A ValueError where lines are no losses, or epochs come
+        twice, as where two processes wrote to the log.
         """
         if self.path is None or not self.path.exists():
             return []
@@ -271,7 +273,7 @@ class Log:
         return kept
 
     def keep(self, lines: list[str]) -> None:
-        """Have these lines and no others, where there is a log."""
+        """Replace the lines of an existing log, atomically."""
         if self.path is not None and self.path.exists():
             with replaced(self.path) as file:
                 file.write("".join(line + "\n" for line in lines).encode())

@@ -1,4 +1,4 @@
-"""How far a training has come."""
+"""Counters of a training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Progress"]
 
 @dataclass
 class Progress:
-    """The counters of the loop.
+    """The counters of the training loop.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Force matching: the loop, with checkpoints from which it goes on with the same numbers.
+"""The training loop of force matching, with checkpoints from which a run continues with the same numbers.
 
 Which snapshots make a batch is drawn from (seed, stage, epoch) alone, so a checkpoint needs no state of a generator; it
 holds the parameters, Adam's moments, and where in which epoch they are.
@@ -33,10 +33,10 @@ __all__ = ["Trainer", "TrainingError", "force_error"]
 
 @contextmanager
 def _signals_between_steps() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed or SIGTERM came, which by themselves would end a step in the middle.
+    """Defer Ctrl-C and SIGTERM to the end of a step; the block is given a function that tells whether one came.
 
-    The second one does that. After the block a signal does what it would have done; one that the process ignores, or
-    has a handler of its own for, is left to it.
+    A second signal acts at once. After the block a signal does what it would have done. A signal that the process
+    ignores, or has a handler of its own for, is left alone.
     """
     came: list[int] = []
     usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
@@ -64,19 +64,19 @@ def _signals_between_steps() -> Iterator[Callable[[], bool]]:
         raise KeyboardInterrupt
 
 
-def force_error(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+def force_error(forces: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
     """Relative ℓ² error of forces: over the true ones (the paper), and over the predicted ones (the authors' code)."""
-    if np.shape(found) != np.shape(wanted) or not np.any(wanted):
-        raise ValueError(f"forces: expected two of one shape, not all zero, got {np.shape(found)}, {np.shape(wanted)}")
-    if not (np.isfinite(found).all() and np.isfinite(wanted).all()):
+    if np.shape(forces) != np.shape(wanted) or not np.any(wanted):
+        raise ValueError(f"forces: expected two of one shape, not all zero, got {np.shape(forces)}, {np.shape(wanted)}")
+    if not (np.isfinite(forces).all() and np.isfinite(wanted).all()):
         raise ValueError("forces: expected finite numbers")
-    distance, true, predicted = (float(np.linalg.norm(x)) for x in (found - wanted, wanted, found))
+    distance, true, predicted = (float(np.linalg.norm(x)) for x in (forces - wanted, wanted, forces))
     return {"true": distance / true, "predicted": distance / predicted if predicted else np.inf}
 
 
 @dataclass
 class Trainer:
-    """A network, its data and how far it has come.
+    """Train a network on data by a protocol.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Trainer:
     Attributes
     ----------
     progress : Progress
-        How far it has come.
+        Counters of steps, epochs and stages.
     adam : Adam
         Moments of the gradient.
     """
@@ -152,9 +152,9 @@ class Trainer:
         return self.progress.stage >= len(self.protocol.stages)
 
     def run(self, steps: int | None = None, progress: bool = True) -> None:
-        """Train to the end, or for so many steps; whatever ends it, a checkpoint is left.
+        """Train to the end, or for so many steps, and leave a checkpoint however it ends.
 
-        It is of the last whole step; but where the loss is no number any more, of the last save before, when it was.
+        The checkpoint is of the last whole step; where the loss is no number any more, it is the one saved before.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class Trainer:
                         self.save()
 
     def _check_files(self) -> None:
-        """Whether checkpoint and log are those that were left here, and can be written to."""
+        """Raise where checkpoint and log are not those of this run, or cannot be written to."""
         for path in (self.checkpoint, self.log):
             if not self._goes_on and path is not None and path.exists() and path.stat().st_size:
                 raise FileExistsError(f"{path} is there; resume() goes on from it, a new run needs it removed")

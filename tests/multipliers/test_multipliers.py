@@ -205,11 +205,11 @@ class Screened(Multiplier):
         super().__init__(strength=strength, length=length)
 
     def values(self, modes):
-        strength, length = self.columns(modes)
+        strength, length = self.columns()
         return strength / (1 + modes.k2 * length**2)
 
     def derivatives(self, modes):
-        strength, length = self.columns(modes)
+        strength, length = self.columns()
         down = 1 + modes.k2 * length**2
         return {"strength": 1 / down, "length": -2 * strength * length * modes.k2 / down**2}
 
@@ -245,7 +245,7 @@ class Shifted(Multiplier):
         super().__init__(shift=shift)
 
     def values(self, modes):
-        (shift,) = self.columns(modes)
+        (shift,) = self.columns()
         return np.exp(-1j * shift * modes.k[:, 0] - 0.001 * modes.k2)
 
     def derivatives(self, modes):
