@@ -24,20 +24,20 @@ HERE = Path(__file__).parent
 BOX, CELLS, PER_CELL, DELTA, CUTOFF = 5.0, 10, 2, 0.05, 1.5
 
 
-def contributions(points: np.ndarray, one: int, mu: float) -> dict:
+def contributions(points: np.ndarray, target: int, mu: float) -> dict:
     """Signed distance of the others by the nearest image, and the force of each on ``one``.
 
     Parameters
     ----------
     points : (N, 1)
         A configuration.
-    one : int
+    target : int
         On which point.
     mu : float
         Inverse length.
     """
-    others = np.delete(points, one, axis=0)
-    apart = points[one] - others
+    others = np.delete(points, target, axis=0)
+    apart = points[target] - others
     _, slope = PairPotential("screened_coulomb", (BOX,), (mu,), (1.0,)).pair(apart)
     nearest = -minimum_image(apart, BOX)[:, 0]
     order = np.argsort(nearest)

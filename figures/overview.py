@@ -45,7 +45,7 @@ def convolutions(record: dict) -> dict[str, np.ndarray]:
     """Measured errors and seconds of each library, (2, n) float64, the largest error first."""
     cells = [cell for cell in record["cells"] if CASE.items() <= cell.items()]
     pairs = {name: sorted((cell[name]["error"], cell[name]["new"]) for cell in cells) for name in LIBRARIES}
-    return {name: np.array(found[::-1]).T for name, found in pairs.items()}
+    return {name: np.array(points[::-1]).T for name, points in pairs.items()}
 
 
 def force_errors(record: dict) -> dict[str, dict[float, list[float]]]:

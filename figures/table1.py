@@ -135,7 +135,7 @@ def train(job: Job, folder: Path, resume: bool) -> dict:
     network.save(folder / f"{job.name}-network.npz")
     curve = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
     errors = [_error(network, potential, job.seed + 1000 + number) for number in range(SETS)]
-    result = {"job": vars(job), "errors": errors[0], "errors_of_sets": [found["true"] for found in errors]}
+    result = {"job": vars(job), "errors": errors[0], "errors_of_sets": [test["true"] for test in errors]}
     result |= {"versions": _versions(), "date": time.strftime("%Y-%m-%d", time.gmtime())}
     result |= {"steps": trainer.step, "seconds": taken, "steps_timed": trainer.step - done}
     if job.kind == "full-range":
@@ -251,27 +251,27 @@ def show(results: dict, args: argparse.Namespace) -> None:
     wanted = {"preset": args.preset, "init": args.init, "cutoff_kind": args.cutoff, "counting": args.counting}
     wanted["seed"] = args.seed
     chosen = [r for r in results["jobs"].values() if wanted.items() <= r["job"].items()]
-    found = {(r["job"]["kind"], r["job"]["mu"]): r for r in chosen}
+    shown = {(r["job"]["kind"], r["job"]["mu"]): r for r in chosen}
     print(f"\npreset {args.preset}, λ starts {args.init}, cutoff {args.cutoff}, counting {args.counting}, ", end="")
     print(f"seed {args.seed}")
     for metric, title in (("true", "‖F − F*‖/‖F*‖"), ("predicted", "‖F − F*‖/‖F‖, as in the authors' code")):
         print(f"\n{title}\n{'mu':22}" + "".join(f"{mu:>12g}" for mu in args.mu))
-        rows = {kind: {mu: r["errors"][metric] for (k, mu), r in found.items() if k == kind} for kind in KINDS}
+        rows = {kind: {mu: r["errors"][metric] for (k, mu), r in shown.items() if k == kind} for kind in KINDS}
         if metric == "true":
             for kind in KINDS:
-                sets = {mu: r["errors_of_sets"] for (k, mu), r in found.items() if k == kind and "errors_of_sets" in r}
+                sets = {mu: r["errors_of_sets"] for (k, mu), r in shown.items() if k == kind and "errors_of_sets" in r}
                 if sets:
                     rows[f"{kind}, median"] = {mu: float(np.median(errors)) for mu, errors in sets.items()}
             rows |= {f"paper, {kind}": dict(zip(MU, row, strict=True)) for kind, row in PAPER_ROW.items()}
         for name, row in rows.items():
             print(f"{name:22}" + "".join(f"{row[mu]:12.5f}" if mu in row else f"{'-':>12}" for mu in args.mu))
-    if found:
+    if shown:
         options = (args.init, args.cutoff, args.counting, args.seed)
         name = args.output.stem + ("" if options == USUAL else "_" + "_".join(map(str, options)))
-        _draw(found, sorted({mu for _, mu in found}), args.output.with_name(f"{name}.png"))
+        _draw(shown, sorted({mu for _, mu in shown}), args.output.with_name(f"{name}.png"))
 
 
-def _draw(found: dict, mus: list[float], path: Path) -> None:
+def _draw(results: dict, mus: list[float], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -279,15 +279,15 @@ def _draw(found: dict, mus: list[float], path: Path) -> None:
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), constrained_layout=True)
     for number, kind in enumerate(KINDS):
-        rows = [(mu, found[kind, mu]) for mu in mus if (kind, mu) in found]
+        rows = [(mu, results[kind, mu]) for mu in mus if (kind, mu) in results]
         left.loglog(
             [mu for mu, _ in rows], [r["errors"]["true"] for _, r in rows], "o-", color=f"C{number}", label=kind
         )
-        for place, (mu, r) in enumerate(rows):
+        for shade, (mu, r) in enumerate(rows):
             steps, losses = np.array(r["curve"]).reshape(-1, 2).T
             label = f"{kind}, μ = {mu:g}"
             right.loglog(
-                steps, losses, color=f"C{number}", alpha=0.3 + 0.7 * (place + 1) / len(rows), lw=1, label=label
+                steps, losses, color=f"C{number}", alpha=0.3 + 0.7 * (shade + 1) / len(rows), lw=1, label=label
             )
     for number, kind in enumerate(KINDS):
         left.loglog(MU, PAPER_ROW[kind], "s--", color=f"C{number}", mfc="white", ms=5, lw=1, label=f"{kind}, the paper")

@@ -1,24 +1,19 @@
-"""How long a convolution takes by lrc_numba, FINUFFT and ducc0, at equal measured error.
+"""Time convolutions by lrc_numba, FINUFFT and ducc0 at equal measured error.
 
-All in one process, warm, taking turns; medians of at least five. For every library its own eps is loosened or tightened
-over a geometric ladder, three rungs per decade, to the loosest at which the measured relative l2 error against ducc0 at
-its tightest eps (about 1e-13) is within the target; of a gradient, the larger of the errors of u and of the gradient
-counts. That eps, and the error of the results that were timed, are printed beside the times; where new and kept points
-are fastest in two different ways, the tighter eps and the larger error. On two threads a peer is asked for at most two,
-as ours is: where it is faster on one, that time counts.
-
-"new" includes set-up: every call has new points, as in dynamics and training. "kept" does not: points are reused. What
-each operation asks of the libraries, and what the peers are given for free, is said in validation/libraries.py;
-"packed" is the gradient again, with the peers' transforms cleverly halved in number, and not part of the default run.
+The libraries take turns in one process, warm; times are medians of at least five calls. Each library runs at the
+loosest eps, of three per decade, at which its relative l2 error against ducc0 at its tightest eps (about 1e-13) is
+within the target; for a gradient the larger of the errors of u and of the gradient counts. A peer runs on at most as
+many threads as ours, on fewer where that is faster. The operations, and how the peers are called, are in
+validation/tools/libraries.py; "packed" is left out by default. Times of "new" points include set-up in every call,
+those of "kept" points do not.
 
   python -m validation.benchmark --quick
   python -m validation.benchmark --resume
   python -m validation.benchmark --operation convolution --dims 3 --threads 1 --max-points 100000
 
-Every finished cell is appended to the file --cells at once, with the versions of the libraries, the date and the load;
---resume takes what is there of these versions and does the rest; the search for the eps of a peer begins where it ended
-before in this cell. The tables show the selected cells; --report only shows those that are there, of any version;
-benchmark.json keeps the others too. Where the time goes is validation.stages.
+Every finished cell is appended to the file --cells, with the versions of the libraries, the date and the load; --resume
+keeps the cells of these versions and measures the others. The tables show the selected cells, with --report those on
+file, of any version, without measuring. Times of single stages are in validation.stages.
 """
 
 from __future__ import annotations
@@ -138,10 +133,10 @@ class Ladder:
             try:
                 opened = open_library(library, self.problem, 10.0 ** (-rung / PER_DECADE), threads, variant)
                 opened.set_points()
-                found = error(opened.apply(), self.truth)
+                measured = error(opened.apply(), self.truth)
             except (ValueError, RuntimeError):
-                found = np.inf
-            self._errors[key] = found if np.isfinite(found) else np.inf
+                measured = np.inf
+            self._errors[key] = measured if np.isfinite(measured) else np.inf
         return self._errors[key]
 
     def loosest(self, library: str, variant: str, threads: int, target: float) -> float | None:
@@ -166,14 +161,14 @@ class Ladder:
 def _fastest(ladder: Ladder, library: str, target: float, threads: int) -> dict[str, tuple]:
     """For "new" and for "kept" points the fastest way to use a library: {mode: (variant, eps, opened)}."""
     known = {ladder.fastest[key] for mode in TIMES if (key := (library, threads, mode)) in ladder.fastest}
-    found = {v: ladder.loosest(library, v, threads, target) for v in known or VARIANTS[library]}
-    eps = {v: value for v, value in found.items() if value is not None}
+    loosest = {v: ladder.loosest(library, v, threads, target) for v in known or VARIANTS[library]}
+    eps = {v: value for v, value in loosest.items() if value is not None}
     opened = {v: open_library(library, ladder.problem, eps[v], threads, v) for v in eps}
     if len(opened) < 2:
-        return {mode: (v, eps[v], one) for v, one in opened.items() for mode in TIMES}
-    for one in opened.values():
-        _turn(one)  # the first call of a variant touches its memory for the first time
-    taken = {variant: _medians(_turn(one)) for variant, one in opened.items()}
+        return {mode: (v, eps[v], call) for v, call in opened.items() for mode in TIMES}
+    for call in opened.values():
+        _turn(call)  # the first call of a variant touches its memory for the first time
+    taken = {variant: _medians(_turn(call)) for variant, call in opened.items()}
     fastest = {mode: min(taken, key=lambda variant, mode=mode: taken[variant][mode]) for mode in TIMES}
     if min(times["new"] for times in taken.values()) > LONG:
         ladder.fastest |= {(library, threads, mode): variant for mode, variant in fastest.items()}
@@ -184,16 +179,16 @@ def measure(ladder: Ladder, target: float, threads: int, quick: bool) -> dict:
     """One cell: per library eps, the error of what was timed, the medians with new and with kept points, and how."""
     calls, cell = {}, {}
     for library in LIBRARIES:
-        found = _fastest(ladder, library, target, threads)
-        eps = min((eps for _, eps, _ in found.values()), default=None)
+        fastest = _fastest(ladder, library, target, threads)
+        eps = min((eps for _, eps, _ in fastest.values()), default=None)
         cell[library] = {"eps": eps, "error": None, "new": None, "kept": None, "how": {}}
-        for mode, (variant, _, opened) in found.items():
+        for mode, (variant, _, opened) in fastest.items():
             calls[library, variant] = opened
             cell[library]["how"][mode] = variant
     times = take_turns(calls, 5, 5 if quick else 31, 0.5 if quick else 1.5)
     for (library, variant), medians in times.items():
-        found = error(calls[library, variant].apply(), ladder.truth)
-        cell[library]["error"] = max(found, cell[library]["error"] or 0.0)
+        measured = error(calls[library, variant].apply(), ladder.truth)
+        cell[library]["error"] = max(measured, cell[library]["error"] or 0.0)
         for mode in TIMES:
             if cell[library]["how"][mode] == variant:
                 cell[library][mode] = medians[mode]
@@ -301,13 +296,13 @@ def run(args: argparse.Namespace) -> list[dict]:
 
 def _needed(cells: list[dict], before: dict[str, dict]) -> dict[tuple, float]:
     """The eps that peers of the same versions needed in these cells, by library, target and threads."""
-    found = {}
+    loosest = {}
     for cell in cells:
         old = before.get(_key(cell))
         for library in LIBRARIES[1:] if old is not None else ():
             if old["versions"][library] == cell["versions"][library] and old[library]["eps"] is not None:
-                found[library, cell["target"], cell["threads"]] = old[library]["eps"]
-    return found
+                loosest[library, cell["target"], cell["threads"]] = old[library]["eps"]
+    return loosest
 
 
 def _circumstances() -> dict:

@@ -58,10 +58,10 @@ def torch_step(script: Path, case: tuple, threads: int) -> float:
     done = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{script}: ended with {done.returncode}: {done.stderr[-1000:]}")
-    found = re.search(r"([\d.]+) ms/step", done.stdout)
-    if found is None:
+    match = re.search(r"([\d.]+) ms/step", done.stdout)
+    if match is None:
         raise RuntimeError(f"{script}: expected '… ms/step' in what it prints, got {done.stdout!r}")
-    return float(found[1]) / 1e3
+    return float(match[1]) / 1e3
 
 
 def main() -> None:

@@ -56,8 +56,8 @@ def print_errors(rows: list[dict]) -> None:
         same = [r for r in rows if (r["kernel"], r["dim"], r["dtype"]) == (name, dim, dtype)]
         worst = {}
         for key in ("error_fourier", "error_pairs"):
-            found = {eps: [r[key] for r in same if r["eps"] == eps and r[key] is not None] for eps in powers}
-            worst[key] = [max(found[eps]) if found[eps] else None for eps in powers]
+            errors = {eps: [r[key] for r in same if r["eps"] == eps and r[key] is not None] for eps in powers}
+            worst[key] = [max(errors[eps]) if errors[eps] else None for eps in powers]
         ratio = max(e / eps for e, eps in zip(worst["error_fourier"], powers, strict=True) if e is not None)
         cancels = max(r["cancellation"] for r in same)
         about = [name, str(dim), f"{same[0]['modes']}", f"{max(r['points'] for r in same)}", dtype]
@@ -101,7 +101,7 @@ def measure_time(name: str, dim: int, count: int, modes: int, budget: float, thr
     plan = LRCPlan(BOX, modes, eps=TIME_EPS, threads=threads, dim=dim)
     stored = plan.grid.mode_set.size
     rows = _targets(count, count * IMAGES**dim, budget, rng)
-    some = count if rows is None else len(rows)
+    targets = count if rows is None else len(rows)
     fast = count if count**2 <= 10 * budget else max(200, int(10 * budget / count))  # targets of the compiled sum
     truth: dict[str, np.ndarray] = {}
 
@@ -121,7 +121,7 @@ def measure_time(name: str, dim: int, count: int, modes: int, budget: float, thr
     if count * stored <= 5 * budget:
         calls["fourier"] = fourier
     taken = alternate(calls, repeats=5, budget=budget / 5e7)
-    scale = {"pairs": count / some, "compiled": count / fast, "fourier": 2 * count / (count + some)}
+    scale = {"pairs": count / targets, "compiled": count / fast, "fourier": 2 * count / (count + targets)}
     where = slice(None) if rows is None else rows
     whole = lrc_convolve(points, values, multiplier, **options | {"exclude_self": False})[where]
     return {
@@ -130,7 +130,7 @@ def measure_time(name: str, dim: int, count: int, modes: int, budget: float, thr
         "points": count,
         "modes": modes,
         "eps": TIME_EPS,
-        "targets_of_pair_sum": some,
+        "targets_of_pair_sum": targets,
         "error_fourier": relative_error(whole, truth["fourier"]) if "fourier" in truth else None,
         "error_pairs": relative_error(truth["ours"][where], truth["pairs"]),
         "seconds": {key: value * scale.get(key, 1.0) for key, value in taken.items()},
@@ -178,30 +178,30 @@ def print_times(rows: list[dict]) -> None:
     )
 
 
-def crossover(counts: np.ndarray, ours: np.ndarray, other: np.ndarray) -> str:
+def crossover(counts: np.ndarray, ours: np.ndarray, direct: np.ndarray) -> str:
     """The N from which on ours is faster, interpolated in log–log, or a bound where the range of N does not hold it."""
-    slower = np.flatnonzero(ours > other)
+    slower = np.flatnonzero(ours > direct)
     if not len(slower):
         return f"< {counts[0]}"
     last = int(slower[-1])
     if last + 1 == len(counts):
         return f"> {counts[-1]}"
-    gap = np.log(ours / other)[last : last + 2]
+    gap = np.log(ours / direct)[last : last + 2]
     part = gap[0] / (gap[0] - gap[1])
     return f"{np.exp((1 - part) * np.log(counts[last]) + part * np.log(counts[last + 1])):.0f}"
 
 
 def crossovers(rows: list[dict]) -> list[dict]:
     """Per kernel and dimension, against each of the three sums."""
-    found = []
+    entries = []
     for name, dim in {(r["kernel"], r["dim"]): None for r in rows}:
         entry: dict[str, object] = {"kernel": name, "dim": dim}
-        for other in ("fourier", "pairs", "compiled"):
-            both = [r for r in rows if (r["kernel"], r["dim"]) == (name, dim) and other in r["seconds"]]
-            table = np.array([(r["points"], r["seconds"]["ours"], r["seconds"][other]) for r in both])
-            entry[other] = crossover(table[:, 0].astype(int), table[:, 1], table[:, 2]) if len(table) else None
-        found.append(entry)
-    return found
+        for reference in ("fourier", "pairs", "compiled"):
+            both = [r for r in rows if (r["kernel"], r["dim"]) == (name, dim) and reference in r["seconds"]]
+            table = np.array([(r["points"], r["seconds"]["ours"], r["seconds"][reference]) for r in both])
+            entry[reference] = crossover(table[:, 0].astype(int), table[:, 1], table[:, 2]) if len(table) else None
+        entries.append(entry)
+    return entries
 
 
 # ---------------------------------------------------------------------- the paper's window

@@ -192,21 +192,21 @@ def computed(p: Problem, threads: int | None) -> tuple[dict[str, np.ndarray], tu
     box, asked = float(p.modes.cell.matrix[0, 0]), {key: p.labels[key] for key in ("eps", "window", "dtype")}
     for gradient in ("exact", "spectral"):
         plan = LRCPlan(box, p.modes.modes, **asked, gradient=gradient, threads=threads, dim=dim).set_points(p.points)
-        found = plan.vjp(p.values, p.multiplier, p.cotangent, wrt=("points",))
-        out[gradient] = found.points.astype(np.float64)
+        result = plan.vjp(p.values, p.multiplier, p.cotangent, wrt=("points",))
+        out[gradient] = result.points.astype(np.float64)
         if gradient == "exact":
             mean = float(p.multiplier.values(p.modes)[0]) / p.modes.cell.volume * p.values.sum(dtype=np.float64)
-            out["convolution"] = found.output.astype(np.float64) - mean
+            out["convolution"] = result.output.astype(np.float64) - mean
     return out, plan.grid.n
 
 
 def measure(p: Problem, threads: int | None) -> dict:
     """A row: error over eps and over each of the sizes."""
-    found, grid = computed(p, threads)
+    results, grid = computed(p, threads)
     by = sizes(p, grid)
     row = p.labels | {"grid": grid[0], "points_per_node": len(p.points) / grid[0] ** len(grid)}
     for name in WHAT:
-        difference = np.abs(found[name] - by["wanted"][name])
+        difference = np.abs(results[name] - by["wanted"][name])
         error, eps = float(np.linalg.norm(difference)), p.labels["eps"]
         over = {size: float(by[size][name]) for size in ("itself", "terms")}
         ratios = {size: error / (eps * value) if value > 0 else None for size, value in over.items()}
@@ -227,27 +227,27 @@ def rows(seed: int, dims: list[int], cases: int, quick: bool, threads: int | Non
 # ---------------------------------------------------------------------- what is shown
 def summarise(measured: list[dict]) -> list[dict]:
     """Median, 95%, largest and how many are above one, by what is computed, by dimension and eps, and by size."""
-    found = []
+    entries = []
     for name in WHAT:
         for dim in sorted({r["dim"] for r in measured}):
             every = sorted({r["eps"] for r in measured if r["dim"] == dim}, reverse=True)
             for eps in [*every, None]:
-                some = [r[name] for r in measured if r["dim"] == dim and eps in (r["eps"], None)]
-                entry: dict = {"what": name, "dim": dim, "eps": eps, "cases": len(some)}
+                cases = [r[name] for r in measured if r["dim"] == dim and eps in (r["eps"], None)]
+                entry: dict = {"what": name, "dim": dim, "eps": eps, "cases": len(cases)}
                 for size in SIZES:
-                    ratios = np.array([r[size] for r in some if r[size] is not None])
+                    ratios = np.array([r[size] for r in cases if r[size] is not None])
                     middle, most = np.quantile(ratios, [0.5, 0.95]) if len(ratios) else (0.0, 0.0)
                     largest = float(ratios.max(initial=0.0))
                     above = int((ratios > 1).sum())
                     entry[size] = {"median": middle, "95%": most, "largest": largest, "above": above}
-                found.append(entry)
-    return found
+                entries.append(entry)
+    return entries
 
 
 def worst(measured: list[dict], number: int = 5) -> dict[str, list[dict]]:
     """The cases that come nearest to the size of their terms; with the seed any of the others can be had again."""
     ordered = {name: sorted(measured, key=lambda r, n=name: r[n]["terms"] or 0.0, reverse=True) for name in WHAT}
-    return {name: some[:number] for name, some in ordered.items()}
+    return {name: cases[:number] for name, cases in ordered.items()}
 
 
 def show(summary: list[dict], seed: int) -> None:

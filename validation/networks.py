@@ -73,13 +73,13 @@ def check_derivatives(kind: str, dim: int, cutoff_kind: str, threads: int | None
     """
     network, points = _network(kind, dim, cutoff_kind, threads), _snapshots(dim, 1, seed=3)
     _, forces = network.energy_forces(points)
-    h, found = 1e-5, []  # of the points
+    h, differences = 1e-5, []  # of the points
     for flat in range(points.size):
         step = np.zeros(points.size)
         step[flat] = h
         u = [network.energy(points + n * step.reshape(points.shape))[0] for n in (-2, -1, 1, 2)]
-        found.append(-(u[0] - 8 * u[1] + 8 * u[2] - u[3]) / (12 * h))
-    worst_force = np.abs(np.array(found) - forces.ravel()).max() / np.linalg.norm(forces)
+        differences.append(-(u[0] - 8 * u[1] + 8 * u[2] - u[3]) / (12 * h))
+    worst_force = np.abs(np.array(differences) - forces.ravel()).max() / np.linalg.norm(forces)
     wanted = forces + np.random.default_rng(4).standard_normal(points.shape)
     _, gradient = network.loss_gradient(points, wanted)
     parameters = network.parameters.flat
@@ -144,16 +144,16 @@ def drift(network: ShortRangeNetwork, points: np.ndarray, step: float, steps: in
     steps : int
         How many.
     """
-    places, speeds = points.copy(), np.zeros_like(points)
-    start, forces = network.energy_forces(places)
-    found = np.empty(steps)
+    positions, speeds = points.copy(), np.zeros_like(points)
+    start, forces = network.energy_forces(positions)
+    drift = np.empty(steps)
     for n in range(steps):
         speeds += step / 2 * forces
-        places += step * speeds
-        energy, forces = network.energy_forces(places)
+        positions += step * speeds
+        energy, forces = network.energy_forces(positions)
         speeds += step / 2 * forces
-        found[n] = energy + (speeds**2).sum() / 2 - start
-    return found
+        drift[n] = energy + (speeds**2).sum() / 2 - start
+    return drift
 
 
 def follow(kind: str, threads: int | None, epochs: int, steps: int) -> dict:
@@ -248,8 +248,8 @@ def run(args: Namespace) -> dict:
     cost = [row for dim in (1, 2, 3) for row in measure_cost(dim, counts, args.threads)]
     exponents = {str(dim): exponent([row for row in cost if row["dim"] == dim]) for dim in (1, 2, 3)}
     lines = [[r["dim"], r["points"], f"{r['modes']}^{r['dim']}", seconds(r["seconds"])] for r in cost]
-    found = ", ".join(f"{e:.2f} in {d}-D" for d, e in exponents.items())
-    print_table(f"Energy and forces, full-range; exponents {found}", ["d", "points", "modes", "time"], lines)
+    fitted = ", ".join(f"{e:.2f} in {d}-D" for d, e in exponents.items())
+    print_table(f"Energy and forces, full-range; exponents {fitted}", ["d", "points", "modes", "time"], lines)
     parts = {"derivatives": derivatives, "trajectories": trajectories, "cost": cost, "exponents": exponents}
     return {"environment": environment(args.threads), "quick": args.quick} | parts
 

@@ -115,8 +115,8 @@ class Energy:
     def gradient(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """U and ∂U/∂x of (B, 20, d) points, (B,) and (B, 20, d)."""
         values = np.broadcast_to(self.values, points.shape[:2]).copy()
-        found = self.plan.set_points(points).vjp(values, self.kernel, values, wrt=("points",))
-        return 0.5 * np.einsum("bi,bi->b", found.output, values), 0.5 * found.points
+        result = self.plan.set_points(points).vjp(values, self.kernel, values, wrt=("points",))
+        return 0.5 * np.einsum("bi,bi->b", result.output, values), 0.5 * result.points
 
     def differences(self, step: float) -> np.ndarray:
         """Central differences of U in every coordinate, (20, d)."""
@@ -132,13 +132,13 @@ def check_gradient(report: Report, threads: int | None) -> None:
     for dim, modes in GRADIENT_MODES.items():
         energy = Energy(dim, modes, threads)
         exact = energy.gradient(energy.points[None])[1][0]
-        found = {}
+        errors = {}
         for power in np.arange(2, 7.5, 0.5):
             difference = energy.differences(energy.cell * 10.0**-power)
-            found[float(power)] = float(np.linalg.norm(difference - exact) / np.linalg.norm(exact))
-        best = min(found, key=lambda p: found[p])
+            errors[float(power)] = float(np.linalg.norm(difference - exact) / np.linalg.norm(exact))
+        best = min(errors, key=lambda p: errors[p])
         note = f"step 10^-{best:g} grid cells, {modes} modes per axis"
-        report.add(f"gradient of U, eps 1e-2, {dim}-D", 1e-8, found[best], note=note)
+        report.add(f"gradient of U, eps 1e-2, {dim}-D", 1e-8, errors[best], note=note)
 
 
 def check_gradient_of_kernel(report: Report, threads: int | None) -> None:
@@ -158,11 +158,11 @@ def check_gradient_of_kernel(report: Report, threads: int | None) -> None:
             truth = gradient("spectral", 1e-13)
             for how in worst:
                 for eps in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10):
-                    found = relative_error(gradient(how, eps), truth) / eps
-                    worst[how] = max(worst[how], (found, f"eps {eps:.0e}, {distribution}"))
-        for how, (found, note) in worst.items():
+                    ratio = relative_error(gradient(how, eps), truth) / eps
+                    worst[how] = max(worst[how], (ratio, f"eps {eps:.0e}, {distribution}"))
+        for how, (ratio, note) in worst.items():
             goal = 1.0 if how == "spectral" else None
-            report.add(f'gradient of φ, error/eps, gradient="{how}", {dim}-D', goal, found, note=note)
+            report.add(f'gradient of φ, error/eps, gradient="{how}", {dim}-D', goal, ratio, note=note)
 
 
 def _excess(energy: Energy, axis: int, positions: np.ndarray, bar) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -218,15 +218,15 @@ def check_continuity(report: Report, quick: bool, threads: int | None) -> None:
 def check_memory(report: Report, quick: bool) -> dict:
     """Peak of a call on a million points."""
     count = 100_000 if quick else 1_000_000
-    found = peak_memory(count, 63, 1e-6, 2)
-    note = f"{seconds(found['seconds'])}; inputs {found['inputs'] / 1e6:.0f} MB, "
-    note += f"result of {found['result'] / 1e6:.0f} MB counted"
-    if not found["mark_cleared"]:
+    measured = peak_memory(count, 63, 1e-6, 2)
+    note = f"{seconds(measured['seconds'])}; inputs {measured['inputs'] / 1e6:.0f} MB, "
+    note += f"result of {measured['result'] / 1e6:.0f} MB counted"
+    if not measured["mark_cleared"]:
         note += "; high-water mark not reset"
     report.add(
-        f"peak memory, N = {count:.0e}, 3-D, 63^3, 2 threads", 200e6, found["peak_above_inputs"], _megabytes, note
+        f"peak memory, N = {count:.0e}, 3-D, 63^3, 2 threads", 200e6, measured["peak_above_inputs"], _megabytes, note
     )
-    return found
+    return measured
 
 
 def check_start(report: Report, quick: bool, threads: int | None) -> dict:
@@ -236,10 +236,10 @@ def check_start(report: Report, quick: bool, threads: int | None) -> dict:
     report.add("import in a fresh process", 0.5, float(np.median(taken)), _milliseconds, f"median of {repeats}")
     for dim in (3,) if quick else (1, 2, 3):
         size = dim, {1: 501, 2: 63, 3: 31}[dim], threads
-        found, beforehand = first_calls(*size, repeats), compiling_beforehand(*size)
-        record[f"{dim}-D"] = found | {"beforehand": beforehand}
+        times, beforehand = first_calls(*size, repeats), compiling_beforehand(*size)
+        record[f"{dim}-D"] = times | {"beforehand": beforehand}
         for name, what in (("first convolve", "call"), ("first convolve, vjp and jvp", "all")):
-            warm, cold = float(np.median(found[f"{what} warm"])), found[f"{what} cold"][0]
+            warm, cold = float(np.median(times[f"{what} warm"])), times[f"{what} cold"][0]
             report.add(f"{name}, warm cache, {dim}-D", 1.0, warm, _milliseconds, "import not counted")
             report.add(f"{name}, cold cache, {dim}-D", 15.0, cold, _milliseconds, "once, import not counted")
         note = "python -m lrc_numba.warm, cold cache: what convolve, vjp and jvp need, on two processes"

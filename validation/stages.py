@@ -51,7 +51,7 @@ def sort_work(grid: Grid, count: int) -> tuple[float, float, float]:
 
 
 def gather_work(grid: Grid, count: int) -> tuple[float, float, float]:
-    """The places (4) and the values (8) are read, the sorted values (8) written; no arithmetic."""
+    """The indices (4) and the values (8) are read, the sorted values (8) written; no arithmetic."""
     return 20 * count, 20 * count, 0
 
 
@@ -111,7 +111,7 @@ def fill_work(grid: Grid, count: int) -> tuple[float, float, float]:
 
 
 def interpolate_work(grid: Grid, count: int) -> tuple[float, float, float]:
-    """Coordinates (8d), places (4) and the grid are read, u (8) written in sorted order, read and written in that of
+    """Coordinates (8d), indices (4) and the grid are read, u (8) written in sorted order, read and written in that of
     the user. In the cache every row of the window and every coefficient is read. A row and a plane are one multiply-add
     per lane, the end a product and a sum."""
     planes, rows, lanes = _rows(grid)
@@ -157,14 +157,14 @@ def clocks() -> Iterator[dict[str, list[float]]]:
 def measure_stages(count: int, threads: int, repeats: int) -> dict:
     """Per stage the median time, the work, the rates and their parts of the ceilings; and the whole for comparison."""
     rng = np.random.default_rng(0)
-    places, values = rng.random((count, DIM)), rng.standard_normal(count)
-    plan = LRCPlan(1.0, MODES, eps=EPS, dim=DIM, threads=threads).set_points(places)
+    positions, values = rng.random((count, DIM)), rng.standard_normal(count)
+    plan = LRCPlan(1.0, MODES, eps=EPS, dim=DIM, threads=threads).set_points(positions)
     plan.convolve(values, KERNEL)
     whole = []
     with clocks() as taken:
         for _ in range(repeats):
             start = time.perf_counter()
-            plan.set_points(places).convolve(values, KERNEL)
+            plan.set_points(positions).convolve(values, KERNEL)
             whole.append(time.perf_counter() - start)
     if any(len(times) != repeats for times in taken.values()):
         raise AssertionError(f"expected {repeats} calls of every stage: this script is out of date")
@@ -208,14 +208,14 @@ def measure_growth(counts: list[int], threads: list[int], repeats: int) -> list[
     """Median seconds of set_points and of convolve over N."""
     rows, rng = [], np.random.default_rng(1)
     for count in tqdm(counts, desc="growth", file=sys.stderr, leave=False):
-        places, values = rng.random((count, DIM)), rng.standard_normal(count)
+        positions, values = rng.random((count, DIM)), rng.standard_normal(count)
         for used in threads:
-            plan = LRCPlan(1.0, MODES, eps=EPS, dim=DIM, threads=used).set_points(places)
+            plan = LRCPlan(1.0, MODES, eps=EPS, dim=DIM, threads=used).set_points(positions)
             plan.convolve(values, KERNEL)
             rounds = []
             for _ in range(repeats):
                 start = time.perf_counter()
-                plan.set_points(places)
+                plan.set_points(positions)
                 middle = time.perf_counter()
                 plan.convolve(values, KERNEL)
                 rounds.append((middle - start, time.perf_counter() - middle))
@@ -226,10 +226,10 @@ def measure_growth(counts: list[int], threads: list[int], repeats: int) -> list[
 
 def exponent(rows: list[dict], threads: int) -> float:
     """The slope of log time against log N over the last decade."""
-    some = [r for r in rows if r["threads"] == threads]
-    some = [r for r in some if r["points"] >= max(s["points"] for s in some) / 10]
-    times = [r["set_points"] + r["convolve"] for r in some]
-    return float(np.polyfit(np.log([r["points"] for r in some]), np.log(times), 1)[0])
+    largest = max(r["points"] for r in rows if r["threads"] == threads)
+    decade = [r for r in rows if r["threads"] == threads and r["points"] >= largest / 10]
+    times = [r["set_points"] + r["convolve"] for r in decade]
+    return float(np.polyfit(np.log([r["points"] for r in decade]), np.log(times), 1)[0])
 
 
 def print_growth(rows: list[dict], exponents: dict[int, float]) -> None:

@@ -80,10 +80,10 @@ def measure(problem: Problem, eps: float, machine: dict[int, dict], rounds: int)
             taken["new", threads].append(end - start)
             taken["kept", threads].append(end - middle)
         for name in ("memory", "cache", "operations"):
-            for threads, some in machine.items():
+            for threads, own in machine.items():
                 start = time.perf_counter()
-                some[name].run()
-                taken[name, threads].append((time.perf_counter() - start) / some[name].amount)
+                own[name].run()
+                taken[name, threads].append((time.perf_counter() - start) / own[name].amount)
     row = {"dim": problem.dim, "points": problem.count, "modes": problem.modes, "eps": eps}
     row["distribution"] = problem.distribution
     for name in NAMES:

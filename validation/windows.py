@@ -1,4 +1,4 @@
-"""What it costs in width that a window and its slope vanish at the edge, and what it gains for long waves.
+"""Width and accuracy of windows that vanish at the edge with their slope, against windows that do not.
 
 For three oversampling ratios and eps from 1e-1 to 1e-12: the width, in grid points, that keeps eps by the rule of
 lrc_numba.engine.window.choose, 6 * alias <= eps, for
@@ -98,7 +98,7 @@ def best(family: str, width: int, ratio: float) -> tuple[float, float]:
     guess = np.pi * width * (1.0 - 0.5 / ratio)
     return min(
         ((float(b), _relative_alias(*transforms_of(family, width, float(b), ratio))) for b in guess * SCALES),
-        key=lambda found: found[1],
+        key=lambda candidate: candidate[1],
     )
 
 
@@ -126,12 +126,12 @@ def measure(ratio: float, eps: float) -> dict:
     """One row: widths of the three windows, aliases and jumps."""
     row: dict[str, object] = {"oversampling": ratio, "eps": eps}
     for family in FAMILIES:
-        found = narrowest(family, eps, ratio)
-        row[family] = None if found is None else {"width": found[0], "beta": found[1], "alias": found[2]}
-        if found is not None:
-            row[family]["long"] = _relative_slope(*transforms_of(family, *found[:2], ratio), ratio)  # type: ignore
+        narrow = narrowest(family, eps, ratio)
+        row[family] = None if narrow is None else {"width": narrow[0], "beta": narrow[1], "alias": narrow[2]}
+        if narrow is not None:
+            row[family]["long"] = _relative_slope(*transforms_of(family, *narrow[:2], ratio), ratio)  # type: ignore
             row["energy jump" if family == "cut off" else "force jump"] = (
-                energy_jump(found[1]) if family == "cut off" else force_jump(found[1], found[0])
+                energy_jump(narrow[1]) if family == "cut off" else force_jump(narrow[1], narrow[0])
             )
     try:
         window = choose_window("kaiser_bessel", eps, 0.5 / ratio)

@@ -100,9 +100,7 @@ def _locked(path: Path) -> Iterator[None]:
         os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()}".encode(), 0)
         yield
     finally:
-        lock.unlink(
-            missing_ok=True
-        )  # before the lock is released: a process that opened the file meanwhile sees that it is gone
+        lock.unlink(missing_ok=True)  # before it is released: who opened the file meanwhile sees that it is gone
         os.close(descriptor)
 
 

@@ -50,9 +50,9 @@ def copy_bandwidth() -> float:
     """Bytes per second, read and written, of a copy far larger than the caches."""
     import cupy
 
-    one = cupy.zeros(1 << 27)
-    other = cupy.empty_like(one)
-    return 2 * one.nbytes / _median(lambda: cupy.copyto(other, one))
+    source = cupy.zeros(1 << 27)
+    target = cupy.empty_like(source)
+    return 2 * source.nbytes / _median(lambda: cupy.copyto(target, source))
 
 
 def _bytes(plan: LRCPlan, count: int, channels: int) -> int:
@@ -86,15 +86,15 @@ def _cufinufft(problem: Problem, target: float, dtype) -> Callable | None:
     angles = 2 * np.pi * cupy.asarray(problem.points)
     angles -= 2 * np.pi * cupy.round(angles / (2 * np.pi))
     axes = [cupy.ascontiguousarray(angles[:, a], dtype=dtype) for a in range(problem.dim)]
-    there = cufinufft.Plan(1, shape, eps=eps, isign=-1, dtype=kind)
+    forward = cufinufft.Plan(1, shape, eps=eps, isign=-1, dtype=kind)
     back = cufinufft.Plan(2, shape, eps=eps, isign=1, dtype=kind)
     values = cupy.asarray(problem.values[0].astype(kind))
     phi = cupy.asarray(problem.phi.reshape(shape), dtype=dtype)
 
     def call():
-        there.setpts(*axes)
+        forward.setpts(*axes)
         back.setpts(*axes)
-        return back.execute(there.execute(values) * phi)
+        return back.execute(forward.execute(values) * phi)
 
     return call
 
@@ -111,11 +111,11 @@ def _cell(problem: Problem, target: float, copy: float, dtype=np.float64) -> dic
     def new():
         return plan.set_points(points).convolve(values, KERNEL)
 
-    found = cupy.asnumpy(new()).astype(np.float64)
+    result = cupy.asnumpy(new()).astype(np.float64)
     row = {"dim": problem.dim, "count": problem.count, "modes": problem.modes, "target": target, "eps": eps}
     row |= {"distribution": problem.distribution, "dtype": np.dtype(dtype).name}
     truth = reference(problem, 16)[0]
-    row["error"] = relative_error(found, truth)
+    row["error"] = relative_error(result, truth)
     row["new"], row["kept"] = _median(new), _median(lambda: plan.convolve(values, KERNEL))
     row["gradient"] = _median(lambda: plan.vjp(values, KERNEL, values, wrt=("points",)))
     row["points_per_second"] = problem.count / row["new"]

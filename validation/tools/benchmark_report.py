@@ -47,8 +47,8 @@ def ratio(cell: dict, peer: str, mode: str) -> float | None:
 
 
 def _mean(ratios) -> float | None:
-    found = [r for r in ratios if r is not None]
-    return float(np.exp(np.mean(np.log(found)))) if found else None
+    known = [r for r in ratios if r is not None]
+    return float(np.exp(np.mean(np.log(known)))) if known else None
 
 
 def _times(value: float | None) -> str | None:
@@ -74,8 +74,8 @@ def print_cells(operation: str, cells: list[dict]) -> None:
         line = [cell["dim"], f"{cell['count']:.0e}".replace("e+0", "e"), f"{cell['modes']}^{cell['dim']}"]
         line += [f"{cell['target']:.0e}", cell["threads"], cell["distribution"][:7]]
         for library in LIBRARIES:
-            one = cell[library]
-            line += [seconds(one["new"]), seconds(one["kept"]), one["error"], one["eps"]]
+            times = cell[library]
+            line += [seconds(times["new"]), seconds(times["kept"]), times["error"], times["eps"]]
         for peer in PEERS:
             line += [_times(ratio(cell, peer, mode)) for mode in TIMES]
         lines.append(line)
@@ -84,24 +84,24 @@ def print_cells(operation: str, cells: list[dict]) -> None:
 
 def _worst(cells: list[dict]) -> tuple[float, str] | None:
     """The cell where ours does worst against the faster of the peers."""
-    found = []
+    smallest = []
     for cell in cells:
         for mode in TIMES:
             ratios = [r for peer in PEERS if (r := ratio(cell, peer, mode)) is not None]
             if ratios:
                 at = f"{_label(cell)} {cell['target']:.0e} {cell['distribution']}, {cell['threads']} thr, {mode}"
-                found.append((min(ratios), at))
-    return min(found) if found else None
+                smallest.append((min(ratios), at))
+    return min(smallest) if smallest else None
 
 
 def summary(cells: list[dict]) -> list[dict]:
     """Per operation and number of threads, and per operation; of the times that ``at_most`` shows."""
     rows, cells = [], at_most(cells)
     for operation in dict.fromkeys(cell["operation"] for cell in cells):
-        some = [cell for cell in cells if cell["operation"] == operation]
+        of_operation = [cell for cell in cells if cell["operation"] == operation]
         per_threads = []
-        for threads in sorted({cell["threads"] for cell in some}):
-            here = [c for c in some if c["threads"] == threads]
+        for threads in sorted({cell["threads"] for cell in of_operation}):
+            here = [c for c in of_operation if c["threads"] == threads]
             means = {p: {m: _mean(ratio(c, p, m) for c in here) for m in TIMES} for p in PEERS}
             for peer in PEERS:
                 means[peer]["both"] = _mean(ratio(c, peer, m) for c in here for m in TIMES)
@@ -116,15 +116,15 @@ def summary(cells: list[dict]) -> list[dict]:
             }
             row = {"threads": threads, "cells": len(here), "means": means, "slower": slower, "missed": missed}
             per_threads.append(row | {"worst": worst and worst[0], "worst_cell": worst and worst[1]})
-        looser = {name: _looser(some, name) for name in LIBRARIES}
+        looser = {name: _looser(of_operation, name) for name in LIBRARIES}
         rows.append({"operation": operation, "threads": per_threads, "looser": looser})
     return rows
 
 
 def _looser(cells: list[dict], library: str) -> float | None:
     """How many decades the eps that keeps the target is above the target, on average."""
-    found = [np.log10(cell[library]["eps"] / cell["target"]) for cell in cells if cell[library]["eps"]]
-    return float(np.mean(found)) if found else None
+    decades = [np.log10(cell[library]["eps"] / cell["target"]) for cell in cells if cell[library]["eps"]]
+    return float(np.mean(decades)) if decades else None
 
 
 def print_summary(rows: list[dict]) -> None:
@@ -145,8 +145,8 @@ def print_summary(rows: list[dict]) -> None:
     header += ["worst", "worst cell, against the faster peer", ">10% slower (of twice as many)", "target missed"]
     print_table("Geometric means of how many times as fast ours is", header, lines)
     for row in rows:
-        found = ", ".join(f"{NAMES[name]} {value:.1f}" for name, value in row["looser"].items() if value is not None)
-        print(f"{row['operation']}: eps above the error that came of it, decades: {found}")
+        decades = ", ".join(f"{NAMES[name]} {value:.1f}" for name, value in row["looser"].items() if value is not None)
+        print(f"{row['operation']}: eps above the error that came of it, decades: {decades}")
 
 
 # ---------------------------------------------------------------------- picture
@@ -157,13 +157,13 @@ def _panel(axis, operation: str, cells: list[dict]) -> None:
     variants = list(dict.fromkeys((c["target"], c["distribution"], c["threads"]) for c in cells))
     for cell in cells:
         column = shapes.index((cell["dim"], cell["modes"], cell["count"]))
-        place = variants.index((cell["target"], cell["distribution"], cell["threads"])) / max(len(variants) - 1, 1)
+        offset = variants.index((cell["target"], cell["distribution"], cell["threads"])) / max(len(variants) - 1, 1)
         for peer, colour in colours.items():
             for mode, face in (("new", colour), ("kept", "none")):
                 value = ratio(cell, peer, mode)
                 if value is not None:
                     marker = "o" if cell["threads"] == 1 else "^"
-                    x = column + 0.8 * (place - 0.5)
+                    x = column + 0.8 * (offset - 0.5)
                     axis.plot(x, value, marker, ms=3.6, color=colour, mfc=face, mew=0.7)
     for column in range(1, len(shapes)):
         axis.axvline(column - 0.5, color="0.9", lw=0.8, zorder=0)
@@ -218,7 +218,7 @@ def draw(record: dict, path: Path) -> None:
 
 
 def main() -> None:
-    args = arguments("benchmark_report", __doc__ or "").parse_args()
+    args = arguments("tools.benchmark_report", __doc__ or "").parse_args()
     source = RESULTS / "benchmark.json"
     if not source.exists():
         print(f"SKIPPED: there is no {source.name} yet; run python -m validation.benchmark first")

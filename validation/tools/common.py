@@ -58,13 +58,13 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_args(self, *given, **keywords):
         """As always, with ``output`` filled in."""
-        found = super().parse_args(*given, **keywords)
-        if found.output is None:
-            found.output = RESULTS / "quick" if getattr(found, "quick", False) else RESULTS
+        options = super().parse_args(*given, **keywords)
+        if options.output is None:
+            options.output = RESULTS / "quick" if getattr(options, "quick", False) else RESULTS
             with contextlib.suppress(ValueError):  # another drive
-                found.output = Path(os.path.relpath(found.output))
-        found.output.mkdir(parents=True, exist_ok=True)
-        return found
+                options.output = Path(os.path.relpath(options.output))
+        options.output.mkdir(parents=True, exist_ok=True)
+        return options
 
 
 # ---------------------------------------------------------------------- numbers
@@ -132,9 +132,9 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or "unknown"
-    found = {line.split(":", 1)[0].strip(): line.split(":", 1)[1].strip() for line in lines if ":" in line}
-    name = found.get("model name", platform.processor() or "unknown")
-    wide = [flag for flag in ("avx2", "avx512f", "asimd", "sve") if flag in found.get("flags", "").split()]
+    entries = {line.split(":", 1)[0].strip(): line.split(":", 1)[1].strip() for line in lines if ":" in line}
+    name = entries.get("model name", platform.processor() or "unknown")
+    wide = [flag for flag in ("avx2", "avx512f", "asimd", "sve") if flag in entries.get("flags", "").split()]
     return f"{name} ({', '.join(wide)})" if wide else name
 
 

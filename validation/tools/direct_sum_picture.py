@@ -24,10 +24,10 @@ def _errors(axis, rows: list[dict]) -> None:
     for dim, colour in _COLOURS.items():
         for kind, marker in _MARKERS.items():
             for dtype, face in (("float64", colour), ("float32", "none")):
-                some = [r for r in rows if (r["dim"], r["distribution"], r["dtype"]) == (dim, kind, dtype)]
-                some = [r for r in some if r["kernel"] == "exponential" and r["error_fourier"]]
+                chosen = [r for r in rows if (r["dim"], r["distribution"], r["dtype"]) == (dim, kind, dtype)]
+                chosen = [r for r in chosen if r["kernel"] == "exponential" and r["error_fourier"]]
                 axis.plot(
-                    [r["eps"] for r in some], [r["error_fourier"] for r in some],
+                    [r["eps"] for r in chosen], [r["error_fourier"] for r in chosen],
                     marker=marker, ms=4.5 if face == colour else 8, ls="", color=colour, mfc=face, mew=0.9,
                 )  # fmt: skip
     for dim, colour in _COLOURS.items():
@@ -46,9 +46,9 @@ def _times(axis, rows: list[dict]) -> None:
     styles = {"ours": ("-", "o"), "pairs": (":", ""), "compiled": ("--", "")}
     for dim, colour in _COLOURS.items():
         for key, (line, marker) in styles.items():
-            some = [r for r in rows if r["kernel"] == "exponential" and r["dim"] == dim and key in r["seconds"]]
-            times = [r["seconds"][key] for r in some]
-            axis.loglog([r["points"] for r in some], times, line, marker=marker, ms=4, color=colour, lw=1.4)
+            chosen = [r for r in rows if r["kernel"] == "exponential" and r["dim"] == dim and key in r["seconds"]]
+            times = [r["seconds"][key] for r in chosen]
+            axis.loglog([r["points"] for r in chosen], times, line, marker=marker, ms=4, color=colour, lw=1.4)
     for dim, colour in _COLOURS.items():
         modes = next(r["modes"] for r in rows if r["dim"] == dim)
         axis.plot([], [], color=colour, lw=4, label=f"{dim}-D, {modes}{'²³'[dim - 2] if dim > 1 else ''} modes")
@@ -85,7 +85,7 @@ def draw(record: dict, path: Path) -> None:
 
 
 def main() -> None:
-    args = arguments("direct_sum_picture", __doc__ or "").parse_args()
+    args = arguments("tools.direct_sum_picture", __doc__ or "").parse_args()
     source = RESULTS / "direct_sum.json"
     if not source.exists():
         print(f"SKIPPED: there is no {source.name} yet; run python -m validation.direct_sum first")

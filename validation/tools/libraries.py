@@ -260,8 +260,8 @@ class Finufft(Peer):
         if self.variant == "batched" and len(inputs) > 1:
             transform(inputs, out=outputs)
             return
-        for one, out in zip(inputs, outputs, strict=True):
-            transform(one, out=out)
+        for array, out in zip(inputs, outputs, strict=True):
+            transform(array, out=out)
 
     def analyse(self) -> None:
         """Type 1."""

@@ -90,8 +90,10 @@ def first_calls(dim: int, modes: int, threads: int | None, repeats: int) -> dict
     """
     with tempfile.TemporaryDirectory() as folder:
         runs = [_run(_FIRST, (dim, modes, threads), NUMBA_CACHE_DIR=folder) for _ in range(repeats + 1)]
-    found = {"cold": runs[:1], "warm": runs[1:]}
-    return {f"{what} {state}": [run[what] for run in some] for state, some in found.items() for what in ("call", "all")}
+    states = {"cold": runs[:1], "warm": runs[1:]}
+    return {
+        f"{what} {state}": [run[what] for run in calls] for state, calls in states.items() for what in ("call", "all")
+    }
 
 
 def compiling_beforehand(dim: int, modes: int, threads: int | None) -> float:

@@ -102,19 +102,19 @@ def _truths(
     positions, charges, multiplier, box, modes, rows, exclude
 ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
     """Both slow sums and their times; a sum at some targets is scaled up to all."""
-    found = {}
+    references = {}
 
     def fourier():
-        found["fourier"] = fourier_reference(positions, charges, multiplier, box=box, modes=modes, rows=rows)
+        references["fourier"] = fourier_reference(positions, charges, multiplier, box=box, modes=modes, rows=rows)
 
     def pairs():
-        found["pairs"] = pair_reference(positions, charges, multiplier, box=box, rows=rows, exclude_self=exclude)
+        references["pairs"] = pair_reference(positions, charges, multiplier, box=box, rows=rows, exclude_self=exclude)
 
     slow = alternate({"fourier": fourier, "pairs": pairs}, repeats=1)
     if rows is not None:
         slow["fourier"] *= 2 * len(positions) / (len(positions) + len(rows))
         slow["pairs"] *= len(positions) / len(rows)
-    return found["fourier"], found["pairs"], slow
+    return references["fourier"], references["pairs"], slow
 
 
 def _report(args, results: list[dict], modes: int, dim: int, shape: tuple, rows: np.ndarray | None) -> None:
