@@ -195,8 +195,8 @@ def computed(p: Problem, threads: int | None) -> tuple[dict[str, np.ndarray], tu
         result = plan.vjp(p.values, p.multiplier, p.cotangent, wrt=("points",))
         out[gradient] = result.points.astype(np.float64)
         if gradient == "exact":
-            mean = float(p.multiplier.values(p.modes)[0]) / p.modes.cell.volume * p.values.sum(dtype=np.float64)
-            out["convolution"] = result.output.astype(np.float64) - mean
+            value_at_k0 = float(p.multiplier.values(p.modes)[0]) / p.modes.cell.volume * p.values.sum(dtype=np.float64)
+            out["convolution"] = result.output.astype(np.float64) - value_at_k0
     return out, plan.grid.n
 
 
