@@ -2,8 +2,8 @@ r"""The convolution in one call.
 
     u_i = Σ_j f_j φ(x_i − x_j)   over all periodic images, φ band-limited to the kept modes
 
-as points → grid → modes → × multiplier → grid → points: ``operator.Operator`` is that chain, ``plan.LRCPlan`` its
-public face for repeated calls and derivatives.
+as points → grid → modes → × multiplier → grid → points: ``engine.operator.Operator`` is that chain, and
+``plan.LRCPlan`` its public face for repeated calls and derivatives.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def remove_unfinished(path: str | Path) -> None:
 
 
 def _runs(process: int) -> bool:
-    """Whether there is a process of this number."""
+    """Whether a process of this number exists."""
     try:
         os.kill(process, 0)  # asks only
     except (ProcessLookupError, OverflowError):

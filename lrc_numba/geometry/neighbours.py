@@ -90,7 +90,7 @@ def neighbours(points: np.ndarray, box: np.ndarray, cutoff: float) -> Pairs:
 
 
 def _cells(box: np.ndarray, cutoff: float, count: int) -> np.ndarray:
-    """How many along each axis, none shorter than the cutoff; in all, some 2^d for each point, as more cost memory."""
+    """Cells along each axis, none shorter than the cutoff; at most about 2^d per point, to bound the memory."""
     fit, dim = np.minimum(box, 1e18 * cutoff) // cutoff, len(box)
     cells, room = np.ones(dim, dtype=np.int64), 2.0**dim * max(1, count)
     for left, axis in zip(range(dim, 0, -1), np.argsort(fit), strict=True):  # a long axis gets what a short one leaves

@@ -52,7 +52,13 @@ def as_numbers(owner: object, name: str, value, kinds: str = "iuf") -> np.ndarra
 
 
 def as_parameter(owner: object, name: str, value) -> np.ndarray:
-    """A copy of ``value`` as a float64 array of finite real numbers; parameters and errors as for ``as_numbers``."""
+    """A copy of ``value`` as a float64 array of finite real numbers.
+
+    Parameters
+    ----------
+    owner, name, value
+        As for ``as_numbers``, errors too.
+    """
     with np.errstate(over="ignore"):
         array = as_numbers(owner, name, value).astype(np.float64, order="C")
     if not np.isfinite(array).all():  # a number of extended precision can be beyond float64

@@ -109,7 +109,7 @@ class ShortRangeNetwork:
 
     # ------------------------------------------------------------------ what a full-range network adds
     def _extra(self) -> int:
-        """Features per point besides the descriptor."""
+        """Number of features per point besides the descriptor."""
         return 0
 
     def _networks(self) -> tuple[Perceptron, ...]:
@@ -120,12 +120,12 @@ class ShortRangeNetwork:
 
     # ------------------------------------------------------------------ points
     def _checked(self, points) -> tuple[np.ndarray, bool]:
-        """(B, N, d), and whether there was a batch axis."""
+        """Checked points (B, N, d), and whether they had a batch axis."""
         array = arguments.as_points("points", points, self.dtype, self.dim)
         return (array[None], False) if array.ndim == 2 else (array, True)
 
     def _parts(self, points: np.ndarray) -> list[slice]:
-        """Snapshots that are worked on together: two parts at least, where there are as many snapshots."""
+        """Snapshots split into parts: at least two, if there are two snapshots; each part is one job of a thread."""
         most = max(1, min(POINTS_AT_ONCE // max(1, points.shape[1]), -(-len(points) // 2)))
         return [slice(lo, min(lo + most, len(points))) for lo in range(0, len(points), most)]
 
@@ -170,7 +170,7 @@ class ShortRangeNetwork:
 
     # ------------------------------------------------------------------ values
     def _features(self, points: np.ndarray) -> np.ndarray | None:
-        """What a full-range network reads at the points, (B, N, C)."""
+        """Long-range features of the points, (B, N, C), of a full-range network."""
         return None
 
     def _inputs(self, points: np.ndarray, long, part: slice, space: Workspace, tapes=1) -> tuple[np.ndarray, dict]:
@@ -240,7 +240,7 @@ class ShortRangeNetwork:
         return None
 
     def _add_long_forces(self, forces: np.ndarray, cotangents: list) -> None:
-        """Take off the gradient by way of u, in place."""
+        """Subtract the gradient by way of u, in place."""
 
     # ------------------------------------------------------------------ the loss
     def loss_gradient(self, points, forces, energies=None, weight: float = 1.0) -> tuple[float, np.ndarray]:

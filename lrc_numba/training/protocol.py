@@ -20,7 +20,7 @@ COUNTING = ("steps", "epochs", "stages")
 
 @dataclass(frozen=True)
 class Stage:
-    """So many epochs with one batch size."""
+    """A number of epochs with one batch size."""
 
     batch: int
     epochs: int
@@ -104,7 +104,7 @@ class Protocol:
         return self.rate * self.decay ** (epochs // self.every)
 
     def record(self) -> dict:
-        """For a file."""
+        """The protocol as a dict for JSON."""
         return asdict(self)
 
 

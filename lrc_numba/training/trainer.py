@@ -253,7 +253,7 @@ class Trainer:
             self._checkpoint.write(State(self.progress, adam.steps, flat, adam.mean, adam.square))
 
     def resume(self) -> bool:
-        """Go on from the checkpoint; False where there is none, and a log beside it then begins anew.
+        """Continue from the checkpoint; False where there is none, and the log then begins anew.
 
         Raises
         ------

@@ -30,7 +30,7 @@ def activate(kind, values):
     kind : {0, 1, 2}
         ``LINEAR``, ``TANH`` or ``RELU``.
     values : 1-D contiguous array
-        z; changed. What is no number stays none.
+        z; changed in place. NaN stays NaN.
     """
     number = values.dtype.type
     if kind == TANH:

@@ -16,20 +16,20 @@ class Parameters(Mapping):
     Parameters
     ----------
     shapes : dict of str to tuple of int
-        What there is, in order.
+        Shapes by name, in order.
     dtype : dtype
         float32 or float64.
 
     Attributes
     ----------
     flat : (n,) ndarray
-        All of them.
+        All parameters.
     shapes : dict
         As given.
     offsets : dict of str to int
         Where each begins in ``flat``.
     tables : dict of str to ndarray
-        What networks work out from the offsets once.
+        Tables that networks compute from the offsets once.
     """
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], dtype):
