@@ -156,7 +156,7 @@ def _changeable(classes: tuple[type, ...]) -> tuple[type, ...]:
 @lru_cache(maxsize=1024)
 def is_fixed(kind: type) -> bool:
     """Whether a class and all those above it are taken to stay what they are."""
-    return not _others(kind.__mro__)
+    return not _changeable(kind.__mro__)
 
 
 def describe_class(kind: type) -> Hashable:
