@@ -75,6 +75,7 @@ class Grid:
     mode_set: ModeSet = field(init=False)
     window: Window = field(init=False)
     n: tuple[int, ...] = field(init=False)
+    _memory: dict = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.mode_set = ModeSet(self.cell, self.modes)
@@ -203,7 +204,10 @@ class Grid:
         points, batch, channels, wrt, targets
             As for ``account``; memory is to be there for targets, too, where nobody says that there are none.
         """
-        return sum(self.account(points, batch, channels, wrt, targets=targets).values())
+        key = (points, batch, channels, *wrt, targets)
+        if key not in self._memory:
+            self._memory[key] = sum(self.account(points, batch, channels, wrt, targets=targets).values())
+        return self._memory[key]
 
     def account(
         self, points: int, batch: int, channels: int, wrt: Collection[str] = (), *, targets: bool = False
