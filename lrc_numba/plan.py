@@ -23,9 +23,17 @@ from .engine.operator import Operator
 from .gradient import Gradient, cell_gradient, parameter_gradient
 from .machine.memory import WORTH_A_LOOK
 from .multipliers import Multiplier
-from .planning.calls import Call, Points, as_names, is_complex, parts_of_complex, refuse_complex
+from .planning.calls import (
+    Call,
+    Points,
+    as_names,
+    describe_memory,
+    is_complex,
+    parts_of_complex,
+    refuse_complex,
+)
 from .planning.choices import Choices
-from .planning.guard import alone, computes
+from .planning.guard import alone, computes, in_range
 
 __all__ = ["Gradient", "LRCPlan"]
 
@@ -138,18 +146,7 @@ class LRCPlan:
         return 0 if self._points is None else self._points.batch * self._points.most
 
     def __repr__(self) -> str:
-        rows, points = self.choices.describe(self._grid), self._points
-        if self._grid is not None:
-            batch, most, targets = (1, 0, False)
-            if points is not None:
-                batch, most, targets = points.batch, points.most, points.targets_shape is not None
-            plain, gradient = (
-                self._grid.memory(most, batch, 1, wrt, targets=targets) / 2**20 for wrt in ((), ("points", "values"))
-            )
-            rows.append(f"  memory    {plain:.1f} MiB for a channel, {gradient:.1f} MiB with its gradient")
-        if points is not None:
-            rows.append(f"  points    {points.shape}" + (f", targets {points.targets_shape}" if targets else ""))
-        return "\n".join(rows)
+        return "\n".join(self.choices.describe(self._grid) + describe_memory(self._grid, self._points))
 
     # ------------------------------------------------------------------ points
     @alone
@@ -211,7 +208,7 @@ class LRCPlan:
             Operator(grid, self.threads, False).sort(name, points.reshape(-1, grid.dim), 1)  # somewhere else
 
     # ------------------------------------------------------------------ the operator and its derivatives
-    @computes
+    @alone
     def convolve(self, values, multiplier: Multiplier, *, exclude_self: bool = False) -> np.ndarray:
         """u_i = Σ_j φ(x_i − x_j) f_j.
 
@@ -238,10 +235,14 @@ class LRCPlan:
     def _convolve(self, values, multiplier: Multiplier, exclude_self: bool) -> np.ndarray:
         """The same for real values."""
         call = self._call(values, multiplier, exclude_self)
-        out = self._operator.forward(*call.operands)
-        if exclude_self:
-            out -= call.table.self_interaction(call.values)
-        return call.returned(out, call.shape)
+
+        def compute() -> np.ndarray:
+            out = self._operator.forward(*call.operands)
+            if exclude_self:
+                out -= call.table.self_interaction(call.values)
+            return call.returned(out, call.shape)
+
+        return compute() if call.safe else in_range(self, lambda: {"values": values, "multiplier": multiplier}, compute)
 
     @computes
     def jvp(

@@ -17,6 +17,7 @@ Nothing is checked here; ``plan.LRCPlan`` does that. Arrays of values are (B·N,
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -353,14 +354,15 @@ def _ranges(*counts: int) -> list[range]:
     return [range(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
 
 
-def _forward(c_in: int, c_out: int) -> list[ModeProduct]:
+@lru_cache(maxsize=64)
+def _forward(c_in: int, c_out: int) -> tuple[ModeProduct, ...]:
     """f to u."""
-    return [ModeProduct(range(c_in), range(c_out))]
+    return (ModeProduct(range(c_in), range(c_out)),)
 
 
-def _both_ways(table: MultiplierTable, c_in: int, c_out: int) -> list[ModeProduct]:
+def _both_ways(table: MultiplierTable, c_in: int, c_out: int) -> tuple[ModeProduct, ...]:
     """f to u and, behind it, g to f̄: at once where φ̂ is its own adjoint."""
     if table.self_adjoint:
-        return [ModeProduct(range(c_in + c_out), range(c_out + c_in))]
+        return (ModeProduct(range(c_in + c_out), range(c_out + c_in)),)
     back = ModeProduct(range(c_in, c_in + c_out), range(c_out, c_out + c_in), adjoint=True)
-    return [*_forward(c_in, c_out), back]
+    return (*_forward(c_in, c_out), back)

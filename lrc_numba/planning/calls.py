@@ -11,15 +11,18 @@ import numpy as np
 
 from .. import arguments
 from ..engine.deconvolution import MultiplierTable
+from ..engine.grid import Grid
 from ..engine.points import SortedPoints
 from ..engine.tangents import Tangents
 
-__all__ = ["Call", "Points", "as_names", "is_complex", "parts_of_complex", "refuse_complex"]
+__all__ = ["Call", "Points", "as_names", "describe_memory", "is_complex", "parts_of_complex", "refuse_complex"]
 
 WRT = ("points", "values", "parameters", "cell")
+# Squares of results below which nothing overflows: windows and their corrections are far from the root that is left.
+SAFE = {4: 1e40, 8: 1e300}  # by bytes of a number
 
 
-@dataclass
+@dataclass(slots=True)
 class Points:
     """The points of a plan, sorted, and how the user gave them.
 
@@ -50,7 +53,7 @@ class Points:
         return max(self.sources.batch[1], self.targets.batch[1])
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
     """What one call works on: its points, f and φ̂, checked and flattened.
 
@@ -64,6 +67,8 @@ class Call:
         f.
     values_shape, shape : tuple of int
         Of f and of u, as the user sees them.
+    safe : bool
+        Whether f and φ̂ are so small that u, and all on the way to it, are within the range of the dtype.
     dtype : dtype
         Of the plan.
     arrays : module
@@ -75,6 +80,7 @@ class Call:
     values: np.ndarray
     values_shape: tuple[int, ...]
     shape: tuple[int, ...]
+    safe: bool
     dtype: np.dtype
     arrays: ModuleType
 
@@ -96,10 +102,12 @@ class Call:
             Of the back end.
         """
         own, read = points.shape[:-1], (points.targets_shape or points.shape)[:-1]
-        flat, has_axis = flat_values("values", values, own, dtype, arrays)
+        flat, has_axis, squares = flat_values("values", values, own, dtype, arrays)
+        # |u_i| ≤ Σ|f| Σ|φ̂|/V, and a sum is at most the root of its length times its squares.
+        safe = squares * len(flat) * table.squares * table.table.size < SAFE[dtype.itemsize]
         c_out = table.channels_out(flat.shape[1])
         shape = read if not has_axis and table.per_channel else (*read, c_out)
-        return cls(points, table, flat, (*own, flat.shape[1]) if has_axis else own, shape, dtype, arrays)
+        return cls(points, table, flat, (*own, flat.shape[1]) if has_axis else own, shape, safe, dtype, arrays)
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -184,10 +192,32 @@ class Call:
         return array if self.points.on_device else self.arrays.to_host(array)
 
 
+def describe_memory(grid: Grid | None, points: Points | None) -> list[str]:
+    """Lines of text: what a call takes, and for which points.
+
+    Parameters
+    ----------
+    grid : Grid or None
+        Nothing is said where there is none.
+    points : Points or None
+        None before ``set_points``: the modes alone.
+    """
+    if grid is None:
+        return []
+    most, batch, targets = 0, 1, False
+    if points is not None:
+        most, batch, targets = points.most, points.batch, points.targets_shape is not None
+    plain, gradient = (grid.memory(most, batch, 1, wrt, targets=targets) / 2**20 for wrt in ((), ("points", "values")))
+    rows = [f"  memory    {plain:.1f} MiB for a channel, {gradient:.1f} MiB with its gradient"]
+    if points is not None:
+        rows.append(f"  points    {points.shape}" + (f", targets {points.targets_shape}" if targets else ""))
+    return rows
+
+
 def flat_values(
     name: str, value, shape: tuple[int, ...], dtype: np.dtype, arrays: ModuleType, channels: int | None = None
-) -> tuple[np.ndarray, bool]:
-    """(B·N, C) from (*shape,) or (*shape, C), and whether there was a channel axis; None is ones.
+) -> tuple[np.ndarray, bool, float]:
+    """(B·N, C) from (*shape,) or (*shape, C), whether there was a channel axis, and Σ of squares; None is ones.
 
     Parameters
     ----------
@@ -205,8 +235,8 @@ def flat_values(
         How many are expected; any number by default.
     """
     if value is None:
-        return arrays.xp.ones((prod(shape), 1), dtype=dtype), False
-    array = arguments.as_array(name, value, dtype, arrays)
+        return arrays.xp.ones((prod(shape), 1), dtype=dtype), False, float(prod(shape))
+    array, squares = arguments.measured_array(name, value, dtype, arrays)
     has_axis = array.ndim == len(shape) + 1
     if array.shape[: len(shape)] != shape or array.ndim not in (len(shape), len(shape) + 1):
         raise ValueError(f"{name}: expected shape {shape} or {(*shape, 'C')}, as points has, got {array.shape}")
@@ -215,7 +245,7 @@ def flat_values(
     flat = array.reshape(-1, array.shape[-1] if has_axis else 1)
     if channels is not None and flat.shape[1] != channels:
         raise ValueError(f"{name}: expected {channels} channel(s), got shape {array.shape}")
-    return flat, has_axis
+    return flat, has_axis, squares
 
 
 def as_names(wrt) -> set[str]:

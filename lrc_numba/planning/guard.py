@@ -13,7 +13,7 @@ import numpy as np
 from .. import arguments
 from ..gradient import Gradient
 
-__all__ = ["alone", "computes"]
+__all__ = ["alone", "computes", "in_range"]
 
 LINEAR = ("values", "cotangent", "dpoints", "dvalues", "dtargets", "dcotangent")  # what results are linear in
 P = ParamSpec("P")
@@ -40,6 +40,8 @@ def alone(method: Callable[P, R]) -> Callable[P, R]:
 def computes(method: Callable[P, R]) -> Callable[P, R]:
     """A method that works ``alone`` and raises a ValueError where its results are beyond the range of the dtype."""
 
+    bound = signature(method)
+
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         """The method, alone, and its result looked at."""
@@ -48,11 +50,7 @@ def computes(method: Callable[P, R]) -> Callable[P, R]:
         if not _taken(idle):
             raise _at_work(method.__name__)
         try:
-            with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
-                result = method(*args, **kwargs)
-            if not _in_range(result, plan.choices.engine.arrays):
-                raise _beyond_range(plan, signature(method).bind(*args, **kwargs).arguments)
-            return result
+            return in_range(plan, lambda: bound.bind(*args, **kwargs).arguments, lambda: method(*args, **kwargs))
         finally:
             idle.append(None)
 
@@ -75,7 +73,26 @@ def _at_work(name: str) -> RuntimeError:
     )
 
 
-def _in_range(result, arrays) -> bool:
+def in_range(plan, given: Callable[[], dict], compute: Callable[[], R]) -> R:
+    """What ``compute`` returns, or a ValueError where that is beyond the range of the dtype.
+
+    Parameters
+    ----------
+    plan : LRCPlan
+        Whose results these are.
+    given : function
+        What the user passed in, by the names of the arguments: only asked for where it is needed.
+    compute : function
+        Does the work.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
+        result = compute()
+    if not _is_finite(result, plan.choices.engine.arrays):
+        raise _beyond_range(plan, given())
+    return result
+
+
+def _is_finite(result, arrays) -> bool:
     """Whether all numbers of a result are finite."""
     if type(result) is np.ndarray:
         return arguments.all_finite(result, arrays)

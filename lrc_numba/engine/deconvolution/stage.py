@@ -35,6 +35,15 @@ class MultiplierTable:
     grid : Grid
         Modes and dtype.
 
+    Attributes
+    ----------
+    table : (C_out or 1, C_in or 1, ·, ·, ·) array
+        φ̂/V, 0 at k = 0.
+    value_at_k0, value_at_r0 : (C_out or 1, C_in or 1) arrays
+        φ̂(0)/V, and φ(r = 0) of the band-limited kernel.
+    squares : float
+        Σ |φ̂/V|² over the stored modes; infinite where that overflows.
+
     Raises
     ------
     TypeError
@@ -45,7 +54,8 @@ class MultiplierTable:
 
     def __init__(self, multiplier: Multiplier, grid: Grid):
         size, name = grid.mode_set.size, f"{type(multiplier).__name__}.values"
-        values = multiplier.values(grid.mode_set)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is an error below
+            values = multiplier.values(grid.mode_set)
         try:
             values = np.asarray(values)
         except ValueError:
@@ -65,7 +75,9 @@ class MultiplierTable:
             at_zero = values.real @ grid.mode_set.weights / volume
             self.value_at_r0 = np.asarray(at_zero, dtype=grid.dtype).reshape(self._matrix_shape())
         del values, at_zero
-        if not (np.isfinite(self.table).all() and np.isfinite(self.value_at_r0).all()):
+        with np.errstate(over="ignore"):
+            self.squares = float(np.vdot(self.table, self.table).real)
+        if not (np.isfinite(self.squares) or np.isfinite(self.table).all()) or not np.isfinite(self.value_at_r0).all():
             raise ValueError(
                 f"multiplier: {multiplier!r} over the volume {volume:g} is too large for {grid.dtype.name}"
             )
