@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .table1 import MU, PAPER_ROW
+
 __all__ = ["convolutions", "force_errors", "main"]
 
 HERE = Path(__file__).parent
@@ -34,11 +36,6 @@ CASE = {
 USUAL = {"preset": "paper", "init": "blind", "cutoff_kind": "smooth", "counting": "steps"}
 LIBRARIES = {"finufft": ("FINUFFT", "C1", "s"), "ducc0": ("ducc0", "C2", "^"), "lrc_numba": ("lrc_numba", "C0", "o")}
 KINDS = {"short-range": "C3", "full-range": "C0"}
-MU = (0.5, 1.0, 2.0, 5.0, 10.0)
-PAPER = {
-    "short-range": (0.05119, 0.02919, 0.00597, 0.00079, 0.00032),
-    "full-range": (0.0083, 0.0060, 0.0034, 0.00077, 0.00054),
-}
 
 
 def convolutions(record: dict) -> dict[str, np.ndarray]:
@@ -89,7 +86,7 @@ def _draw_force_errors(axes, record: dict) -> None:
         bars = np.stack([medians - low, high - medians])
         axes.plot(mus, medians, "o-", color=KINDS[kind], lw=2, label=f"{kind}, lrc_numba")
         axes.errorbar(mus, medians, bars, fmt="none", color=KINDS[kind])
-        axes.plot(MU, PAPER[kind], "x--", color=KINDS[kind], lw=1, label=f"{kind}, printed in the paper")
+        axes.plot(MU, PAPER_ROW[kind], "x--", color=KINDS[kind], lw=1, label=f"{kind}, printed in the paper")
         seeds |= {len(errors) for errors in by_mu.values()}
     axes.set(xscale="log", yscale="log", xlabel="μ₁: inverse range of the forces  (← longer range)")
     axes.set_ylabel("relative error of learned forces")
