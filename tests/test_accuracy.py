@@ -174,3 +174,28 @@ def test_against_pairs_with_enough_modes(backend):
         # The mode n = 20 has φ̂ = e^{−(2π · 20 · 0.06)²/2} < 1e-12.
         found = lrc_convolve(points, values, Gaussian(0.06), box=1.0, modes=41, eps=eps, backend=backend)
         assert relative(found, wanted) <= max(rounding(60), eps)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_neutral_charges_keep_eps(dim):
+    """Charges that cancel and a kernel that is largest at k = 0: eps still holds against the norm of u itself."""
+    modes, kernel = {1: 63, 2: 31, 3: 15}[dim], Yukawa(1.0, 0.3)
+    for seed in range(5):
+        points = np.random.default_rng(seed).random((100, dim))
+        values = np.where(np.arange(100) % 2, 1.0, -1.0)
+        wanted = direct.convolve(points, values, kernel, box=1.0, modes=modes)
+        for eps in (1e-2, 1e-5, 1e-9):
+            assert relative(lrc_convolve(points, values, kernel, box=1.0, modes=modes, eps=eps), wanted) <= eps
+
+
+def test_float32_volumes():
+    """1/V may be out of the range of float32 as long as φ̂/V is not; where it is, an error and no NaN."""
+    points, ones = np.random.default_rng(0).random((20, 3)).astype(np.float32), np.ones(20, dtype=np.float32)
+    scaled = (points * np.float32(1e15)).astype(np.float32)
+    option = {"modes": 5, "eps": 1e-4}
+    small = lrc_convolve(points, ones, Yukawa(1.0, 1.0), box=1.0, **option)
+    large = lrc_convolve(scaled, ones, Yukawa(1e15, 1e-15), box=1e15, **option)
+    # φ scales as the inverse length times β; coordinates are rounded once more by the scaling.
+    assert relative(large, small) <= 1e-3
+    with pytest.raises(ValueError, match=r"multiplier: .*too large for float32"):
+        lrc_convolve(points, ones, Yukawa(1e39, 1.0), box=1.0, **option)

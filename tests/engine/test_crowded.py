@@ -26,9 +26,9 @@ def _cluster(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def _spread(plan: LRCPlan, values: np.ndarray) -> np.ndarray:
     """Values on the grid, which is not cleared where no point reaches."""
     context = Context(plan.grid, plan.threads, Workspace())
-    ordered = plan._sources.gather(context, values)
-    out = np.zeros((plan._sources.batch[0], values.shape[1], *plan.grid.layout.padded))
-    return spreading.spread(context, plan._sources, ordered, out)
+    ordered = plan._points.sources.gather(context, values)
+    out = np.zeros((plan._points.sources.batch[0], values.shape[1], *plan.grid.layout.padded))
+    return spreading.spread(context, plan._points.sources, ordered, out)
 
 
 @pytest.mark.parametrize("eps", [1e-2, 1e-5, 1e-9])
@@ -43,10 +43,13 @@ def test_crowds_change_nothing(eps, box, batch, monkeypatch):
     points += 0.01 * np.repeat(np.arange(batch), COUNT)[:, None]
     options = {"eps": eps, "dim": 3}
     plans = [LRCPlan(box, MODES, threads=n, **options).set_points(points.reshape(batch, -1, 3)) for n in (1, 3)]
-    assert plans[0]._sources.crowded
-    assert len(plans[0]._sources.split) > 1
-    assert len(plans[0]._sources.whole) > 1
-    assert len(plans[1]._sources.share(Context(plans[1].grid, 3, Workspace()), plans[1]._sources.split, 10)) > 2
+    assert plans[0]._points.sources.crowded
+    assert len(plans[0]._points.sources.split) > 1
+    assert len(plans[0]._points.sources.whole) > 1
+    assert (
+        len(plans[1]._points.sources.share(Context(plans[1].grid, 3, Workspace()), plans[1]._points.sources.split, 10))
+        > 2
+    )
     found = [_spread(plan, values) for plan in plans]
     np.testing.assert_array_equal(*found)
     values = values.reshape(batch, -1, 2)
@@ -56,7 +59,7 @@ def test_crowds_change_nothing(eps, box, batch, monkeypatch):
         np.testing.assert_array_equal(one, other)
     monkeypatch.setattr(point_loops, "crowded", None)
     plan = LRCPlan(box, MODES, threads=1, **options).set_points(points.reshape(batch, -1, 3))
-    assert not plan._sources.crowded
+    assert not plan._points.sources.crowded
     assert relative(found[0], _spread(plan, values.reshape(-1, 2))) <= rounding(COUNT)
 
 
@@ -65,7 +68,7 @@ def test_derivatives_of_crowds(eps):
     """The gradient is the transpose of the tangent."""
     points, values = _cluster(1)
     plan = LRCPlan(1.0, MODES, eps=eps, dim=3).set_points(points)
-    assert len(plan._sources.split)
+    assert len(plan._points.sources.split)
     cotangent, tangent = np.random.default_rng(2).standard_normal((2, COUNT, 3))
     cotangent = cotangent[:, :2]
     gradient = plan.vjp(values, KERNEL, cotangent).points
@@ -79,7 +82,7 @@ def test_crowds_are_sorted():
     """Every point has a place of its own, where its coordinates are, and what shares nodes comes together."""
     points, _ = _cluster(1)
     plan = LRCPlan(1.0, MODES, dim=3).set_points(points)
-    sorted_points, grid = plan._sources, plan.grid
+    sorted_points, grid = plan._points.sources, plan.grid
     order = np.argsort(sorted_points.places)
     np.testing.assert_array_equal(sorted_points.places[order], np.arange(COUNT))
     shifted = points[order] * grid.n + grid.shift
@@ -96,7 +99,7 @@ def test_crowds_keep_eps(dtype, eps):
     """Against the direct sum over modes."""
     points, values = _cluster(2)
     plan = LRCPlan(1.0, MODES, eps=eps, dim=3, dtype=dtype).set_points(points.astype(dtype))
-    assert len(plan._sources.split)
+    assert len(plan._points.sources.split)
     found = plan.convolve(values.astype(dtype), KERNEL)
     wanted = direct.convolve(points.astype(dtype).astype(float), values, KERNEL, box=1.0, modes=MODES)
     assert relative(found, wanted) <= eps

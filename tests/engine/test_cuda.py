@@ -187,7 +187,7 @@ def test_several_tiles(modes, shifts, count, part, monkeypatch):
     for backend in ("cpu", "cuda", "cuda"):
         plan = LRCPlan(np.ones(dim), modes, eps=0.1, backend=backend).set_points(points)
         assert min(plan.grid.layout.tiles[3 - dim :]) > 1
-        assert bool(len(plan._sources.split)) == (part < 1)
+        assert bool(len(plan._points.sources.split)) == (part < 1)
         gradient = plan.vjp(values, Gaussian(0.1), np.cos(values))
         found.append([gradient.output, gradient.points, gradient.values])
     for wanted, one, other in zip(*found, strict=True):

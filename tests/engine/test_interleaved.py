@@ -43,8 +43,8 @@ def test_spreading_in_pairs(dim, modes, eps, channels, monkeypatch):
         monkeypatch.setattr(sorting, name, 400)
     monkeypatch.setattr(spreading, "SMALLEST_SHARE", 400)
     plan = _plan(dim, modes, eps)
-    monkeypatch.setattr(plan._sources, "crowded", False)
-    grid, points = plan.grid, plan._sources
+    monkeypatch.setattr(plan._points.sources, "crowded", False)
+    grid, points = plan.grid, plan._points.sources
     context = Context(grid, 1, Workspace())
     values = points.gather(context, np.random.default_rng(1).standard_normal((points.count, channels)))
     apart = spreading.spread(context, points, values, np.zeros((2, channels, *grid.layout.padded)))
@@ -68,7 +68,7 @@ def test_spreading_in_pairs(dim, modes, eps, channels, monkeypatch):
 def test_reading_in_pairs(dim, modes, eps):
     """Values and gradients, to rounding: they are added up in another order."""
     plan = _plan(dim, modes, eps)
-    grid, points, generator = plan.grid, plan._sources, np.random.default_rng(2)
+    grid, points, generator = plan.grid, plan._points.sources, np.random.default_rng(2)
     context = Context(grid, 1, Workspace())
     apart = generator.standard_normal((2, 4, *grid.layout.padded))
     weights = generator.standard_normal((points.count, 4))
@@ -146,7 +146,7 @@ def test_a_multiplier_between_transforms(modes, kind, dtype, monkeypatch):
 def test_channels_that_are_not_read(batch):
     """Two spread, one wanted: every snapshot has the planes of its own, though there are fewer channels than before."""
     plan = _plan(3, 12, 1e-3, batch)
-    grid, points = plan.grid, plan._sources
+    grid, points = plan.grid, plan._points.sources
     context = Context(grid, 1, Workspace())
     values = np.random.default_rng(7).standard_normal((batch, 2, *grid.layout.padded))
     reached, table = (points.reached, points.reached), MultiplierTable(Yukawa(1.0, 2.0), grid)

@@ -20,7 +20,7 @@ def _plan(dim: int, modes: int, threads: int = 1, eps: float = 1e-6) -> LRCPlan:
 
 def _keys(plan: LRCPlan, pieces: int) -> np.ndarray:
     """Snapshot, tile and piece of every sorted point."""
-    found, grid = plan._sources, plan.grid
+    found, grid = plan._points.sources, plan.grid
     nodes = np.zeros((found.count, 3), dtype=int)
     nodes[:, 3 - grid.dim :] = found.coordinates
     tiles = nodes >> np.array(grid.layout.log2_tile)
@@ -40,7 +40,7 @@ def test_points_are_sorted(dim, modes, crowd, threads, monkeypatch):
     monkeypatch.setattr(sorting, "CROWD", crowd)
     monkeypatch.setattr(sorting, "SMALLEST_PART", 100)
     plan = _plan(dim, modes, threads)
-    found, order = plan._sources, np.argsort(plan._sources.places)
+    found, order = plan._points.sources, np.argsort(plan._points.sources.places)
     np.testing.assert_array_equal(found.places[order], np.arange(found.count))
     keys = _keys(plan, 8 if crowd == 0 else 1)
     steps = np.diff(keys)
@@ -69,7 +69,7 @@ def test_values_travel_there_and_back(widths):
     """Arrays side by side in sorted order, split again in that of the user; any number of them, also of no columns."""
     plan = _plan(3, 21)
     context = Context(plan.grid, 2, Workspace())
-    found, generator = plan._sources, np.random.default_rng(0)
+    found, generator = plan._points.sources, np.random.default_rng(0)
     arrays = [generator.standard_normal((found.count, width)) for width in widths]
     ordered = found.gather(context, *arrays)
     beside = np.concatenate(arrays, axis=1)

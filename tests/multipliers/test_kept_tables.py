@@ -276,3 +276,13 @@ def test_plans_with_a_table_can_be_copied(name):
     u = used.convolve(VALUES, kernel)
     for twin, same in ((copy.copy(used), copy.deepcopy(kernel)), pickle.loads(pickle.dumps((used, kernel)))):
         np.testing.assert_array_equal(twin.convolve(VALUES, same), u)
+
+
+def test_a_changed_multiplier_is_noticed():
+    """Also where what changed is not a parameter."""
+    points = np.random.default_rng(0).random((30, 3))
+    plan, kernel = LRCPlan(1.0, 9, dim=3).set_points(points), InversePower(1.0, 0.1)
+    plan.convolve(None, kernel)
+    kernel.exponent = 0.5
+    found = plan.convolve(None, kernel)
+    np.testing.assert_array_equal(found, plan.convolve(None, InversePower(0.5, 0.1)))

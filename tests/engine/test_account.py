@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lrc_numba.conventions import ModeSet
 
 from lrc_numba import LRCPlan, Yukawa
+from lrc_numba.geometry.modes import ModeSet
 
 MEBI = 2**20
 # Pages, the interpreter and compiled code that is loaded meanwhile: what no array explains.
@@ -96,7 +96,7 @@ def test_account_of_the_workspace(modes, dtype, channels):
     plan.convolve(values, Yukawa(1.0, 5.0))
     grid, item = plan.grid, np.dtype(dtype).itemsize
     planes = 2 * channels * grid.nodes[0] * grid.stored[1] * -(-grid.stored[2] // 8) * 8 * 2 * item
-    padded = 2 * channels * prod(grid.padded) * item
+    padded = 2 * channels * prod(grid.layout.padded) * item
     assert before["grid"] == padded
     # Where rows begin (three tables of 8 bytes a row) and one plane are no part of the workspace, but are counted.
     assert 0 <= before["transforms"] - planes <= 3 * 16 * channels * prod(grid.nodes[:2])
@@ -112,7 +112,7 @@ def test_account_of_some_gigabytes(dtype):
     stated, item = large.account(1000, 1, 1), np.dtype(dtype).itemsize
     stored = 511 * 511 * 256
     arrays = {
-        "grid": prod(large.padded) * item,
+        "grid": prod(large.layout.padded) * item,
         "planes": 2 * item * large.n[0] * 511 * 256,
         "k² and weights": 16 * stored,
         "φ̂": item * stored,
@@ -135,7 +135,7 @@ def test_print_states_it():
 @pytest.mark.parametrize(("modes", "dim"), [(10**10, 1), (10**30, 1), (10**6, 2), (20_000, 3)])
 def test_modes_that_cannot_fit_are_refused_at_once(monkeypatch, modes, dim):
     """Before a window is chosen or a mode is listed."""
-    monkeypatch.setattr("lrc_numba.cpu.arrays.host_memory", lambda: 2**34)
+    monkeypatch.setattr("lrc_numba.machine.cpu.arrays.host_memory", lambda: 2**34)
     start = time.perf_counter()
     with pytest.raises(MemoryError, match="modes"):
         LRCPlan(1.0, modes, eps=1e-2, dim=dim)
@@ -144,7 +144,7 @@ def test_modes_that_cannot_fit_are_refused_at_once(monkeypatch, modes, dim):
 
 def test_modes_whose_transforms_cannot_fit_are_refused(monkeypatch):
     """10⁹ modes in 24 GiB: they would fit, what is done with them would not."""
-    monkeypatch.setattr("lrc_numba.cpu.arrays.host_memory", lambda: 24 * 2**30)
+    monkeypatch.setattr("lrc_numba.machine.cpu.arrays.host_memory", lambda: 24 * 2**30)
     monkeypatch.setattr(ModeSet, "axes", property(lambda self: pytest.fail("the modes were listed")))
     start = time.perf_counter()
     with pytest.raises(MemoryError, match="modes: "):
@@ -154,6 +154,6 @@ def test_modes_whose_transforms_cannot_fit_are_refused(monkeypatch):
 
 def test_a_plan_lists_no_modes(monkeypatch):
     """Making and printing one takes as long for 10⁸ modes as for ten: it is all arithmetic on sizes."""
-    monkeypatch.setattr("lrc_numba.cpu.arrays.host_memory", lambda: 2**40)
+    monkeypatch.setattr("lrc_numba.machine.cpu.arrays.host_memory", lambda: 2**40)
     monkeypatch.setattr(ModeSet, "axes", property(lambda self: pytest.fail("the modes were listed")))
     assert "100000000" in repr(LRCPlan(1.0, 10**8, eps=1e-2, dim=1))

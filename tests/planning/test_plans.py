@@ -6,6 +6,7 @@ import copy
 import pickle
 import threading
 import warnings
+from math import prod
 
 import numpy as np
 import pytest
@@ -170,3 +171,62 @@ def test_direct_results_beyond_the_range_are_an_error():
         for modes in (7, None):
             with pytest.raises(ValueError, match=r"values: .*range of float64, got up to 1e\+308"):
                 direct.convolve(POINTS, np.full(6, 1e308), KERNEL, box=1.0, modes=modes)
+
+
+@pytest.mark.parametrize("far", [1e17, 1e19, -1e300])
+def test_points_without_a_place_are_refused(far):
+    """A coordinate so large that its place in the cell is lost raises; the plan goes on with the points it had."""
+    plan = LRCPlan(1.0, 15, dim=2).set_points(np.full((4, 2), 0.3))
+    before = plan.convolve(None, Gaussian(0.1))
+    with pytest.raises(ValueError, match="points: expected coordinates below"):
+        plan.set_points(np.array([[far, 0.3]] * 4))
+    np.testing.assert_array_equal(plan.convolve(None, Gaussian(0.1)), before)
+
+
+@pytest.mark.parametrize(("dim", "modes"), [(2, 15), (3, 31)])
+def test_a_plan_is_fixed(dim, modes):
+    """Its choices cannot be assigned to; copies do not share its workspace, nor take it along."""
+    points = np.random.default_rng(0).random((30, dim))
+    plan = LRCPlan(1.0, modes, dim=dim).set_points(points)
+    wanted = plan.convolve(None, Gaussian(0.1))
+    with pytest.raises(AttributeError, match="eps: a plan is fixed"):
+        plan.eps = 1e-3
+    plan.vjp(None, Gaussian(0.1), np.ones(30))
+    # A workspace for f and g side by side, the largest that was needed; the multiplier's table comes with the plan.
+    assert len(pickle.dumps(plan)) < plan.grid.memory(30, 1, 2) + 10**6 * (dim == 2)
+    for other in (copy.copy(plan), copy.deepcopy(plan), pickle.loads(pickle.dumps(plan))):
+        np.testing.assert_array_equal(other.convolve(None, Gaussian(0.1)), wanted)
+        other.set_points(points[::-1] * 0.5)
+        np.testing.assert_array_equal(plan.convolve(None, Gaussian(0.1)), wanted)
+
+
+@pytest.mark.parametrize(("dim", "modes"), [(1, 15), (2, 201)])
+def test_results_are_the_users(dim, modes):
+    """No later call changes a result, whether points are sorted (here in 2-D) or not."""
+    points, values = np.random.default_rng(0).random((50, dim)), np.random.default_rng(1).random((2, 50))
+    plan, kernel = LRCPlan(1.0, modes, dim=dim).set_points(points), Gaussian(0.1)
+    assert (prod(plan.grid.layout.tiles) == 1) == (dim == 1)
+
+    def everything(f: np.ndarray) -> list[np.ndarray]:
+        """All results of one plan for some values."""
+        gradient, less = plan.vjp(f, kernel, f), plan.vjp(f, kernel, f, wrt="points")
+        found = [gradient.output, gradient.points, gradient.values, less.output, less.points]
+        return [*found, plan.convolve(f, kernel), plan.jvp(f, kernel, points, f)]
+
+    first = everything(values[0])
+    kept = [array.copy() for array in first]
+    others = everything(values[1])
+    for one, same, other in zip(first, kept, others, strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert not np.shares_memory(one, other)
+        assert not np.shares_memory(one, values)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_snapshots(dim, threads):
+    """Nothing comes of nothing, and no error."""
+    plan = LRCPlan(1.0, 21, threads=threads).set_points(np.zeros((0, 5, dim)))
+    values = np.zeros((0, 5))
+    assert plan.convolve(values, Gaussian(0.1)).shape == (0, 5)
+    assert plan.vjp(values, Gaussian(0.1), values).points.shape == (0, 5, dim)
