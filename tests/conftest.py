@@ -1,4 +1,4 @@
-"""What every test file shares: the Hypothesis profiles and the list of back ends.
+"""What every test file shares: the Hypothesis profile and the list of back ends.
 
 ``backend="cuda"`` is tested on the GPU where there is one, and else in Numba's simulator, where a kernel takes far
 longer: properties are tried there on few and small problems, and what is too much for it is skipped, visibly.
@@ -12,7 +12,7 @@ from ctypes.util import find_library
 from importlib.util import find_spec
 
 import pytest
-from hypothesis import HealthCheck, is_hypothesis_test, settings
+from hypothesis import HealthCheck, settings
 
 
 def _devices() -> int:
@@ -40,22 +40,17 @@ HARDWARE = not WHY_SIMULATED
 if not HARDWARE:
     os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # read when Numba is imported, which is later
 
-EXAMPLES = {"here": 20, "simulator": 2}
-
-
-def _load(name: str, examples: int) -> None:
-    """No deadline: the first example of a width waits for the compiler. Derandomised: red runs can be repeated."""
-    settings.register_profile(
-        name,
-        deadline=None,
-        max_examples=examples,
-        derandomize=True,
-        database=None,
-        print_blob=True,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-    settings.load_profile(name)
-
+# No deadline: the first example of a width waits for the compiler. Derandomised: red runs can be repeated.
+settings.register_profile(
+    "repeatable",
+    deadline=None,
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 BACKENDS = ("cpu", "cuda")
 LONG = ("test_accuracy.py", "test_derivatives.py", "test_properties.py", "test_multipliers.py")  # but for properties
@@ -66,26 +61,22 @@ def pytest_report_header() -> str:
     return f"backend='cuda': {'on hardware' if HARDWARE else f'in the simulator ({WHY_SIMULATED})'}"
 
 
-def pytest_configure(config) -> None:
-    config.addinivalue_line("markers", "long: too much for the simulator of a GPU")
-    config.addinivalue_line("markers", "examples(number): of a property, where it is not to be the usual number")
-    _load("here", EXAMPLES["here"])
-
-
 @pytest.fixture(scope="session", params=BACKENDS)
 def backend(request) -> str:
     """Every test that computes something runs once for each back end."""
     return request.param
 
 
+@pytest.fixture(scope="session")
+def simulated(backend) -> bool:
+    """Whether kernels of this back end are run as Python."""
+    return backend == "cuda" and not HARDWARE
+
+
 def pytest_runtest_setup(item) -> None:
-    """Few and small examples in the simulator; other tests of the long files, and those marked, are not for it."""
-    simulated = not HARDWARE and getattr(item, "callspec", None) and item.callspec.params.get("backend") == "cuda"
-    marked = item.get_closest_marker("examples")
-    _load("simulator" if simulated else "here", EXAMPLES["simulator" if simulated else "here"])
-    if simulated:
-        is_long = item.path.name in LONG and not is_hypothesis_test(item.obj)
-        if is_long or item.get_closest_marker("long"):
-            pytest.skip("takes minutes in the simulator; runs on a GPU")
-    elif marked:
-        _load("more", marked.args[0])
+    """In the simulator, no tests of the long files but properties of small problems, and none that are marked."""
+    if HARDWARE or not hasattr(item, "callspec") or item.callspec.params.get("backend") != "cuda":
+        return
+    is_long = item.path.name in LONG and not item.get_closest_marker("property")
+    if is_long or item.get_closest_marker("long") or item.callspec.params.get("size") == "wide":
+        pytest.skip("takes minutes in the simulator; runs on a GPU")

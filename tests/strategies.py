@@ -1,16 +1,18 @@
 """Hypothesis strategies shared by all tests: cells, points, values and multipliers of every kind, small enough to sum.
 
 Layouts and sizes are drawn by Hypothesis, the numbers themselves by NumPy from a drawn seed: that is fast, and a
-failure still shrinks to the smallest layout. The lists of modes are short on purpose, because every new window width is
-compiled.
+failure still shrinks to the smallest layout. Every width of a window is compiled anew in every dimension, so the usual
+problems have few of them; the wide ones, of which the tests are slow, have many.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from hypothesis import settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrc_numba import (
@@ -32,14 +34,19 @@ from lrc_numba.geometry.modes import ModeSet
 
 LAYOUTS = ("uniform", "clustered", "lattice", "edge", "outside")
 SHAPES = ((), (2,), (2, 3))
-# Odd and even, different per axis; one mode (k = 0 alone) and two (no more than one) are in the list for one dimension.
+# By the size of a problem, modes along the axes, odd and even, different per axis. The usual ones have windows of 8 and
+# 10 nodes at eps = 1e-6. One mode (k = 0 alone) and two (no more than one) are in the list for one dimension.
 MODES = {
-    1: ((1,), (2,), (7,), (12,), (31,)),
-    2: ((5, 8), (11, 7), (6, 6), (1, 11)),
-    3: ((5, 8, 7), (6, 1, 5), (7, 7, 7)),
+    "usual": {1: ((7,), (12,)), 2: ((5, 8), (11, 7), (1, 11)), 3: ((5, 8, 7), (7, 7, 7))},
+    "wide": {
+        1: ((1,), (2,), (7,), (12,), (31,)),
+        2: ((5, 8), (11, 7), (6, 6), (1, 11)),
+        3: ((5, 8, 7), (6, 1, 5), (7, 7, 7)),
+    },
+    # The first is what is tried first, and is no mode k = 0 alone, which is not transformed.
+    "small": {1: ((7,), (2,), (12,), (1,)), 2: ((5, 8), (1, 11)), 3: ((5, 8, 7), (6, 1, 5))},
 }
-# Of small problems; the first is what is tried first, and is no mode k = 0 alone, which is not transformed.
-SMALL_MODES = {1: ((7,), (2,), (12,), (1,)), 2: ((5, 8), (1, 11)), 3: ((5, 8, 7), (6, 1, 5))}
+FEW = 2  # examples where a kernel runs in the simulator of a GPU
 
 
 @dataclass(frozen=True)
@@ -192,19 +199,15 @@ def problems(
     with_targets: bool = True,
     layouts: tuple[str, ...] = LAYOUTS,
     plain_box: bool = False,
-    size: str | None = None,
+    size: str = "usual",
 ):
-    """A problem of any kind; the arguments narrow it down.
-
-    ``size`` is "usual" or "small", which it is by itself in the Hypothesis profile for the simulator of a GPU.
-    """
-    small = size == "small" or (size is None and settings.get_current_profile_name() == "simulator")
-    if small:
+    """A problem of any kind; the arguments narrow it down. ``size`` is "usual", "wide" or "small", see ``MODES``."""
+    if size == "small":
         dim = draw(st.sampled_from((1, 2))) if dim is None else dim
         counts = tuple(n for n in counts[::-1] if n < 6) or counts  # the first is what is tried first
     dim = draw(dimensions) if dim is None else dim
     box = 1.3 if plain_box else draw(boxes(dim))
-    cell, modes = Cell(box, dim), draw(st.sampled_from(SMALL_MODES[dim] if small else MODES[dim]))
+    cell, modes = Cell(box, dim), draw(st.sampled_from(MODES[size][dim]))
     multiplier = draw(multipliers(dim, modes, cell, shape))
     count, kind = draw(st.sampled_from(counts)), draw(st.sampled_from(layouts))
     generator = np.random.default_rng(draw(seeds))
@@ -222,3 +225,40 @@ def problems(
     targets = place("uniform", draw(st.sampled_from((1, 6)))) if with_targets and draw(st.booleans()) else None
     exclude = targets is None and draw(st.booleans())
     return Problem(box, modes, points, values, multiplier, targets, exclude)
+
+
+def holds_for(examples: int = 20, wide: dict | None = None, drawn: dict | None = None, **narrow) -> Callable:
+    """A property of problems, tried on each back end with problems of a size that it can bear.
+
+    The decorated function takes ``problem``, what else is ``drawn``, and ``backend``. It becomes a test of the usual
+    problems and a slow one of wide ones; in the simulator of a GPU, of few and small ones.
+
+    Parameters
+    ----------
+    examples : int
+        How many problems are tried.
+    wide : dict of str to strategy, optional
+        What is drawn otherwise, where problems are wide.
+    drawn : dict of str to strategy, optional
+        What is drawn besides the problem.
+    **narrow
+        For ``problems``.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        def tried(size: str, number: int) -> Callable:
+            others = (drawn or {}) | (wide or {} if size == "wide" else {})
+            return settings(max_examples=number)(given(problem=problems(size=size, **narrow), **others)(function))
+
+        tests = {"usual": tried("usual", examples), "wide": tried("wide", examples), "small": tried("small", FEW)}
+
+        @pytest.mark.property
+        @pytest.mark.parametrize("size", ["usual", pytest.param("wide", marks=pytest.mark.slow)])
+        def test(size, backend, simulated):
+            tests["small" if simulated else size](backend=backend)
+
+        test.__name__, test.__qualname__, test.__doc__ = function.__name__, function.__qualname__, function.__doc__
+        test.__module__ = function.__module__
+        return test
+
+    return decorate

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from strategies import problems
+from strategies import holds_for
 
 from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Yukawa, lrc_convolve
 
@@ -251,7 +250,7 @@ def test_use_before_points(backend):
 
 
 @pytest.mark.long
-@given(problem=problems())
+@holds_for()
 def test_inputs_are_not_changed(problem, backend):
     """Points, values, targets, cotangents and parameters are what they were, bit for bit; read-only arrays will do."""
     arrays = [a for a in (problem.points, problem.values, problem.targets) if a is not None]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bounds import TIMES, Sums, sweep
-from hypothesis import given
 from hypothesis import strategies as st
 from measures import MACHINE, best_difference, best_gradient_error, relative, rounding, typical_size
-from strategies import Problem, layout, problems, random_numbers, seeds
+from strategies import Problem, holds_for, layout, random_numbers, seeds
 
 from lrc_numba import ChannelMatrix, Gaussian, Product, Sum, Table, Yukawa
 
@@ -27,7 +26,7 @@ def dot(a, b) -> float:
     return float(np.ravel(a) @ np.ravel(b))
 
 
-@given(problem=problems(), seed=seeds)
+@holds_for(drawn={"seed": seeds})
 def test_adjoint_in_the_values(problem, seed, backend):
     """⟨g, A f⟩ = ⟨Aᵀ g, f⟩.
 
@@ -43,8 +42,7 @@ def test_adjoint_in_the_values(problem, seed, backend):
     assert abs(dot(g, u) - dot(back, problem.values)) <= rounding(u.size + problem.values.size) * size
 
 
-@given(problem=problems(), seed=seeds, gradient=st.sampled_from(("exact", "spectral")))
-@pytest.mark.examples(40)
+@holds_for(examples=40, drawn={"seed": seeds, "gradient": st.sampled_from(("exact", "spectral"))})
 def test_vjp_is_the_transpose_of_jvp(problem, seed, gradient, backend):
     """⟨g, J(ẋ, ẏ, ḟ)⟩ = ⟨Jᵀ_x g, ẋ⟩ + ⟨Jᵀ_y g, ẏ⟩ + ⟨Jᵀ_f g, ḟ⟩, for both kinds of gradient."""
     plan = problem.plan(backend, gradient=gradient)
@@ -62,7 +60,7 @@ def test_vjp_is_the_transpose_of_jvp(problem, seed, gradient, backend):
     assert abs(dot(g, forward) - sum(terms)) <= rounding(forward.size + dx.size + df.size) * size
 
 
-@given(problem=problems())
+@holds_for()
 def test_vjp_returns_the_output(problem, backend):
     """``Gradient.output`` is u, and parts that were not asked for are None."""
     plan = problem.plan(backend)
@@ -74,8 +72,7 @@ def test_vjp_returns_the_output(problem, backend):
 
 
 @pytest.mark.long
-@given(problem=problems(layouts=("uniform", "clustered")), seed=seeds, eps=st.sampled_from((1e-2, 1e-6)))
-@pytest.mark.examples(30)
+@holds_for(examples=30, drawn={"seed": seeds, "eps": st.sampled_from((1e-2, 1e-6))}, layouts=("uniform", "clustered"))
 def test_jvp_against_central_differences(problem, seed, eps, backend):
     """J(ẋ, ẏ, ḟ) is the derivative of the computed u, at eps = 1e-2 as well as at 1e-6.
 
@@ -97,8 +94,7 @@ def test_jvp_against_central_differences(problem, seed, eps, backend):
 
 
 @pytest.mark.long
-@given(problem=problems(layouts=("uniform", "clustered")), seed=seeds)
-@pytest.mark.examples(40)
+@holds_for(examples=40, drawn={"seed": seeds}, layouts=("uniform", "clustered"))
 def test_parameter_gradient_against_central_differences(problem, seed, backend):
     """⟨g, u(θ + hθ̇)⟩ for every parameter of every multiplier, with and without ``exclude_self``."""
     plan = problem.plan(backend)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from measures import relative, rounding, truth, typical_size
-from strategies import LAYOUTS, Problem, layout, problems, random_numbers, seeds
+from strategies import LAYOUTS, Problem, holds_for, layout, random_numbers, seeds
 
 from lrc_numba import Gaussian, LRCPlan, Multiplier, Table, Yukawa, lrc_convolve
 
@@ -21,8 +20,7 @@ def convolve(problem: Problem, backend: str, eps: float = EPS, **options) -> np.
     )
 
 
-@given(problem=problems(), eps=st.sampled_from((1e-2, 1e-6, 1e-10)))
-@pytest.mark.examples(60)
+@holds_for(examples=60, drawn={"eps": st.sampled_from((1e-2, 1e-6, 1e-10))})
 def test_agrees_with_the_fourier_sum_within_eps(problem, eps, backend):
     """‖u − u_direct‖ ≤ eps ‖u‖ for every dimension, cell, layout, multiplier, batch and set of targets."""
     error = relative(convolve(problem, backend, eps), truth(problem), typical_size(problem))
@@ -30,7 +28,7 @@ def test_agrees_with_the_fourier_sum_within_eps(problem, eps, backend):
     assert error <= max(1000 * rounding(problem.points.shape[-2]), eps)
 
 
-@given(problem=problems(), seed=seeds)
+@holds_for(drawn={"seed": seeds})
 def test_linear_in_the_values(problem, seed, backend):
     """A(2f − 3g) = 2Af − 3Ag to rounding."""
     other = random_numbers(seed, *problem.values.shape)
@@ -42,7 +40,7 @@ def test_linear_in_the_values(problem, seed, backend):
     assert relative(together, apart, scale) <= rounding(problem.points.shape[-2])
 
 
-@given(problem=problems(), seed=seeds)
+@holds_for(drawn={"seed": seeds})
 def test_permuted_points_give_permuted_results(problem, seed, backend):
     """The order of the points does not matter, beyond the order of additions."""
     order = np.random.default_rng(seed).permutation(problem.points.shape[-2])
@@ -53,7 +51,7 @@ def test_permuted_points_give_permuted_results(problem, seed, backend):
     assert relative(found, wanted, typical_size(problem)) <= rounding(problem.points.shape[-2])
 
 
-@given(problem=problems(layouts=("uniform", "clustered", "lattice", "edge")), seed=seeds)
+@holds_for(drawn={"seed": seeds}, layouts=("uniform", "clustered", "lattice", "edge"))
 def test_translation_changes_nothing_beyond_eps(problem, seed, backend):
     """A common translation of points and targets; the grid stays where it is, so each side has an error of eps."""
     shift = np.random.default_rng(seed).uniform(-1, 1, problem.dim)
@@ -63,7 +61,7 @@ def test_translation_changes_nothing_beyond_eps(problem, seed, backend):
     assert error <= max(rounding(problem.points.shape[-2]), 2 * EPS)
 
 
-@given(problem=problems(layouts=("uniform", "clustered", "lattice")), seed=seeds)
+@holds_for(drawn={"seed": seeds}, layouts=("uniform", "clustered", "lattice"))
 def test_lattice_translation_of_single_points_changes_nothing(problem, seed, backend):
     """Every point may be replaced by any of its images, to rounding of the coordinates."""
     images = np.random.default_rng(seed).integers(-5, 6, problem.points.shape)
@@ -84,7 +82,7 @@ class Mirrored(Multiplier):
         return np.conj(self.other.values(modes))
 
 
-@given(problem=problems())
+@holds_for()
 def test_reflection(problem, backend):
     """Points, targets and kernel reflected give the same u, within eps on each side."""
     targets = None if problem.targets is None else -problem.targets
@@ -94,7 +92,7 @@ def test_reflection(problem, backend):
 
 
 @pytest.mark.long
-@given(problem=problems(batches=False, with_targets=False))
+@holds_for(batches=False, with_targets=False)
 def test_batch_equals_single_snapshots(problem, backend):
     """A batch is the snapshots one by one, bit for bit, also in its gradients."""
     points = problem.points * np.array([1.0, 0.9, 1.1])[:, None, None]
@@ -198,7 +196,7 @@ def test_two_points_see_each_other(dim, backend):
     assert abs(energies[0] - energies[1]) <= 3 * EPS * typical_size(problem)
 
 
-@given(problem=problems(with_targets=False, layouts=("uniform",)))
+@holds_for(with_targets=False, layouts=("uniform",))
 def test_exclude_self_takes_off_the_value_at_zero(problem, backend):
     """u without ``exclude_self`` less u with it is φ(0) f, φ(0) = (1/V) Σ_k φ̂(k), whatever the window makes of u."""
     less, whole = (convolve(problem.change(exclude_self=excluded), backend) for excluded in (True, False))
@@ -210,14 +208,14 @@ def test_exclude_self_takes_off_the_value_at_zero(problem, backend):
     assert relative(whole - less, wanted.reshape(less.shape), typical_size(problem)) <= rounding(modes.size)
 
 
-@given(problem=problems(shape=(), with_targets=False))
+@holds_for(shape=(), with_targets=False)
 def test_values_none_means_ones(problem, backend):
     """``values=None`` is the same as ones, bit for bit."""
     ones = problem.change(values=np.ones(problem.points.shape[:-1]))
     np.testing.assert_array_equal(convolve(problem.change(values=None), backend), convolve(ones, backend))
 
 
-@given(problem=problems())
+@holds_for()
 def test_function_equals_plan(problem, backend):
     """``lrc_convolve`` is a plan used once."""
     found = lrc_convolve(
@@ -234,7 +232,7 @@ def test_function_equals_plan(problem, backend):
     np.testing.assert_array_equal(found, convolve(problem, backend))
 
 
-@given(problem=problems(counts=(17,)))
+@holds_for(counts=(17,))
 def test_single_precision_follows_double(problem, backend):
     """float32 in, float32 out, within its own eps of the direct sum for the rounded points."""
     eps = 1e-4

@@ -68,13 +68,13 @@ def _peak(dim: int, modes: int, eps: float, dtype: str, wrt: str = "") -> tuple[
 @pytest.mark.parametrize(
     ("dim", "modes", "eps", "dtype", "wrt"),
     [
-        (1, 10, 1e-2, "float64", ""),
-        (1, 1_000, 1e-6, "float64", ""),
-        (1, 100_000, 1e-2, "float64", ""),
-        (1, 1_000_000, 1e-2, "float32", ""),
+        pytest.param(1, 10, 1e-2, "float64", "", marks=pytest.mark.slow),
+        pytest.param(1, 1_000, 1e-6, "float64", "", marks=pytest.mark.slow),
+        pytest.param(1, 100_000, 1e-2, "float64", "", marks=pytest.mark.slow),
+        pytest.param(1, 1_000_000, 1e-2, "float32", "", marks=pytest.mark.slow),
         (1, 3_000_000, 1e-6, "float64", ""),
-        (3, 95, 1e-2, "float64", ""),
-        (3, 95, 1e-2, "float64", "points,values"),
+        pytest.param(3, 95, 1e-2, "float64", "", marks=pytest.mark.slow),
+        pytest.param(3, 95, 1e-2, "float64", "points,values", marks=pytest.mark.slow),
     ],
 )
 def test_what_is_stated_is_taken(dim, modes, eps, dtype, wrt):

@@ -37,6 +37,7 @@ def _run(code: str, tmp_path, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_bounds_are_checked(tmp_path):
     """Numba's own bounds check finds nothing, with crowded tiles in every dimension; vectors it does not see."""
     assert len(_run(CROWDED, tmp_path, NUMBA_BOUNDSCHECK="1").splitlines()) == 4
@@ -45,6 +46,7 @@ def test_bounds_are_checked(tmp_path):
 SIMPLER = {"scalars": {"LRC_NUMBA_VECTORS": "0"}, "no fused": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", SIMPLER)
 def test_on_simpler_processors(way, tmp_path):
     """Scalars instead of vectors, or nothing fused: the same numbers, and not what was compiled for this processor."""

@@ -32,6 +32,7 @@ def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dim", "modes", "eps", "count", "dtype", "clustered"),
     [
