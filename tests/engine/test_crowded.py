@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from measures import relative, rounding
+from prepared import sorted_points
 
 from lrc_numba import Gaussian, LRCPlan, direct
 from lrc_numba.engine.context import Context
+from lrc_numba.engine.points import SortedPoints
 from lrc_numba.engine.points import cpu as point_loops
 from lrc_numba.engine.points import stage as sorting
 from lrc_numba.engine.points.indexing import START, STOP
@@ -23,12 +25,12 @@ def _cluster(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return generator.permutation(points), generator.standard_normal((COUNT, 2))
 
 
-def _spread(plan: LRCPlan, values: np.ndarray) -> np.ndarray:
+def _spread(plan: LRCPlan, points: SortedPoints, values: np.ndarray) -> np.ndarray:
     """Values on the grid, which is not cleared where no point reaches."""
     context = Context(plan.grid, plan.threads, Workspace())
-    ordered = plan._points.sources.gather(context, values)
-    out = np.zeros((plan._points.sources.batch[0], values.shape[1], *plan.grid.layout.padded))
-    return spreading.spread(context, plan._points.sources, ordered, out)
+    ordered = points.gather(context, values)
+    out = np.zeros((points.batch[0], values.shape[1], *plan.grid.layout.padded))
+    return spreading.spread(context, points, ordered, out)
 
 
 @pytest.mark.parametrize("eps", [1e-2, 1e-5, 1e-9])
@@ -42,25 +44,23 @@ def test_crowds_change_nothing(eps, box, batch, monkeypatch):
     points, values = (np.concatenate([some] * batch) for some in _cluster(0))
     points += 0.01 * np.repeat(np.arange(batch), COUNT)[:, None]
     options = {"eps": eps, "dim": 3}
-    plans = [LRCPlan(box, MODES, threads=n, **options).set_points(points.reshape(batch, -1, 3)) for n in (1, 3)]
-    assert plans[0]._points.sources.crowded
-    assert len(plans[0]._points.sources.split) > 1
-    assert len(plans[0]._points.sources.whole) > 1
-    assert (
-        len(plans[1]._points.sources.share(Context(plans[1].grid, 3, Workspace()), plans[1]._points.sources.split, 10))
-        > 2
-    )
-    found = [_spread(plan, values) for plan in plans]
+    points = points.reshape(batch, -1, 3)
+    plans = [LRCPlan(box, MODES, threads=n, **options).set_points(points) for n in (1, 3)]
+    crowds = [sorted_points(plan.grid, points, plan.threads) for plan in plans]
+    assert crowds[0].crowded
+    assert len(crowds[0].split) > 1
+    assert len(crowds[0].whole) > 1
+    assert len(crowds[1].share(Context(plans[1].grid, 3, Workspace()), crowds[1].split, 10)) > 2
+    found = [_spread(plan, crowd, values) for plan, crowd in zip(plans, crowds, strict=True)]
     np.testing.assert_array_equal(*found)
-    values = values.reshape(batch, -1, 2)
-    tangent = points.reshape(batch, -1, 3)
-    derivatives = [(p.vjp(values, KERNEL, values).points, p.jvp(values, KERNEL, tangent)) for p in plans]
+    columns = values.reshape(batch, -1, 2)
+    derivatives = [(p.vjp(columns, KERNEL, columns).points, p.jvp(columns, KERNEL, points)) for p in plans]
     for one, other in zip(*derivatives, strict=True):
         np.testing.assert_array_equal(one, other)
     monkeypatch.setattr(point_loops, "crowded", None)
-    plan = LRCPlan(box, MODES, threads=1, **options).set_points(points.reshape(batch, -1, 3))
-    assert not plan._points.sources.crowded
-    assert relative(found[0], _spread(plan, values.reshape(-1, 2))) <= rounding(COUNT)
+    plain = sorted_points(plans[0].grid, points)
+    assert not plain.crowded
+    assert relative(found[0], _spread(plans[0], plain, values)) <= rounding(COUNT)
 
 
 @pytest.mark.parametrize("eps", [1e-3, 1e-7])
@@ -68,7 +68,7 @@ def test_derivatives_of_crowds(eps):
     """The gradient is the transpose of the tangent."""
     points, values = _cluster(1)
     plan = LRCPlan(1.0, MODES, eps=eps, dim=3).set_points(points)
-    assert len(plan._points.sources.split)
+    assert len(sorted_points(plan.grid, points).split)
     cotangent, tangent = np.random.default_rng(2).standard_normal((2, COUNT, 3))
     cotangent = cotangent[:, :2]
     gradient = plan.vjp(values, KERNEL, cotangent).points
@@ -82,13 +82,14 @@ def test_crowds_are_sorted():
     """Every point has a place of its own, where its coordinates are, and what shares nodes comes together."""
     points, _ = _cluster(1)
     plan = LRCPlan(1.0, MODES, dim=3).set_points(points)
-    sorted_points, grid = plan._points.sources, plan.grid
-    order = np.argsort(sorted_points.places)
-    np.testing.assert_array_equal(sorted_points.places[order], np.arange(COUNT))
+    grid = plan.grid
+    crowd = sorted_points(grid, points)
+    order = np.argsort(crowd.places)
+    np.testing.assert_array_equal(crowd.places[order], np.arange(COUNT))
     shifted = points[order] * grid.n + grid.shift
-    np.testing.assert_allclose(sorted_points.coordinates, shifted % grid.n, atol=1e-9)
-    for begin, end in sorted_points.split[:, [START, STOP]].tolist():
-        nodes = np.floor(sorted_points.coordinates[begin:end]).astype(int)
+    np.testing.assert_allclose(crowd.coordinates, shifted % grid.n, atol=1e-9)
+    for begin, end in crowd.split[:, [START, STOP]].tolist():
+        nodes = np.floor(crowd.coordinates[begin:end]).astype(int)
         keys = np.ravel_multi_index(tuple(nodes.T), grid.nodes)
         assert (np.diff(keys) >= 0).all()
         assert len(np.unique(keys)) < (end - begin) / 2
@@ -99,7 +100,7 @@ def test_crowds_keep_eps(dtype, eps):
     """Against the direct sum over modes."""
     points, values = _cluster(2)
     plan = LRCPlan(1.0, MODES, eps=eps, dim=3, dtype=dtype).set_points(points.astype(dtype))
-    assert len(plan._points.sources.split)
+    assert len(sorted_points(plan.grid, points.astype(dtype)).split)
     found = plan.convolve(values.astype(dtype), KERNEL)
     wanted = direct.convolve(points.astype(dtype).astype(float), values, KERNEL, box=1.0, modes=MODES)
     assert relative(found, wanted) <= eps

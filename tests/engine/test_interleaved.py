@@ -5,12 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from measures import MACHINE, relative
+from prepared import sorted_points
 
 from lrc_numba import ChannelMatrix, LRCPlan, Yukawa
 from lrc_numba.engine import deconvolution, fourier, interpolation
 from lrc_numba.engine.context import Context
 from lrc_numba.engine.deconvolution import ModeProduct, MultiplierTable
 from lrc_numba.engine.grid import Grid
+from lrc_numba.engine.points import SortedPoints
 from lrc_numba.engine.points import stage as sorting
 from lrc_numba.engine.spreading import stage as spreading
 from lrc_numba.machine.cpu import parallel
@@ -21,11 +23,22 @@ from lrc_numba.machine.workspace import Workspace
 PROBLEMS = [(2, 21, 3e-1), (2, 100, 1e-3), (2, 40, 1e-8), (3, 9, 1e-1), (3, 21, 1e-3), (3, 22, 1e-6), (3, 25, 1e-11)]
 
 
-def _plan(dim: int, modes: int, eps: float, batch: int = 2, threads: int = 1) -> LRCPlan:
-    """With points of which many share a tile."""
+def _points(dim: int, batch: int) -> np.ndarray:
+    """Of which many share a tile."""
     points = np.random.default_rng(dim).random((batch, 5000, dim))
     points[:, 1000:] *= 0.2
-    return LRCPlan(1.0, modes, eps=eps, dim=dim, threads=threads).set_points(points)
+    return points
+
+
+def _plan(dim: int, modes: int, eps: float, batch: int = 2) -> LRCPlan:
+    """With these points."""
+    return LRCPlan(1.0, modes, eps=eps, dim=dim, threads=1).set_points(_points(dim, batch))
+
+
+def _sorted(dim: int, modes: int, eps: float, batch: int = 2) -> tuple[Grid, SortedPoints]:
+    """The grid of such a plan, and its points."""
+    grid = _plan(dim, modes, eps, batch).grid
+    return grid, sorted_points(grid, _points(dim, batch))
 
 
 def _in_pairs(grids: np.ndarray) -> np.ndarray:
@@ -42,9 +55,8 @@ def test_spreading_in_pairs(dim, modes, eps, channels, monkeypatch):
     for name in ("SMALLEST_SHARE", "LARGEST_CHUNK"):
         monkeypatch.setattr(sorting, name, 400)
     monkeypatch.setattr(spreading, "SMALLEST_SHARE", 400)
-    plan = _plan(dim, modes, eps)
-    monkeypatch.setattr(plan._points.sources, "crowded", False)
-    grid, points = plan.grid, plan._points.sources
+    grid, points = _sorted(dim, modes, eps)
+    points.crowded = False
     context = Context(grid, 1, Workspace())
     values = points.gather(context, np.random.default_rng(1).standard_normal((points.count, channels)))
     apart = spreading.spread(context, points, values, np.zeros((2, channels, *grid.layout.padded)))
@@ -67,9 +79,8 @@ def test_spreading_in_pairs(dim, modes, eps, channels, monkeypatch):
 @pytest.mark.parametrize(("dim", "modes", "eps"), PROBLEMS)
 def test_reading_in_pairs(dim, modes, eps):
     """Values and gradients, to rounding: they are added up in another order."""
-    plan = _plan(dim, modes, eps)
-    grid, points, generator = plan.grid, plan._points.sources, np.random.default_rng(2)
-    context = Context(grid, 1, Workspace())
+    grid, points = _sorted(dim, modes, eps)
+    context, generator = Context(grid, 1, Workspace()), np.random.default_rng(2)
     apart = generator.standard_normal((2, 4, *grid.layout.padded))
     weights = generator.standard_normal((points.count, 4))
     together = _in_pairs(apart)
@@ -145,8 +156,7 @@ def test_a_multiplier_between_transforms(modes, kind, dtype, monkeypatch):
 @pytest.mark.parametrize("batch", [1, 2, 3])
 def test_channels_that_are_not_read(batch):
     """Two spread, one wanted: every snapshot has the planes of its own, though there are fewer channels than before."""
-    plan = _plan(3, 12, 1e-3, batch)
-    grid, points = plan.grid, plan._points.sources
+    grid, points = _sorted(3, 12, 1e-3, batch)
     context = Context(grid, 1, Workspace())
     values = np.random.default_rng(7).standard_normal((batch, 2, *grid.layout.padded))
     reached, table = (points.reached, points.reached), MultiplierTable(Yukawa(1.0, 2.0), grid)

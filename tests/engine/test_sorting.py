@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from measures import relative, rounding
+from prepared import sorted_points
 
 from lrc_numba import LRCPlan, Yukawa
 from lrc_numba.engine.context import Context
+from lrc_numba.engine.grid import Grid
+from lrc_numba.engine.points import SortedPoints
 from lrc_numba.engine.points import stage as sorting
 from lrc_numba.machine.workspace import Workspace
 
@@ -18,13 +21,18 @@ def _plan(dim: int, modes: int, threads: int = 1, eps: float = 1e-6) -> LRCPlan:
     return LRCPlan(1.0, modes, eps=eps, dim=dim, threads=threads).set_points(points)
 
 
-def _keys(plan: LRCPlan, pieces: int) -> np.ndarray:
+def _sorted(dim: int, modes: int, threads: int = 1, eps: float = 1e-6) -> tuple[Grid, SortedPoints]:
+    """The grid of such a plan, and its points."""
+    grid = _plan(dim, modes, threads, eps).grid
+    return grid, sorted_points(grid, np.random.default_rng(dim).random((2, COUNT, dim)), threads)
+
+
+def _keys(grid: Grid, points: SortedPoints, pieces: int) -> np.ndarray:
     """Snapshot, tile and piece of every sorted point."""
-    found, grid = plan._points.sources, plan.grid
-    nodes = np.zeros((found.count, 3), dtype=int)
-    nodes[:, 3 - grid.dim :] = found.coordinates
+    nodes = np.zeros((points.count, 3), dtype=int)
+    nodes[:, 3 - grid.dim :] = points.coordinates
     tiles = nodes >> np.array(grid.layout.log2_tile)
-    keys = np.ravel_multi_index(tuple(tiles.T), grid.layout.tiles) + np.arange(found.count) // COUNT * np.prod(
+    keys = np.ravel_multi_index(tuple(tiles.T), grid.layout.tiles) + np.arange(points.count) // COUNT * np.prod(
         grid.layout.tiles
     )
     if pieces == 1:
@@ -39,17 +47,17 @@ def test_points_are_sorted(dim, modes, crowd, threads, monkeypatch):
     """Keys ascend, points of one key stay in the order in which they came, and each is where it says."""
     monkeypatch.setattr(sorting, "CROWD", crowd)
     monkeypatch.setattr(sorting, "SMALLEST_PART", 100)
-    plan = _plan(dim, modes, threads)
-    found, order = plan._points.sources, np.argsort(plan._points.sources.places)
+    grid, found = _sorted(dim, modes, threads)
+    order = np.argsort(found.places)
     np.testing.assert_array_equal(found.places[order], np.arange(found.count))
-    keys = _keys(plan, 8 if crowd == 0 else 1)
+    keys = _keys(grid, found, 8 if crowd == 0 else 1)
     steps = np.diff(keys)
     assert (steps >= 0).all()
     assert (steps == 0).any()
     if not len(found.split):
         assert (np.diff(order)[steps == 0] > 0).all()
     points = np.random.default_rng(dim).random((2 * COUNT, dim))[order]
-    expected = (points * plan.grid.n + plan.grid.shift) % plan.grid.n
+    expected = (points * grid.n + grid.shift) % grid.n
     np.testing.assert_allclose(found.coordinates, expected, atol=1e-9)
 
 
@@ -58,18 +66,17 @@ def test_narrow_windows_among_many_keys(eps, many, pieces, monkeypatch):
     """By tiles alone only where windows are narrow and keys many."""
     monkeypatch.setattr(sorting, "CROWD", 0)
     monkeypatch.setattr(sorting, "MANY_KEYS", many)
-    plan = _plan(3, 33, eps=eps)
-    assert (plan.grid.window.width >= sorting.WIDE) == (eps == 1e-8)
-    assert (np.diff(_keys(plan, 1)) >= 0).all()
-    assert (np.diff(_keys(plan, 8)) >= 0).all() == pieces
+    grid, points = _sorted(3, 33, eps=eps)
+    assert (grid.window.width >= sorting.WIDE) == (eps == 1e-8)
+    assert (np.diff(_keys(grid, points, 1)) >= 0).all()
+    assert (np.diff(_keys(grid, points, 8)) >= 0).all() == pieces
 
 
 @pytest.mark.parametrize("widths", [(1, 1), (2, 3), (4, 0), (1, 1, 3)])
 def test_values_travel_there_and_back(widths):
     """Arrays side by side in sorted order, split again in that of the user; any number of them, also of no columns."""
-    plan = _plan(3, 21)
-    context = Context(plan.grid, 2, Workspace())
-    found, generator = plan._points.sources, np.random.default_rng(0)
+    grid, found = _sorted(3, 21)
+    context, generator = Context(grid, 2, Workspace()), np.random.default_rng(0)
     arrays = [generator.standard_normal((found.count, width)) for width in widths]
     ordered = found.gather(context, *arrays)
     beside = np.concatenate(arrays, axis=1)
