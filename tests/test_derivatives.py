@@ -72,7 +72,12 @@ def test_vjp_returns_the_output(problem, backend):
 
 
 @pytest.mark.long
-@holds_for(examples=30, drawn={"seed": seeds, "eps": st.sampled_from((1e-2, 1e-6))}, layouts=("uniform", "clustered"))
+@holds_for(
+    examples=30,
+    drawn={"seed": seeds, "eps": st.just(1e-6)},
+    wide={"eps": st.sampled_from((1e-2, 1e-6))},
+    layouts=("uniform", "clustered"),
+)
 def test_jvp_against_central_differences(problem, seed, eps, backend):
     """J(ẋ, ẏ, ḟ) is the derivative of the computed u, at eps = 1e-2 as well as at 1e-6.
 
@@ -121,7 +126,7 @@ def test_parameter_gradient_against_central_differences(problem, seed, backend):
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_energy_gradient_is_exact_at_any_eps(dim, eps, backend):
     """U = ½ Σ f_i u_i: its gradient agrees with central differences of the same U to 1e-8, component by component."""
-    modes, count = {1: (31,), 2: (11, 12), 3: (7, 8, 7)}[dim], 6
+    modes, count = {1: (12,), 2: (11, 12), 3: (7, 8, 7)}[dim], 6
     values = random_numbers(3, count)
     problem = Problem(1.0, modes, np.random.default_rng(dim).random((count, dim)), values, Yukawa(1.0, 3.0))
 
@@ -310,7 +315,7 @@ def test_threads_change_nothing(dim, kind, dtype, backend):
     multiplier = Sum(Product(Gaussian(0.01), Yukawa(1.0, 3.0)), ChannelMatrix([[0.5, 0.1], [0.0, 1.0]], Gaussian(0.05)))
     results = []
     for threads in (1, 2, 3, 7):
-        plan = problem.change(points=points).plan(backend, 1e-4, dtype=dtype, threads=threads)
+        plan = problem.change(points=points).plan(backend, 1e-5, dtype=dtype, threads=threads)
         gradient = plan.vjp(values, multiplier, cotangent)
         parts = [plan.convolve(values, multiplier), plan.jvp(values, multiplier, moved, dvalues), gradient.output]
         results.append([*parts, gradient.points, gradient.values, *gradient.parameters.values()])

@@ -25,6 +25,7 @@ from lrc_numba import (
     SumOfGaussians,
     Table,
     Yukawa,
+    direct,
 )
 from lrc_numba.geometry.cell import Cell
 from lrc_numba.geometry.modes import ModeSet
@@ -146,15 +147,15 @@ def test_background_of_a_charged_cell(dim, exponent):
     """½ Σ f u, pairs by a/r^p − φ(r), less own terms, and the background of the docstring: whatever σ is, one energy.
 
     Only images in the first shells are summed, beyond which the short-range part is below e^{−(3/0.4)²/2} = 6e-13 of
-    what it is at r = 1; modes end where e^{−σ²k²/2} is below e^{−50}. eps is 1e-12. A charge in a cube of edge 1 has
-    half of Wigner's −2.837297479480620.
+    what it is at r = 1; modes end where e^{−σ²k²/2} is below e^{−50}. A charge in a cube of edge 1 has half of Wigner's
+    −2.837297479480620.
     """
     x, f = 0.3 * GENERATOR.random((2, dim)), np.array([1.0, 0.7])
     shifts = np.stack(np.meshgrid(*[np.arange(-3, 4)] * dim, indexing="ij"), -1).reshape(-1, dim)
 
     def energy(x, f, sigma):
         kernel = InversePower(exponent, sigma)
-        long = LRCPlan(1.0, 2 * int(1.7 / sigma) + 1, eps=1e-12, dim=dim, threads=1).set_points(x).convolve(f, kernel)
+        long = direct.convolve(x, f, kernel, box=1.0, modes=2 * int(1.7 / sigma) + 1)
         r = np.linalg.norm(x[:, None, None] - x[:, None] - shifts, axis=-1)
         apart = np.where(r > 0, r, 1.0)
         short = np.where(r > 0, apart**-exponent - kernel.kernel(apart, dim), -kernel.kernel(np.zeros_like(r), dim))
