@@ -97,19 +97,6 @@ def test_public_names_exist_and_are_documented(module):
     assert missing == []
 
 
-def test_a_missing_file_of_points_is_an_error(tmp_path):
-    """What a user typed and does not exist, or is something else, ends with a status other than 0 and says which."""
-    command = [sys.executable, "-m", "validation.direct_sum", "--points"]
-    other = tmp_path / "other.npz"
-    other.write_text("no archive")
-    for path, words in ((tmp_path / "none.npz", "No such file"), (tmp_path, ""), (other, "is no such file")):
-        done = subprocess.run([*command, str(path)], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode not in (0, -11), path
-        assert f"{path}: " in done.stderr
-        assert words in done.stderr
-        assert "Traceback" not in done.stderr
-
-
 def test_repr_shows_every_choice():
     """Grid, width, window, error law, memory, threads, and the points once they are set."""
     plan = LRCPlan([1.0, 2.0], (15, 20), eps=1e-6, threads=2)

@@ -1,0 +1,43 @@
+"""The page of measurements says what the JSON files say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_measurements_are_those_of_the_json_files():
+    """``python -m validation.report`` writes the page anew."""
+    command = [sys.executable, "-m", "validation.report", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_measurements_that_changed_are_noticed(tmp_path, monkeypatch):
+    """Against a page with one digit more, the check fails."""
+    from validation import report
+
+    page = report.text()
+    results = ROOT / "validation" / "results"
+    (tmp_path / "results").symlink_to(results)
+    (tmp_path / "README.md").write_text(page + "1\n", encoding="utf-8")
+    monkeypatch.setattr(report, "HERE", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report", "--check"])
+    assert report.main() == 1
+    (tmp_path / "README.md").write_text(page, encoding="utf-8")
+    assert report.main() == 0
+
+
+def test_errors_of_gradients_get_a_table():
+    """Of a record of ``validation.gradient_error``: one table for each of what is computed, with all its ratios."""
+    from validation import report_tables
+
+    ratios = {"median": 0.01234, "95%": 0.5, "largest": 0.75, "above": 3}
+    entry = {"what": "exact", "dim": 2, "eps": None, "cases": 40, "itself": ratios, "terms": ratios, "bound": ratios}
+    page = "\n".join(report_tables.gradient_error({"cases": 40, "seed": 7, "summary": [entry, entry | {"eps": 1e-2}]}))
+    three = "0.012, 0.5, 0.75 (3 above 1)"
+    assert f"| 2 | all | 40 | {three} | {three} | {three} |" in page
+    assert f"| 2 | 1e-02 | 40 | {three} | " in page
