@@ -109,7 +109,7 @@ def test_cuda_is_imported_in_one_module():
 ROUNDING = 300 * MACHINE  # sums of some thousand terms in another order
 CASES = [
     # dim, modes, dtype, window, eps, channels of the kernel, snapshots, targets
-    (1, 9, np.float64, "kaiser_bessel", 1e-9, None, None, False),
+    pytest.param((1, 9, np.float64, "kaiser_bessel", 1e-9, None, None, False), marks=pytest.mark.slow),
     (1, 9, np.float32, "gaussian", 1e-3, (2, 3), 2, True),
     (1, 15, np.float64, "gaussian_paper", 1e-3, None, None, False),
     (2, (5, 7), np.float64, "gaussian", 1e-2, (2, 2), None, True),
@@ -117,8 +117,8 @@ CASES = [
     (3, (3, 5, 4), np.float64, "kaiser_bessel", 1e-2, None, None, True),
     (3, (3, 5, 4), np.float32, "kaiser_bessel", 1e-2, (3, 2), None, False),
     (1, 9, np.float64, "kaiser_bessel", 1e-5, (2, 1), 3, False),
-    (1, 9, np.float32, "gaussian_paper", 1e-3, None, None, True),
-    (3, (3, 2, 3), np.float64, "gaussian", 1e-1, None, 2, False),
+    pytest.param((1, 9, np.float32, "gaussian_paper", 1e-3, None, None, True), marks=pytest.mark.slow),
+    pytest.param((3, (3, 2, 3), np.float64, "gaussian", 1e-1, None, 2, False), marks=pytest.mark.slow),
 ]
 
 

@@ -127,6 +127,7 @@ def test_loss_with_energies(kind, dim):
         assert abs(slope - direction @ gradient) <= 1e-6 * np.linalg.norm(gradient) * np.sqrt(flat.size)
 
 
+@pytest.mark.slow
 def test_loss_gradient_of_each_parameter():
     """All 10655 of them, one by one, on one small snapshot."""
     network, points = network_of("full", 1), points_of(1)[:1, :6]
