@@ -185,9 +185,9 @@ class LRCPlan:
         held = self._operator.space.nbytes if self._grid is not None else 0
         needed = grid.memory(most, batch, 1, targets=targets is not None) - held
         self.choices.check_memory("points", f"{points.shape} with modes={grid.modes}", needed)
-        self._check_places("points", points, size, grid)
+        self._check_positions("points", points, size, grid)
         if targets is not None:
-            self._check_places("targets", targets, targets_size, grid)
+            self._check_positions("targets", targets, targets_size, grid)
         self._points, self._cheap = None, 0  # until both are ready
         self._use(grid)
         sources = read = self._operator.sort("points", points.reshape(-1, grid.dim), batch)
@@ -201,7 +201,7 @@ class LRCPlan:
             self._grid = grid
             self._operator = Operator(grid, self.threads, self.gradient == "spectral")
 
-    def _check_places(self, name: str, points: np.ndarray, squares: float, grid: Grid) -> None:
+    def _check_positions(self, name: str, points: np.ndarray, squares: float, grid: Grid) -> None:
         """A ValueError where a point is too far away to have a place in the cell, before others lose their memory."""
         # Fractional coordinates are at most |x| over the smallest height; half of 2^52 leaves room for rounding.
         if sqrt(squares) >= 2.0**51 * grid.cell.smallest_height:

@@ -84,8 +84,8 @@ def test_crowds_are_sorted():
     plan = LRCPlan(1.0, MODES, dim=3).set_points(points)
     grid = plan.grid
     crowd = sorted_points(grid, points)
-    order = np.argsort(crowd.places)
-    np.testing.assert_array_equal(crowd.places[order], np.arange(COUNT))
+    order = np.argsort(crowd.sorted_position)
+    np.testing.assert_array_equal(crowd.sorted_position[order], np.arange(COUNT))
     shifted = points[order] * grid.n + grid.shift
     np.testing.assert_allclose(crowd.coordinates, shifted % grid.n, atol=1e-9)
     for begin, end in crowd.split[:, [START, STOP]].tolist():

@@ -48,8 +48,8 @@ def test_points_are_sorted(dim, modes, crowd, threads, monkeypatch):
     monkeypatch.setattr(sorting, "CROWD", crowd)
     monkeypatch.setattr(sorting, "SMALLEST_PART", 100)
     grid, found = _sorted(dim, modes, threads)
-    order = np.argsort(found.places)
-    np.testing.assert_array_equal(found.places[order], np.arange(found.count))
+    order = np.argsort(found.sorted_position)
+    np.testing.assert_array_equal(found.sorted_position[order], np.arange(found.count))
     keys = _keys(grid, found, 8 if crowd == 0 else 1)
     steps = np.diff(keys)
     assert (steps >= 0).all()
@@ -80,7 +80,7 @@ def test_values_travel_there_and_back(widths):
     arrays = [generator.standard_normal((found.count, width)) for width in widths]
     ordered = found.gather(context, *arrays)
     beside = np.concatenate(arrays, axis=1)
-    np.testing.assert_array_equal(ordered[found.places], beside)
+    np.testing.assert_array_equal(ordered[found.sorted_position], beside)
     for column in (0, 1, sum(widths)):
         one, other = found.scatter(context, sorting.SortedRows(ordered, ordered, column))
         np.testing.assert_array_equal(one, beside[:, :column])

@@ -52,7 +52,7 @@ class SortedPoints:
         Snapshots B and points per snapshot N.
     coordinates : (B·N, d) float64
         Grid coordinates, sorted; the floor is the first node under the window.
-    places : (B·N,) int32 or None
+    sorted_position : (B·N,) int32 or None
         Where each point as given stands among the sorted ones; None where they are as given.
     chunks, whole, split : (n, 7) int64
         All chunks; those that are all of their tile; those of tiles cut into several. See ``points.cpu.make_chunks``.
@@ -72,7 +72,7 @@ class SortedPoints:
 
     batch: tuple[int, int]
     coordinates: np.ndarray
-    places: np.ndarray | None
+    sorted_position: np.ndarray | None
     chunks: np.ndarray
     whole: np.ndarray
     split: np.ndarray
@@ -130,18 +130,18 @@ class SortedPoints:
         arrays : (B·N, C) arrays
             Of one dtype, in the order of the points as given.
         """
-        if self.places is None and len(arrays) == 1:
+        if self.sorted_position is None and len(arrays) == 1:
             return arrays[0]
         shape, xp = (self.count, sum(array.shape[1] for array in arrays)), context.xp
         out = context.space.take("ordered", shape, arrays[0].dtype)
         bounds = context.even(self.count, SMALLEST_MOVE)
-        if self.places is None:
+        if self.sorted_position is None:
             context.parallel.run(_side_by_side, bounds, arrays, out, xp)
             return out
         first, *others = arrays
         others = others or [_results(context, self.count, 0)]
         second = others[0] if len(others) == 1 else xp.concatenate(others, axis=1)
-        context.parallel.run(context.loops(__package__).gather, bounds, self.places, first, second, out)
+        context.parallel.run(context.loops(__package__).gather, bounds, self.sorted_position, first, second, out)
         return out
 
     def as_given(self, context: Context, ordered: np.ndarray) -> np.ndarray:
@@ -171,7 +171,7 @@ class SortedPoints:
         channels, more : int
             Of the first results and of the second, (B·N, ``channels``) and (B·N, ``more``).
         """
-        if self.places is None:
+        if self.sorted_position is None:
             return SortedRows(_results(context, self.count, channels), _results(context, self.count, more), 0)
         both = context.space.take("read", (self.count, channels + more), context.grid.dtype)
         return SortedRows(both, both, channels)
@@ -186,12 +186,12 @@ class SortedPoints:
         rows : SortedRows
             From ``rows``; where points are as given, its arrays are returned.
         """
-        if self.places is None:
+        if self.sorted_position is None:
             return rows.first, rows.second
         values, column = rows.first, rows.column
         out = _results(context, self.count, column), _results(context, self.count, values.shape[1] - column)
         bounds = context.even(self.count, SMALLEST_MOVE)
-        context.parallel.run(context.loops(__package__).scatter, bounds, self.places, values, *out)
+        context.parallel.run(context.loops(__package__).scatter, bounds, self.sorted_position, values, *out)
         return out
 
 
@@ -228,8 +228,8 @@ def sort_points(context: Context, name: str, points: np.ndarray, batch: tuple[in
     if result.crowded and len(result.split):  # also of targets: a gradient spreads from them
         crowded, shares = context.loops(__package__).crowded, result.share(context, result.split, SORT_ROWS)
         order, parallel = context.space.take("order", (result.count,), np.int32), context.parallel
-        parallel.run(crowded.invert, context.even(result.count, SMALLEST_MOVE), result.places, order)
-        tables = (result.split, context.grid.layout.tile, result.coordinates, order, result.places)
+        parallel.run(crowded.invert, context.even(result.count, SMALLEST_MOVE), result.sorted_position, order)
+        tables = (result.split, context.grid.layout.tile, result.coordinates, order, result.sorted_position)
         parallel.run(crowded.sort, shares, *tables)
     return result
 
@@ -259,15 +259,15 @@ def _by_tiles(context: Context, name: str, points: np.ndarray, batch: tuple[int,
     coordinates = space.take(f"{name} coordinates", (total, grid.dim), np.float64)
     counts = space.take("counts", (len(bounds) - 1, padded_keys), np.int64)
     counts.fill(0)
-    places = space.take(f"{name} places", (total,), np.int32)  # until then: the keys
+    sorted_position = space.take(f"{name} sorted_position", (total,), np.int32)  # until then: the keys
     sizes = (grid.layout.log2_tile, grid.layout.tiles, pieces)
-    run(loops.count_tiles, bounds, points, batch, *_folding(grid), *sizes, places, counts, lost)
+    run(loops.count_tiles, bounds, points, batch, *_folding(grid), *sizes, sorted_position, counts, lost)
     _check(name, points, lost)
     offsets = space.take("offsets", (padded_keys + 1,), np.int64)
     loops.accumulate(counts, offsets)
-    run(loops.place_points, bounds, points, *_folding(grid), places, counts, coordinates)
+    run(loops.place_points, bounds, points, *_folding(grid), sorted_position, counts, coordinates)
     offsets = context.xp.ascontiguousarray(offsets[: n_keys + 1 : pieces])
-    return _cut(context, name, batch, coordinates, places, offsets)
+    return _cut(context, name, batch, coordinates, sorted_position, offsets)
 
 
 def _folding(grid: Grid) -> tuple:
@@ -305,14 +305,14 @@ def _largest(context: Context) -> int:
     return largest if prod(layout.tiles) > 1 else max(largest, context.loops(__package__).one_tile_chunk(nodes, rows))
 
 
-def _cut(context: Context, name: str, batch, coordinates, places, offsets) -> SortedPoints:
+def _cut(context: Context, name: str, batch, coordinates, sorted_position, offsets) -> SortedPoints:
     """Sorted points with their chunks.
 
     Parameters
     ----------
     context, name, batch
         As for ``sort_points``.
-    coordinates, places
+    coordinates, sorted_position
         See ``SortedPoints``.
     offsets : (tiles of all snapshots + 1,) int64
         Where each tile begins among the sorted points.
@@ -328,10 +328,10 @@ def _cut(context: Context, name: str, batch, coordinates, places, offsets) -> So
     ends = loops.make_chunks(offsets, *sizes, chunks, whole, split, merges, units)
     chunks, whole, split, merges = (t[:e] for t, e in zip((chunks, whole, split, merges), ends, strict=True))
     reached = space.take(f"{name} reached", (batch[0], *layout.padded[:2]), np.bool_)
-    if total and places is not None and grid.dim > 1 and grid.smooth:
+    if total and sorted_position is not None and grid.dim > 1 and grid.smooth:
         loops.mark_rows(chunks, layout.block, grid.nodes, reached)
     else:
         reached.fill(True)
-    crowded = loops.crowded is not None and grid.dim == 3 and places is not None
+    crowded = loops.crowded is not None and grid.dim == 3 and sorted_position is not None
     tables = (chunks, whole, split, merges, units)
-    return SortedPoints(batch, coordinates, places, *tables, layout.pencils, reached, crowded)
+    return SortedPoints(batch, coordinates, sorted_position, *tables, layout.pencils, reached, crowded)
