@@ -57,18 +57,7 @@ def convolve(
     Real numbers of any precision are converted to float64.
     """
     dim, x, f, y, has_axis = _checked(points, values, targets, exclude_self)
-    cell = Cell(box, dim)
-    if modes is None:
-        channel_axis = np.ndim(_radial(kernel_or_multiplier, dim)(np.ones(1))) > 1
-    else:
-        mode_set = ModeSet(cell, arguments.as_modes(modes, dim))
-
-    def snapshot(points: np.ndarray, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """u (T, C_out) of one of them."""
-        if modes is None:
-            return pair_sum(points, values, targets, kernel_or_multiplier, cell, exclude_self)[0]
-        return fourier_sum(points, values, targets, kernel_or_multiplier, mode_set, exclude_self)
-
+    snapshot, channel_axis = _one_snapshot(kernel_or_multiplier, Cell(box, dim), modes, exclude_self)
     with np.errstate(over="ignore", invalid="ignore"):  # results are checked below
         results = [snapshot(*arrays) for arrays in zip(x, f, y, strict=True)]
         if not results:  # no snapshots: one without points tells how many channels come out
@@ -79,10 +68,20 @@ def convolve(
         raise ValueError(
             f"values: expected numbers whose results are within the range of float64, got up to {np.abs(f).max():.3g}"
         )
-    if modes is not None:
-        channel_axis = kernel_or_multiplier.values(mode_set).ndim > 1
     out = out if np.ndim(points) == 3 else out[0]
-    return out if has_axis or channel_axis else out[..., 0]
+    return out if has_axis or channel_axis() else out[..., 0]
+
+
+def _one_snapshot(kernel, cell: Cell, modes, exclude_self: bool) -> tuple[Callable, Callable]:
+    """The sum for (N, d) points, (N, C) values and (T, d) targets; and whether the kernel has channels."""
+    if modes is None:
+        axes = np.ndim(_radial(kernel, cell.dim)(np.ones(1)))
+        return lambda x, f, y: pair_sum(x, f, y, kernel, cell, exclude_self)[0], lambda: axes > 1
+    mode_set = ModeSet(cell, arguments.as_modes(modes, cell.dim))
+    return (
+        lambda x, f, y: fourier_sum(x, f, y, kernel, mode_set, exclude_self),
+        lambda: kernel.values(mode_set).ndim > 1,  # after the sum, which says what is wrong with a kernel
+    )
 
 
 def _numbers(name: str, value, kinds: str) -> np.ndarray:
