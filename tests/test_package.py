@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import lrc_numba
-from lrc_numba import LRCPlan
+from lrc_numba import LRCPlan, engine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,21 +62,28 @@ def _methods(thing: type) -> list[tuple[str, Callable]]:
     return [(name, method) for name, method in unwrapped if not name.startswith("_") and isfunction(method)]
 
 
-def _undescribed(function: Callable, name: str, described: str) -> list[str]:
+def _undescribed(function: Callable, name: str, described: str, glossary: str = "") -> list[str]:
     """Why nobody could call ``function`` by its docstring: it has none, or some parameters are not named in it.
 
-    One or two parameters may be explained by the sentence alone; more of them need a section.
+    One or two parameters may be explained by the sentence alone; more of them need a section, or where there is a
+    glossary, to be named there or in the sentence.
     """
     parameters = [p for p in signature(function).parameters if p not in ("self", "cls") and not p.startswith("_")]
     if not described:
         return [f"{name}: no docstring"]
-    if len(parameters) > 2 and "Parameters\n" not in described:
-        return [f"{name}: no section on its parameters"]
-    if "Parameters\n" not in described:
+    section = described.partition("Parameters\n")[2]
+    if len(parameters) <= 2 and not section:
         return []
-    listed = re.findall(r"^ *([\w*, ]+?)(?: :.*)?$", described.split("Parameters\n", 1)[1], re.MULTILINE)
+    listed = re.findall(r"^ *([\w*, ]+?)(?: :.*)?$", section, re.MULTILINE)
     words = {word.strip("* ") for line in listed for word in line.split(",")}
+    words |= set(re.findall(r"\w+", glossary + described)) if glossary else set()
     return [f"{name}: {parameter}" for parameter in parameters if parameter not in words]
+
+
+def _glossary(module: ModuleType) -> str:
+    """What loops and their parts share is explained in the docstrings of their module and of the engine."""
+    inside = module.__name__.startswith(("lrc_numba.engine.", "lrc_numba.machine.cpu."))
+    return f"{engine.__doc__}{module.__doc__}" if inside else ""
 
 
 @pytest.mark.parametrize("module", MODULES, ids=[module.__name__ for module in MODULES])
@@ -93,7 +100,7 @@ def test_public_names_exist_and_are_documented(module):
                 described = getdoc(getattr(thing, method)) or ""
                 missing += _undescribed(function, f"{name}.{method}", described)
         elif isfunction(thing):
-            missing += _undescribed(thing, name, getdoc(thing) or "")
+            missing += _undescribed(thing, name, getdoc(thing) or "", _glossary(module))
     assert missing == []
 
 

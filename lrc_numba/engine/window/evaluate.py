@@ -85,7 +85,12 @@ def windows_and_slopes(tau_first, tau_second, tau_last, table, lane, lanes, n_co
     """``windows``, and dψ/dg for the *point's* coordinate g: Horner's rule for a polynomial and its derivative at once.
 
     The derivative of p ← pτ + c is p' ← p'τ + p, and τ grows by 2 from one grid cell to the next. The polynomials have
-    at least two coefficients; parameters are those of ``windows``.
+    at least two coefficients.
+
+    Parameters
+    ----------
+    tau_first, tau_second, tau_last, lane, n_coefficients
+        As for ``windows``.
     """
     top, coefficients = load(table, lane, supports[LAST]), load(table, lanes + lane, supports[LAST])
     last, slope = fma(tau_last, top, coefficients), top
@@ -106,11 +111,11 @@ def windows_and_slopes(tau_first, tau_second, tau_last, table, lane, lanes, n_co
 
 
 def weight_at(tau, node, table, lanes, n_coefficients):
-    """``windows`` along one axis: where ``load`` takes one number, the weight of one node under the window."""
+    """``windows`` along one axis, at one ``tau``: where ``load`` takes one number, the weight of one ``node``."""
     return windows(tau, tau, tau, table, node, lanes, n_coefficients, ONE_AXIS)[2]
 
 
 def weight_and_slope_at(tau, node, table, lanes, n_coefficients):
-    """``windows_and_slopes`` along one axis, see ``weight_at``."""
+    """``windows_and_slopes`` along one axis, at one ``tau``, see ``weight_at``."""
     weights, slopes = windows_and_slopes(tau, tau, tau, table, node, lanes, n_coefficients, ONE_AXIS)
     return weights[2], slopes[2]

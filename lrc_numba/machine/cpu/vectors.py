@@ -3,6 +3,8 @@
 A vector is LLVM's own, not a machine's: LLVM splits it for narrower units. LLVM handles lengths that are no power of
 two badly, so those are held as vectors of eight and one of four. With ``LRC_NUMBA_VECTORS=0`` in the environment a
 vector is an array of scalars, for a target on which LLVM's vectors misbehave; the tests run both.
+
+``context`` and ``builder`` are Numba's and LLVM's, as code generators get them.
 """
 
 from __future__ import annotations
