@@ -18,7 +18,7 @@ The arrays that the loops share; see NOTES.md for what was tried and lost:
     order (planes,)      int64, in which order planes are transformed: those of interleaved channels, which share cache
                          lines, one after the other
     n_interleaved        channels interleaved on the grid, 1 or 2
-    length, ends, kept   nodes per row, nodes of padding after them, and modes per row; in planes ``lengths`` and ``kept``
+    length, ends, kept   nodes per row, nodes of padding after them, and modes per row; in planes ``lengths``, ``kept``
                          are pairs, of a column and of a row
     radices, twiddles    from ``passes.plan``; also as ``row_plan`` and ``column_plan``
     grid                 1-D, padded grids, flattened; at least seven numbers follow every row and its padding
