@@ -155,7 +155,12 @@ def test_target_gradient_is_exact(dim, backend):
     assert best_gradient_error(total, problem.targets, found.targets, 1.0) <= 1e-8
 
 
-SWEPT = [(1, "kaiser_bessel", 1e-1), (1, "gaussian", 1e-4), (2, "kaiser_bessel", 1e-2), (3, "kaiser_bessel", 1e-2)]
+SWEPT = [
+    (1, "kaiser_bessel", 1e-1),
+    pytest.param(1, "gaussian", 1e-4, marks=pytest.mark.slow),
+    (2, "kaiser_bessel", 1e-2),
+    pytest.param(3, "kaiser_bessel", 1e-2, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("gradient", ["exact", "spectral"])
@@ -301,7 +306,7 @@ def test_two_layers(dim, exclude_self, backend):
 
 @pytest.mark.parametrize("kind", ["uniform", "clustered"])
 @pytest.mark.parametrize("dim", [1, 2, 3])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 def test_threads_change_nothing(dim, kind, dtype, backend):
     """u, its tangent and its gradients are the same bits for 1, 2, 3 and 7 threads, crowded tiles included."""
     if dtype == np.float32 and dim == 2:

@@ -64,7 +64,7 @@ def test_crowded_snapshots_do_not_race(batch, count, modes):
         np.testing.assert_array_equal(plans[1].convolve(None, Gaussian(0.1)), wanted)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 @pytest.mark.parametrize("gradient", ["exact", "spectral"])
 @pytest.mark.parametrize("apart", [True, False])
 @pytest.mark.parametrize(("dim", "modes", "batch"), [(2, 201, 1), (2, (300, 260), 3), (3, 41, 2), (3, (21, 60, 30), 1)])

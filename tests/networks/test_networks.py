@@ -158,7 +158,7 @@ def test_fixed_energies(kind, dim):
 
 @KINDS
 @DIMS
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 def test_saved_and_loaded(kind, dim, dtype, tmp_path):
     """The same network, bit for bit, and nothing else in the folder."""
     network = network_of(kind, dim, dtype=dtype)
@@ -288,7 +288,7 @@ def test_tanh(dtype):
 
 
 @KINDS
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 def test_threads_and_earlier_calls_change_nothing(kind, dtype):
     """Bit for bit, also where batches grow and shrink and memory is used again."""
     points = points_of(1, 60).astype(dtype)
