@@ -17,7 +17,7 @@ from lrc_numba.nbody import PairPotential, Snapshots
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
 from lrc_numba.training import Protocol, Stage, Trainer, force_error
 
-BLUE, ORANGE, GREEN, INK = "#2166ac", "#d6604d", "#1b7837", "#222222"  # blue and orange: the ends of RdBu
+BLUE, ORANGE, INK = "#2166ac", "#d6604d", "#222222"  # blue and orange: the ends of RdBu
 STYLE = {
     "font.size": 11,
     "axes.titlesize": 11,

@@ -27,11 +27,12 @@ Lines = Iterator[str]
 
 # ---------------------------------------------------------------------- pieces of a page
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Lines:
-    """A Markdown table and an empty line."""
+    """A Markdown table and an empty line; a ValueError where a row has not as many cells as the header."""
     yield "| " + " | ".join(header) + " |"
     yield "|" + "---|" * len(header)
     for row in rows:
-        yield "| " + " | ".join("–" if cell is None else str(cell).replace("|", "\\|") for cell in row) + " |"
+        cells = (cell for _, cell in zip(header, row, strict=True))
+        yield "| " + " | ".join("–" if cell is None else str(cell).replace("|", "\\|") for cell in cells) + " |"
     yield ""
 
 
@@ -103,6 +104,7 @@ GROUPS = (
 
 
 def _unit(shown: str) -> str | None:
+    """A number with its unit, as a record of ``promises`` has it; None for its dash."""
     return None if shown == "-" else shown.replace(" us", " µs")
 
 
@@ -112,8 +114,8 @@ def promises(record: dict) -> Lines:
         rows = [
             (
                 p["promise"],
-                p["goal"] if p["goal"] != "-" else None,
-                p["measured"],
+                _unit(p["goal"]),
+                _unit(p["measured"]),
                 VERDICTS.get(p["verdict"]),
                 p["note"],
             )
@@ -188,7 +190,9 @@ def direct_sum(record: dict) -> Lines:
     yield "~ : a part of the targets was timed and scaled. *Call* is `lrc_convolve`, *plan* a prepared plan.\n"
     rows = []
     for r in record["times"]:
-        shown = [("~" if r["scaled"][k] else "") + (_seconds(v) or "–") for k, v in r["seconds"].items()]
+        # Of a sum that was not measured there is no entry.
+        times = {k: ("~" if r["scaled"][k] else "") + (_seconds(v) or "–") for k, v in r["seconds"].items()}
+        shown = [times.get(k) for k in ("ours", "planned", "pairs", "compiled", "fourier")]
         rows.append(
             (r["kernel"], r["dim"], r["points"], f"{r['modes']}^{r['dim']}", *shown, _error(r["error_fourier"]))
         )
