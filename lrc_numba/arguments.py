@@ -143,29 +143,29 @@ def _dtype(value) -> np.dtype | None:
     interface = getattr(value, "__cuda_array_interface__", None)
     if interface is not None:
         return np.dtype(interface["typestr"])
-    found = getattr(value, "dtype", None)
-    return found if found is None or isinstance(found, np.dtype) else np.asarray(value).dtype  # of another library
+    dtype = getattr(value, "dtype", None)
+    return dtype if dtype is None or isinstance(dtype, np.dtype) else np.asarray(value).dtype  # of another library
 
 
 def common_dtype(**arrays) -> np.dtype:
     """float32 if every array that has a floating dtype has float32, else float64; a mixture is a TypeError."""
     given = {name: _dtype(array) for name, array in arrays.items()}
-    found = {name: dtype for name, dtype in given.items() if dtype is not None and dtype.kind == "f"}
-    kinds = {d.newbyteorder("=") for d in found.values()}
+    floats = {name: dtype for name, dtype in given.items() if dtype is not None and dtype.kind == "f"}
+    kinds = {d.newbyteorder("=") for d in floats.values()}
     if len(kinds) > 1:
-        raise TypeError(f"expected one floating-point dtype, got {', '.join(f'{n}: {d}' for n, d in found.items())}")
+        raise TypeError(f"expected one floating-point dtype, got {', '.join(f'{n}: {d}' for n, d in floats.items())}")
     return as_dtype(kinds.pop()) if kinds else np.dtype(np.float64)
 
 
 def as_dtype(dtype) -> np.dtype:
     """float32 or float64."""
     try:
-        found = np.dtype(dtype)
+        checked = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"dtype: expected float32 or float64, got {dtype!r}") from None
-    if found not in REAL:
-        raise TypeError(f"dtype: expected float32 or float64, got {found}")
-    return found
+    if checked not in REAL:
+        raise TypeError(f"dtype: expected float32 or float64, got {checked}")
+    return checked
 
 
 def as_points(name: str, value, dtype: np.dtype, dim: int | None, arrays: ModuleType = host) -> np.ndarray:

@@ -115,7 +115,7 @@ class LRCPlan:
         self._grid: Grid | None = None
         self._operator: Operator
         self._points: Points | None = None
-        self._cheap = 0  # so many channels on the grid need so little memory that nobody looks whether it is there
+        self._cheap = 0  # up to so many channels on the grid, free memory is not checked: they need too little
         self._tabulated: tuple | None = None
         self._idle = [None]  # empty while the plan is at work
         self._fixed = True
@@ -233,7 +233,7 @@ class LRCPlan:
         return self._convolve(values, multiplier, exclude_self)
 
     def _convolve(self, values, multiplier: Multiplier, exclude_self: bool) -> np.ndarray:
-        """The same for real values."""
+        """``convolve`` of real values."""
         call = self._call(values, multiplier, exclude_self)
 
         def compute() -> np.ndarray:
@@ -308,25 +308,25 @@ class LRCPlan:
         call = self._call(values, multiplier, exclude_self)
         g, points, table = call.cotangent("cotangent", cotangent), call.points, call.table
         of_table = wanted & {"parameters", "cell"}  # both follow from the cotangent of φ̂
-        found = self._operator.vjp(*call.operands, g, wanted - of_table | ({"table"} if of_table else set()))
+        result = self._operator.vjp(*call.operands, g, wanted - of_table | ({"table"} if of_table else set()))
         by_cell, by_parameters = None, None
         if of_table:
-            cotangent = call.table_cotangent(found.table, [(g, call.values)] if exclude_self else [])
+            of_phi = call.table_cotangent(result.table, [(g, call.values)] if exclude_self else [])
             if "parameters" in wanted:
-                by_parameters = parameter_gradient(multiplier, self.grid.mode_set, cotangent)
+                by_parameters = parameter_gradient(multiplier, self.grid.mode_set, of_phi)
             if "cell" in wanted:
-                by_cell = cell_gradient(multiplier, self.grid.mode_set, cotangent)
-        output, by_values, moved = found.output, found.values, "points" in wanted
+                by_cell = cell_gradient(multiplier, self.grid.mode_set, of_phi)
+        output, by_values, moved = result.output, result.values, "points" in wanted
         if exclude_self:
             output = output - table.self_interaction(call.values)
             if by_values is not None:
                 by_values = by_values - table.self_interaction(g, adjoint=True)
         return Gradient(
             output=call.returned(output, call.shape),
-            points=call.returned(found.sources if moved else None, points.shape),
+            points=call.returned(result.sources if moved else None, points.shape),
             values=call.returned(by_values, call.values_shape),
             parameters=by_parameters,
-            targets=call.returned(found.targets, points.targets_shape) if moved and points.targets_shape else None,
+            targets=call.returned(result.targets, points.targets_shape) if moved and points.targets_shape else None,
             cell=by_cell,
         )
 
@@ -370,7 +370,7 @@ class LRCPlan:
 
     # ------------------------------------------------------------------ a call
     def _call(self, values, multiplier: Multiplier, exclude_self: bool) -> Call:
-        """Checked and flattened."""
+        """The arguments of a call, checked and flattened."""
         points = self._points
         if points is None:
             raise ValueError("points: none are set; call set_points first")

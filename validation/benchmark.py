@@ -339,7 +339,8 @@ def parse() -> argparse.Namespace:
     chosen = [name for name in OPERATIONS if name != "packed"]
     parser.add_argument("--operation", nargs="+", choices=OPERATIONS, default=chosen, help="default: all but packed")
     parser.add_argument("--dims", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3], help="default: 1 2 3")
-    parser.add_argument("--backend", choices=("cpu", "cuda"), default="cpu", help="cuda: on a GPU, see benchmark_cuda")
+    on_device = "cuda: on a GPU, see validation/tools/benchmark_cuda.py"
+    parser.add_argument("--backend", choices=("cpu", "cuda"), default="cpu", help=on_device)
     parser.add_argument("--modes", type=int, nargs="+", metavar="M", help="modes per axis; all by default")
     parser.add_argument("--max-points", type=float, default=1e6, help="leave out larger problems")
     parser.add_argument("--cells", type=Path, help="finished cells (default: beside the results)")

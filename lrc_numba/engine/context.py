@@ -9,7 +9,7 @@ __all__ = ["Context"]
 
 
 class Context:
-    """On what a stage works, and with what.
+    """The grid, the threads and the memory that a stage works with.
 
     Parameters
     ----------

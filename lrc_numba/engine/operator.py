@@ -55,7 +55,7 @@ class Operator:
         return self.context.xp
 
     def sort(self, name: str, points: np.ndarray, batch: int) -> SortedPoints:
-        """Points in sorted order.
+        """Points folded into the cell and sorted by where they are on the grid.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class Operator:
         c_in, c_out = f.shape[1], table.channels_out(f.shape[1])
         ordered = sources.gather(self.context, f)
         grid = self._to_grid(sources, ordered, c_out)  # points → grid
-        grid = self._through(grid, sources, targets, table, _forward(c_in, c_out))  # → modes → × multiplier → grid
+        grid = self._through(grid, sources, targets, table, _one_way(c_in, c_out))  # → modes → × multiplier → grid
         return interpolation.interpolate(self.context, targets, grid, table.mean_field(f, sources.batch[0]))  # → points
 
     def jvp(
@@ -137,7 +137,7 @@ class Operator:
         gradient, with_values, with_table = "points" in wrt, "values" in wrt, "table" in wrt
         cotangent, ordered = None, points.gather(self.context, f, g)
         at_k0 = self._at_k0(points, table, f, g, with_values)
-        products = _both_ways(table, c_in, c_out) if gradient or with_values else _forward(c_in, c_out)
+        products = _both_ways(table, c_in, c_out) if gradient or with_values else _one_way(c_in, c_out)
         if with_table or (gradient and self.spectral):
             modes = self._spread(points, ordered)
             if with_table:
@@ -161,7 +161,7 @@ class Operator:
         gradient, with_values, with_table = "points" in wrt, "values" in wrt, "table" in wrt
         modes = self._to_modes(sources, f)
         kept = modes.copy() if with_table else None  # the workspace is about to be used again
-        modes = deconvolution.multiply(context, modes, table, _forward(c_in, c_out))
+        modes = deconvolution.multiply(context, modes, table, _one_way(c_in, c_out))
         ordered = targets.gather(context, g)
         out, dtargets = self._read_vjp(targets, modes, ordered, 0, table.mean_field(f, batch), gradient)
         modes, df, dsources, cotangent = self._spread(targets, ordered), None, None, None
@@ -209,6 +209,7 @@ class Operator:
         return self.space.take("grid", shape, self.grid.dtype)
 
     def _analyse(self, points: SortedPoints, values: np.ndarray, channels: int) -> np.ndarray:
+        """Modes of a grid to which values at these points were spread."""
         return fourier.analyse(self.context, values, points.reached, channels)
 
     def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
@@ -216,19 +217,17 @@ class Operator:
         return self._spread(points, points.gather(self.context, *values))
 
     def _spread(self, points: SortedPoints, ordered: np.ndarray) -> np.ndarray:
-        """The same from sorted values."""
+        """``_to_modes`` of values that are sorted already."""
         return self._analyse(points, self._to_grid(points, ordered), ordered.shape[1])
 
     def _to_modes_jvp(self, points: SortedPoints, values, dvalues, dpoints) -> np.ndarray:
-        """The same, and in as many channels more their tangents."""
+        """``_to_modes`` of values and, in as many channels more, its tangent along ``dvalues`` and ``dpoints``."""
         channels = values.shape[1]
         if dpoints is None:
             return self._to_modes(points, values, dvalues)
         if not self.spectral:
-            ordered, grid = (
-                points.gather(self.context, values, dvalues, dpoints),
-                self._grid(points.batch[0], 2 * channels),
-            )
+            ordered = points.gather(self.context, values, dvalues, dpoints)
+            grid = self._grid(points.batch[0], 2 * channels)
             return self._analyse(points, spreading.spread_jvp(self.context, points, ordered, grid), 2 * channels)
         moved = (values[:, :, None] * dpoints[:, None, :]).reshape(points.count, channels * self.grid.dim)
         drift = deconvolution.differentiate(self.context, self._to_modes(points, moved), transposed=True)
@@ -238,15 +237,16 @@ class Operator:
 
     # ---------------------------------------------------------------- modes → grid → points
     def _from_modes(self, points: SortedPoints, modes: np.ndarray, interleaved: int = 1) -> np.ndarray:
-        """Ready to be read at the points."""
+        """Modes on a grid with its padding filled, ready to be read at the points."""
         grid = self._grid(modes.shape[0], modes.shape[1], interleaved)
         return interpolation.fill(self.context, points, fourier.synthesise(self.context, modes, points.reached, grid))
 
     def _to_read_grid(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
-        """The same, channels interleaved where that is read faster."""
+        """``_from_modes``, channels interleaved where that is read faster."""
         return self._from_modes(points, modes, self.grid.interleave(modes.shape[1], reading=True))
 
     def _read(self, points: SortedPoints, modes: np.ndarray, at_k0: np.ndarray | None = None) -> np.ndarray:
+        """u at the points from its modes, ``at_k0`` added."""
         return interpolation.interpolate(self.context, points, self._to_read_grid(points, modes), at_k0)
 
     def _read_slopes(self, points: SortedPoints, modes: np.ndarray) -> np.ndarray:
@@ -295,17 +295,17 @@ class Operator:
         at_k0: np.ndarray,
         gradient: bool,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The same from a grid that is ready, by ∇ψ."""
+        """``_read_vjp`` from a grid with its padding filled; the gradient by ∇ψ."""
         if not gradient:
             return interpolation.interpolate(self.context, points, values, at_k0), None
         return interpolation.interpolate_vjp(self.context, points, values, ordered, column, at_k0.shape[1], at_k0)
 
     # ---------------------------------------------------------------- points → grid, and on to the grid that is read
     def _to_grid(self, points: SortedPoints, ordered: np.ndarray, channels: int = 0) -> np.ndarray:
-        """Sorted values on a grid; memory is made for so many channels, which may be written to it later."""
+        """Sorted values on a grid; its memory is made for ``channels``, where so many are to be written to it later."""
         batch, n_values = points.batch[0], ordered.shape[1]
         if channels > n_values:
-            self._grid(batch, channels)
+            self._grid(batch, channels)  # now: when memory grows, what is in it is lost
         grid = self._grid(batch, n_values, spreading.interleave(self.context, points, n_values))
         return spreading.spread(self.context, points, ordered, grid)
 
@@ -317,7 +317,7 @@ class Operator:
         table: MultiplierTable,
         products: Sequence[ModeProduct],
     ) -> np.ndarray:
-        """From a grid to one that is ready to be read at the targets, where nobody wants to see the modes."""
+        """From a grid to one that is ready to be read at the targets: transformed, multiplied, transformed back."""
         channels = products[-1].write.stop
         out = self._grid(sources.batch[0], channels, self.grid.interleave(channels, reading=True))
         out = fourier.through(self.context, spread, (sources.reached, targets.reached), table, products, out)
@@ -355,14 +355,14 @@ def _ranges(*counts: int) -> list[range]:
 
 
 @lru_cache(maxsize=64)
-def _forward(c_in: int, c_out: int) -> tuple[ModeProduct, ...]:
-    """f to u."""
+def _one_way(c_in: int, c_out: int) -> tuple[ModeProduct, ...]:
+    """φ̂ from the channels of f to those of u."""
     return (ModeProduct(range(c_in), range(c_out)),)
 
 
 def _both_ways(table: MultiplierTable, c_in: int, c_out: int) -> tuple[ModeProduct, ...]:
-    """f to u and, behind it, g to f̄: at once where φ̂ is its own adjoint."""
+    """φ̂ from f to u and, behind it, its adjoint from g to f̄: at once where φ̂ is its own adjoint."""
     if table.self_adjoint:
         return (ModeProduct(range(c_in + c_out), range(c_out + c_in)),)
     back = ModeProduct(range(c_in, c_in + c_out), range(c_out, c_out + c_in), adjoint=True)
-    return (*_forward(c_in, c_out), back)
+    return (*_one_way(c_in, c_out), back)

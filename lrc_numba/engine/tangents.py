@@ -34,7 +34,7 @@ class Cotangents:
 
 @dataclass
 class Tangents:
-    """A direction.
+    """A direction in which f and the points move.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""From what a user passes in to (B·N, C), and back."""
+"""From what a user passes in to the arrays (B·N, C) that the operator takes, and back."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Call:
 
     @classmethod
     def of(cls, points: Points, table: MultiplierTable, values, dtype: np.dtype, arrays: ModuleType) -> Call:
-        """From the ``values`` that a user passes in.
+        """The call with the ``values`` that a user passes in.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Call:
 
     @property
     def operands(self) -> tuple[SortedPoints, SortedPoints, MultiplierTable, np.ndarray]:
-        """In the order in which the operator takes them."""
+        """Sources, targets, φ̂ and f, as the operator takes them."""
         return self.points.sources, self.points.targets, self.table, self.values
 
     def cotangent(self, name: str, value) -> np.ndarray:

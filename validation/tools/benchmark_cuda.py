@@ -5,7 +5,7 @@ least five; and ten million points in float32. Beside the times: points per seco
 bring from memory and back, every array once, per second, as a part of what a copy of a large array was seen to do; and
 the time and the error of cuFINUFFT (type 1, multiply, type 2, plans reused) where it is there, in the same dtype, at an
 eps of a tenth of the target, in float32 of the target. Ours is never asked for less than it promises: in float32 that
-is 1e-5 (``windows.accuracy_floor``), also where the target is 1e-6; the measured error tells what came of it.
+is 1e-5 (``window.choose.accuracy_floor``), also where the target is 1e-6; the measured error tells what came of it.
 """
 
 from __future__ import annotations

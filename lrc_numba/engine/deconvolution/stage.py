@@ -194,7 +194,7 @@ def multiply(
 def multiply_vjp(
     context: Context, modes: np.ndarray, table: MultiplierTable, values: range, cotangents: range
 ) -> np.ndarray:
-    """S of the module's docstring, (*shape, n_modes) complex.
+    """The cotangent S of φ̂, see the module's docstring: (*shape, n_modes) complex.
 
     Parameters
     ----------

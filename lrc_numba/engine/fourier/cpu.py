@@ -51,7 +51,7 @@ def _needs_library(grid: Grid) -> bool:
 
 
 def analyse(context: Context, values: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Last axis first; the last two a plane at a time, where there are planes enough for all threads.
+    """Modes of grids: last axis first, the last two a plane at a time where there are planes enough for all threads.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def analyse(context: Context, values: np.ndarray, reached: np.ndarray, out: np.n
 
 
 def synthesise(context: Context, modes: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """First axis first; the transpose of ``analyse`` where all modes are counted.
+    """Grids of modes: first axis first; the transpose of ``analyse`` where all modes are counted.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def through_planes(
     products: Sequence[ModeProduct],
     out: np.ndarray,
 ) -> np.ndarray:
-    """To planes, through the first axis with the multiplier, and back.
+    """Grids to grids: to the modes of planes, through the first axis with the multiplier, and back.
 
     Parameters
     ----------

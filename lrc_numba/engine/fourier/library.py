@@ -22,7 +22,7 @@ def _shares(context: Context, snapshots: int, numbers: int) -> tuple[list[int], 
 
 
 def analyse(context: Context, values: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """All modes, of which the kept ones are taken.
+    """Modes of grids: all are computed, and the kept ones are taken.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def analyse(context: Context, values: np.ndarray, reached: np.ndarray, out: np.n
 
 
 def synthesise(context: Context, modes: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Zeros for the modes that are not kept.
+    """Grids of modes, with zeros for the modes that are not kept.
 
     Parameters
     ----------

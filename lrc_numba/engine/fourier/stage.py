@@ -18,7 +18,7 @@ __all__ = ["analyse", "synthesise", "through"]
 
 
 def analyse(context: Context, values: np.ndarray, reached: np.ndarray, channels: int) -> np.ndarray:
-    """Modes of grids, Σ_node s(node) e^{−2πi n·node/nodes}: (B, C, *grid.padded) real to (B, C, *modes) complex.
+    """Modes of grids, Σ_node s(node) e^{−2πi n·node/nodes}: (B, C, *layout.padded) real to (B, C, *modes) complex.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def analyse(context: Context, values: np.ndarray, reached: np.ndarray, channels:
 
 
 def synthesise(context: Context, modes: np.ndarray, reached: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Grids of modes, Σ_n modes(n) e^{+2πi n·node/nodes} over all modes: (B, C, *modes) to (B, C, *grid.padded).
+    """Grids of modes, Σ_n modes(n) e^{+2πi n·node/nodes} over all modes: (B, C, *modes) to (B, C, *layout.padded).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def through(
     products: Sequence[ModeProduct],
     out: np.ndarray,
 ) -> np.ndarray:
-    """Grids to grids with a multiplier in between, where nobody wants to see the modes.
+    """Grids to grids: transformed, multiplied and transformed back; the modes are not returned.
 
     Parameters
     ----------

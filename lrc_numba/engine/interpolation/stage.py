@@ -19,7 +19,7 @@ __all__ = ["fill", "interpolate", "interpolate_jvp", "interpolate_vjp"]
 def interpolate(
     context: Context, points: SortedPoints, values: np.ndarray, value_at_k0: np.ndarray | None = None
 ) -> np.ndarray:
-    """Interpolate.
+    """Interpolate: u at the points from s on the grid.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def interpolate(
         Sizes, window, threads, memory.
     points : SortedPoints
         Where to.
-    values : (B, C, *grid.padded), or what ``Grid.interleave`` says of it
+    values : (B, C, *layout.padded), or what ``Grid.interleave`` says of it
         s on the grid with its padding filled, see ``fill``.
     value_at_k0 : (B, C′), optional
         Added to u of the first C′ ≤ C channels: the mode k = 0, which does not go over the grid.
@@ -57,7 +57,7 @@ def interpolate_jvp(
     ----------
     context, points
         As for ``interpolate``.
-    values : (B, 2C, *grid.padded)
+    values : (B, 2C, *layout.padded)
         s, then ṡ, padding filled.
     dpoints : (B·N, d)
         ẋ, sorted, units of length.
@@ -109,7 +109,7 @@ def fill(context: Context, points: SortedPoints, values: np.ndarray) -> np.ndarr
         Sizes, threads.
     points : SortedPoints
         Where it will be read.
-    values : (B, C, *grid.padded), or what ``Grid.interleave`` says of it
+    values : (B, C, *layout.padded), or what ``Grid.interleave`` says of it
         Changed.
 
     Returns

@@ -1,8 +1,8 @@
 """Which tiles are spread at the same time: those of one parity along every axis, which share no node.
 
-The rows of a table come sorted by these eight parities (``points.make_chunks``), so each is a phase, launched after the
-one before. On a device that costs next to nothing, and no two blocks ever add to the same node: no atomics, and every
-node's terms come in one order.
+The rows of a table come sorted by these eight parities (``points.cuda.make_chunks``), so each is a phase, launched
+after the one before. On a device that costs next to nothing, and no two blocks ever add to the same node: no atomics,
+and every node's terms come in one order.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def interleave(context: Context, points: SortedPoints, channels: int) -> int:
 
 
 def spread(context: Context, points: SortedPoints, values: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Spread values.
+    """Spread values: s on the grid from f at the points.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def spread(context: Context, points: SortedPoints, values: np.ndarray, out: np.n
     points : SortedPoints
         Where from.
     values : (B·N, C) of the grid's dtype
-        f, sorted (``points.gather``).
-    out : (B, C, *grid.padded), or what ``Grid.interleave`` says of it
+        f, sorted (``SortedPoints.gather``).
+    out : (B, C, *layout.padded), or what ``Grid.interleave`` says of it
         Overwritten where the points reach, padding already folded in (but for ``Grid.folds_rows``); the rest is as it
         was.
 
@@ -72,7 +72,7 @@ def spread_jvp(context: Context, points: SortedPoints, values: np.ndarray, out: 
         As for ``spread``.
     values : (B·N, 2C + d)
         f, ḟ and ẋ (units of length) side by side, sorted.
-    out : (B, 2C, *grid.padded)
+    out : (B, 2C, *layout.padded)
         As for ``spread``.
     """
     loops, tables = context.loops(__package__), context.grid.tables
@@ -83,7 +83,7 @@ def spread_jvp(context: Context, points: SortedPoints, values: np.ndarray, out: 
 def _spread(context: Context, kernels: tuple, points: SortedPoints, inputs: tuple, out: np.ndarray) -> np.ndarray:
     """Clear, spread the tiles that are one chunk, then the others, and fold the padding.
 
-    Tiles that share nodes never at the same time (``points.cpu_schedule``), so that threads never meet.
+    Tiles that share nodes are never spread at the same time (``points.cpu_schedule``), so that threads never meet.
     """
     loops, run, shape = context.loops(__package__), context.parallel.run, out.shape
     grids = out.reshape(-1, *shape[2:])

@@ -170,8 +170,8 @@ def _fitted(name: str, width: int, shape: tuple[float, float], degree: int) -> n
     weights = np.linalg.lstsq(chebyshev.chebvander(tau, degree), values.T, rcond=None)[0].T
     powers = np.zeros((width, degree + 1))
     for row, weight in zip(powers, weights, strict=True):
-        found = chebyshev.cheb2poly(weight)
-        row[: len(found)] = found
+        monomials = chebyshev.cheb2poly(weight)
+        row[: len(monomials)] = monomials
     return powers
 
 

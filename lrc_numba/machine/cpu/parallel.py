@@ -93,11 +93,11 @@ class _Job:
 
     def wait(self) -> None:
         """Wait until all parts that were begun are finished; a worker that becomes active from now on finds none."""
-        place = 0
-        while place < len(self.active):
-            worker, ticket = self.active[place]
+        waited = 0  # no iterator: the list may grow meanwhile
+        while waited < len(self.active):
+            worker, ticket = self.active[waited]
             worker.wait(ticket)
-            place += 1
+            waited += 1
 
 
 class _Worker:

@@ -63,7 +63,7 @@ class Transforms:
         self.batch, self.grids = shape[0], shape[0] * shape[1] * self.n_interleaved
         self.planes, self.threads = len(self.starts), context.threads
         self.space, self.dtype = context.space, grid.complex_dtype
-        self.by_plane = self.planes >= 2 * self.threads
+        self.has_planes_for_all = self.planes >= 2 * self.threads
 
     def take(self, name: str, *shape: int) -> np.ndarray:
         """An array of the modes' dtype from the workspace."""
@@ -151,7 +151,7 @@ class Transforms:
         """
         shape = self.planes, self.kept[1], self.inner
         planes = self.take("planes", *shape) if out is None else out.reshape(shape)
-        if self.by_plane:
+        if self.has_planes_for_all:
             self.by_planes(axes.analyse_planes, self.ends[0], values.reshape(-1), planes)
         else:
             rows = self.take("rows", self.starts.size, self.inner)
@@ -169,7 +169,7 @@ class Transforms:
         out : real array
             The grids, written.
         """
-        if self.by_plane:
+        if self.has_planes_for_all:
             self.by_planes(axes.synthesise_planes, self.ends[1], planes, out.reshape(-1))
         else:
             rows = self.take("rows", self.starts.size, self.inner)
