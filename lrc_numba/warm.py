@@ -111,26 +111,26 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     arguments : list of str, optional
         Instead of those of this process.
     """
-    parser = argparse.ArgumentParser("python -m lrc_numba.warm", description=__doc__, formatter_class=_Help)
+    unchanged = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m lrc_numba.warm", description=__doc__, formatter_class=unchanged)
+    default = " (default: %(default)s)"
     parser.add_argument("--dim", type=int, choices=(1, 2, 3), required=True, help="dimensions")
     parser.add_argument("--modes", type=int, nargs="+", required=True, help="Fourier modes, per axis or for all axes")
-    parser.add_argument("--eps", type=float, default=1e-6, help="relative error allowed")
-    parser.add_argument("--points", type=int, default=10_000, help="about how many, of all snapshots together")
+    parser.add_argument("--eps", type=float, default=1e-6, help="relative error allowed (default: %(default)g)")
+    many = "about how many, of all snapshots together" + default
+    parser.add_argument("--points", type=int, default=10_000, help=many)
     crowded = "half of the points, thousands, in a hundredth of the box"
     parser.add_argument("--clustered", action="store_true", help=crowded)
-    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="of points and values")
-    parser.add_argument("--window", choices=WINDOWS, default="kaiser_bessel", help="of the plan")
-    parser.add_argument("--gradient", choices=GRADIENTS, default="exact", help="of the plan")
-    parser.add_argument("--threads", type=int, help="of the plan; all processors here by default")
+    dtypes = ("float64", "float32")
+    parser.add_argument("--dtype", choices=dtypes, default="float64", help="of points and values" + default)
+    parser.add_argument("--window", choices=WINDOWS, default="kaiser_bessel", help="of the plan" + default)
+    parser.add_argument("--gradient", choices=GRADIENTS, default="exact", help="of the plan" + default)
+    parser.add_argument("--threads", type=int, help="of the plan (default: all processors here)")
     parser.add_argument("--convolve-only", action="store_true", help="no derivatives")
     options = parser.parse_args(arguments)
     if not 1 <= options.points < 2**31:
         parser.error(f"--points: expected at least one and fewer than 2^31, got {options.points}")
     return options
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Defaults are told, and the description stays as it is."""
 
 
 def main(arguments: list[str] | None = None) -> int:
