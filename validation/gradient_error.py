@@ -288,7 +288,7 @@ def draw_picture(measured: list[dict], path: Path) -> None:
         axis.axvline(1.0, color="black", lw=1)
         axis.set(xlim=(1e-6, 1e4), xlabel="error divided by …", title=titles[name])
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("part of the cases with a larger one")
+    axes[0].set_ylabel("part of the cases with a larger error")
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=110)
     plt.close(figure)

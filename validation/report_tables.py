@@ -78,7 +78,7 @@ def origin(name: str, record: dict) -> Lines:
     date = f"{dates[0]} to {dates[-1]}" if dates else told("date")
     command = f"`{told('command')}`" + (" (the last run of several)" if dates else "")
     libraries = ", ".join(f"{key} {about[key]}" for key in ("numpy", "numba", "finufft", "ducc0") if key in about)
-    yield f"**{told('processor')}**, {told('processors')} processors, {told('threads')} threads; {command};"
+    yield f"**{told('processor')}**, {told('processors')} processors, {told('threads')} thread(s); {command};"
     yield f"{date}, load {told('load_average')}; lrc_numba {told('lrc_numba')}, engine: {_engines(record)};"
     yield f"Python {told('python')}, {libraries}; file `validation/{name}`."
     yield ""
