@@ -12,6 +12,7 @@ import lrc_numba
 PACKAGE = Path(lrc_numba.__file__).parent
 FACE = ("convolution", "plan", "gradient", "direct", "arguments", "files", "warm")  # loose at the top of the package
 HIGHER = ("networks", "training", "nbody", "electrostatics", "md", "distributed")
+PLAN = ("convolution", "gradient", "plan", "planning")
 # Of the machine, layers above the engine may use the decorators, the threads, the vectors and the memory, no more.
 INSIDE = (
     "machine.backends",
@@ -20,14 +21,16 @@ INSIDE = (
 )
 # The folder that imports: what it must not import.
 NEVERS = {
-    "machine": ("engine", "multipliers", "geometry", "plan", "convolution", *HIGHER),
-    "geometry": ("engine", "multipliers", "plan", "convolution", *HIGHER),
-    "multipliers": ("engine", "plan", "convolution", *HIGHER),
-    "engine": ("plan", "convolution", "direct", "arguments", *HIGHER),
-    "networks": ("engine", *INSIDE, "training", "nbody"),
-    "electrostatics": ("engine", *INSIDE, "training", "nbody"),
-    "training": ("engine", "machine"),
-    "nbody": ("engine", "networks", "training"),
+    "machine": ("engine", "multipliers", "geometry", "arguments", "files", "direct", *PLAN, *HIGHER),
+    "geometry": ("engine", "multipliers", "direct", *PLAN, *HIGHER),
+    "multipliers": ("engine", "direct", *PLAN, *HIGHER),
+    "engine": ("direct", "arguments", *PLAN, *HIGHER),
+    "planning": ("plan", "convolution", "direct", *HIGHER),
+    "gradient": ("engine", "planning", "plan", "convolution", "direct", *HIGHER),
+    "networks": ("engine", "planning", *INSIDE, "training", "nbody"),
+    "electrostatics": ("engine", "planning", *INSIDE, "training", "nbody"),
+    "training": ("engine", "planning", "machine"),
+    "nbody": ("engine", "planning", "networks", "training"),
     "convolution": HIGHER,
     "plan": HIGHER,
     "direct": ("engine", "plan", "convolution", *HIGHER),

@@ -87,7 +87,7 @@ def in_range(plan, given: Callable[[], dict], compute: Callable[[], R]) -> R:
     """
     with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
         result = compute()
-    if not _is_finite(result, plan.choices.engine.arrays):
+    if plan.choices.engine.parallel.runs() and not _is_finite(result, plan.choices.engine.arrays):
         raise _beyond_range(plan, given())
     return result
 

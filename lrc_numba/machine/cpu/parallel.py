@@ -21,7 +21,7 @@ import numpy as np
 
 from .spin_wait import CELLS, PAUSE, POSTED, until_finished, until_posted
 
-__all__ = ["WORTH_A_THREAD", "available_threads", "compile_only", "even", "run", "weighted"]
+__all__ = ["WORTH_A_THREAD", "available_threads", "compile_only", "even", "run", "runs", "weighted"]
 
 # Numbers that a thread must at least have to work on: telling it takes as long as some thousand of them.
 WORTH_A_THREAD = 1 << 14
@@ -287,6 +287,11 @@ def compile_only(wanted: Callable[[str], bool]) -> Iterator[None]:
         yield
     finally:
         _instead = None
+
+
+def runs() -> bool:
+    """Whether loops are run, so that arrays hold results: not within ``compile_only``."""
+    return _instead is None
 
 
 def run(kernel, bounds: list[int], *arguments) -> None:
