@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import fill
 
-from . import report_tables as tables
+from .tools import report_tables as tables
 
 __all__ = ["main", "text"]
 

@@ -33,7 +33,7 @@ def test_measurements_that_changed_are_noticed(tmp_path, monkeypatch):
 
 def test_errors_of_gradients_get_a_table():
     """Of a record of ``validation.gradient_error``: one table for each of what is computed, with all its ratios."""
-    from validation import report_tables
+    from validation.tools import report_tables
 
     ratios = {"median": 0.01234, "95%": 0.5, "largest": 0.75, "above": 3}
     entry = {"what": "exact", "dim": 2, "eps": None, "cases": 40, "itself": ratios, "terms": ratios, "bound": ratios}

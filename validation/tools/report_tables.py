@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .tools.benchmark_report import summary
+from .benchmark_report import summary
 
 __all__ = [
     "Lines",
