@@ -55,13 +55,7 @@ class Sum(_Binary):
         return self.left.k2_derivative(modes) + self.right.k2_derivative(modes)
 
     def kernel(self, r: np.ndarray, dim: int) -> np.ndarray:
-        left, right = self.left.kernel(r, dim), self.right.kernel(r, dim)
-        axes = max(left.ndim, right.ndim)
-        lead = [
-            side.reshape(side.shape[: side.ndim - np.ndim(r)] + (1,) * (axes - side.ndim) + np.shape(r))
-            for side in (left, right)
-        ]
-        return lead[0] + lead[1]
+        return self.left.kernel(r, dim) + self.right.kernel(r, dim)
 
 
 class Product(_Binary):
