@@ -97,7 +97,8 @@ def _is_finite(result, arrays) -> bool:
     if type(result) is np.ndarray:
         return arguments.all_finite(result, arrays)
     if isinstance(result, Gradient):
-        parts = [result.output, result.points, result.values, result.targets, *(result.parameters or {}).values()]
+        parts = [result.output, result.points, result.values, result.targets, result.cell]
+        parts += (result.parameters or {}).values()
     else:
         parts = list(result.values()) if isinstance(result, dict) else [result]
     return all(part is None or arguments.all_finite(part, arrays) for part in parts)

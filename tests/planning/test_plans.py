@@ -136,6 +136,7 @@ LARGE = {
     "values of a vjp": lambda plan, f, large: plan.vjp(f * large, KERNEL, f),
     "cotangent": lambda plan, f, large: plan.vjp(f, KERNEL, f * large),
     "cotangent for parameters": lambda plan, f, large: plan.vjp(f, KERNEL, f * large, wrt="parameters"),
+    "cotangent for the cell": lambda plan, f, large: plan.vjp(f, KERNEL, f * large, wrt="cell"),
     "dvalues": lambda plan, f, large: plan.jvp(f, KERNEL, None, f * large),
     "dpoints": lambda plan, f, large: plan.jvp(f, KERNEL, f[:, None] * large),
     "dcotangent": lambda plan, f, large: plan.parameters_jvp(f, KERNEL, f, dcotangent=f * large),
