@@ -36,6 +36,11 @@ def mode_numbers(modes: int, *, half: bool = False) -> np.ndarray:
     return positive if half else np.concatenate([positive, np.arange(-top, 0)])
 
 
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
 class ModeSet:
     """The stored half of the modes of a cell, with their wavevectors.
 
@@ -60,6 +65,10 @@ class ModeSet:
         |k|² and |k|.
     weights : (size,) float64
         How many modes of the full set each stored one stands for, 1 or 2.
+
+    Notes
+    -----
+    All users of a plan share these arrays, so they cannot be written to; copies and pickles make their own.
     """
 
     def __init__(self, cell: Cell, modes: tuple[int, ...]):
@@ -67,6 +76,9 @@ class ModeSet:
         tops = [highest_mode(m) for m in self.modes]
         self.shape = (*(2 * top + 1 for top in tops[:-1]), tops[-1] + 1)
         self.size = prod(self.shape)
+
+    def __getstate__(self) -> dict:
+        return {name: self.__dict__[name] for name in ("cell", "modes", "dim", "shape", "size")}
 
     @cached_property
     def axes(self) -> list[np.ndarray]:
@@ -81,13 +93,13 @@ class ModeSet:
     @cached_property
     def k(self) -> np.ndarray:
         """Wavevectors, (size, d)."""
-        return self.numbers @ self.cell.reciprocal
+        return _read_only(self.numbers @ self.cell.reciprocal)
 
     @cached_property
     def k2(self) -> np.ndarray:
         """Summed axis by axis, so that no (size, d) array is needed for it when the cell is a box."""
         if not self.cell.orthogonal:
-            return np.einsum("md,md->m", self.k, self.k)
+            return _read_only(np.einsum("md,md->m", self.k, self.k))
         squares = []
         for a, axis in enumerate(self.axes):
             along = axis * self.cell.reciprocal[a, a]
@@ -95,15 +107,16 @@ class ModeSet:
         total = squares[0]
         for square in squares[1:]:
             total = total[..., None] + square
-        return total.reshape(self.size)
+        return _read_only(total.reshape(self.size))
 
     @cached_property
     def norm(self) -> np.ndarray:
         """|k|, (size,)."""
-        return np.sqrt(self.k2)
+        return _read_only(np.sqrt(self.k2))
 
     @cached_property
     def weights(self) -> np.ndarray:
         """Modes of the full set that each stored one stands for, (size,)."""
         last = np.where(self.axes[-1] == 0, 1.0, 2.0)
-        return np.broadcast_to(last, self.shape).reshape(self.size)
+        # In memory of its own also where one number stands for all: sums over strides of 0 are rounded differently.
+        return _read_only(np.ascontiguousarray(np.broadcast_to(last, self.shape)).reshape(self.size))

@@ -26,8 +26,11 @@ WITHOUT_EFFECT = frozenset(
     {"__annotations__", "__dict__", "__doc__", "__firstlineno__", "__module__", "__qualname__", "__weakref__"}
     | {"__static_attributes__"}
 )
-# Builtins through which a function reaches what its code does not name.
-REACHING = frozenset({"__import__", "eval", "exec", "globals", "input", "locals", "open", "vars"})
+# Names through which a function reaches what its code does not name.
+REACHING = frozenset(
+    {"__builtins__", "__closure__", "__globals__", "__import__", "__subclasses__"}
+    | {"eval", "exec", "globals", "input", "locals", "open", "vars"}
+)
 BY_IDENTITY = (FunctionType, BuiltinFunctionType, np.ufunc, type, type(np.sum))
 
 
@@ -107,7 +110,7 @@ def _describe_code(value: object) -> Hashable:
     """Functions, classes and modules."""
     if isinstance(value, ModuleType) and value.__name__.partition(".")[0] in FIXED:
         return "module", value.__name__
-    if isinstance(value, BY_IDENTITY) and str(getattr(value, "__module__", "")).partition(".")[0] in FIXED:
+    if isinstance(value, BY_IDENTITY) and _home(value).partition(".")[0] in FIXED:
         return (value,)
     if isinstance(value, FunctionType):
         return _describe_function(value)
@@ -118,6 +121,13 @@ def _describe_code(value: object) -> Hashable:
     if isinstance(value, cached_property):
         return cached_property, describe(value.func)
     raise Uncertain
+
+
+def _home(value: object) -> str:
+    """The module that defines ``value``; of a function the true one, as ``functools.wraps`` puts another name there."""
+    if isinstance(value, FunctionType):
+        return str(value.__globals__.get("__name__", ""))
+    return str(getattr(value, "__module__", ""))
 
 
 def _describe_function(function: FunctionType) -> Hashable:
@@ -167,6 +177,8 @@ def describe_class(kind: type) -> Hashable:
     Uncertain
         As for ``describe``.
     """
+    if type(kind) is not type:  # its own class may hold what instances reach
+        raise Uncertain
     entries = [
         (name, describe(entry))
         for owner in _changeable(kind.__mro__)

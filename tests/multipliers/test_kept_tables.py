@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from functools import partial
+from functools import partial, wraps
 from types import SimpleNamespace
 
 import numpy as np
@@ -155,6 +155,34 @@ def in_a(container):
     return with_parts(container(part), part)
 
 
+class OfAClass(type):
+    """A class of classes that holds a number."""
+
+    by_metaclass = 1.0
+
+
+class OfAMetaclass(Own, metaclass=OfAClass):
+    """A number that only the class of the class has."""
+
+    def factor(self, modes):
+        """That number."""
+        return type(self).by_metaclass
+
+
+class OfGlobals(Own):
+    """A global, by way of the method that has it."""
+
+    def factor(self, modes):
+        """That global."""
+        return self.factor.__func__.__globals__["STRENGTH"]
+
+
+def in_disguise():
+    """A kernel of a closure that calls itself a function of NumPy."""
+    kept = [1.0]
+    return OfAFunction(wraps(np.sin)(lambda: kept[0])), lambda: set_item(kept, 0, 50.0)
+
+
 CHANGES = {
     "one of many numbers": lambda patch: with_array(600, 1000.0),
     "the last digits": lambda patch: with_array(0, 1.0 + 1e-9),
@@ -172,6 +200,9 @@ CHANGES = {
     "a method of the class": lambda patch: with_items(lambda k: patch.setattr(OfItems, "factor", another_factor)),
     "a new attribute": lambda patch: with_items(lambda kernel: setattr(kernel, "later", 50.0)),
     "a global": lambda patch: with_items(lambda k: patch.setitem(globals(), "STRENGTH", 50.0)),
+    "the class of the class": lambda p: (OfAMetaclass(), lambda: p.setattr(OfAClass, "by_metaclass", 50.0)),
+    "the globals of a function": lambda p: (OfGlobals(), lambda: p.setitem(globals(), "STRENGTH", 50.0)),
+    "a function in disguise": lambda patch: in_disguise(),
     "a default": lambda patch: with_items(lambda k: patch.setitem(STRENGTHS, "only", 50.0)),
 }
 EVERY = {
@@ -286,3 +317,41 @@ def test_a_changed_multiplier_is_noticed():
     kernel.exponent = 0.5
     found = plan.convolve(None, kernel)
     np.testing.assert_array_equal(found, plan.convolve(None, InversePower(0.5, 0.1)))
+
+
+class Careless(Gaussian):
+    """A Gaussian that scales the wavenumbers of the plan where they are."""
+
+    def __init__(self, name):
+        super().__init__(0.01)
+        self.name = name
+
+    def values(self, modes):
+        """φ̂ of other wavenumbers."""
+        shared = getattr(modes, self.name)
+        shared *= 0.5
+        return super().values(modes)
+
+
+@pytest.mark.parametrize("again", [lambda plan: plan, copy.copy], ids=["plan", "copy"])
+@pytest.mark.parametrize("name", ["k", "k2", "norm", "weights"])
+def test_kernels_cannot_change_the_modes_of_a_plan(name, again):
+    """What a plan and its copies give does not depend on a kernel that came before: it may not write to the modes."""
+    wanted = plan().convolve(VALUES, Gaussian(0.01))
+    used = again(plan())
+    used.convolve(VALUES, Yukawa())  # whatever is made when it is first needed is there
+    used = again(used)
+    with pytest.raises(ValueError, match="read-only"):
+        used.convolve(VALUES, Careless(name))
+    np.testing.assert_array_equal(used.convolve(VALUES, Gaussian(0.01)), wanted)
+
+
+def test_copies_give_the_same_bits():
+    """Also where one mode of the last axis is all there is: every sum runs over memory of the same kind."""
+    points, values = np.random.default_rng(1).random((5, 2)), np.random.default_rng(2).standard_normal((5, 2))
+    kernel = ChannelMatrix(np.random.default_rng(3).standard_normal((3, 2)), Gaussian(0.2))
+    fresh = LRCPlan(1.7, (11, 2), eps=1e-4).set_points(points)
+    copied = copy.copy(fresh)
+    copied.convolve(values, kernel)
+    again = copy.copy(copied).convolve(values, kernel, exclude_self=True)
+    np.testing.assert_array_equal(again, fresh.convolve(values, kernel, exclude_self=True))
