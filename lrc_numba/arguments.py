@@ -20,6 +20,7 @@ __all__ = [
     "as_positive",
     "as_threads",
     "common_dtype",
+    "is_masked",
     "measured_array",
     "points_shape",
     "refuse_masked",
@@ -92,12 +93,15 @@ def refuse_masked(name: str, value) -> None:
     value : object
         What came.
     """
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise TypeError(f"{name}: expected no mask, got a masked array; fill it first, as by its method filled")
+
+
+def is_masked(value: object) -> bool:
+    """Whether ``value`` is a masked array, or a list that holds one."""
     if isinstance(value, (list, tuple)):
-        for entry in value:
-            if type(entry) is not float and type(entry) is not np.ndarray:
-                refuse_masked(name, entry)
+        return any(type(entry) is not float and type(entry) is not np.ndarray and is_masked(entry) for entry in value)
+    return isinstance(value, np.ma.MaskedArray)
 
 
 def sum_of_squares(array, arrays: ModuleType = host) -> float:

@@ -80,7 +80,7 @@ def _one_snapshot(kernel, cell: Cell, modes, exclude_self: bool) -> tuple[Callab
     mode_set = ModeSet(cell, arguments.as_modes(modes, cell.dim))
     return (
         lambda x, f, y: fourier_sum(x, f, y, kernel, mode_set, exclude_self),
-        lambda: kernel.values(mode_set).ndim > 1,  # after the sum, which says what is wrong with a kernel
+        lambda: kernel.checked_values(mode_set).ndim > 1,  # after the sum, which says what is wrong with a kernel
     )
 
 
@@ -159,7 +159,7 @@ def fourier_sum(
     if np.iscomplexobj(values):  # half of the modes are enough for real values only
         parts = (fourier_sum(points, f, targets, multiplier, modes, exclude_self) for f in (values.real, values.imag))
         return next(parts) + 1j * next(parts)
-    phi = multiplier.values(modes)
+    phi = multiplier.checked_values(modes)
     matrix = phi.reshape(-1, 1, modes.size) if phi.ndim == 2 else phi  # (C_out, C_in, modes), or (modes,)
     if phi.ndim > 1 and matrix.shape[1] != values.shape[1]:
         raise ValueError(f"multiplier: takes {matrix.shape[1]} channel(s), values have {values.shape[1]}")

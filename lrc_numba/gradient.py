@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arguments import refuse_masked
 from .geometry.modes import ModeSet
 from .multipliers import Multiplier
 
@@ -55,6 +56,8 @@ def parameter_gradient(multiplier: Multiplier, modes: ModeSet, cotangent: np.nda
         S: dL = Σ_half Re(dφ̂ S).
     """
     gradients = multiplier.vjp(modes, cotangent)
+    for gradient in gradients.values():
+        refuse_masked(f"multiplier: {type(multiplier).__name__}.vjp", gradient)
     return {name: np.asarray(gradient) for name, gradient in gradients.items()}
 
 
@@ -66,9 +69,10 @@ def cell_gradient(multiplier: Multiplier, modes: ModeSet, cotangent: np.ndarray)
     multiplier, modes, cotangent
         As for ``parameter_gradient``.
     """
-    strain = np.asarray(multiplier.cell_vjp(modes, cotangent), dtype=np.float64)
+    given, name = multiplier.cell_vjp(modes, cotangent), f"{type(multiplier).__name__}.cell_vjp"
+    refuse_masked(f"multiplier: {name}", given)
+    strain = np.asarray(given, dtype=np.float64)
     if strain.shape != (modes.dim, modes.dim):
-        name = f"{type(multiplier).__name__}.cell_vjp"
         raise ValueError(f"multiplier: {name} must return shape {(modes.dim, modes.dim)}, got {strain.shape}")
     total = np.sum(multiplier.values(modes) * cotangent).real
     return strain - total * np.eye(modes.dim)

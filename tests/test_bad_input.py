@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from strategies import holds_for
 
-from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Yukawa, lrc_convolve
+from lrc_numba import ChannelMatrix, Gaussian, LRCPlan, Yukawa, direct, lrc_convolve
 
 POINTS = np.random.default_rng(0).random((6, 2))
 VALUES = np.random.default_rng(1).standard_normal(6)
@@ -293,3 +293,37 @@ def test_integers_are_numbers(backend):
     found = lrc_convolve(points, values, KERNEL, box=7, modes=np.int64(9), backend=backend)
     wanted = lrc_convolve(points.astype(float), values.astype(float), KERNEL, box=7.0, modes=9, backend=backend)
     np.testing.assert_array_equal(found, wanted)
+
+
+def masking(method: str) -> Gaussian:
+    """A Gaussian that masks what one of its methods returns."""
+
+    def of_masks(self, modes, *cotangent):
+        given = getattr(Gaussian, method)(self, modes, *cotangent)
+        if isinstance(given, dict):
+            return {name: np.ma.array(array, mask=False) for name, array in given.items()}
+        return np.ma.array(given, mask=False)
+
+    own = {"values": Gaussian.values, method: of_masks}
+    return type("Own", (Gaussian,), own)(0.2)
+
+
+@pytest.mark.parametrize(
+    ("method", "wrt"),
+    [("derivatives", "parameters"), ("vjp", "parameters"), ("k2_derivative", "cell"), ("cell_vjp", "cell")],
+)
+def test_masks_of_a_kernel_are_refused(method, wrt):
+    """Whatever a kernel of a user's returns: a mask would be lost in silence."""
+    plan = LRCPlan(np.ones(2), 7).set_points(POINTS)
+    with pytest.raises(TypeError, match=r"multiplier: Own.values: expected no mask"):
+        plan.convolve(VALUES, masking("values"))
+    with pytest.raises(TypeError, match=rf"multiplier: Own.{method}: expected no mask"):
+        plan.vjp(VALUES, masking(method), VALUES, wrt=wrt)
+
+
+@pytest.mark.parametrize("numbers", [np.ma.array(np.ones(5), mask=False), np.array([1.0] * 5, dtype=object), ["1"] * 5])
+def test_direct_sums_name_what_a_kernel_returns(numbers):
+    """No numbers, or masked ones: the errors are those of a plan."""
+    kernel = type("Own", (Gaussian,), {"values": lambda self, modes: numbers})()
+    with pytest.raises(TypeError, match=r"multiplier: Own.values"):
+        direct.convolve(np.zeros((2, 1)), None, kernel, box=1.0, modes=9)

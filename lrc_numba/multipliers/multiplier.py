@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arguments import refuse_masked
 from ..geometry.modes import ModeSet
 from .fingerprint import Described, Uncertain, describe, describe_class, is_fixed
 from .parameters import ParameterView, as_number, as_numbers, as_parameter
@@ -136,6 +137,37 @@ class Multiplier(Described):
         """φ̂ on the modes, (*shape, n_modes)."""
         raise NotImplementedError(f"{type(self).__name__} must define values(modes)")
 
+    def checked_values(self, modes: ModeSet) -> np.ndarray:
+        """What ``values`` returns, an array of finite numbers of the right shape.
+
+        Parameters
+        ----------
+        modes : ModeSet
+            The modes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where they are no numbers, or masked; where the shape is wrong, or one is not finite.
+        """
+        name = f"{type(self).__name__}.values"
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is an error below
+            values = self.values(modes)
+        refuse_masked(f"multiplier: {name}", values)
+        try:
+            array = np.asarray(values)
+        except ValueError:
+            raise ValueError(
+                f"multiplier: {name} must return shape (*channels, {modes.size}), got {values!r}"
+            ) from None
+        if array.dtype.kind not in "biufc":
+            raise TypeError(f"multiplier: {name} must return real or complex numbers, got dtype {array.dtype}")
+        if array.shape[-1:] != (modes.size,) or array.ndim > 3:
+            raise ValueError(f"multiplier: {name} must return shape (*channels, {modes.size}), got {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"multiplier: {self!r} is not finite on all modes")
+        return array
+
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
         """∂φ̂/∂parameter by name, each broadcastable to (*shape, n_modes)."""
         raise NotImplementedError(f"{type(self).__name__} must define derivatives(modes) to be differentiated")
@@ -157,6 +189,7 @@ class Multiplier(Described):
         """
         gradients = {}
         for name, derivative in self.derivatives(modes).items():
+            refuse_masked(f"multiplier: {type(self).__name__}.derivatives", derivative)
             dense = np.broadcast_to(derivative, np.broadcast_shapes(np.shape(derivative), cotangent.shape))
             per_channel = np.einsum("...m,...m->...", dense, cotangent).real
             gradients[name] = np.asarray(sum_to(per_channel, self._parameters[name].shape))
@@ -185,7 +218,9 @@ class Multiplier(Described):
         (d, d) float64 ndarray
             ∂/∂ε_ab at ε = 0.
         """
-        weights = (self.k2_derivative(modes) * cotangent).real.reshape(-1, modes.size).sum(axis=0)
+        slope = self.k2_derivative(modes)
+        refuse_masked(f"multiplier: {type(self).__name__}.k2_derivative", slope)
+        weights = (slope * cotangent).real.reshape(-1, modes.size).sum(axis=0)
         return -2.0 * (modes.k.T * weights) @ modes.k
 
     def _check_cell(self) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arguments import is_masked
+
 if TYPE_CHECKING:
     from .multiplier import Multiplier
 
@@ -36,12 +38,12 @@ def as_numbers(owner: object, name: str, value, kinds: str = "iuf") -> np.ndarra
         When rows have different lengths, nothing is in it, or a number is not finite.
     """
     prefix, wanted = f"{type(owner).__name__}: {name} must be", "real or complex" if "c" in kinds else "real"
+    if is_masked(value):
+        raise TypeError(f"{prefix} {wanted} numbers, got a masked array; fill it first")
     try:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{prefix} a number or an array, got {value!r}") from None
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{prefix} {wanted} numbers, got a masked array; fill it first")
     if array.dtype.kind not in kinds:
         raise TypeError(f"{prefix} {wanted} numbers, got dtype {array.dtype}")
     if array.size == 0:

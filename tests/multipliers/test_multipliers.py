@@ -330,6 +330,8 @@ def test_wrong_parameters_raise(make, message):
         (lambda: Yukawa(None, 1.0), "Yukawa: beta must be real numbers"),
         (lambda: Yukawa(True, 1.0), "Yukawa: beta must be real numbers, got dtype bool"),
         (lambda: Yukawa(np.ma.masked_array([1.0], [True])), "Yukawa: beta must be real numbers, got a masked array"),
+        (lambda: Yukawa([np.ma.masked_array([1.0], [True])]), "Yukawa: beta must be real numbers, got a masked array"),
+        (lambda: Table([np.ma.masked, 1.0], 1), "Table: values must be real or complex numbers, got a masked array"),
         (lambda: RadialSpline(np.ones(6) + 1j, 3.0), "RadialSpline: coefficients must be real numbers, got dtype comp"),
         (lambda: RadialSpline("x", 3.0), "RadialSpline: coefficients must be real numbers, got dtype"),
         (lambda: RadialSpline(np.ones(6), None), "RadialSpline: cutoff must be a real number, got None"),

@@ -47,25 +47,13 @@ class MultiplierTable:
     Raises
     ------
     TypeError
-        When its values are not numbers.
+        As ``Multiplier.checked_values``.
     ValueError
-        When its values have the wrong shape or are not finite.
+        Likewise, and where they are beyond the range of the dtype.
     """
 
     def __init__(self, multiplier: Multiplier, grid: Grid):
-        size, name = grid.mode_set.size, f"{type(multiplier).__name__}.values"
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is an error below
-            values = multiplier.values(grid.mode_set)
-        try:
-            values = np.asarray(values)
-        except ValueError:
-            raise ValueError(f"multiplier: {name} must return shape (*channels, {size}), got {values!r}") from None
-        if values.dtype.kind not in "biufc":
-            raise TypeError(f"multiplier: {name} must return real or complex numbers, got dtype {values.dtype}")
-        if values.shape[-1:] != (size,) or values.ndim > 3:
-            raise ValueError(f"multiplier: {name} must return shape (*channels, {size}), got {values.shape}")
-        if not np.isfinite(values).all():
-            raise ValueError(f"multiplier: {multiplier!r} is not finite on all modes")
+        values = multiplier.checked_values(grid.mode_set)
         self.shape, self._volume, self._mode_weights = values.shape[:-1], grid.cell.volume, grid.mode_set.weights
         volume, kind = grid.cell.volume, grid.complex_dtype if np.iscomplexobj(values) else grid.dtype
         self.table = np.empty((*self._matrix_shape(), *grid.stored), dtype=kind)
