@@ -376,12 +376,12 @@ class LRCPlan:
             raise ValueError("points: none are set; call set_points first")
         if exclude_self and points.targets_shape is not None:
             raise ValueError("exclude_self: targets are not the points, so there is no self to exclude")
-        table = self._table(multiplier)
-        call = Call.of(points, table, values, self.dtype, self.choices.engine.arrays)
+        call = Call.of(points, self._table(multiplier), values, self.dtype, self.choices.engine.arrays)
         # Values and tangents, or values and cotangents, may lie on the grid together; ik makes d channels of one.
         most = 2 * max(call.channels) * (self.grid.dim if self.gradient == "spectral" else 1)
-        if most > self._cheap:
-            needed = self.grid.memory(points.most, points.batch, most, targets=points.targets_shape is not None)
+        if most > self._cheap or call.table.maps > most:
+            targets, maps = points.targets_shape is not None, call.table.maps
+            needed = self.grid.memory(points.most, points.batch, most, targets=targets, maps=maps)
             what = "{} channel(s) to {}".format(*call.channels)
             self.choices.check_memory("values", what, needed - self._operator.space.nbytes)
             if needed <= WORTH_A_LOOK:

@@ -149,10 +149,17 @@ class Multiplier(Described):
         ------
         TypeError, ValueError
             Where they are no numbers, or masked; where the shape is wrong, or one is not finite.
+        MemoryError
+            Where they do not fit into memory.
         """
         name = f"{type(self).__name__}.values"
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is an error below
-            values = self.values(modes)
+            try:
+                values = self.values(modes)
+            except MemoryError as error:
+                raise MemoryError(
+                    f"multiplier: {name} on {modes.size} modes does not fit into memory: {error}"
+                ) from None
         refuse_masked(f"multiplier: {name}", values)
         try:
             array = np.asarray(values)

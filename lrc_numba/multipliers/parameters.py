@@ -100,7 +100,8 @@ class ParameterView(MutableMapping[str, np.ndarray]):
 
     Reading gives the array that the multiplier works with, and ``parameters["lam"][...] = 2.0`` changes it unchecked;
     ``parameters["lam"] = 2.0`` puts the value into the same array after the checks of the constructor, and leaves the
-    old one where they fail. Names and shapes are fixed.
+    old one where they fail. An operator in place, as ``parameters["lam"] -= 1.0``, writes before it is checked: where
+    that raises, the new value stays. Names and shapes are fixed.
 
     Parameters
     ----------

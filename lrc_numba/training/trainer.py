@@ -122,6 +122,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.checkpoint, self.log = (None if path is None else Path(path) for path in (self.checkpoint, self.log))
+        if self.checkpoint is not None and self.log is not None and self.checkpoint.resolve() == self.log.resolve():
+            raise ValueError(f"log: expected another file than the checkpoint, got {self.log} for both")
         self.seed = operator.index(self.seed)
         if not isinstance(self.protocol, Protocol):
             raise TypeError(f"protocol: expected a Protocol, got {self.protocol!r}")

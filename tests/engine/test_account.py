@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrc_numba import LRCPlan, Yukawa
+from lrc_numba import ChannelMatrix, LRCPlan, Table, Yukawa
 from lrc_numba.geometry.modes import ModeSet
 
 MEBI = 2**20
@@ -157,3 +157,15 @@ def test_a_plan_lists_no_modes(monkeypatch):
     monkeypatch.setattr("lrc_numba.machine.cpu.arrays.host_memory", lambda: 2**40)
     monkeypatch.setattr(ModeSet, "axes", property(lambda self: pytest.fail("the modes were listed")))
     assert "100000000" in repr(LRCPlan(1.0, 10**8, eps=1e-2, dim=1))
+
+
+def test_every_pair_of_channels_has_a_table():
+    """A full matrix of φ̂ is stated as such, and values that do not fit into memory name the multiplier."""
+    grid = LRCPlan(1.0, 21, dim=2, eps=1e-3).grid
+    plain, matrix = (grid.account(100, 1, 4, maps=maps) for maps in (1, 16))
+    assert matrix["tables"] - plain["tables"] == 15 * 8 * grid.mode_set.size
+    assert grid.memory(100, 1, 4, maps=16) > grid.memory(100, 1, 4)
+    huge = ChannelMatrix(np.ones((3000, 1)), Table(np.ones(grid.mode_set.shape), 2))
+    huge.values = lambda modes: np.empty((10**9, 10**6, modes.size))
+    with pytest.raises(MemoryError, match=r"multiplier: ChannelMatrix\.values on 231 modes does not fit"):
+        LRCPlan(1.0, 21, dim=2).set_points(np.zeros((1, 2))).convolve(None, huge)

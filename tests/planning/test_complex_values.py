@@ -84,3 +84,9 @@ def test_derivatives_are_of_real_numbers(name):
         TypeError, match=f"^{argument}: expected float64, as derivatives are of real numbers, got complex.*two chan"
     ):
         call(plan())
+
+
+def test_points_without_a_dtype_take_that_of_complex_values():
+    """Integers as points go with complex64 values in single precision."""
+    found = lrc_convolve([[0], [1]], np.ones(2, np.complex64), Gaussian(0.1), box=3.0, modes=5, eps=1e-3)
+    assert found.dtype == np.complex64

@@ -252,3 +252,9 @@ def test_force_error():
     assert force_error(np.array([[0.0]]), np.array([[1.0]])) == {"true": 1.0, "predicted": np.inf}
     with pytest.raises(ValueError, match="forces: expected two of one shape"):
         force_error(np.ones((2, 1)), np.ones(2))
+
+
+def test_checkpoint_and_log_are_two_files(tmp_path):
+    """One would overwrite the other."""
+    with pytest.raises(ValueError, match="log: expected another file than the checkpoint"):
+        trainer(tmp_path, log=tmp_path / "state.npz")

@@ -77,6 +77,11 @@ class MultiplierTable:
         return (1, 1) if self.shape == () else (self.shape[0], self.shape[1] if len(self.shape) == 2 else 1)
 
     @property
+    def maps(self) -> int:
+        """Pairs of an input and an output channel for which there are values."""
+        return self.table.shape[0] * self.table.shape[1]
+
+    @property
     def per_channel(self) -> bool:
         """One kernel for every channel alike."""
         return self.shape == ()

@@ -16,7 +16,9 @@ __all__ = ["account"]
 LIBRARY = 3  # arrays as long as a line that a library has for a short time: tables, buffers, what is not yet freed
 
 
-def account(grid: Grid, points: int, batch: int, channels: int, wrt: Collection[str], targets: bool) -> dict[str, int]:
+def account(
+    grid: Grid, points: int, batch: int, channels: int, wrt: Collection[str], targets: bool, maps: int
+) -> dict[str, int]:
     """Bytes of everything that is held at once when memory is tightest, by what it is for.
 
     Tables of the modes are made before there is a workspace, and what they are made from is gone when a transform is
@@ -27,7 +29,7 @@ def account(grid: Grid, points: int, batch: int, channels: int, wrt: Collection[
     ----------
     grid : Grid
         Sizes.
-    points, batch, channels, wrt, targets
+    points, batch, channels, wrt, targets, maps
         As for ``Grid.account``.
 
     Returns
@@ -40,13 +42,19 @@ def account(grid: Grid, points: int, batch: int, channels: int, wrt: Collection[
     gradient = bool(wrt)
     wide = channels * (2 if gradient and not targets else 1)
     modes = 8 * (long + 2 * stored)
-    tables = size * (stored + long)
+    tables = size * (maps * stored + long)
     space = batch * size * wide * prod(grid.layout.padded)
     between, short = _transforms(grid, batch, wide, "parameters" in wrt)
     of_points = batch * _of_points(grid, points, channels, gradient) * (2 if targets else 1)
     if "parameters" in wrt:
-        short = max(short, (4 * size + 40) * stored)  # the cotangent of φ̂, twice and in double precision, and ∂φ̂/∂θ
-    making = 16 * stored + max(0, (8 - size) * long) + 8 * grid.window.width * 24 * min(max(grid.mode_set.shape), 256)
+        short = max(
+            short, (4 * size + 40) * stored * maps
+        )  # the cotangent of φ̂, twice and in double precision, and ∂φ̂/∂θ
+    making = (
+        8 * (1 + maps) * stored
+        + max(0, (8 - size) * long)
+        + 8 * grid.window.width * 24 * min(max(grid.mode_set.shape), 256)
+    )
     return {
         "modes": modes,
         "tables": tables,

@@ -196,21 +196,23 @@ class Grid:
         """Arrays for the loops, each made when it is first asked for."""
         return Tables(self)
 
-    def memory(self, points: int, batch: int, channels: int, wrt: Collection[str] = (), *, targets: bool = True) -> int:
+    def memory(
+        self, points: int, batch: int, channels: int, wrt: Collection[str] = (), *, targets: bool = True, maps: int = 1
+    ) -> int:
         """Bytes that are needed beyond what a user holds, ``account`` added up.
 
         Parameters
         ----------
-        points, batch, channels, wrt, targets
+        points, batch, channels, wrt, targets, maps
             As for ``account``; memory is to be there for targets, too, where nobody says that there are none.
         """
-        key = (points, batch, channels, *wrt, targets)
+        key = (points, batch, channels, *wrt, targets, maps)
         if key not in self._memory:
-            self._memory[key] = sum(self.account(points, batch, channels, wrt, targets=targets).values())
+            self._memory[key] = sum(self.account(points, batch, channels, wrt, targets=targets, maps=maps).values())
         return self._memory[key]
 
     def account(
-        self, points: int, batch: int, channels: int, wrt: Collection[str] = (), *, targets: bool = False
+        self, points: int, batch: int, channels: int, wrt: Collection[str] = (), *, targets: bool = False, maps: int = 1
     ) -> dict[str, int]:
         """What a plan, a multiplier like the named kernels and a call take at once, in bytes; nothing is allocated.
 
@@ -226,10 +228,12 @@ class Grid:
             What a gradient is asked for; none for ``convolve``.
         targets : bool
             Whether there are targets, as many as points.
+        maps : int
+            Pairs of an input and an output channel for which φ̂ has values: C_out · C_in, or 1.
 
         Returns
         -------
         dict of str to int
             By what they are for; see ``grid.account``.
         """
-        return account(self, points, batch, channels, wrt, targets)
+        return account(self, points, batch, channels, wrt, targets, maps)
