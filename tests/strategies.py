@@ -227,7 +227,9 @@ def problems(
     return Problem(box, modes, points, values, multiplier, targets, exclude)
 
 
-def holds_for(examples: int = 20, wide: dict | None = None, drawn: dict | None = None, **narrow) -> Callable:
+def holds_for(
+    examples: int = 20, wide: dict | None = None, drawn: dict | None = None, usual: dict | None = None, **narrow
+) -> Callable:
     """A property of problems, tried on each back end with problems of a size that it can bear.
 
     The decorated function takes ``problem``, what else is ``drawn``, and ``backend``. It becomes a test of the usual
@@ -241,6 +243,8 @@ def holds_for(examples: int = 20, wide: dict | None = None, drawn: dict | None =
         What is drawn otherwise, where problems are wide.
     drawn : dict of str to strategy, optional
         What is drawn besides the problem.
+    usual : dict, optional
+        For ``problems`` besides ``narrow``, but for wide ones: where many kinds would take long to compile.
     **narrow
         For ``problems``.
     """
@@ -248,7 +252,8 @@ def holds_for(examples: int = 20, wide: dict | None = None, drawn: dict | None =
     def decorate(function: Callable) -> Callable:
         def tried(size: str, number: int) -> Callable:
             others = (drawn or {}) | (wide or {} if size == "wide" else {})
-            return settings(max_examples=number)(given(problem=problems(size=size, **narrow), **others)(function))
+            kinds = narrow if size == "wide" else narrow | (usual or {})
+            return settings(max_examples=number)(given(problem=problems(size=size, **kinds), **others)(function))
 
         tests = {"usual": tried("usual", examples), "wide": tried("wide", examples), "small": tried("small", FEW)}
 

@@ -232,7 +232,7 @@ def test_function_equals_plan(problem, backend):
     np.testing.assert_array_equal(found, convolve(problem, backend))
 
 
-@holds_for(counts=(17,))
+@holds_for(counts=(17,), usual={"dim": 1})
 def test_single_precision_follows_double(problem, backend):
     """float32 in, float32 out, within its own eps of the direct sum for the rounded points."""
     eps = 1e-4

@@ -111,11 +111,11 @@ CASES = [
     # dim, modes, dtype, window, eps, channels of the kernel, snapshots, targets
     pytest.param((1, 9, np.float64, "kaiser_bessel", 1e-9, None, None, False), marks=pytest.mark.slow),
     (1, 9, np.float32, "gaussian", 1e-3, (2, 3), 2, True),
-    (1, 15, np.float64, "gaussian_paper", 1e-3, None, None, False),
+    pytest.param((1, 15, np.float64, "gaussian_paper", 1e-3, None, None, False), marks=pytest.mark.slow),
     (2, (5, 7), np.float64, "gaussian", 1e-2, (2, 2), None, True),
-    (2, (5, 7), np.float32, "kaiser_bessel", 1e-4, None, 2, False),
+    pytest.param((2, (5, 7), np.float32, "kaiser_bessel", 1e-4, None, 2, False), marks=pytest.mark.slow),
     (3, (3, 5, 4), np.float64, "kaiser_bessel", 1e-2, None, None, True),
-    (3, (3, 5, 4), np.float32, "kaiser_bessel", 1e-2, (3, 2), None, False),
+    pytest.param((3, (3, 5, 4), np.float32, "kaiser_bessel", 1e-2, (3, 2), None, False), marks=pytest.mark.slow),
     (1, 9, np.float64, "kaiser_bessel", 1e-5, (2, 1), 3, False),
     pytest.param((1, 9, np.float32, "gaussian_paper", 1e-3, None, None, True), marks=pytest.mark.slow),
     pytest.param((3, (3, 2, 3), np.float64, "gaussian", 1e-1, None, 2, False), marks=pytest.mark.slow),
@@ -180,11 +180,11 @@ def test_the_rest_is_the_same(dim, modes):
 
 
 TILES = [  # modes, tiles of 2^… nodes for windows of four, points, in which part of the box
-    ((21,), (0, 0, 3), 12, 1.0),
+    pytest.param((21,), (0, 0, 3), 12, 1.0, marks=pytest.mark.slow),
     ((21,), (0, 0, 3), 40, 0.2),
     ((5, 9), (0, 2, 3), 12, 1.0),
-    ((5, 9), (0, 2, 3), 50, 0.15),
-    ((7, 9, 11), (2, 2, 3), 10, 1.0),
+    pytest.param((5, 9), (0, 2, 3), 50, 0.15, marks=pytest.mark.slow),
+    pytest.param((7, 9, 11), (2, 2, 3), 10, 1.0, marks=pytest.mark.slow),
 ]
 
 
