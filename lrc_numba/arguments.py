@@ -154,11 +154,14 @@ def _dtype(value) -> np.dtype | None:
 def common_dtype(**arrays) -> np.dtype:
     """float32 if every array that has a floating dtype has float32, else float64; a mixture is a TypeError.
 
-    Complex numbers count as their parts.
+    Complex numbers count as their parts where no others have such a dtype.
     """
     given = {name: _dtype(array) for name, array in arrays.items()}
-    floats = {name: dtype for name, dtype in given.items() if dtype is not None and dtype.kind in "fc"}
-    kinds = {(np.empty(0, d).real.dtype if d.kind == "c" else d).newbyteorder("=") for d in floats.values()}
+    floats = {name: dtype for name, dtype in given.items() if dtype is not None and dtype.kind == "f"}
+    kinds = {d.newbyteorder("=") for d in floats.values()}
+    if not kinds:
+        parts = (np.empty(0, d).real.dtype for d in given.values() if d is not None and d.kind == "c")
+        kinds = {d.newbyteorder("=") for d in parts}
     if len(kinds) > 1:
         raise TypeError(f"expected one floating-point dtype, got {', '.join(f'{n}: {d}' for n, d in floats.items())}")
     return as_dtype(kinds.pop()) if kinds else np.dtype(np.float64)

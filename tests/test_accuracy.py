@@ -197,7 +197,7 @@ def test_against_pairs_with_enough_modes(backend):
         assert relative(found, wanted) <= max(rounding(60), eps)
 
 
-@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("dim", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_neutral_charges_keep_eps(dim):
     """Charges that cancel and a kernel that is largest at k = 0: eps still holds against the norm of u itself."""
     modes, kernel = {1: 63, 2: 31, 3: 15}[dim], Yukawa(1.0, 0.3)

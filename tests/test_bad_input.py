@@ -250,7 +250,7 @@ def test_use_before_points(backend):
 
 
 @pytest.mark.long
-@holds_for()
+@holds_for(examples=8, usual={"dim": 1})
 def test_inputs_are_not_changed(problem, backend):
     """Points, values, targets, cotangents and parameters are what they were, bit for bit; read-only arrays will do."""
     arrays = [a for a in (problem.points, problem.values, problem.targets) if a is not None]

@@ -122,8 +122,10 @@ def test_parameter_gradient_against_central_differences(problem, seed, backend):
         assert error <= DIFFERENCES, name
 
 
-@pytest.mark.parametrize("eps", [1e-2, 1e-6])
-@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("dim", "eps"),
+    [(1, 1e-2), (1, 1e-6), (2, 1e-6), (3, 1e-6), *(pytest.param(d, 1e-2, marks=pytest.mark.slow) for d in (2, 3))],
+)
 def test_energy_gradient_is_exact_at_any_eps(dim, eps, backend):
     """U = ½ Σ f_i u_i: its gradient agrees with central differences of the same U to 1e-8, component by component."""
     modes, count = {1: (12,), 2: (11, 12), 3: (7, 8, 7)}[dim], 6
@@ -305,7 +307,7 @@ def test_two_layers(dim, exclude_self, backend):
 
 
 @pytest.mark.parametrize("kind", ["uniform", "clustered"])
-@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("dim", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 def test_threads_change_nothing(dim, kind, dtype, backend):
     """u, its tangent and its gradients are the same bits for 1, 2, 3 and 7 threads, crowded tiles included."""

@@ -110,7 +110,10 @@ def test_batch_equals_single_snapshots(problem, backend):
 
 
 @pytest.mark.parametrize("kind", ["uniform", "clustered"])
-@pytest.mark.parametrize(("modes", "count"), [((501,), 21_000), ((31, 40), 21_000), ((15, 15, 12), 9_000)])
+@pytest.mark.parametrize(
+    ("modes", "count"),
+    [((501,), 21_000), ((31, 40), 21_000), pytest.param((15, 15, 12), 9_000, marks=pytest.mark.slow)],
+)
 def test_large_batch_equals_single_snapshots(kind, modes, count, backend):
     """Bit for bit also where tiles are crowded and the work is cut into pieces."""
     dim, generator = len(modes), np.random.default_rng(7)

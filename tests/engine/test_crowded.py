@@ -63,7 +63,7 @@ def test_crowds_change_nothing(eps, box, batch, monkeypatch):
     assert relative(found[0], _spread(plans[0], plain, values)) <= rounding(COUNT)
 
 
-@pytest.mark.parametrize("eps", [1e-3, 1e-7])
+@pytest.mark.parametrize("eps", [1e-3, pytest.param(1e-7, marks=pytest.mark.slow)])
 def test_derivatives_of_crowds(eps):
     """The gradient is the transpose of the tangent."""
     points, values = _cluster(1)

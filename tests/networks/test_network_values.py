@@ -165,7 +165,7 @@ def test_energy_is_conserved(kind):
 
 
 @pytest.mark.parametrize("kind", [ShortRangeNetwork, FullRangeNetwork])
-@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("dim", [1, *(pytest.param(d, marks=pytest.mark.slow) for d in (2, 3))])
 def test_single_precision(kind, dim):
     """Energies, forces and the gradient of the loss are those in float64 to some units of rounding."""
     cells, per_cell = {1: ((10,), 2), 2: ((4, 4), 1), 3: ((3, 3, 3), 1)}[dim]

@@ -184,7 +184,7 @@ def test_points_without_a_place_are_refused(far):
     np.testing.assert_array_equal(plan.convolve(None, Gaussian(0.1)), before)
 
 
-@pytest.mark.parametrize(("dim", "modes"), [(2, 15), (3, 31)])
+@pytest.mark.parametrize(("dim", "modes"), [(2, 15), pytest.param(3, 31, marks=pytest.mark.slow)])
 def test_a_plan_is_fixed(dim, modes):
     """Its choices cannot be assigned to; copies do not share its workspace, nor take it along."""
     points = np.random.default_rng(0).random((30, dim))
@@ -201,7 +201,7 @@ def test_a_plan_is_fixed(dim, modes):
         np.testing.assert_array_equal(plan.convolve(None, Gaussian(0.1)), wanted)
 
 
-@pytest.mark.parametrize(("dim", "modes"), [(1, 15), (2, 201)])
+@pytest.mark.parametrize(("dim", "modes"), [(1, 15), pytest.param(2, 201, marks=pytest.mark.slow)])
 def test_results_are_the_users(dim, modes):
     """No later call changes a result, whether points are sorted (here in 2-D) or not."""
     points, values = np.random.default_rng(0).random((50, dim)), np.random.default_rng(1).random((2, 50))
