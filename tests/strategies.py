@@ -47,6 +47,7 @@ MODES = {
     "small": {1: ((7,), (2,), (12,), (1,))},
 }
 FEW = 2  # examples where a kernel runs in the simulator of a GPU
+SOME = 12  # examples of a property among usual problems; all that are asked for are tried among wide ones
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ def holds_for(
     Parameters
     ----------
     examples : int
-        How many problems are tried.
+        How many wide problems are tried; of usual ones at most ``SOME``.
     wide : dict of str to strategy, optional
         What is drawn otherwise, where problems are wide.
     drawn : dict of str to strategy, optional
@@ -255,7 +256,11 @@ def holds_for(
             kinds = narrow if size == "wide" else narrow | (usual or {})
             return settings(max_examples=number)(given(problem=problems(size=size, **kinds), **others)(function))
 
-        tests = {"usual": tried("usual", examples), "wide": tried("wide", examples), "small": tried("small", FEW)}
+        tests = {
+            "usual": tried("usual", min(examples, SOME)),
+            "wide": tried("wide", examples),
+            "small": tried("small", FEW),
+        }
 
         @pytest.mark.property
         @pytest.mark.parametrize("size", ["usual", pytest.param("wide", marks=pytest.mark.slow)])
