@@ -10,7 +10,7 @@ from .arguments import refuse_masked
 from .geometry.modes import ModeSet
 from .multipliers import Multiplier
 
-__all__ = ["Gradient", "cell_gradient", "parameter_gradient"]
+__all__ = ["Gradient", "parameter_gradient", "table_gradients"]
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,24 @@ def parameter_gradient(multiplier: Multiplier, modes: ModeSet, cotangent: np.nda
     return {name: np.asarray(gradient) for name, gradient in gradients.items()}
 
 
-def cell_gradient(multiplier: Multiplier, modes: ModeSet, cotangent: np.ndarray) -> np.ndarray:
-    """∂L/∂ε (d, d) from S: how φ̂ changes with the wavevectors, and 1/V.
+def table_gradients(
+    multiplier: Multiplier, modes: ModeSet, cotangent: np.ndarray, wanted: set[str]
+) -> tuple[dict[str, np.ndarray] | None, np.ndarray | None]:
+    """What follows from S: the gradients by "parameters" and by "cell", None where they are not wanted.
 
     Parameters
     ----------
     multiplier, modes, cotangent
         As for ``parameter_gradient``.
+    wanted : set of str
+        Names.
     """
+    by_parameters = parameter_gradient(multiplier, modes, cotangent) if "parameters" in wanted else None
+    return by_parameters, _cell_gradient(multiplier, modes, cotangent) if "cell" in wanted else None
+
+
+def _cell_gradient(multiplier: Multiplier, modes: ModeSet, cotangent: np.ndarray) -> np.ndarray:
+    """∂L/∂ε (d, d) from S: how φ̂ changes with the wavevectors, and 1/V."""
     given, name = multiplier.cell_vjp(modes, cotangent), f"{type(multiplier).__name__}.cell_vjp"
     refuse_masked(f"multiplier: {name}", given)
     strain = np.asarray(given, dtype=np.float64)

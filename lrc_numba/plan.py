@@ -20,18 +20,10 @@ from . import arguments
 from .engine.deconvolution import MultiplierTable
 from .engine.grid import Grid
 from .engine.operator import Operator
-from .gradient import Gradient, cell_gradient, parameter_gradient
+from .gradient import Gradient, parameter_gradient, table_gradients
 from .machine.memory import WORTH_A_LOOK
 from .multipliers import Multiplier
-from .planning.calls import (
-    Call,
-    Points,
-    as_names,
-    describe_memory,
-    is_complex,
-    parts_of_complex,
-    refuse_complex,
-)
+from .planning.calls import Call, Points, as_names, describe_memory, is_complex, parts_of_complex, refuse_complex
 from .planning.choices import Choices
 from .planning.guard import alone, computes, in_range
 
@@ -269,7 +261,7 @@ class LRCPlan:
             out = out - call.table.self_interaction(tangents.values)
         return call.returned(out, call.shape)
 
-    @computes
+    @alone
     def vjp(
         self,
         values,
@@ -306,16 +298,24 @@ class LRCPlan:
         if "cell" in wanted and isinstance(multiplier, Multiplier):
             multiplier._check_cell()
         call = self._call(values, multiplier, exclude_self)
-        g, points, table = call.cotangent("cotangent", cotangent), call.points, call.table
-        of_table = wanted & {"parameters", "cell"}  # both follow from the cotangent of φ̂
+        g, size = call.cotangent("cotangent", cotangent)
+
+        def compute() -> Gradient:
+            return self._vjp(call, multiplier, g, wanted, exclude_self)
+
+        if not wanted & {"parameters", "cell"} and call.safe_vjp(size, self.grid.steepest):
+            return compute()
+        return in_range(self, lambda: dict(values=values, multiplier=multiplier, cotangent=cotangent), compute)
+
+    def _vjp(self, call: Call, multiplier: Multiplier, g: np.ndarray, wanted: set[str], exclude_self: bool) -> Gradient:
+        """``vjp`` of arguments that are checked."""
+        points, table, of_table = call.points, call.table, wanted & {"parameters", "cell"}
+        # Both of these follow from the cotangent of φ̂.
         result = self._operator.vjp(*call.operands, g, wanted - of_table | ({"table"} if of_table else set()))
-        by_cell, by_parameters = None, None
+        by_parameters, by_cell = None, None
         if of_table:
             of_phi = call.table_cotangent(result.table, [(g, call.values)] if exclude_self else [])
-            if "parameters" in wanted:
-                by_parameters = parameter_gradient(multiplier, self.grid.mode_set, of_phi)
-            if "cell" in wanted:
-                by_cell = cell_gradient(multiplier, self.grid.mode_set, of_phi)
+            by_parameters, by_cell = table_gradients(multiplier, self.grid.mode_set, of_phi, of_table)
         output, by_values, moved = result.output, result.values, "points" in wanted
         if exclude_self:
             output = output - table.self_interaction(call.values)
@@ -362,8 +362,8 @@ class LRCPlan:
         refuse_complex(self.dtype, values=values, cotangent=cotangent, dvalues=dvalues, dcotangent=dcotangent)
         call = self._call(values, multiplier, exclude_self)
         tangents = call.tangents(dpoints, dvalues, dtargets)
-        g = call.cotangent("cotangent", cotangent)
-        dg = call.arrays.xp.zeros_like(g) if dcotangent is None else call.cotangent("dcotangent", dcotangent)
+        g = call.cotangent("cotangent", cotangent)[0]
+        dg = call.arrays.xp.zeros_like(g) if dcotangent is None else call.cotangent("dcotangent", dcotangent)[0]
         moved = self._operator.table_jvp(*call.operands, g, dg, tangents)
         moved = call.table_cotangent(moved, [(dg, call.values), (g, tangents.values)] if exclude_self else [])
         return parameter_gradient(multiplier, self.grid.mode_set, moved)

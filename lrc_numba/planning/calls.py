@@ -67,8 +67,8 @@ class Call:
         f.
     values_shape, shape : tuple of int
         Of f and of u, as the user sees them.
-    safe : bool
-        Whether f and φ̂ are so small that u, and all on the way to it, are within the range of the dtype.
+    size : float
+        A bound of (Σ|f|)²; infinity where that is beyond the range of float64.
     dtype : dtype
         Of the plan.
     arrays : module
@@ -80,7 +80,7 @@ class Call:
     values: np.ndarray
     values_shape: tuple[int, ...]
     shape: tuple[int, ...]
-    safe: bool
+    size: float
     dtype: np.dtype
     arrays: ModuleType
 
@@ -103,11 +103,11 @@ class Call:
         """
         own, read = points.shape[:-1], (points.targets_shape or points.shape)[:-1]
         flat, has_axis, squares = flat_values("values", values, own, dtype, arrays)
-        # |u_i| ≤ Σ|f| Σ|φ̂|/V, and a sum is at most the root of its length times its squares.
-        safe = squares * len(flat) * table.squares * table.table.size < SAFE[dtype.itemsize]
         c_out = table.channels_out(flat.shape[1])
         shape = read if not has_axis and table.per_channel else (*read, c_out)
-        return cls(points, table, flat, (*own, flat.shape[1]) if has_axis else own, shape, safe, dtype, arrays)
+        return cls(
+            points, table, flat, (*own, flat.shape[1]) if has_axis else own, shape, squares * flat.size, dtype, arrays
+        )
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -119,8 +119,27 @@ class Call:
         """Sources, targets, φ̂ and f, as the operator takes them."""
         return self.points.sources, self.points.targets, self.table, self.values
 
-    def cotangent(self, name: str, value) -> np.ndarray:
-        """(B·T, C_out) from what a user passes in.
+    @property
+    def safe(self) -> bool:
+        """Whether f and φ̂ are so small that u, and all on the way to it, are within the range of the dtype."""
+        # |u_i| ≤ Σ|f| Σ|φ̂|/V, and a sum is at most the root of its length times its squares.
+        return self.size * self.table.squares * self.table.table.size < SAFE[self.dtype.itemsize]
+
+    def safe_vjp(self, size: float, steepest: float) -> bool:
+        """Whether that holds for the gradients by points and by values, too.
+
+        Parameters
+        ----------
+        size : float
+            A bound of (Σ|g|)².
+        steepest : float
+            A bound of the slopes of φ over its values, inverse length.
+        """
+        pair = max(self.size, size, self.size * size * max(1.0, steepest * steepest))
+        return pair * max(1.0, self.table.squares * self.table.table.size) < SAFE[self.dtype.itemsize]
+
+    def cotangent(self, name: str, value) -> tuple[np.ndarray, float]:
+        """g (B·T, C_out) from what a user passes in, and a bound of (Σ|g|)².
 
         Parameters
         ----------
@@ -131,8 +150,9 @@ class Call:
         """
         if (given := self.arrays.shape(value)) != self.shape:
             raise ValueError(f"{name}: expected the shape of the output, {self.shape}, got {given}")
-        array = arguments.as_array(name, value, self.dtype, self.arrays)
-        return array.reshape(self.points.targets.count, self.table.channels_out(self.values.shape[1]))
+        array, squares = arguments.measured_array(name, value, self.dtype, self.arrays)
+        shape = self.points.targets.count, self.table.channels_out(self.values.shape[1])
+        return array.reshape(shape), squares * array.size
 
     def tangents(self, dpoints, dvalues, dtargets) -> Tangents:
         """ḟ (B·N, C_in), and how sources (B·N, d) and targets (B·T, d) move; one array where those are the same points.

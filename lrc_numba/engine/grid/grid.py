@@ -124,6 +124,11 @@ class Grid:
         return 1.0 - self.window.width / 2
 
     @cached_property
+    def steepest(self) -> float:
+        """A bound of the slopes of what lies on the grid over its values, inverse length."""
+        return 16.0 * max(self.n) / self.cell.smallest_height
+
+    @cached_property
     def complex_dtype(self) -> np.dtype:
         """The dtype of modes."""
         return np.dtype(np.complex64 if self.dtype == np.float32 else np.complex128)
