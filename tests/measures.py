@@ -9,6 +9,7 @@ import numpy as np
 from strategies import Problem
 
 from lrc_numba import direct
+from lrc_numba.geometry.neighbours import Pairs, find_pairs
 
 MACHINE = float(np.finfo(np.float64).eps)
 
@@ -91,3 +92,9 @@ def best_gradient_error(
     plain = [numerical_gradient(function, x, h * scale) for h in STEPS]
     better = [(10 * fine - coarse) / 9 for coarse, fine in pairwise(plain)]  # steps differ by √10
     return min(relative(wanted, found) for found in plain + better)
+
+
+def pairs_of_snapshots(points: np.ndarray, box, cutoff: float) -> Pairs:
+    """Pairs of snapshots (B, N, d) in one box, numbered through."""
+    batch, count, dim = points.shape
+    return find_pairs(points.reshape(-1, dim), cutoff, box, offsets=np.arange(batch + 1) * count)

@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from .. import arguments
-from ..geometry.neighbours import Pairs, neighbours
+from ..geometry.neighbours import Pairs, find_pairs
 from ..machine.cpu import parallel
 from ..machine.memory import available_memory, check_memory
 from ..machine.workspace import Workspace, Workspaces
@@ -142,8 +142,10 @@ class ShortRangeNetwork:
         return results
 
     def _pairs(self, points: np.ndarray, start: int = 0) -> Pairs:
-        pairs = neighbours(points, self.box, self.descriptor.cutoff)
-        pairs.check_apart(1e-6 * self.descriptor.cutoff, points.shape[1], start)
+        batch, count, dim = points.shape
+        offsets = np.arange(batch + 1) * count
+        pairs = find_pairs(points.reshape(-1, dim), self.descriptor.cutoff, self.box, offsets=offsets, threads=1)
+        pairs.check_apart(1e-6 * self.descriptor.cutoff, start)
         return pairs
 
     def set_scales(self, points) -> None:

@@ -238,7 +238,7 @@ def test_bad_input():
     for dim in (1, 2, 3):
         points = np.random.default_rng(dim).random((2, 5, dim))
         points[1, 4] = points[1, 2] + np.array(BOX[dim])
-        with pytest.raises(ValueError, match="points: expected no two of them in one place, got 2 and 4 of snapshot 1"):
+        with pytest.raises(ValueError, match="expected no two of them in one place, got 2 and 4 of structure 1"):
             potential(dim).energy_forces(points)
         with pytest.raises(ValueError, match="points: expected finite numbers, got nan"):
             potential(dim).energy_forces(points * np.nan)

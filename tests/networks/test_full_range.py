@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from measures import pairs_of_snapshots
 
 from lrc_numba import Yukawa
 from lrc_numba.geometry.cell import Cell
 from lrc_numba.geometry.modes import ModeSet
-from lrc_numba.geometry.neighbours import neighbours
 from lrc_numba.machine.workspace import Workspace
 from lrc_numba.nbody import PairPotential, Snapshots, sample_points
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
@@ -26,7 +26,7 @@ def long_features(network: FullRangeNetwork, points: np.ndarray) -> np.ndarray:
 
 def features(network: ShortRangeNetwork, points: np.ndarray) -> np.ndarray:
     """What the fitting network reads, (points, features)."""
-    pairs = neighbours(points, np.full(points.shape[-1], BOX), CUTOFF)
+    pairs = pairs_of_snapshots(points, BOX, CUTOFF)
     described, _ = network.descriptor.forward(network.parameters, pairs, len(points) * points.shape[1], Workspace())
     if not isinstance(network, FullRangeNetwork):
         return described

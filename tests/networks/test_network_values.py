@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
+from measures import pairs_of_snapshots
 
-from lrc_numba.geometry.neighbours import _cells, neighbours
 from lrc_numba.nbody import sample_points
 from lrc_numba.networks import FullRangeNetwork, Scales, ShortRangeNetwork
 from validation.networks import drift
@@ -89,7 +89,7 @@ def test_smooth_weight_has_no_hole():
     network = ShortRangeNetwork(5.0, CUTOFF, dim=1)
     distances = np.linspace(0.05, 0.98, 50) * CUTOFF
     places = np.stack([np.zeros_like(distances), distances], axis=1)[:, :, None]
-    pairs = neighbours(places, network.box, CUTOFF)
+    pairs = pairs_of_snapshots(places, network.box, CUTOFF)
     weight = network.descriptor._features(pairs).weight
     assert len(weight) == len(distances)
     assert (np.diff(weight) < 0).all()
@@ -103,7 +103,7 @@ def test_normalisation(dim):
     places = np.zeros((3, 2, dim))
     for row, (s, axis) in enumerate(zip(distances, (0, dim - 1, 0), strict=True)):
         places[row, 1, axis] = s
-    scales = Scales.of(neighbours(places, np.full(dim, 5.0), CUTOFF), dim)
+    scales = Scales.of(pairs_of_snapshots(places, 5.0, CUTOFF), dim)
     wanted = (distances.mean(), distances.std()) if dim == 1 else (0.0, np.sqrt(1 / dim))
     found = (scales.q_mean, scales.q_std, scales.r_mean, scales.r_std)
     np.testing.assert_allclose(found, (*wanted, (1 / distances).mean(), (1 / distances).std()), rtol=1e-14)
@@ -144,7 +144,7 @@ def test_points_that_are_nearly_one():
     """The error names the snapshot, also in a later part of the work."""
     points = sample_points(40, (10,), 2, 0.5, 0.05, np.random.default_rng(3))
     points[33, 7] = points[33, 2] + 5e-7 * CUTOFF
-    with pytest.raises(ValueError, match=r"got 2 and 7 of snapshot 33 6\.0e-07 apart"):
+    with pytest.raises(ValueError, match=r"got 2 and 7 of structure 33 6\.0e-07 apart"):
         ShortRangeNetwork(5.0, CUTOFF, dim=1).energy(points)
 
 
@@ -183,17 +183,3 @@ def test_single_precision(kind, dim):
         found[dtype] = energies, forces, gradient
     for one, exact in zip(found[np.float32], found[np.float64], strict=True):
         assert np.linalg.norm(one - exact) <= 2e-5 * np.linalg.norm(exact)
-
-
-@pytest.mark.parametrize(
-    ("box", "cutoff", "count", "wanted"),
-    [
-        ((1000.0, 3.0, 3.0), 1.0, 9000, [1000, 3, 3]),  # a long axis has what the short ones leave
-        ((3.0, 700.0), 1.0, 2100, [3, 700]),
-        ((100.0, 100.0, 2.5), 1.0, 50, [14, 14, 1]),
-        ((5.0,), 1e-20, 20, [40]),  # not more than some for each point
-    ],
-)
-def test_cells(box, cutoff, count, wanted):
-    """Of the cell list: its cost is linear in boxes that are no cubes, too."""
-    assert _cells(np.array(box), cutoff, count).tolist() == wanted

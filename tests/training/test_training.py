@@ -123,7 +123,7 @@ def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "new").mkdir()
     one = trainer(tmp_path / "new")
     one.points[3, 1] = one.points[3, 0]
-    with pytest.raises(TrainingError, match=r"no two of them in one place, got 0 and 1 of snapshot . .*batch 0"):
+    with pytest.raises(TrainingError, match=r"no two of them in one place, got 0 and 1 of structure . .*batch 0"):
         Trainer(one.network, one.points[3:4], one.forces[3:4], SHORT, checkpoint=one.checkpoint).run(progress=False)
     assert not list((tmp_path / "new").iterdir())
 

@@ -19,6 +19,7 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin
 
+from .lanes import vector_lanes
 from .vectors import (
     VECTORS,
     Vector,
@@ -41,6 +42,7 @@ from .vectors import (
 __all__ = [
     "clear",
     "copy_transposed",
+    "fill",
     "fma",
     "load",
     "load_complex",
@@ -120,6 +122,25 @@ def load(typing_context, array, index, support):
         return load_lanes(context, builder, vector, start)
 
     return vector(array, types.intp, support), _generate
+
+
+@intrinsic
+def fill(typing_context, number, support):
+    """The vector with ``number`` in every lane.
+
+    Parameters
+    ----------
+    number : float
+        Of its dtype.
+    support : tuple
+        As long as the window.
+    """
+    vector = Vector(number, vector_lanes(len(support)))
+
+    def _generate(context, builder, signature, arguments):
+        return splat(builder, arguments[0], context.get_value_type(vector))
+
+    return vector(number, support), _generate
 
 
 @intrinsic

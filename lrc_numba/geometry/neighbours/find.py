@@ -1,0 +1,315 @@
+"""From positions and cells to pairs of neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ... import arguments
+from ...machine.cpu import parallel
+from ...machine.cpu.simd_compress import LANES
+from ...machine.memory import available_memory, check_memory
+from . import search
+from .lattice import AXES, make_bricks
+from .pairs import Pairs
+
+__all__ = ["NeighbourList", "find_pairs"]
+
+FARTHEST = 2.0**40  # cutoffs from the origin; beyond that rounding moves points by a thousandth of a cutoff
+_NOTHING = np.empty(0, dtype=np.int32)
+
+
+@dataclass
+class _Found:
+    """Who is near whom, in terms of images; see ``search`` for the arrays."""
+
+    structure_of: np.ndarray
+    home: np.ndarray
+    owner: np.ndarray
+    shift: np.ndarray
+    where: np.ndarray
+    listed: np.ndarray
+    to: np.ndarray
+
+
+def find_pairs(
+    positions,
+    cutoff: float,
+    cell=None,
+    *,
+    periodic=True,
+    offsets=None,
+    full: bool = False,
+    threads: int | None = None,
+    dtype=None,
+) -> Pairs:
+    """All pairs of points of a structure closer than a cutoff, periodic images included.
+
+    Parameters
+    ----------
+    positions : (N, d) float32 or float64
+        Anywhere in space, d = 1, 2 or 3; of several structures one after the other.
+    cutoff : float
+        Any length; a pair comes once for each of its images within it, and a point is paired with its own images.
+    cell : None, float, (d,), (d, d) or (B, d, d) array
+        None: no periodic images. Else length(s), lattice vectors as rows, or those of every structure.
+    periodic : bool, d bools or (B, d) bools
+        Along which lattice vectors.
+    offsets : (B + 1,) ints, optional
+        Where the points of each structure begin, and the number of all; one structure by default.
+    full : bool
+        Every pair as (i, j) and as (j, i); else once.
+    threads : int, optional
+        At most so many; they change no result.
+    dtype : float32 or float64, optional
+        Of displacements and distances; that of the positions by default.
+
+    Returns
+    -------
+    Pairs
+        Sorted by the first point. Distances are below the cutoff up to rounding.
+
+    Raises
+    ------
+    ValueError, TypeError, MemoryError
+        Naming the argument, what came and what was expected.
+    """
+    search_for = NeighbourList(cutoff, full=full, threads=threads, dtype=dtype)
+    return search_for.build(positions, cell, periodic=periodic, offsets=offsets)
+
+
+class NeighbourList:
+    """Neighbours with a skin: found once, and good as long as no point has moved by more than half the skin.
+
+    Parameters
+    ----------
+    cutoff : float
+        Up to which all pairs are wanted.
+    skin : float
+        How much further is searched, units of length.
+    full, threads, dtype
+        As for ``find_pairs``.
+    """
+
+    def __init__(self, cutoff: float, skin: float = 0.0, *, full: bool = False, threads: int | None = None, dtype=None):
+        self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
+        if not (np.isfinite(skin) and skin >= 0):
+            raise ValueError(f"skin: expected a length that is not negative, got {skin!r}")
+        self.skin, self.full = float(skin), bool(full)
+        self.dtype = None if dtype is None else arguments.as_dtype(dtype)
+        self.threads = arguments.as_threads(threads, parallel.available_threads())
+        self._found: _Found | None = None
+        self._positions = self._offsets = self._cells = self._periodic = np.zeros((0, AXES))
+
+    # ------------------------------------------------------------------ the search
+    def build(self, positions, cell=None, *, periodic=True, offsets=None) -> Pairs:
+        """Find the pairs closer than cutoff + skin.
+
+        Parameters
+        ----------
+        positions, cell, periodic, offsets
+            As for ``find_pairs``.
+        """
+        given, points = _as_points(positions, self.cutoff)
+        offsets = _as_offsets(offsets, len(points))
+        cells, periodic = as_cells(cell, periodic, given.shape[1], len(offsets) - 1)
+        self._found = self._search(points, cells, periodic, offsets)
+        self._positions, self._offsets, self._cells, self._periodic = points.copy(), offsets, cells, periodic
+        return self._pairs(given, points, cells)
+
+    def _search(self, points: np.ndarray, cells: np.ndarray, periodic: np.ndarray, offsets: np.ndarray) -> _Found:
+        run, even, cutoff = parallel.run, parallel.even, self.cutoff + self.skin
+        batch, count = len(offsets) - 1, len(points)
+        frames, steps = np.empty(cells.shape), np.empty(cells.shape)
+        numbers, ranks = np.empty(cells.shape, dtype=np.int64), np.empty(len(cells), dtype=np.int64)
+        run(make_bricks, even(len(cells), self.threads, 1000), cells, periodic, frames, steps, numbers, ranks)
+        _check_independent(steps, ranks)
+        low, width, bins = np.empty((batch, AXES)), np.empty((batch, AXES)), np.empty((batch, AXES), dtype=np.int64)
+        expected, structures = np.empty(batch), even(batch, self.threads, max(1, 500 * batch // max(count, 1)))
+        run(search.measure, structures, points, offsets, frames, steps, ranks, cutoff, low, width, bins, expected)
+        what = f"{cutoff:g} with {count} points"
+        check_memory("cutoff", what, int(64 * min(expected.sum(), 1e17)), available_memory)
+        first_bin = np.concatenate([[0], np.cumsum(bins.prod(axis=1))])
+        starts, home = np.zeros(first_bin[-1] + 1, dtype=np.int64), np.empty(count, dtype=np.int32)
+        nothing = (np.empty((AXES, 0)), _NOTHING, np.empty((0, AXES), dtype=np.int32), _NOTHING, home)
+        images = (points, offsets, frames, steps, numbers, ranks, cutoff, low, width, bins, first_bin)
+        run(search.sort_images, structures, *images, starts, *nothing)
+        np.cumsum(starts, out=starts)
+        total = int(starts[-1])
+        y, order = np.zeros((AXES, total + LANES)), np.zeros(total + LANES, dtype=np.int32)
+        owner, shift = np.empty(total, np.int32), np.empty((total, AXES), np.int32)
+        run(search.sort_images, structures, *images, starts[:-1].copy(), y, owner, shift, order, home)
+        structure_of = np.repeat(np.arange(batch), np.diff(offsets))
+        near = (low, width, bins, first_bin, starts, cutoff)
+        most, where, counts = (np.empty(count, dtype=np.int64) for _ in range(3))
+        points_each = even(count, self.threads, 500)
+        homes = np.sort(home)
+        run(search.bound, points_each, homes, owner, structure_of, y, *near, most)
+        room = np.concatenate([[0], np.cumsum(most)])
+        check_memory("cutoff", what, 4 * int(room[-1]), available_memory)
+        listed = np.empty(int(room[-1]) + LANES, dtype=np.int32)
+        shares = parallel.weighted(room[:-1], int(room[-1]), self.threads, 2000)
+        run(search.find, shares, homes, owner, structure_of, y, order, *near, self.full, room, listed, where, counts)
+        return _Found(structure_of, home, owner, shift, where, listed, np.concatenate([[0], np.cumsum(counts)]))
+
+    def _pairs(self, given: np.ndarray, points: np.ndarray, cells: np.ndarray) -> Pairs:
+        found = self._found
+        assert found is not None
+        total, dim, dtype = int(found.to[-1]), given.shape[1], self.dtype or given.dtype
+        needed = total * (16 + dtype.itemsize * (dim + 1))
+        check_memory("cutoff", f"{self.cutoff:g} with {total} pairs", needed, available_memory)
+        first, second = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
+        apart, distance = np.empty((total, dim), dtype), np.empty(total, dtype)
+        parallel.run(
+            search.write_pairs,
+            parallel.even(len(points), self.threads, 200),
+            points,
+            cells,
+            found.structure_of,
+            found.home,
+            found.owner,
+            found.shift,
+            found.where,
+            found.listed,
+            found.to,
+            first,
+            second,
+            apart,
+            distance,
+        )
+        return Pairs(first, second, apart, distance, self._offsets, self.full)
+
+    # ------------------------------------------------------------------ moved points
+    def is_outdated(self, positions, cell=None) -> bool:
+        """Whether a pair within the cutoff may be missing, so that ``build`` has to be called again.
+
+        Parameters
+        ----------
+        positions : (N, d)
+            Of the same points, not folded back into the cell in between.
+        cell : optional
+            Where that changed as well; of cells that are periodic along all axes a small change is within the skin.
+        """
+        points, cells = self._moved(positions, cell)
+        if np.array_equal(cells, self._cells):
+            shrinking, old = 1.0, self._positions
+        else:
+            front = AXES - np.shape(positions)[1]
+            if not self._periodic[:, front:].all():
+                return True
+            strain = np.linalg.inv(self._cells[:, front:, front:]) @ cells[:, front:, front:]
+            shrinking = float(np.linalg.svd(strain, compute_uv=False).min())
+            old = self._positions.copy()
+            for b, (lo, hi) in enumerate(zip(self._offsets[:-1], self._offsets[1:], strict=True)):
+                old[lo:hi, front:] = old[lo:hi, front:] @ strain[min(b, len(strain) - 1)]
+        furthest = float(np.sqrt(((points - old) ** 2).sum(axis=1).max(initial=0.0)))
+        # A pair that is not listed was cutoff + skin apart: now that times ``shrinking``, less what both have moved.
+        return shrinking * (self.cutoff + self.skin) - 2.0 * furthest < self.cutoff
+
+    def update(self, positions, cell=None) -> Pairs:
+        """The listed pairs at other positions; some may be up to cutoff + skin apart and more.
+
+        Parameters
+        ----------
+        positions, cell
+            As for ``is_outdated``.
+        """
+        points, cells = self._moved(positions, cell)
+        return self._pairs(as_positions(positions), points, cells)
+
+    def _moved(self, positions, cell) -> tuple[np.ndarray, np.ndarray]:
+        if self._found is None:
+            raise ValueError("positions: no neighbours were found yet; call build first")
+        given, points = _as_points(positions, self.cutoff)
+        if points.shape != self._positions.shape:
+            raise ValueError(f"positions: expected the {len(self._positions)} points of before, got {given.shape}")
+        if cell is None:
+            return points, self._cells
+        front = AXES - given.shape[1]
+        cells, _ = as_cells(cell, self._periodic[:, front:], given.shape[1], len(self._offsets) - 1)
+        return points, np.broadcast_to(cells, np.broadcast_shapes(cells.shape, self._cells.shape))
+
+
+def as_positions(positions) -> np.ndarray:
+    """Checked positions (N, d), float32 where they come so, else float64."""
+    dtype = np.dtype(np.float32 if getattr(positions, "dtype", None) == np.float32 else np.float64)
+    array = arguments.as_array("positions", positions, dtype)
+    if array.ndim != 2 or array.shape[1] not in (1, 2, 3):
+        raise ValueError(f"positions: expected shape (N, d) with d = 1, 2 or 3, got {array.shape}")
+    return array
+
+
+def _as_points(positions, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+    """Checked positions, and the same in double precision with zeros in front, (N, 3)."""
+    given = as_positions(positions)
+    count, dim = given.shape
+    if count >= 2**30:
+        raise ValueError(f"positions: expected fewer than 2^30 points, got {count}")
+    if count and not np.abs(given).max() < FARTHEST * cutoff:
+        i = int(np.abs(given).max(axis=1).argmax())
+        raise ValueError(f"positions: point {i} is too far away for distances of {cutoff:g}, at {given[i].tolist()}")
+    if dim == AXES:
+        return given, np.ascontiguousarray(given, dtype=np.float64)
+    points = np.zeros((count, AXES))
+    points[:, AXES - dim :] = given
+    return given, points
+
+
+def _as_offsets(offsets, count: int) -> np.ndarray:
+    """(B + 1,) int64; one structure by default."""
+    if offsets is None:
+        return np.array([0, count])
+    array = np.asarray(offsets)
+    if array.ndim != 1 or len(array) < 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"offsets: expected B + 1 integers, got {offsets!r}")
+    array = array.astype(np.int64)
+    if array[0] != 0 or array[-1] != count or (np.diff(array) < 0).any():
+        raise ValueError(f"offsets: expected numbers that rise from 0 to {count}, got {array.tolist()}")
+    return array
+
+
+def as_cells(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lattice vectors (1 or B, 3, 3) float64 and along which of them structures are periodic (1 or B, 3).
+
+    Parameters
+    ----------
+    cell, periodic
+        As for ``find_pairs``.
+    dim, batch : int
+        d and B.
+    """
+    along = np.asarray(periodic)
+    if along.dtype != np.bool_ or along.shape not in ((), (dim,), (batch, dim), (1, dim)):
+        raise ValueError(f"periodic: expected a bool, {dim} of them or shape ({batch}, {dim}), got {periodic!r}")
+    along = np.atleast_2d(np.broadcast_to(along, (*along.shape[:-1], dim)))
+    if cell is None:
+        return np.zeros((1, AXES, AXES)), np.zeros((1, AXES), dtype=bool)
+    arguments.refuse_masked("cell", cell)
+    array = np.asarray(cell, dtype=np.float64)
+    if array.shape in ((), (dim,)):
+        array = np.diag(np.broadcast_to(array, (dim,)))
+    if array.ndim == 2:
+        array = array[None]
+    if array.shape not in ((1, dim, dim), (batch, dim, dim)):
+        raise ValueError(
+            f"cell: expected a length, {dim} of them, shape ({dim}, {dim}) or ({batch}, {dim}, {dim}), "
+            f"got {np.shape(cell)}"
+        )
+    most, front = max(len(array), len(along)), AXES - dim
+    cells, flags = np.zeros((most, AXES, AXES)), np.zeros((most, AXES), dtype=bool)
+    cells[:, front:, front:], flags[:, front:] = array, along
+    if not np.isfinite(cells[flags]).all():
+        raise ValueError(f"cell: expected finite lattice vectors, got {cell!r}")
+    cells[~flags] = 0.0
+    return cells, flags
+
+
+def _check_independent(steps: np.ndarray, ranks: np.ndarray) -> None:
+    """A ValueError where lattice vectors along periodic axes span nothing."""
+    own, length = steps[:, range(AXES), range(AXES)], np.sqrt((steps**2).sum(axis=2))
+    periodic = np.arange(AXES) >= AXES - ranks[:, None]
+    wrong = periodic & ~(own > 1e-8 * length)
+    if wrong.any():
+        b = int(wrong.any(axis=1).argmax())
+        raise ValueError(f"cell: the periodic lattice vectors of structure {b} are linearly dependent, or nearly so")

@@ -1,0 +1,287 @@
+r"""The search itself: images of all points in and around the bricks, sorted into bins, and who is near whom.
+
+An image is a point moved by whole lattice vectors so that it lies in the brick of its structure or within the cutoff of
+it along a periodic axis. Every point has one image in the brick, its home. Bins are upright; along the last axis they
+are narrow, so that the images that may be near lie in a few runs of consecutive ones, each as long as the sphere is
+there. All that is written has its place from counts that were made before, so threads change nothing.
+
+Arrays that the kernels share, for B structures, n points and E images:
+
+    points      (n, 3)     positions, zeros in front where d < 3
+    offsets     (B + 1,)   where the points of a structure begin
+    frames, steps, numbers, ranks     of ``lattice``, for every structure or one for all
+    low, width  (B, 3)     where bins begin, and how long they are
+    bins        (B, 3)     how many along each axis
+    first_bin   (B + 1,)   where the bins of a structure begin among all
+    starts      (…,)       where the images of a bin begin among all of them
+    y           (3, E)     images in the frame of their structure; there are LANES more places than images
+    owner       (E,)       the point that an image is of
+    shift       (E, 3)     whole lattice vectors by which it is moved
+    order       (E,)       2 · owner, and one more where it was moved forwards: that tells which of two images of a pair
+                           is taken, when a pair is wanted once
+    home        (n,)       the image in the brick
+    homes       (n,)       these in the order of the images, so that what is near lies in the cache
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...machine.cpu import simd
+from ...machine.cpu.compile import inlined, kernel
+from ...machine.cpu.simd_compress import LANES, list_near
+from .lattice import AXES
+
+__all__ = ["bound", "find", "measure", "sort_images", "write_pairs"]
+
+SLACK = 1.0 + 1e-10  # of the cutoff where bins are chosen, against rounding
+COARSE, FINE = 2.0, 8.0  # bins per cutoff along the first axes, and along the last
+ROOM = 4.0  # bins per image, at most
+EIGHT = (0,) * LANES
+
+
+@inlined
+def _in_brick(points, i, frame, steps, rank, y, wraps):
+    """The home of point i in ``y``, and by how many steps it was moved to get there in ``wraps``, backwards."""
+    for a in range(AXES):
+        y[a] = frame[a, 0] * points[i, 0] + frame[a, 1] * points[i, 1] + frame[a, 2] * points[i, 2]
+        wraps[a] = 0.0
+    for back in range(rank):
+        a = AXES - 1 - back
+        wraps[a] = np.floor(y[a] / steps[a, a])
+        for c in range(AXES - rank, a + 1):
+            y[c] -= wraps[a] * steps[a, c]
+        y[a] = min(max(y[a], 0.0), steps[a, a])  # rounding
+
+
+@kernel
+def measure(part, lo, hi, points, offsets, frames, steps, ranks, cutoff, low, width, bins, expected):
+    """Where the bins of structures [lo, hi) begin, how long they are and how many; about how many images to expect."""
+    y, wraps = np.empty(AXES), np.empty(AXES)
+    for b in range(lo, hi):
+        s = min(b, len(frames) - 1)
+        first, images = AXES - ranks[s], float(max(offsets[b + 1] - offsets[b], 1))
+        high = np.zeros(AXES)
+        for a in range(AXES):
+            low[b, a], high[a] = np.inf, -np.inf
+        for i in range(offsets[b], offsets[b + 1]):
+            _in_brick(points, i, frames[s], steps[s], ranks[s], y, wraps)
+            for a in range(first):
+                low[b, a], high[a] = min(low[b, a], y[a]), max(high[a], y[a])
+        for a in range(AXES):
+            if a >= first:
+                low[b, a], high[a] = -cutoff * SLACK, steps[s, a, a] + cutoff * SLACK
+                images *= (high[a] - low[b, a]) / steps[s, a, a]
+            elif not low[b, a] <= high[a]:
+                low[b, a], high[a] = 0.0, 0.0
+        expected[b] = images
+        room = ROOM * images + 64.0
+        for a in range(AXES):
+            per_cutoff = FINE if a == AXES - 1 else COARSE
+            bins[b, a] = np.int64(min((high[a] - low[b, a]) * per_cutoff / cutoff, room)) + 1
+        while float(bins[b, 0]) * float(bins[b, 1]) * float(bins[b, 2]) > room:
+            longest = np.argmax(bins[b])
+            bins[b, longest] = (bins[b, longest] + 1) // 2
+        for a in range(AXES):
+            width[b, a] = max((high[a] - low[b, a]) / bins[b, a], cutoff if bins[b, a] == 1 else 0.0)
+
+
+@inlined
+def _bin(y, low, width, bins):
+    """The bin of an image among those of its structure."""
+    number = 0
+    for a in range(AXES):
+        number = number * bins[a] + min(max(np.int64((y[a] - low[a]) / width[a]), 0), bins[a] - 1)
+    return number
+
+
+@inlined
+def _range(y, step, margin):
+    """First and last number of steps that lead from y to [−margin, step + margin]."""
+    return np.int64(np.ceil((-margin - y) / step)), np.int64(np.floor((step + margin - y) / step))
+
+
+@kernel
+def sort_images(
+    part,
+    lo,
+    hi,
+    points,
+    offsets,
+    frames,
+    steps,
+    numbers,
+    ranks,
+    cutoff,
+    low,
+    width,
+    bins,
+    first_bin,
+    fill,
+    y_of,
+    owner,
+    shift,
+    order,
+    home,
+):
+    """Count the images of structures [lo, hi) by bins, or write them where ``owner`` has room for them.
+
+    Parameters
+    ----------
+    part, lo, hi : int
+        Which structures.
+    points, offsets, frames, steps, numbers, ranks, low, width, bins, first_bin, y_of, owner, shift, order, home
+        See the module.
+    cutoff : float
+        Images further than that from the brick are none.
+    fill : (all bins + 1,) int64
+        For counting zeros: how many there are in a bin is added one place further on. For writing the places where the
+        bins begin, which end where the next ones do.
+    """
+    y, wraps, moved = np.empty(AXES), np.empty(AXES), np.empty(AXES)
+    writes = len(owner) > 0
+    for b in range(lo, hi):
+        s = min(b, len(frames) - 1)
+        step, rank, margin, number = steps[s], ranks[s], cutoff * SLACK, numbers[s]
+        for i in range(offsets[b], offsets[b + 1]):
+            _in_brick(points, i, frames[s], step, rank, y, wraps)
+            from_2, to_2 = _range(y[2], step[2, 2], margin) if rank > 0 else (0, 0)
+            for m2 in range(from_2, to_2 + 1):
+                y1 = y[1] + m2 * step[2, 1]
+                from_1, to_1 = _range(y1, step[1, 1], margin) if rank > 1 else (0, 0)
+                for m1 in range(from_1, to_1 + 1):
+                    y0 = y[0] + m2 * step[2, 0] + m1 * step[1, 0]
+                    from_0, to_0 = _range(y0, step[0, 0], margin) if rank > 2 else (0, 0)
+                    for m0 in range(from_0, to_0 + 1):
+                        moved[0], moved[1] = y0 + m0 * step[0, 0], y1 + m1 * step[1, 1]
+                        moved[2] = y[2] + m2 * step[2, 2]
+                        at = first_bin[b] + _bin(moved, low[b], width[b], bins[b])
+                        if not writes:
+                            fill[at + 1] += 1
+                            continue
+                        e = fill[at]
+                        fill[at] = e + 1
+                        y_of[0, e], y_of[1, e], y_of[2, e] = moved[0], moved[1], moved[2]
+                        forwards = m2 > 0 or (m2 == 0 and (m1 > 0 or (m1 == 0 and m0 > 0)))
+                        owner[e], order[e] = i, 2 * i + (1 if forwards else 0)
+                        if m0 == 0 and m1 == 0 and m2 == 0:
+                            home[i] = e
+                        k0, k1, k2 = m0 - np.int64(wraps[0]), m1 - np.int64(wraps[1]), m2 - np.int64(wraps[2])
+                        for c in range(AXES):
+                            shift[e, c] = k0 * number[0, c] + k1 * number[1, c] + k2 * number[2, c]
+
+
+@inlined
+def _gap(value, low, width, index):
+    """How far a coordinate is from the bin ``index``; zero inside."""
+    begin = low + index * width
+    return max(begin - value, value - begin - width, 0.0)
+
+
+@inlined
+def _ends(value, reach, low, width, bins):
+    """First bin within reach of a coordinate, and the one after the last."""
+    begin = max(np.int64(np.floor((value - reach - low) / width)), 0)
+    return begin, min(np.int64(np.floor((value + reach - low) / width)), bins - 1) + 1
+
+
+@kernel
+def bound(part, lo, hi, homes, owner, structure_of, y, low, width, bins, first_bin, starts, cutoff, most):
+    """How many images lie in the bins near each of the ``homes`` [lo, hi), in ``most``."""
+    reach = cutoff * SLACK
+    for h in range(lo, hi):
+        e = homes[h]
+        b = structure_of[owner[e]]
+        total = 0
+        begin_0, end_0 = _ends(y[0, e], reach, low[b, 0], width[b, 0], bins[b, 0])
+        begin_1, end_1 = _ends(y[1, e], reach, low[b, 1], width[b, 1], bins[b, 1])
+        for b0 in range(begin_0, end_0):
+            gap_0 = _gap(y[0, e], low[b, 0], width[b, 0], b0)
+            for b1 in range(begin_1, end_1):
+                gap_1 = _gap(y[1, e], low[b, 1], width[b, 1], b1)
+                left = reach * reach - gap_0 * gap_0 - gap_1 * gap_1
+                if left <= 0.0:
+                    continue
+                begin_2, end_2 = _ends(y[2, e], np.sqrt(left), low[b, 2], width[b, 2], bins[b, 2])
+                if begin_2 < end_2:
+                    row = first_bin[b] + (b0 * bins[b, 1] + b1) * bins[b, 2]
+                    total += starts[row + end_2] - starts[row + begin_2]
+        most[h] = total + LANES  # the last of them may write so many in vain
+
+
+@kernel
+def find(
+    part,
+    lo,
+    hi,
+    homes,
+    owner,
+    structure_of,
+    y,
+    order,
+    low,
+    width,
+    bins,
+    first_bin,
+    starts,
+    cutoff,
+    full,
+    room,
+    listed,
+    where,
+    counts,
+):
+    """List the images near each of the ``homes`` [lo, hi) in ``listed``: from ``where[i]`` on, ``counts[i]`` of them.
+
+    Lists follow each other from ``room[lo]`` on; there is room for all that ``bound`` counted.
+    """
+    reach, square, at = cutoff * SLACK, cutoff * cutoff, room[lo]
+    x0, x1, x2 = y[0], y[1], y[2]
+    for h in range(lo, hi):
+        e = homes[h]
+        i = owner[e]
+        b = structure_of[i]
+        where[i] = at
+        y0, y1, y2 = x0[e], x1[e], x2[e]
+        least, own = (-1, e) if full else (2 * i, -1)
+        begin_0, end_0 = _ends(y0, reach, low[b, 0], width[b, 0], bins[b, 0])
+        begin_1, end_1 = _ends(y1, reach, low[b, 1], width[b, 1], bins[b, 1])
+        for b0 in range(begin_0, end_0):
+            gap_0 = _gap(y0, low[b, 0], width[b, 0], b0)
+            for b1 in range(begin_1, end_1):
+                gap_1 = _gap(y1, low[b, 1], width[b, 1], b1)
+                left = reach * reach - gap_0 * gap_0 - gap_1 * gap_1
+                if left <= 0.0:
+                    continue
+                begin_2, end_2 = _ends(y2, np.sqrt(left), low[b, 2], width[b, 2], bins[b, 2])
+                if begin_2 >= end_2:
+                    continue
+                row = first_bin[b] + (b0 * bins[b, 1] + b1) * bins[b, 2]
+                end = starts[row + end_2]
+                for k in range(starts[row + begin_2], end, LANES):
+                    d0 = simd.load(x0, k, EIGHT) - simd.fill(y0, EIGHT)
+                    d1 = simd.load(x1, k, EIGHT) - simd.fill(y1, EIGHT)
+                    d2 = simd.load(x2, k, EIGHT) - simd.fill(y2, EIGHT)
+                    squares = simd.fma(d2, d2, simd.fma(d1, d1, d0 * d0))
+                    at += list_near(squares, square, order, least, k, end, own, listed, at)
+        counts[i] = at - where[i]
+
+
+@kernel
+def write_pairs(
+    part, lo, hi, points, cells, structure_of, home, owner, shift, where, listed, to, first, second, apart, distance
+):
+    """Write the pairs of points [lo, hi), those of point i from ``to[i]`` on."""
+    front = AXES - apart.shape[1]
+    for i in range(lo, hi):
+        cell, e = cells[min(structure_of[i], len(cells) - 1)], home[i]
+        for p in range(to[i], to[i + 1]):
+            k = listed[where[i] + p - to[i]]
+            j = owner[k]
+            s0, s1, s2 = shift[k, 0] - shift[e, 0], shift[k, 1] - shift[e, 1], shift[k, 2] - shift[e, 2]
+            total = 0.0
+            for c in range(front, AXES):
+                d = points[i, c] - points[j, c] - (s0 * cell[0, c] + s1 * cell[1, c] + s2 * cell[2, c])
+                apart[p, c - front] = d
+                total += d * d
+            first[p], second[p], distance[p] = i, j, np.sqrt(total)
