@@ -1,8 +1,19 @@
-"""Networks for potential energies, with forces and the gradient of a force loss by hand (LRC paper, section 4)."""
+"""Networks for potential energies, with forces, stress and the gradient of a loss by hand.
 
-from .energy import ShortRangeNetwork
+``EnergyNetwork`` is a program of ``parts``; ``ShortRangeNetwork`` and ``FullRangeNetwork`` are those of the LRC paper.
+"""
+
+from .energy import EnergyNetwork, LossWeights, Prediction
 from .layers.parameters import Parameters
-from .models import FullRangeNetwork
+from .models import FullRangeNetwork, ShortRangeNetwork
 from .short_range import Scales
 
-__all__ = ["FullRangeNetwork", "Parameters", "Scales", "ShortRangeNetwork"]
+__all__ = [
+    "EnergyNetwork",
+    "FullRangeNetwork",
+    "LossWeights",
+    "Parameters",
+    "Prediction",
+    "Scales",
+    "ShortRangeNetwork",
+]

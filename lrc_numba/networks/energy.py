@@ -1,63 +1,114 @@
-r"""The short-range network for the energy of a configuration, U = Σᵢ 𝒩(Dᵢ), eq. (15) of arXiv 2010.05295.
+r"""Energies of structures as a program of parts, their derivatives, and the gradient of a loss.
 
-Forces are F = −∂U/∂x. With B snapshots, and a weight w ≥ 0 of the energies, the loss is
+U = Σᵢ eᵢ, F = −∂U/∂x, and the stress (1/V) ∂U/∂ε where ε strains positions and cell. For B structures the loss is
 
-    L = 1/B Σ_b [ Σᵢ ‖Fᵢ − Fᵢ*‖² + w (U − U*)² ]
+    L = 1/B Σ_b [ w_F Σᵢ ‖Fᵢ − Fᵢ*‖² + w_U (U − U*)² + w_σ ‖σ − σ*‖² ]
 
-and its gradient needs no second-order differentiation: with s = 2 (F − F*)/B and e_b = 2w (U − U*)/B
-
-    ∂L/∂θ = ∂/∂θ [ Σ_b e_b U(x_b) − d/dε U(x + ε s) ]
-
-which is one forward pass of (value, tangent along s) and one reverse pass of both with respect to θ alone.
+and its gradient needs no second-order differentiation, see ``parts.part``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from .. import arguments
-from ..geometry.neighbours import Pairs, find_pairs
+from ..geometry.neighbours import find_pairs
+from ..geometry.structures import Structures
 from ..machine.cpu import parallel
-from ..machine.memory import available_memory, check_memory
-from ..machine.workspace import Workspace, Workspaces
-from .checks import as_energies, as_forces, as_lengths, check_some
+from ..machine.workspace import Workspaces
 from .layers.parameters import Parameters
-from .layers.perceptron import Perceptron
-from .short_range import Descriptor, Scales
-from .start import start_near_linear
+from .parts.part import Motion, Scene
+from .parts.program import Program, Run
 from .storage import read_network, write_network
 
-__all__ = ["ShortRangeNetwork"]
+__all__ = ["EnergyNetwork", "LossWeights", "Prediction"]
 
-FITTING = (32,) * 6
-POINTS_AT_ONCE = 320  # of several snapshots, in one pass of the interpreter; the same for any number of threads
+POINTS_AT_ONCE = 320  # of several structures, in one pass of the interpreter; the same for any number of threads
+APART = 1e-6  # cutoffs; two points nearer to each other than that are in one place
 
 
-class ShortRangeNetwork:
-    """U = Σᵢ 𝒩(Dᵢ) of the neighbours within a cutoff.
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms of a loss; a term with weight 0 needs no data.
+
+    Attributes
+    ----------
+    energy, forces, stress : float
+        w_U, w_F and w_σ, not negative and not all zero.
+    per_point : bool
+        Whether energies and forces of a structure count divided by its number of points: (U − U*)²/N² and
+        Σ ‖F − F*‖²/N.
+    """
+
+    energy: float = 0.0
+    forces: float = 1.0
+    stress: float = 0.0
+    per_point: bool = False
+
+    def __post_init__(self) -> None:
+        weights = (self.energy, self.forces, self.stress)
+        if not all(np.isfinite(w) and w >= 0 for w in weights) or not any(weights):
+            raise ValueError(f"weight: expected finite numbers that are not negative, and one above zero, got {self}")
+
+    def check(self, structures: Structures) -> None:
+        """Raise a ValueError where data are missing.
+
+        Parameters
+        ----------
+        structures : Structures
+            To learn from.
+        """
+        for name, weight in (("energies", self.energy), ("forces", self.forces), ("stress", self.stress)):
+            if weight and getattr(structures, name) is None:
+                raise ValueError(f"{name}: expected them for every structure, as their weight is {weight:g}, got none")
+
+
+@dataclass
+class Prediction:
+    """What a network says of some structures.
+
+    Attributes
+    ----------
+    energies : (B,)
+        U.
+    potentials : (n,)
+        e of every point.
+    forces : (n, d) or None
+        −∂U/∂x.
+    stress : (B, d, d) float64 or None
+        (1/V) ∂U/∂ε.
+    """
+
+    energies: np.ndarray
+    potentials: np.ndarray
+    forces: np.ndarray | None = None
+    stress: np.ndarray | None = None
+
+
+class EnergyNetwork:
+    """Parts, one flat vector of parameters, and settings.
 
     Parameters
     ----------
-    box : float or (d,) array
-        Box lengths.
+    program : Program
+        From the geometry to a number for each point.
     cutoff : float
-        R, at most half the shortest box length.
+        Of the neighbours, units of length.
     dim : int
-        d; only needed where ``box`` is a number.
-    cutoff_kind : {"smooth", "paper"}
-        Whether contributions vanish at R, see ``short_range``.
-    scales : Scales, optional
-        Normalisation of the neighbours; ``set_scales`` measures it.
+        d.
+    full_pairs : bool
+        Whether parts need every pair from both its ends.
     dtype : float32 or float64
-        Of points, parameters and results.
+        Of parameters and results.
     seed : int
-        Of the initial weights.
+        Of the initial parameters.
     threads : int, optional
-        At most so many, which share the snapshots; results do not depend on it.
+        At most so many, which share the structures; results do not depend on it.
 
     Attributes
     ----------
@@ -66,278 +117,209 @@ class ShortRangeNetwork:
 
     Notes
     -----
-    A network keeps memory between calls: one network serves one thread of the user's at a time.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, what came and what was expected.
+    A network belongs to no cell: structures bring theirs. It keeps memory between calls: one network serves one thread
+    of the user's at a time.
     """
 
-    kind = "short-range"
+    kind: ClassVar[str] = ""
+    kinds: ClassVar[dict[str, type[EnergyNetwork]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        EnergyNetwork.kinds[cls.kind] = cls
 
     def __init__(
         self,
-        box,
-        cutoff: float,
+        program: Program,
         *,
-        dim: int | None = None,
-        cutoff_kind: str = "smooth",
-        scales: Scales | None = None,
+        cutoff: float,
+        dim: int,
+        full_pairs: bool = False,
         dtype=np.float64,
         seed: int = 0,
         threads: int | None = None,
     ):
-        self.box = as_lengths(box, dim)
-        cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
-        if cutoff > self.box.min() / 2:
-            raise ValueError(f"cutoff: expected at most half the shortest box length {self.box.min():g}, got {cutoff}")
-        self.cutoff_kind = arguments.as_choice("cutoff_kind", cutoff_kind, ("smooth", "paper"))
-        self.dim, self.dtype, self.seed = len(self.box), arguments.as_dtype(dtype), int(seed)
+        self.program, self.dim, self.full_pairs = program, dim, full_pairs
+        self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
+        self.dtype, self.seed = arguments.as_dtype(dtype), int(seed)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
         self._spaces = Workspaces()
-        self.descriptor = Descriptor(self.dim, cutoff, cutoff_kind == "smooth", scales or Scales())
-        self.fitting = Perceptron(
-            "fit", (self.descriptor.width + self._extra(), *FITTING, 1), residual=True, linear_end=True
-        )
-        shapes = {name: shape for network in self._networks() for name, shape in network.shapes().items()}
-        self.parameters = Parameters(shapes | self._more_shapes(), self.dtype)
+        parts = sorted(program.parts, key=lambda part: part.whole)  # files hold parameters in this order
+        shapes = {name: shape for part in parts for name, shape in part.shapes().items()}
+        self.parameters = Parameters(shapes, self.dtype)
         generator = np.random.default_rng(seed)
-        for network in self._networks():
-            network.initialise(self.parameters, generator)
-        self._start = start_near_linear(*self._first_layer, generator)
+        for part in parts:
+            part.initialise(self.parameters, generator)
+        self._generator = generator
 
-    # ------------------------------------------------------------------ what a full-range network adds
-    def _extra(self) -> int:
-        """Number of features per point besides the descriptor."""
-        return 0
-
-    def _networks(self) -> tuple[Perceptron, ...]:
-        return (*self.descriptor.networks, self.fitting)
-
-    def _more_shapes(self) -> dict[str, tuple[int, ...]]:
-        return {}
-
-    # ------------------------------------------------------------------ points
-    def _checked(self, points) -> tuple[np.ndarray, bool]:
-        """Checked points (B, N, d), and whether they had a batch axis."""
-        array = arguments.as_points("points", points, self.dtype, self.dim)
-        return (array[None], False) if array.ndim == 2 else (array, True)
-
-    def _parts(self, points: np.ndarray) -> list[slice]:
-        """Snapshots split into parts: at least two, if there are two snapshots; each part is one job of a thread."""
-        most = max(1, min(POINTS_AT_ONCE // max(1, points.shape[1]), -(-len(points) // 2)))
-        return [slice(lo, min(lo + most, len(points))) for lo in range(0, len(points), most)]
-
-    def _each(self, function, parts: list) -> list:
-        """Apply ``function`` to every part, on threads; results in the order of the parts."""
-        results: list = [None] * len(parts)
-
-        def _share(_: int, lo: int, hi: int) -> None:
-            """One thread's parts."""
-            for i in range(lo, hi):
-                results[i] = function(parts[i])
-
-        parallel.run(_share, parallel.even(len(parts), self.threads))
-        return results
-
-    def _pairs(self, points: np.ndarray, start: int = 0) -> Pairs:
-        batch, count, dim = points.shape
-        offsets = np.arange(batch + 1) * count
-        pairs = find_pairs(points.reshape(-1, dim), self.descriptor.cutoff, self.box, offsets=offsets, threads=1)
-        pairs.check_apart(1e-6 * self.descriptor.cutoff, start)
-        return pairs
-
-    def set_scales(self, points) -> None:
-        """Normalise the inputs by snapshots (B, N, d); to be called before training, as it writes parameters.
-
-        The first biases of 𝒩 start as they were drawn less what the mean of its inputs gives, so that no tanh is
-        saturated from the start; a full-range network also draws g_θ here, see ``start``.
-        """
-        array, _ = self._checked(points)
-        check_some(array)
-        self._measure(array)
-        long, parts = self._features(array), self._parts(array)
-        work = lambda part: self._inputs(array, long, part, self._spaces.of(None))[0].sum(axis=0)  # noqa: E731
-        mean = sum(self._each(work, parts)) / (array.shape[0] * array.shape[1])
-        self._first_layer[1][...] = self._start - mean @ self._first_layer[0]
-
-    def _measure(self, points: np.ndarray) -> None:
-        self.descriptor.scales = Scales.of(self._pairs(points), self.dim)
-
-    @property
-    def _first_layer(self) -> tuple[np.ndarray, np.ndarray]:
-        """Weights and biases of the first layer of 𝒩."""
-        return self.parameters[f"{self.fitting.name}.weight0"], self.parameters[f"{self.fitting.name}.bias0"]
-
-    # ------------------------------------------------------------------ values
-    def _features(self, points: np.ndarray) -> np.ndarray | None:
-        """Long-range features of the points, (B, N, C), of a full-range network."""
-        return None
-
-    def _inputs(self, points: np.ndarray, long, part: slice, space: Workspace, tapes=1) -> tuple[np.ndarray, dict]:
-        """Inputs of 𝒩 for a part of the snapshots, (n, features), and its tapes; ``tapes`` is 2 with tangents."""
-        points, long = points[part], None if long is None else long[part]
-        count = points.shape[0] * points.shape[1]
-        pairs = self._pairs(points, part.start)
-        needed = tapes * self.descriptor.memory(len(pairs), self.dtype.itemsize) - space.nbytes
-        check_memory("points", f"{points.shape} with {len(pairs)} pairs within the cutoff", needed, available_memory)
-        described, tape = self.descriptor.forward(self.parameters, pairs, count, space)
-        kept: dict[str, Any] = {"descriptor": tape, "space": space}
-        return self._join(described, long, kept), kept
-
-    def _forward(self, points: np.ndarray, long, part: slice, space: Workspace, tapes=1) -> tuple[np.ndarray, dict]:
-        """𝒩 (n,) for a part of the snapshots, and its tapes."""
-        inputs, kept = self._inputs(points, long, part, space, tapes)
-        out, kept["fitting"] = self.fitting.forward(self.parameters, inputs, space)
-        return out[:, 0].copy(), kept
-
-    def _join(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
-        return described
-
-    def potential(self, points) -> np.ndarray:
-        """𝒩 of every point, (N,) or (B, N)."""
-        array, batched = self._checked(points)
-        long = self._features(array)
-        work = lambda part: self._forward(array, long, part, self._spaces.of(None))[0]  # noqa: E731
-        potentials = self._each(work, self._parts(array))
-        out = np.concatenate(potentials or [np.zeros(0, self.dtype)]).reshape(array.shape[:2])
-        return out if batched else out[0]
-
-    def energy(self, points) -> np.ndarray | float:
-        """U of every snapshot, (B,), or a number."""
-        out = self.potential(points)
-        return out.sum(axis=-1) if out.ndim == 2 else float(out.sum())
-
-    def energy_forces(self, points) -> tuple[np.ndarray | float, np.ndarray]:
-        """U, and F = −∂U/∂x of the shape of the points."""
-        array, batched = self._checked(points)
-        energies, forces, _ = self._energy_forces(array, keep=False)
-        return (energies, forces) if batched else (float(energies[0]), forces[0])
-
-    def _energy_forces(self, points: np.ndarray, keep: bool) -> tuple[np.ndarray, np.ndarray, list[dict]]:
-        """U, F and, where they are to be kept, the tapes of all parts."""
-        parts, long = self._parts(points), self._features(points)
-
-        def work(part: slice) -> tuple:
-            """𝒩 of a part, its gradient by way of D alone, ū, and the tape."""
-            space = self._spaces.of(part.start if keep else None)
-            out, kept = self._forward(points, long, part, space, 2 if keep else 1)
-            below = self.fitting.vjp(self.parameters, kept["fitting"], np.ones((len(out), 1), dtype=self.dtype))
-            width = self.descriptor.width
-            bar = np.ascontiguousarray(below[:, :width])
-            gradient = self.descriptor.vjp(self.parameters, kept["descriptor"], bar, space)
-            return out, gradient, self._read_back(kept, below), kept if keep else None
-
-        if not points.size:
-            return np.zeros(len(points), self.dtype), np.zeros(points.shape, self.dtype), []
-        potentials, gradients, cotangents, tapes = zip(*self._each(work, parts), strict=True)
-        energies = np.concatenate(potentials).reshape(points.shape[:2]).sum(axis=1)
-        forces = -np.concatenate(gradients).reshape(points.shape)
-        self._add_long_forces(forces, list(cotangents))
-        return energies, forces, list(tapes)
-
-    def _read_back(self, kept: dict, below: np.ndarray) -> np.ndarray | None:
-        """ū from the cotangent of the inputs of 𝒩."""
-        return None
-
-    def _add_long_forces(self, forces: np.ndarray, cotangents: list) -> None:
-        """Subtract the gradient by way of u, in place."""
-
-    # ------------------------------------------------------------------ the loss
-    def loss_gradient(self, points, forces, energies=None, weight: float = 1.0) -> tuple[float, np.ndarray]:
-        """L = mean over snapshots of Σ‖F − F*‖² + w (U − U*)², and ∂L/∂θ.
+    # ------------------------------------------------------------------ structures
+    def as_structures(self, structures) -> Structures:
+        """Structures of the right dimension; subclasses take arrays of points as well.
 
         Parameters
         ----------
-        points : (N, d) or (B, N, d)
-            Snapshots.
-        forces : array of the shape of the points
-            F*.
-        energies : (B,) array or float, optional
-            U*; without them there is no second term.
-        weight : float
-            w.
+        structures : Structures
+            Of d dimensions.
+        """
+        if not isinstance(structures, Structures):
+            raise TypeError(f"structures: expected Structures, got {type(structures).__name__}")
+        if structures.dim != self.dim:
+            raise ValueError(f"structures: expected {self.dim} dimension(s), got {structures.dim}")
+        return structures
+
+    def _shares(self, structures: Structures) -> list[slice]:
+        """Structures split into shares, each a job of a thread: at least two, if there are two structures."""
+        shares, begin, points = [], 0, 0
+        most = -(-len(structures) // 2)
+        for b, count in enumerate(structures.counts.tolist()):
+            if b > begin and (points + count > POINTS_AT_ONCE or b - begin >= most):
+                shares.append(slice(begin, b))
+                begin, points = b, 0
+            points += count
+        return [*shares, slice(begin, len(structures))] if len(structures) else []
+
+    def scene(self, structures: Structures) -> Scene:
+        """Structures with their neighbours.
+
+        Parameters
+        ----------
+        structures : Structures
+            Of d dimensions.
+        """
+        pairs = find_pairs(
+            structures.positions,
+            self.cutoff,
+            structures.cell,
+            periodic=structures.periodic,
+            offsets=structures.offsets,
+            full=self.full_pairs,
+            threads=self.threads,
+            dtype=self.dtype,
+        )
+        pairs.check_apart(APART * self.cutoff)
+        return Scene(structures, pairs, self.dtype, self.threads)
+
+    def _run(self, structures: Structures) -> Run:
+        whole, shares = self.scene(structures), self._shares(structures)
+        offsets = structures.offsets
+        scenes = [
+            Scene(_between(structures, some), whole.pairs.of_structures(some.start, some.stop), self.dtype)
+            for some in shares
+        ]
+        points = [slice(int(offsets[some.start]), int(offsets[some.stop])) for some in shares]
+        return Run(whole, scenes, points, shares)
+
+    # ------------------------------------------------------------------ values
+    def predict(self, structures, *, forces: bool = True, stress: bool = False) -> Prediction:
+        """Energies, and what follows from them.
+
+        Parameters
+        ----------
+        structures : Structures
+            Any number of them.
+        forces, stress : bool
+            What is wanted besides; a stress needs cells.
+
+        Raises
+        ------
+        ValueError
+            Naming structure and point: of another dimension, two points in one place, a species that is not known.
+        """
+        given = self.as_structures(structures)
+        if stress:
+            _check_cells(given)
+        run = self._run(given)
+        return self._evaluate(run, forces, stress, keep=False)
+
+    def values(self, structures, name: str) -> np.ndarray:
+        """What lies between two parts, a row for each point.
+
+        Parameters
+        ----------
+        structures : Structures
+            Any number of them.
+        name : str
+            Of the output of a step of ``program`` that has a row for each point.
+        """
+        run = self._run(self.as_structures(structures))
+        return np.concatenate(self.program.forward(run, self.parameters, self._spaces, keep=False, until=name))
+
+    def _evaluate(self, run: Run, forces: bool, stress: bool, keep: bool) -> Prediction:
+        structures = run.whole.structures
+        if not len(structures.positions):
+            return self._of_nothing(structures, forces, stress)
+        shares = self.program.forward(run, self.parameters, self._spaces, keep)
+        potentials = np.concatenate([share[:, 0] for share in shares])
+        result = Prediction(_sums(potentials, structures.offsets), potentials)
+        if forces or stress:
+            bars = [np.ones_like(share) for share in shares]
+            motion = self.program.vjp(run, bars, strained=stress)
+            result.forces = -motion.points if forces else None
+            result.stress = motion.strain / structures.volume[:, None, None] if stress else None
+        return result
+
+    def _of_nothing(self, structures: Structures, forces: bool, stress: bool) -> Prediction:
+        """Of structures without points."""
+        batch, dim = len(structures), self.dim
+        result = Prediction(np.zeros(batch, self.dtype), np.zeros(0, self.dtype))
+        result.forces = np.zeros((0, dim), self.dtype) if forces else None
+        result.stress = np.zeros((batch, dim, dim)) if stress else None
+        return result
+
+    # ------------------------------------------------------------------ the loss
+    def loss(self, structures: Structures, weights: LossWeights) -> tuple[float, np.ndarray]:
+        """L and ∂L/∂θ.
+
+        Parameters
+        ----------
+        structures : Structures
+            With the energies, forces or stress that have a weight.
+        weights : LossWeights
+            Of the terms.
 
         Returns
         -------
         float, (n_parameters,) ndarray
             The loss, and its gradient in the order of ``parameters``.
         """
-        array, _ = self._checked(points)
-        check_some(array)
-        wanted = as_forces(forces, np.shape(points), self.dtype)
-        own_energies, own_forces, tapes = self._energy_forces(array, keep=True)
-        difference = own_forces - wanted
-        loss = float((difference**2).sum() / len(array))
-        direction = difference * (2.0 / len(array))
-        excess = np.zeros(len(array), dtype=self.dtype)
-        if energies is not None:
-            excess = (own_energies - as_energies(energies, len(array), weight)).astype(self.dtype)
-            loss += float(weight * (excess**2).sum() / len(array))
-            excess *= 2.0 * weight / len(array)
-        gradient = Parameters(self.parameters.shapes, self.dtype)
-        long = self._tangent_features(direction)
-        jobs = list(zip(self._parts(array), tapes, strict=True))
-        results = self._each(
-            lambda job: self._dual(direction[job[0]], excess[job[0]], None if long is None else long[job[0]], job[1]),
-            jobs,
-        )
-        for flat, _ in results:
-            gradient.flat += flat
-        self._add_long_gradient(gradient, direction, [r[1] for r in results])
+        given = self.as_structures(structures)
+        if not len(given.positions):
+            raise ValueError("points: expected at least one structure of one point, got none")
+        weights.check(given)
+        with_stress, gradient = weights.stress > 0, Parameters(self.parameters.shapes, self.dtype)
+        if with_stress:
+            _check_cells(given)
+        moving = with_stress or weights.forces > 0
+        run = self._run(given)
+        own = self._evaluate(run, weights.forces > 0, with_stress, keep=moving)
+        loss, excess, direction = _loss(own, given, weights, self.dtype)
+        bars = [np.repeat(excess[s], np.diff(given.offsets)[s])[:, None] for s in run.structures]
+        if moving:
+            self.program.jvp(run, direction)
+            dbars = [np.full_like(bar, -1.0) for bar in bars]
+            self.program.vjp_dual(run, bars, dbars, gradient)
+        else:
+            self.program.vjp(run, bars, gradient, motion=False)
         return loss, gradient.flat
 
-    def fix_energies(self, points, energies) -> float:
-        """Shift the zero of the energy, which forces do not determine, to where the mean of U − U* is 0.
+    # ------------------------------------------------------------------ files
+    def settings(self) -> dict:
+        """Settings that make the same network again, apart from the parameters, as JSON can hold them."""
+        raise NotImplementedError(f"{type(self).__name__} has no settings to be stored")
 
-        The last bias of 𝒩 is changed, so every point carries the same share. Returns the change of U, its mean over
-        the snapshots.
+    @classmethod
+    def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
+        """A network with these settings.
 
         Parameters
         ----------
-        points : (N, d) or (B, N, d)
-            Snapshots.
-        energies : float or (B,)
-            U*.
+        settings : dict
+            What ``settings`` returned.
+        threads : int, optional
+            As for a new network.
         """
-        array, _ = self._checked(points)
-        check_some(array)
-        wanted = as_energies(energies, len(array))
-        change = float(np.mean(wanted - self.energy(array)))
-        self.parameters[self.fitting.last_bias][...] += change / array.shape[1]
-        return change
+        raise NotImplementedError(f"{cls.__name__} has no settings to be stored")
 
-    def _dual(
-        self, direction: np.ndarray, excess: np.ndarray, long: np.ndarray | None, kept: dict
-    ) -> tuple[np.ndarray, tuple | None]:
-        """Gradient of Σ e U − U̇ along a direction for a part of the snapshots; cotangents of u and of u̇."""
-        gradient, views = Parameters(self.parameters.shapes, self.dtype), self.parameters
-        flat = direction.reshape(-1, self.dim)
-        space = kept["space"]
-        described, tangents_of_d = self.descriptor.jvp(views, kept["descriptor"], flat, space)
-        inputs = self._join_tangent(described, long, kept)
-        out, tangents = self.fitting.jvp(views, kept["fitting"], inputs, space)
-        bar, dbar = np.repeat(excess, direction.shape[1])[:, None], -np.ones_like(out)
-        below = self.fitting.vjp_dual(views, kept["fitting"], tangents, bar, dbar, gradient, inputs_too=True)
-        width = self.descriptor.width
-        bars = [np.ascontiguousarray(b[:, :width]) for b in below]
-        self.descriptor.vjp_dual(views, kept["descriptor"], tangents_of_d, bars[0], bars[1], gradient, space)
-        return gradient.flat, self._dual_long(kept, [b[:, width:] for b in below], gradient)
-
-    def _tangent_features(self, direction: np.ndarray) -> np.ndarray | None:
-        return None
-
-    def _join_tangent(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
-        return described
-
-    def _dual_long(self, kept: dict, bars: list[np.ndarray], gradient: Parameters) -> tuple | None:
-        return None
-
-    def _add_long_gradient(self, gradient: Parameters, direction: np.ndarray, cotangents: list) -> None:
-        """Add the gradient of the multiplier's parameters."""
-
-    # ------------------------------------------------------------------ files
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` with everything that makes the network again, atomically; see ``storage``.
 
@@ -350,7 +332,7 @@ class ShortRangeNetwork:
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Self:
-        """The network that ``save`` wrote.
+        """The network that ``save`` wrote; ``EnergyNetwork.load`` takes one of any kind.
 
         Parameters
         ----------
@@ -365,8 +347,11 @@ class ShortRangeNetwork:
             Naming the file: where it is damaged, of another version, or of a network of another kind.
         """
         settings, flat = read_network(path, cls.kind)
+        made: Any = EnergyNetwork.kinds.get(settings.get("kind", ""))
+        if made is None:
+            raise ValueError(f"path: {path} holds a network of an unknown kind, {settings.get('kind')!r}")
         try:
-            network = cls._made_from(settings, threads)
+            network = made.from_settings(settings, threads)
         except (KeyError, TypeError, ValueError) as wrong:
             raise ValueError(f"path: the settings in {path} make no network ({wrong!r})") from wrong
         own = network.parameters.flat
@@ -375,24 +360,59 @@ class ShortRangeNetwork:
                 f"path: expected {own.size} finite parameters in {own.dtype} in {path}, got shape {flat.shape} in "
                 f"{flat.dtype}, {int((~np.isfinite(flat)).sum())} of them no numbers"
             )
-        network.parameters.flat[...] = flat
+        own[...] = flat
         return network
 
-    @classmethod
-    def _made_from(cls, settings: dict, threads: int | None) -> Self:
-        return cls(settings["box"], **cls._options(settings), threads=threads)
 
-    @classmethod
-    def _options(cls, settings: dict) -> dict:
-        """Arguments of the constructor, but for box and threads."""
-        names = ("cutoff", "dim", "cutoff_kind", "dtype", "seed")
-        return {name: settings[name] for name in names} | {"scales": Scales(**settings["scales"])}
+def _between(structures: Structures, some: slice) -> Structures:
+    """Consecutive structures, as views."""
+    lo, hi = (int(structures.offsets[b]) for b in (some.start, some.stop))
+    of_points = {name: getattr(structures, name) for name in ("species", "charges")}
+    return Structures(
+        structures.positions[lo:hi],
+        structures.offsets[some.start : some.stop + 1] - lo,
+        structures.cell[some],
+        structures.periodic[some],
+        **{name: None if values is None else values[lo:hi] for name, values in of_points.items()},
+    )
 
-    def settings(self) -> dict:
-        """Settings that make the same network again, apart from the parameters, as JSON can hold them."""
-        return dict(self._settings())
 
-    def _settings(self) -> Iterator[tuple[str, object]]:
-        yield from (("kind", self.kind), ("box", self.box.tolist()), ("cutoff", self.descriptor.cutoff))
-        yield from (("cutoff_kind", self.cutoff_kind), ("dim", self.dim), ("dtype", self.dtype.name))
-        yield from (("seed", self.seed), ("scales", vars(self.descriptor.scales)))
+def _check_cells(structures: Structures) -> None:
+    """A ValueError that names a structure that has no volume, where a stress is wanted."""
+    flat = ~(structures.periodic.all(axis=1) & (structures.volume > 0))
+    if flat.any():
+        raise ValueError(f"stress: expected a cell, periodic along all axes, for structure {int(flat.argmax())}")
+
+
+def _sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Sums over the points of each structure, (B,)."""
+    counts = np.diff(offsets)
+    if len(counts) and (counts == counts[0]).all():
+        return values.reshape(len(counts), -1).sum(axis=1)
+    return np.array([values[lo:hi].sum() for lo, hi in pairwise(offsets)], values.dtype)
+
+
+def _loss(
+    own: Prediction, wanted: Structures, weights: LossWeights, dtype: np.dtype
+) -> tuple[float, np.ndarray, Motion]:
+    """L, ∂L/∂U of every structure, and ∂L/∂F with −∂L/∂(∂U/∂ε) as a direction."""
+    batch = len(wanted)
+    sizes = np.maximum(wanted.counts, 1).astype(np.float64) if weights.per_point else np.ones(batch)
+    loss, excess = 0.0, np.zeros(batch)
+    direction = Motion(np.zeros(wanted.positions.shape, dtype))
+    if own.forces is not None:
+        difference = own.forces - wanted.forces.astype(dtype, copy=False)  # type: ignore[union-attr]
+        rate = weights.forces / (batch * sizes)
+        each = np.repeat(rate, wanted.counts)[:, None] if weights.per_point else rate[:1]
+        loss += float((difference**2 * each).sum()) if weights.per_point else float((difference**2).sum()) * rate[0]
+        direction.points = (difference * (2.0 * each)).astype(dtype, copy=False)
+    if weights.energy:
+        difference = own.energies - wanted.energies
+        loss += float((weights.energy * difference**2 / sizes**2).sum() / batch)
+        excess = 2.0 * weights.energy / batch * difference / sizes**2
+    if own.stress is not None:
+        difference = own.stress - wanted.stress
+        loss += float(weights.stress * (difference**2).sum() / batch)
+        # The loss gradient is ∂θ [Σ e U − d/dε U]: a stress is a derivative of U itself, a force of −U.
+        direction.strain = -2.0 * weights.stress / batch * difference / wanted.volume[:, None, None]
+    return loss, excess.astype(dtype), direction

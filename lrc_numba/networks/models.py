@@ -1,32 +1,259 @@
-r"""The full-range network: a short-range one that also reads the LRC layer, eqs (21)–(23) of arXiv 2010.05295.
+r"""The networks of arXiv 2010.05295: a short-range one, eq. (15), and a full-range one, eqs (21)–(23).
 
-U = Σᵢ 𝒩(Dᵢ, g_θ(ûᵢ)),   uᵢ^c = Σ_j φ^c(xᵢ − x_j),   φ̂^c(k) = 4πβ_c/(k² + λ_c²) e^{−k²τ²/2} for k ≠ 0, φ̂(0) = 0
+    short-range   U = Σᵢ 𝒩(Dᵢ)
+    full-range    U = Σᵢ 𝒩(Dᵢ, g_θ(ûᵢ)),   uᵢ^c = Σ_j φ^c(xᵢ − x_j),   φ̂ that of ``long_range.TaperedYukawa``
 
-The convolution is that of ``long_range.TaperedYukawa``. û = (u − shift)/scale is positive, some spreads above zero, so
-that the relus of g_θ can be linear at first; ``start`` draws them so. scale is such that the outputs of g_θ start with
-a spread of 1. All that lets blind start values of λ learn.
+û = (u − shift)/scale is positive, some spreads above zero, so that the relus of g_θ can be linear at first; ``start``
+draws them so. scale is such that the outputs of g_θ start with a spread of 1. All that lets blind start values of λ
+learn. 𝒩 starts as that of a short-range network: its weights of g_θ are zero, and grow as far as the forces ask for it.
 
-𝒩 starts as that of a short-range network: its weights of g_θ are zero, and grow as far as the forces ask for it.
+Both are an ``EnergyNetwork`` of few parts. They have a box, in which points that come as arrays lie, and which gives
+the lengths of the kernel; ``Structures`` bring their own cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
 
 from .. import arguments
-from ..multipliers.radial import Yukawa
-from ..plan import LRCPlan
+from ..geometry.modes import highest_mode
+from ..geometry.structures import Structures
 from . import start
-from .checks import as_lengths, check_some
-from .energy import ShortRangeNetwork
-from .layers.parameters import Parameters
+from .checks import as_energies, as_forces, as_lengths, check_some
+from .energy import EnergyNetwork, LossWeights
 from .layers.perceptron import Perceptron
-from .long_range import TaperedYukawa
+from .long_range import TAPER, TaperedYukawa, YukawaChannels
+from .parts.convolution import Convolution, SeriesEnd
+from .parts.dense import Concatenate, Dense, Scale
+from .parts.part import GEOMETRY
+from .parts.program import Program, Step
+from .short_range import Descriptor, Scales
 
-__all__ = ["FullRangeNetwork"]
+__all__ = ["FullRangeNetwork", "ShortRangeNetwork"]
+
+FITTING = (32,) * 6
+POST = (2, 4, 8, 16, 32)
+
+
+class ShortRangeNetwork(EnergyNetwork):
+    """U = Σᵢ 𝒩(Dᵢ) of the neighbours within a cutoff.
+
+    Parameters
+    ----------
+    box : float or (d,) array
+        Box lengths, for points that come as arrays.
+    cutoff : float
+        R.
+    dim : int
+        d; only needed where ``box`` is a number.
+    cutoff_kind : {"smooth", "paper"}
+        Whether contributions vanish at R, see ``short_range``.
+    scales : Scales, optional
+        Normalisation of the neighbours; ``set_scales`` measures it.
+    dtype : float32 or float64
+        Of points, parameters and results.
+    seed : int
+        Of the initial weights.
+    threads : int, optional
+        At most so many, which share the structures; results do not depend on it.
+
+    Attributes
+    ----------
+    parameters : Parameters
+        One flat vector with named views.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what came and what was expected.
+    """
+
+    kind = "short-range"
+
+    def __init__(
+        self,
+        box,
+        cutoff: float,
+        *,
+        dim: int | None = None,
+        cutoff_kind: str = "smooth",
+        scales: Scales | None = None,
+        dtype=np.float64,
+        seed: int = 0,
+        threads: int | None = None,
+    ):
+        self.box = as_lengths(box, dim)
+        cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
+        if cutoff > self.box.min() / 2:
+            raise ValueError(f"cutoff: expected at most half the shortest box length {self.box.min():g}, got {cutoff}")
+        self.cutoff_kind = arguments.as_choice("cutoff_kind", cutoff_kind, ("smooth", "paper"))
+        dims = len(self.box)
+        self.descriptor = Descriptor(dims, cutoff, cutoff_kind == "smooth", scales or Scales())
+        widths = (self.descriptor.width + self._extra_width(), *FITTING, 1)
+        self.fitting = Perceptron("fit", widths, residual=True, linear_end=True)
+        options = {"cutoff": cutoff, "dim": dims, "dtype": dtype, "seed": seed, "threads": threads}
+        super().__init__(Program(self._steps(), "e"), **options)
+        self._start = start.start_near_linear(*self._first_layer, self._generator)
+
+    def _extra_width(self) -> int:
+        """Number of features per point besides the descriptor."""
+        return 0
+
+    def _steps(self) -> list[Step]:
+        return [Step(self.descriptor, (GEOMETRY,), "D"), Step(Dense(self.fitting), ("D",), "e")]
+
+    @property
+    def _first_layer(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and biases of the first layer of 𝒩."""
+        return self.parameters["fit.weight0"], self.parameters["fit.bias0"]
+
+    # ------------------------------------------------------------------ points in the box of the network
+    def as_structures(self, structures) -> Structures:
+        """Structures, or points (N, d) or (B, N, d) in the box of the network.
+
+        Parameters
+        ----------
+        structures : Structures or array
+            Units of length; arrays of the dtype of the network.
+        """
+        if isinstance(structures, Structures):
+            return super().as_structures(structures)
+        points = arguments.as_points("points", structures, self.dtype, self.dim)
+        points = points[None] if points.ndim == 2 else points
+        batch, count, dim = points.shape
+        offsets = np.arange(batch + 1, dtype=np.int64) * count
+        cell = np.broadcast_to(np.diag(self.box), (batch, dim, dim))
+        return Structures(points.reshape(-1, dim), offsets, cell, np.ones((batch, dim), dtype=bool))
+
+    def potential(self, points) -> np.ndarray:
+        """𝒩 of every point, (N,) or (B, N); (n,) for structures.
+
+        Parameters
+        ----------
+        points : array or Structures
+            As for ``as_structures``.
+        """
+        values = self.predict(points, forces=False).potentials
+        return values if isinstance(points, Structures) else values.reshape(np.shape(points)[:-1])
+
+    def energy(self, points) -> np.ndarray | float:
+        """U of every snapshot, (B,), or a number.
+
+        Parameters
+        ----------
+        points : array or Structures
+            As for ``as_structures``.
+        """
+        values = self.predict(points, forces=False).energies
+        return values if isinstance(points, Structures) or np.ndim(points) == 3 else float(values[0])
+
+    def energy_forces(self, points) -> tuple[np.ndarray | float, np.ndarray]:
+        """U, and F = −∂U/∂x of the shape of the points.
+
+        Parameters
+        ----------
+        points : array or Structures
+            As for ``as_structures``.
+        """
+        made = self.predict(points)
+        assert made.forces is not None
+        if isinstance(points, Structures):
+            return made.energies, made.forces
+        forces = made.forces.reshape(np.shape(points))
+        return (made.energies, forces) if forces.ndim == 3 else (float(made.energies[0]), forces)
+
+    def loss_gradient(self, points, forces, energies=None, weight: float = 1.0) -> tuple[float, np.ndarray]:
+        """L = mean over snapshots of Σ‖F − F*‖² + w (U − U*)², and ∂L/∂θ.
+
+        Parameters
+        ----------
+        points : (N, d) or (B, N, d)
+            Snapshots.
+        forces : array of the shape of the points
+            F*.
+        energies : (B,) array or float, optional
+            U*; without them there is no second term.
+        weight : float
+            w.
+
+        Returns
+        -------
+        float, (n_parameters,) ndarray
+            The loss, and its gradient in the order of ``parameters``.
+        """
+        given = self.as_structures(points)
+        check_some(given.positions)
+        wanted = as_forces(forces, np.shape(points), self.dtype).reshape(-1, self.dim)
+        known = None if energies is None else as_energies(energies, len(given), weight)
+        data = Structures(given.positions, given.offsets, given.cell, given.periodic, forces=wanted, energies=known)
+        return self.loss(data, LossWeights(energy=0.0 if energies is None else weight))
+
+    def fix_energies(self, points, energies) -> float:
+        """Shift the zero of the energy, which forces do not determine, to where the mean of U − U* is 0.
+
+        The last bias of 𝒩 is changed, so every point carries the same share. Returns the change of U, its mean over
+        the snapshots.
+
+        Parameters
+        ----------
+        points : (N, d) or (B, N, d)
+            Snapshots.
+        energies : float or (B,)
+            U*.
+        """
+        given = self.as_structures(points)
+        check_some(given.positions)
+        wanted = as_energies(energies, len(given))
+        change = float(np.mean(wanted - self.predict(given, forces=False).energies))
+        self.parameters[self.fitting.last_bias][...] += change / given.counts.mean()
+        return change
+
+    # ------------------------------------------------------------------ scales
+    def set_scales(self, points) -> None:
+        """Normalise the inputs by snapshots; to be called before training, as it writes parameters.
+
+        The first biases of 𝒩 start as they were drawn less what the mean of its inputs gives, so that no tanh is
+        saturated from the start; a full-range network also draws g_θ here, see ``start``.
+
+        Parameters
+        ----------
+        points : (B, N, d) array or Structures
+            To learn from.
+        """
+        given = self.as_structures(points)
+        check_some(given.positions)
+        self._measure(given)
+        mean = self.values(given, self.program.steps[-1].inputs[0]).mean(axis=0)
+        self._first_layer[1][...] = self._start - mean @ self._first_layer[0]
+
+    def _measure(self, structures: Structures) -> None:
+        self.descriptor.scales = Scales.of(self.scene(structures).pairs, self.dim)
+
+    # ------------------------------------------------------------------ files
+    def settings(self) -> dict:
+        """Settings that make the same network again, apart from the parameters, as JSON can hold them."""
+        return {
+            "kind": self.kind,
+            "box": self.box.tolist(),
+            "cutoff": self.cutoff,
+            "cutoff_kind": self.cutoff_kind,
+            "dim": self.dim,
+            "dtype": self.dtype.name,
+            "seed": self.seed,
+            "scales": vars(self.descriptor.scales),
+        }
+
+    @classmethod
+    def _options(cls, settings: dict) -> dict:
+        """Arguments of the constructor, but for box and threads."""
+        names = ("cutoff", "dim", "cutoff_kind", "dtype", "seed")
+        return {name: settings[name] for name in names} | {"scales": Scales(**settings["scales"])}
+
+    @classmethod
+    def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
+        return cls(settings["box"], **cls._options(settings), threads=threads)
 
 
 class FullRangeNetwork(ShortRangeNetwork):
@@ -37,7 +264,8 @@ class FullRangeNetwork(ShortRangeNetwork):
     box, cutoff, dim, cutoff_kind, scales, dtype, seed, threads
         As for ``ShortRangeNetwork``.
     modes : int or d ints
-        Of the convolution.
+        Of the convolution in this box. They give the length with which the series of its kernel ends; in other cells
+        the modes follow from that.
     lam : sequence of float, optional
         Start values λ of the channels, inverse lengths; spread over the box by default. β starts at 1.
     eps : float, optional
@@ -47,49 +275,64 @@ class FullRangeNetwork(ShortRangeNetwork):
     kind = "full-range"
 
     def __init__(self, box, cutoff: float, modes, *, lam=None, eps: float | None = None, dtype=np.float64, **options):
-        longest = float(as_lengths(box, options.get("dim")).max())
+        lengths = as_lengths(box, options.get("dim"))
+        longest = float(lengths.max())
         lam = (2.0 / longest, 20.0 / longest) if lam is None else np.atleast_1d(lam)  # half the box, a tenth of that
-        self._lam = tuple(arguments.as_positive("lam", float(value), np.inf) for value in lam)
-        if not self._lam:
+        self.lam = tuple(arguments.as_positive("lam", float(value), np.inf) for value in lam)
+        if not self.lam:
             raise ValueError("lam: expected at least one start value, got none")
-        self.post = Perceptron("g", (len(self._lam), 2, 4, 8, 16, 32), activation="relu")
-        super().__init__(box, cutoff, dtype=dtype, **options)
         self.modes = modes
-        self._kept: tuple | None = None
-        self.eps = float(eps) if eps is not None else 1e-5 if self.dtype == np.float32 else 1e-6
-        self.plan = LRCPlan(self.box, modes, eps=self.eps, dtype=self.dtype, threads=self.threads, dim=self.dim)
-        if np.max(modes) < 3:
-            raise ValueError(f"modes: expected three or more along some axis, as k = 0 is left out, got {modes}")
+        ends = _series_ends(lengths, arguments.as_modes(modes, len(lengths)))
+        self.kernel = YukawaChannels(self.lam, TAPER / min(end for end in ends if end > 0))
+        self.eps = float(eps) if eps is not None else 1e-5 if arguments.as_dtype(dtype) == np.float32 else 1e-6
+        self.convolution = Convolution(self.kernel, SeriesEnd(ends), self.eps)
+        self.post = Perceptron("g", (len(self.lam), *POST), activation="relu")
+        self.scaled = Scale()
+        super().__init__(box, cutoff, dtype=dtype, **options)
         self._first_layer[0][self.descriptor.width :] = 0.0
-        self.parameters["beta"][...], self.parameters["lam"][...] = 1.0, self._lam
-        self.long_shift, self.long_scale = np.zeros(len(self._lam), self.dtype), np.ones(len(self._lam), self.dtype)
+        self._set_long_scales(np.zeros(len(self.lam)), np.ones(len(self.lam)))
+        self.convolution.check_settings(np.diag(self.box), self.dtype, self.threads)
 
-    def _extra(self) -> int:
+    def _extra_width(self) -> int:
         return self.post.sizes[-1]
 
-    def _networks(self) -> tuple[Perceptron, ...]:
-        return (*self.descriptor.networks, self.post, self.fitting)
+    def _steps(self) -> list[Step]:
+        return [
+            Step(self.convolution, (GEOMETRY,), "u"),  # first: what follows then is one job for each share
+            Step(self.descriptor, (GEOMETRY,), "D"),
+            Step(self.scaled, ("u",), "scaled u"),
+            Step(Dense(self.post), ("scaled u",), "long"),
+            Step(Concatenate(), ("D", "long"), "features"),
+            Step(Dense(self.fitting), ("features",), "e"),
+        ]
 
-    def _more_shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"beta": (len(self._lam),), "lam": (len(self._lam),)}
+    # ------------------------------------------------------------------ the long range
+    @property
+    def multiplier(self) -> TaperedYukawa:
+        """φ̂ of the channels with their present parameters."""
+        return self.kernel.multiplier(self.parameters)
 
     @property
-    def multiplier(self) -> Yukawa:
-        """φ̂ of the channels with their present parameters."""
-        beta, lam = (np.array(self.parameters[name], dtype=np.float64) for name in ("beta", "lam"))
-        key = (beta.tobytes(), lam.tobytes())
-        if self._kept is None or self._kept[0] != key:  # the same object while nothing changed: plans keep its table
-            self._kept = (key, TaperedYukawa(beta, lam))
-        return self._kept[1]
+    def long_shift(self) -> np.ndarray:
+        """What is taken off u, (C,)."""
+        return self.scaled.shift
 
-    def _measure(self, points: np.ndarray) -> None:
-        super()._measure(points)
-        u = self.plan.set_points(points).convolve(None, self.multiplier).reshape(-1, len(self._lam))
+    @property
+    def long_scale(self) -> np.ndarray:
+        """What that is divided by, (C,)."""
+        return self.scaled.scale
+
+    def _set_long_scales(self, shift, scale) -> None:
+        self.scaled.shift, self.scaled.scale = (np.asarray(value, dtype=self.dtype) for value in (shift, scale))
+
+    def _measure(self, structures: Structures) -> None:
+        super()._measure(structures)
+        u = self.values(structures, "u")
         shift, spread = start.input_scales(u, self.eps)
         inputs = ((u - shift) / spread).astype(self.dtype)
         start.draw_linear_relus(self.post, self.parameters, inputs, self.seed)
         passed = float(np.sqrt((start.centred_outputs(self.post, self.parameters, inputs) ** 2).mean())) or 1.0
-        self.long_shift, self.long_scale = shift.astype(self.dtype), (spread * passed).astype(self.dtype)
+        self._set_long_scales(shift, spread * passed)
 
     def move_kinks(self, points, spreads: float = 20.0) -> None:
         """Continue g_θ beyond the training points as it is among them; to be called after training.
@@ -100,71 +343,43 @@ class FullRangeNetwork(ShortRangeNetwork):
 
         Parameters
         ----------
-        points : (B, N, d) or (N, d) array
+        points : (B, N, d) or (N, d) array, or Structures
             Those it was trained with, units of length.
         spreads : float
             How far kinks are to be from them, in standard deviations of what the relu is given.
         """
         spreads = arguments.as_positive("spreads", float(spreads), np.inf)
-        array, _ = self._checked(points)
-        check_some(array)
-        inputs = self._features(array).reshape(-1, len(self._lam))
+        given = self.as_structures(points)
+        check_some(given.positions)
+        inputs = self.values(given, "scaled u")
         rise = start.move_kinks(self.post, self.parameters, inputs, spreads)
         weight, bias = self._first_layer
         bias -= rise @ weight[self.descriptor.width :]
 
-    def _features(self, points: np.ndarray) -> np.ndarray:
-        return (self.plan.set_points(points).convolve(None, self.multiplier) - self.long_shift) / self.long_scale
-
-    def _join(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
-        read, kept["post"] = self.post.forward(self.parameters, long.reshape(-1, len(self._lam)), kept["space"])
-        return np.concatenate([described, read], axis=1)
-
-    def _read_back(self, kept: dict, below: np.ndarray) -> np.ndarray:
-        return self.post.vjp(self.parameters, kept["post"], below[:, self.descriptor.width :])
-
-    def _add_long_forces(self, forces: np.ndarray, cotangents: list) -> None:
-        bar = np.concatenate(cotangents).reshape(*forces.shape[:2], -1) / self.long_scale
-        forces -= self.plan.vjp(None, self.multiplier, bar, wrt=("points",)).points
-
-    def _tangent_features(self, direction: np.ndarray) -> np.ndarray:
-        return self.plan.jvp(None, self.multiplier, dpoints=direction) / self.long_scale
-
-    def _join_tangent(self, described: np.ndarray, long, kept: dict) -> np.ndarray:
-        tangents = long.reshape(-1, len(self._lam))
-        read, kept["post tangents"] = self.post.jvp(self.parameters, kept["post"], tangents, kept["space"])
-        return np.concatenate([described, read], axis=1)
-
-    def _dual_long(self, kept: dict, bars: list[np.ndarray], gradient: Parameters) -> tuple | None:
-        return self.post.vjp_dual(
-            self.parameters, kept["post"], kept["post tangents"], bars[0], bars[1], gradient, inputs_too=True
-        )
-
-    def _add_long_gradient(self, gradient: Parameters, direction: np.ndarray, cotangents: list) -> None:
-        shape = (*direction.shape[:2], len(self._lam))
-        bar, dbar = (np.concatenate([c[i] for c in cotangents]).reshape(shape) / self.long_scale for i in (0, 1))
-        tangent = self.plan.parameters_jvp(None, self.multiplier, dbar, dpoints=direction, dcotangent=bar)
-        for name in ("beta", "lam"):
-            gradient[name][...] += tangent[name]
-
-    @classmethod
-    def _made_from(cls, settings: dict, threads: int | None) -> Self:
-        network = cls(settings["box"], **cls._options(settings), threads=threads)
-        network.long_shift, network.long_scale = (
-            np.asarray(settings[name], dtype=network.dtype) for name in ("long_shift", "long_scale")
-        )
-        shift, scale = network.long_shift, network.long_scale
-        if {shift.shape, scale.shape} != {(len(network._lam),)} or not (np.isfinite(shift + scale) & (scale > 0)).all():
-            raise ValueError(f"expected {len(network._lam)} finite shifts and positive scales of u")
-        return network
+    # ------------------------------------------------------------------ files
+    def settings(self) -> dict:
+        modes = int(self.modes) if np.ndim(self.modes) == 0 else [int(m) for m in self.modes]
+        own = {"modes": modes, "lam": list(self.lam), "eps": self.eps}
+        scales = {"long_shift": self.long_shift.tolist(), "long_scale": self.long_scale.tolist()}
+        return super().settings() | own | scales
 
     @classmethod
     def _options(cls, settings: dict) -> dict:
         modes = settings["modes"] if isinstance(settings["modes"], int) else tuple(settings["modes"])
         return super()._options(settings) | {"modes": modes, "lam": settings["lam"], "eps": settings["eps"]}
 
-    def _settings(self) -> Iterator[tuple[str, object]]:
-        yield from super()._settings()
-        modes = int(self.modes) if np.ndim(self.modes) == 0 else [int(m) for m in self.modes]
-        yield from (("modes", modes), ("lam", list(self._lam)), ("eps", self.eps))
-        yield from (("long_shift", self.long_shift.tolist()), ("long_scale", self.long_scale.tolist()))
+    @classmethod
+    def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
+        network = super().from_settings(settings, threads)
+        network._set_long_scales(settings["long_shift"], settings["long_scale"])
+        shift, scale = network.long_shift, network.long_scale
+        if {shift.shape, scale.shape} != {(len(network.lam),)} or not (np.isfinite(shift + scale) & (scale > 0)).all():
+            raise ValueError(f"expected {len(network.lam)} finite shifts and positive scales of u")
+        return network
+
+
+def _series_ends(lengths: np.ndarray, modes: tuple[int, ...]) -> tuple[float, ...]:
+    """The highest wavenumber along each axis of a box."""
+    if max(modes) < 3:
+        raise ValueError(f"modes: expected three or more along some axis, as k = 0 is left out, got {modes}")
+    return tuple(2 * np.pi * highest_mode(m) / length for m, length in zip(modes, lengths, strict=True))

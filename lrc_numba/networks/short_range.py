@@ -9,9 +9,7 @@ jumps when a neighbour crosses R. ``cutoff_kind="smooth"`` has w = S(s) r/std(r)
 t = s/R goes to zero at R with two continuous derivatives. The mean is not taken off there: r̂ is zero where s is the
 harmonic mean distance, and a pair with no weight there and at R could not attract at all distances between.
 
-    vjp        D̄ → x̄
-    jvp        ẋ → Ḋ
-    vjp_dual   (D̄, Ḋ̄) → the gradients of f₁ and f₂; positions and their tangents are constants there
+One part, ``Descriptor``, with fused loops: f₁ and f₂ see every pair once, and in one dimension both ends of it alike.
 """
 
 from __future__ import annotations
@@ -20,11 +18,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry.neighbours import Pairs, scatter_add
+from ..geometry.neighbours import Pairs
+from ..machine.memory import available_memory, check_memory
 from ..machine.workspace import Workspace
 from .layers.parameters import Parameters
 from .layers.perceptron import Perceptron
 from .neighbour_sums import WIDTH, add_rows, dot_rows, spread_dual_rows, spread_rows
+from .parts.geometry import gather_motion, scatter_motion
+from .parts.part import Part, Tape
 
 __all__ = ["Descriptor", "Scales"]
 
@@ -79,9 +80,8 @@ class _Features:
     q: np.ndarray
 
 
-@dataclass
-class Descriptor:
-    """The two sums over neighbours.
+class Descriptor(Part):
+    """The two sums over neighbours, (n, 64): a part that reads the geometry; pairs come once.
 
     Parameters
     ----------
@@ -95,19 +95,16 @@ class Descriptor:
         Normalisation.
     """
 
-    dim: int
-    cutoff: float
-    smooth: bool
-    scales: Scales
+    def __init__(self, dim: int, cutoff: float, smooth: bool, scales: Scales):
+        self.dim, self.cutoff, self.smooth, self.scales = dim, cutoff, smooth, scales
+        self.angular, self.radial = Perceptron("f1", (dim, *WIDTHS)), Perceptron("f2", (1, *WIDTHS))
 
-    def __post_init__(self) -> None:
-        self.angular = Perceptron("f1", (self.dim, *WIDTHS))
-        self.radial = Perceptron("f2", (1, *WIDTHS))
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return self.angular.shapes() | self.radial.shapes()
 
-    @property
-    def networks(self) -> tuple[Perceptron, ...]:
-        """f₁ and f₂."""
-        return self.angular, self.radial
+    def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
+        self.angular.initialise(parameters, generator)
+        self.radial.initialise(parameters, generator)
 
     @property
     def width(self) -> int:
@@ -153,25 +150,17 @@ class Descriptor:
         flat, half = values.ravel(), count * WIDTH
         return (flat, flat) if self._same(column) else (flat[:half], flat[half:])
 
-    def forward(self, views: Parameters, pairs: Pairs, points: int, space: Workspace) -> tuple[np.ndarray, tuple]:
-        """D (points, 64) and the tape.
-
-        Parameters
-        ----------
-        views : Parameters
-            Weights and biases.
-        pairs : Pairs
-            Neighbours.
-        points : int
-            How many points there are.
-        space : Workspace
-            Where tapes live until the next call.
-        """
+    def forward(self, tape: Tape, _):
+        scene, space = tape.scene, tape.space
+        pairs = scene.pairs
+        needed = (2 if tape.keep else 1) * self.memory(len(pairs), scene.dtype.itemsize) - space.nbytes
+        what = f"{scene.count} of them with {len(pairs)} pairs within the cutoff"
+        check_memory("points", what, needed, available_memory)
         features = self._features(pairs)
-        f1, tape_1 = self.angular.forward(views, features.q, space)
-        f2, tape_2 = self.radial.forward(views, features.r[:, None], space)
-        out = self._sum(pairs, points, features.weight, f1, f2)
-        return out, (pairs, features, f1, tape_1, f2, tape_2)
+        f1, tape_1 = self.angular.forward(tape.parameters, features.q, space)
+        f2, tape_2 = self.radial.forward(tape.parameters, features.r[:, None], space)
+        tape.kept |= {"features": features, "f": (f1, f2), "tapes": (tape_1, tape_2)}
+        return self._sum(pairs, scene.count, features.weight, f1, f2)
 
     def _sum(self, pairs: Pairs, points: int, weight: np.ndarray, f1: np.ndarray, f2: np.ndarray) -> np.ndarray:
         out = np.zeros((points, self.width), dtype=f1.dtype)
@@ -186,31 +175,22 @@ class Descriptor:
         f1_bar = space.take(f"{use} 1", (sides, WIDTH), like.dtype)
         return f1_bar, space.take(f"{use} 2", (len(pairs), WIDTH), like.dtype)
 
-    def vjp(self, views: Parameters, tape: tuple, cotangent: np.ndarray, space: Workspace) -> np.ndarray:
-        """x̄ (points, d) from D̄.
-
-        Parameters
-        ----------
-        views, tape
-            From ``forward``.
-        cotangent : (points, 64)
-            D̄.
-        space : Workspace
-            For intermediate results.
-        """
-        pairs, features, f1, tape_1, f2, tape_2 = tape
-        count = len(pairs)
-        bars, rows = self._cotangents("bars", pairs, cotangent, space), cotangent.ravel()
+    def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
+        scene, features, values = tape.scene, tape.kept["features"], tape.kept["f"]
+        pairs, count = scene.pairs, len(scene.pairs)
+        bars, rows = self._cotangents("bars", pairs, bar, tape.space), np.ascontiguousarray(bar).ravel()
         weight_bar = np.zeros_like(features.weight)
-        for column, (bar, values) in enumerate(zip(bars, (f1, f2), strict=True)):
+        for column, (row_bar, value) in enumerate(zip(bars, values, strict=True)):
             stride, start, same = self.width, column * WIDTH, self._same(column)
-            left, right = self._sides(bar, count, column)
+            left, right = self._sides(row_bar, count, column)
             spread_rows(pairs.first, pairs.second, features.weight, rows, stride, start, same, left, right)
-            left, right = self._sides(values, count, column)
+            left, right = self._sides(value, count, column)
             dot_rows(pairs.first, pairs.second, rows, stride, start, left, right, weight_bar)
-        f1_bar, f2_bar = bars
-        q_bar = self.angular.vjp(views, tape_1, f1_bar) / self.scales.q_std
-        r_bar = self.radial.vjp(views, tape_2, f2_bar)[:, 0]
+        tape_1, tape_2 = tape.kept["tapes"]
+        q_bar = self.angular.vjp(tape.parameters, tape_1, bars[0], gradient) / self.scales.q_std
+        r_bar = self.radial.vjp(tape.parameters, tape_2, bars[1], gradient)[:, 0]
+        if not tape.wanted[0]:
+            return (None,)
         s_bar = r_bar * features.r_slope + weight_bar * features.weight_slope
         if self.dim == 1:
             apart_bar = (s_bar + q_bar[:, 0])[:, None] * features.unit
@@ -218,78 +198,46 @@ class Descriptor:
             unit_bar = q_bar[:count] - q_bar[count:]
             along = np.einsum("pa,pa->p", features.unit, unit_bar)[:, None] * features.unit
             apart_bar = s_bar[:, None] * features.unit + (unit_bar - along) / pairs.distance[:, None]
-        out = np.zeros((len(cotangent), self.dim), dtype=cotangent.dtype)
-        scatter_add(pairs.first, pairs.second, apart_bar, out)
-        return out
+        return (scatter_motion(scene, apart_bar, tape.strained),)
 
-    def jvp(self, views: Parameters, tape: tuple, tangent: np.ndarray, space: Workspace) -> tuple[np.ndarray, tuple]:
-        """Ḋ (points, 64), and the tangents that ``vjp_dual`` needs.
-
-        Parameters
-        ----------
-        views, tape
-            From ``forward``.
-        tangent : (points, d)
-            ẋ, units of length.
-        space : Workspace
-            Where tapes of tangents live until the next call.
-        """
-        pairs, features, f1, tape_1, f2, tape_2 = tape
-        moved = tangent[pairs.first] - tangent[pairs.second]
+    def jvp(self, tape: Tape, motion):
+        scene, features, (f1, f2) = tape.scene, tape.kept["features"], tape.kept["f"]
+        moved = gather_motion(scene, motion)
         ds = np.einsum("pa,pa->p", features.unit, moved)
         dr, dweight = features.r_slope * ds, features.weight_slope * ds
         if self.dim == 1:
             dq = ds[:, None]
         else:
-            dunit = (moved - ds[:, None] * features.unit) / pairs.distance[:, None]
+            dunit = (moved - ds[:, None] * features.unit) / scene.pairs.distance[:, None]
             dq = np.concatenate([dunit, -dunit])
-        df1, tangents_1 = self.angular.jvp(views, tape_1, dq / self.scales.q_std, space)
-        df2, tangents_2 = self.radial.jvp(views, tape_2, dr[:, None], space)
-        out = self._sum(pairs, len(tangent), features.weight, df1, df2)
-        out += self._sum(pairs, len(tangent), dweight, f1, f2)
-        return out, (dweight, tangents_1, tangents_2)
+        tape_1, tape_2 = tape.kept["tapes"]
+        df1, tangents_1 = self.angular.jvp(tape.parameters, tape_1, dq / self.scales.q_std, tape.space)
+        df2, tangents_2 = self.radial.jvp(tape.parameters, tape_2, dr[:, None], tape.space)
+        tape.kept |= {"dweight": dweight, "tangents": (tangents_1, tangents_2)}
+        out = self._sum(scene.pairs, scene.count, features.weight, df1, df2)
+        out += self._sum(scene.pairs, scene.count, dweight, f1, f2)
+        return out
 
-    def vjp_dual(
-        self,
-        views: Parameters,
-        tape: tuple,
-        tangents: tuple,
-        cotangent: np.ndarray,
-        cotangent_of_tangent: np.ndarray,
-        gradient: Parameters,
-        space: Workspace,
-    ) -> None:
-        """Add to the gradients of f₁ and f₂.
-
-        Parameters
-        ----------
-        views, tape, tangents
-            From ``forward`` and ``jvp``.
-        cotangent, cotangent_of_tangent : (points, 64)
-            Of D and Ḋ.
-        gradient : Parameters
-            Added to.
-        space : Workspace
-            For intermediate results.
-        """
-        pairs, features, _, tape_1, _, tape_2 = tape
-        dweight, tangents_1, tangents_2 = tangents
-        bars, dbars = (self._cotangents(use, pairs, cotangent, space) for use in ("bars", "dbars"))
-        rows, drows, count = cotangent.ravel(), cotangent_of_tangent.ravel(), len(pairs)
-        for column, (bar, dbar) in enumerate(zip(bars, dbars, strict=True)):
+    def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
+        """Gradients of f₁ and f₂ alone: the geometry depends on no parameter."""
+        pairs, kept = tape.scene.pairs, tape.kept
+        bars, dbars = (self._cotangents(use, pairs, bar, tape.space) for use in ("bars", "dbars"))
+        rows, drows = (np.ascontiguousarray(each).ravel() for each in (bar, dbar))
+        for column, (row_bar, row_dbar) in enumerate(zip(bars, dbars, strict=True)):
             spread_dual_rows(
                 pairs.first,
                 pairs.second,
-                features.weight,
-                dweight,
+                kept["features"].weight,
+                kept["dweight"],
                 rows,
                 drows,
                 self.width,
                 column * WIDTH,
                 self._same(column),
-                *self._sides(bar, count, column),
-                *self._sides(dbar, count, column),
+                *self._sides(row_bar, len(pairs), column),
+                *self._sides(row_dbar, len(pairs), column),
             )
-        chains = ((self.angular, tape_1, tangents_1), (self.radial, tape_2, tangents_2))
-        for (network, tape_f, tangents_f), bar, dbar in zip(chains, bars, dbars, strict=True):
-            network.vjp_dual(views, tape_f, tangents_f, bar, dbar, gradient, inputs_too=False)
+        chains = zip((self.angular, self.radial), kept["tapes"], kept["tangents"], bars, dbars, strict=True)
+        for network, tape_f, tangents_f, f_bar, f_dbar in chains:
+            network.vjp_dual(tape.parameters, tape_f, tangents_f, f_bar, f_dbar, gradient, inputs_too=False)
+        return (None,), (None,)

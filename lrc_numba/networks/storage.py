@@ -46,7 +46,7 @@ def read_network(path: str | Path, kind: str) -> tuple[dict, np.ndarray]:
     path : str or Path
         What ``write_network`` wrote.
     kind : str
-        Which the settings have to name.
+        Which the settings have to name; any where it is empty.
 
     Raises
     ------
@@ -59,6 +59,6 @@ def read_network(path: str | Path, kind: str) -> tuple[dict, np.ndarray]:
     settings = header.get("settings")
     if not isinstance(settings, dict):
         raise ValueError(f"path: {path} is damaged (it has no settings)")
-    if settings.get("kind") != kind:
+    if kind and settings.get("kind") != kind:
         raise ValueError(f"path: expected a {kind} network in {path}, got a {settings.get('kind')} one")
     return settings, parameters

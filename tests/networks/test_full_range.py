@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from measures import pairs_of_snapshots
 
-from lrc_numba import Yukawa
+from lrc_numba import LRCPlan, Yukawa
 from lrc_numba.geometry.cell import Cell
 from lrc_numba.geometry.modes import ModeSet
 from lrc_numba.machine.workspace import Workspace
@@ -20,18 +19,12 @@ BOX, CUTOFF, MODES = 4.0, 1.5, 9
 
 def long_features(network: FullRangeNetwork, points: np.ndarray) -> np.ndarray:
     """What g reads, (points, C): u, shifted and scaled."""
-    u = network.plan.set_points(points).convolve(None, network.multiplier)
-    return ((u - network.long_shift) / network.long_scale).reshape(-1, u.shape[-1])
+    return network.values(points, "scaled u")
 
 
 def features(network: ShortRangeNetwork, points: np.ndarray) -> np.ndarray:
     """What the fitting network reads, (points, features)."""
-    pairs = pairs_of_snapshots(points, BOX, CUTOFF)
-    described, _ = network.descriptor.forward(network.parameters, pairs, len(points) * points.shape[1], Workspace())
-    if not isinstance(network, FullRangeNetwork):
-        return described
-    long, _ = network.post.forward(network.parameters, long_features(network, points), Workspace())
-    return np.concatenate([described, long], axis=1)
+    return network.values(points, "features" if isinstance(network, FullRangeNetwork) else "D")
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -81,7 +74,7 @@ def test_means_of_u_do_not_move():
     """The mode k = 0 is left out, so u has no mean over the box, whatever λ."""
     network = FullRangeNetwork(BOX, CUTOFF, MODES, lam=(0.01, 4.0), dim=1)
     places = np.linspace(0, BOX, 64, endpoint=False)[None, :, None]  # as good as every place
-    found = network.plan.set_points(places).convolve(None, network.multiplier)
+    found = network.values(places, "u")
     assert np.abs(found).max() < 1e-6
 
 
@@ -144,7 +137,7 @@ def test_the_layer_is_the_potential(mu):
     data = Snapshots.make(PairPotential("screened_coulomb", (5.0,), (mu,), (1.0,)), 20, (10,), 2, 0.05, 0, False)
     network = FullRangeNetwork(5.0, CUTOFF, 501, lam=(mu,), dim=1, eps=1e-9)
     half = np.full((*data.points.shape[:2], 1), 0.5)
-    plan, errors = network.plan.set_points(data.points), []
+    plan, errors = LRCPlan(5.0, 501, eps=1e-9, dim=1).set_points(data.points), []
     for multiplier in (network.multiplier, Yukawa([1.0], [mu])):
         forces = -plan.vjp(None, multiplier, half, wrt=("points",)).points
         errors.append(force_error(forces, data.forces)["true"])

@@ -94,8 +94,8 @@ def forward(rows, layers, parameters, tape):
 
 
 @kernel
-def vjp(rows, layers, parameters, tape, up, below):
-    """Cotangents of the inputs: layer by layer h̄ = (σ′ ā) Wᵀ, and ā more where the layer skips.
+def vjp(rows, layers, parameters, tape, up, gradient, below):
+    """Cotangents of the inputs: layer by layer h̄ = (σ′ ā) Wᵀ, and ā more where the layer skips; W̄ = hᵀ z̄, b̄ = Σ z̄.
 
     Parameters
     ----------
@@ -103,6 +103,8 @@ def vjp(rows, layers, parameters, tape, up, below):
         As for ``forward``.
     up : (n · n_out,)
         Cotangents of the outputs of the last layer.
+    gradient : 1-D array, as ``parameters`` or empty
+        Added to, where it is not empty.
     below : (n · n_in,)
         Of the inputs of the first, written.
     """
@@ -118,6 +120,10 @@ def vjp(rows, layers, parameters, tape, up, below):
             n_in, n_out = layers[layer, N_IN], layers[layer, N_OUT]
             a = layers[layer, A] * rows + lo * n_out
             scale(layers[layer, KIND], tape[a : a + count * n_out], bar, z_bar)
+            if len(gradient):
+                at, h = layers[layer, WEIGHT], layers[layer, H] * rows + lo * n_in
+                add_outer(count, tape, h, n_in, z_bar, n_out, gradient[at : at + n_in * n_out])
+                add_rows(count, z_bar, n_out, gradient[layers[layer, BIAS] : layers[layer, BIAS] + n_out])
             start(bar, layers[layer, SKIPS], next_bar[: count * n_in])
             weight = transposed[layers[layer, WEIGHT] : layers[layer, WEIGHT] + n_in * n_out]
             add_product(count, z_bar, 0, n_out, weight, n_in, next_bar, 0)

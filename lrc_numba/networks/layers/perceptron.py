@@ -133,8 +133,10 @@ class Perceptron:
         chain.forward(rows, table, parameters.flat, tape)
         return self._end(table, tape, rows), tape
 
-    def vjp(self, parameters: Parameters, tape: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
-        """Cotangent of the inputs, (n, sizes[0]).
+    def vjp(
+        self, parameters: Parameters, tape: np.ndarray, cotangent: np.ndarray, gradient: Parameters | None = None
+    ) -> np.ndarray:
+        """Cotangent of the inputs, (n, sizes[0]); where a gradient is given, that of weights and biases is added to it.
 
         Parameters
         ----------
@@ -142,10 +144,13 @@ class Perceptron:
             From ``forward``.
         cotangent : (n, sizes[-1])
             Of the outputs.
+        gradient : Parameters, optional
+            Added to.
         """
         below = np.empty((len(cotangent), self.sizes[0]), dtype=cotangent.dtype)
         table = self._table(parameters)
-        chain.vjp(len(cotangent), table, parameters.flat, tape, cotangent.ravel(), below.ravel())
+        into = parameters.flat[:0] if gradient is None else gradient.flat
+        chain.vjp(len(cotangent), table, parameters.flat, tape, cotangent.ravel(), into, below.ravel())
         return below
 
     def jvp(

@@ -1,0 +1,309 @@
+r"""The long-range convolution as a part, u_i^c = Σ_j φ^c(x_i − x_j) f_j^c over all points of a structure and images.
+
+A convolution belongs to no box. Its kernel ends its Fourier series at a wavenumber, a length of its own; how many modes
+that takes follows from the cell of each structure. Structures that share a cell are snapshots of one plan; where their
+numbers of points differ, the shorter ones are filled up with points that carry nothing.
+
+Strain. Under x → x(1 + ε) fractional coordinates stay, and only φ̂/V changes: u̇ is the sum over a, b of ε_ab times the
+convolution with M_ab = −δ_ab φ̂ − 2 (dφ̂/dk²) k_a k_b: exactly, for the operator that is computed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from math import pi
+
+import numpy as np
+
+from ...geometry.modes import ModeSet
+from ...geometry.structures import Structures
+from ...multipliers.multiplier import Multiplier
+from ...plan import LRCPlan
+from ..layers.parameters import Parameters
+from .part import Motion, Part, Scene, Tape
+
+__all__ = ["Convolution", "SeriesEnd", "Strained"]
+
+PLANS = 64  # kept, of as many cells
+
+
+class Strained(Multiplier):
+    """M_ab of a kernel: its derivative by the strain of the cell.
+
+    Parameters
+    ----------
+    kernel : Multiplier
+        With ``k2_derivative`` and, for gradients by its parameters, ``k2_derivatives``.
+    a, b : int
+        The component; of a ≠ b the mean of both orders, which is the same.
+    """
+
+    def __init__(self, kernel, a: int, b: int):
+        super().__init__(**{name: np.array(value) for name, value in kernel.parameters.items()})
+        self.base, self.a, self.b = kernel, a, b
+
+    def state(self) -> tuple | None:
+        own = self.base.state()
+        return None if own is None else ("strained", self.a, self.b, own)
+
+    def _apply(self, modes: ModeSet, value, slope):
+        kk = modes.k[:, self.a] * modes.k[:, self.b]
+        return -(value if self.a == self.b else 0.0) - 2.0 * slope * kk
+
+    def values(self, modes: ModeSet) -> np.ndarray:
+        return self._apply(modes, self.base.values(modes), self.base.k2_derivative(modes))
+
+    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        own, slopes = self.base.derivatives(modes), self.base.k2_derivatives(modes)
+        return {name: self._apply(modes, own[name], slopes[name]) for name in own}
+
+
+@dataclass(frozen=True)
+class SeriesEnd:
+    """Where a Fourier series ends.
+
+    Attributes
+    ----------
+    wavenumbers : tuple of float
+        The highest along each axis of the cell, or one for all.
+    """
+
+    wavenumbers: tuple[float, ...]
+
+    def modes(self, cell: np.ndarray) -> tuple[int, ...]:
+        """Modes along each axis of a cell (d, d): all that lie below the end."""
+        lengths = np.linalg.norm(cell, axis=1)
+        ends = np.broadcast_to(self.wavenumbers, lengths.shape)
+        return tuple(
+            2 * int(end * length / (2 * pi) * (1 + 1e-12) + 1e-9) + 1 for end, length in zip(ends, lengths, strict=True)
+        )
+
+
+@dataclass
+class _Group:
+    """Structures of one cell: a plan, and where their points are among all and among the snapshots."""
+
+    plan: LRCPlan
+    structures: np.ndarray
+    rows: np.ndarray
+    places: np.ndarray
+    shape: tuple[int, int]
+
+    def spread(self, values: np.ndarray | None) -> np.ndarray | None:
+        """(B, N, C) from (n, C), zeros where there are no points."""
+        if values is None:
+            return None
+        out = np.zeros((self.shape[0] * self.shape[1], values.shape[1]), dtype=values.dtype)
+        out[self.places] = values[self.rows]
+        return out.reshape(*self.shape, values.shape[1])
+
+    def collect(self, values: np.ndarray) -> np.ndarray:
+        """(n of the group, C) from (B, N, C)."""
+        return values.reshape(-1, values.shape[-1])[self.places]
+
+
+class Convolution(Part):
+    """u (n, C) of values that are ones, charges or learned features.
+
+    Parameters
+    ----------
+    kernel : object
+        ``names``: those of its parameters. ``shapes()``, ``initialise(parameters, generator)``, and
+        ``multiplier(parameters)``, of shape (C,) for ones and charges, () or (C, C) diagonal for features.
+    end : SeriesEnd
+        Where the series ends.
+    eps : float
+        Accuracy of the convolution; its derivatives are exact at any.
+    values : {"ones", "charges", "features"}
+        f; features are its second input.
+    """
+
+    whole = True
+
+    def __init__(self, kernel, end: SeriesEnd, eps: float, values: str = "ones"):
+        if values not in ("ones", "charges", "features"):
+            raise ValueError(f"values: expected 'ones', 'charges' or 'features', got {values!r}")
+        self.kernel, self.end, self.eps, self.values = kernel, end, eps, values
+        self._plans: OrderedDict[tuple, LRCPlan] = OrderedDict()
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_plans": OrderedDict()}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return self.kernel.shapes()
+
+    def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
+        self.kernel.initialise(parameters, generator)
+
+    # ------------------------------------------------------------------ plans
+    def check_settings(self, cell: np.ndarray, dtype: np.dtype, threads: int) -> None:
+        """Raise what a plan for a cell raises, such as a ValueError for an eps that is out of reach.
+
+        Parameters
+        ----------
+        cell : (d, d)
+            Lattice vectors.
+        dtype : dtype
+            Of the network.
+        threads : int
+            Of the network.
+        """
+        self._plan(cell, dtype, threads)
+
+    def _plan(self, cell: np.ndarray, dtype: np.dtype, threads: int) -> LRCPlan:
+        modes = self.end.modes(cell)
+        key = (cell.tobytes(), modes, dtype.str, threads)
+        plan = self._plans.pop(key, None)
+        if plan is None:
+            if max(modes) < 3:
+                raise ValueError(
+                    f"cell: {cell.tolist()} is too small for a mode besides k = 0 of this long-range kernel"
+                )
+            plan = LRCPlan(cell, modes, eps=self.eps, dtype=dtype, threads=threads, dim=len(cell))
+        self._plans[key] = plan
+        while len(self._plans) > PLANS:
+            self._plans.popitem(last=False)
+        return plan
+
+    def _groups(self, scene: Scene) -> list[_Group]:
+        structures = scene.structures
+        _check_periodic(structures)
+        by_cell: dict[bytes, list[int]] = {}
+        for b in range(len(structures)):
+            by_cell.setdefault(structures.cell[b].tobytes(), []).append(b)
+        groups = []
+        for members in by_cell.values():
+            chosen = np.array(members)
+            counts = structures.counts[chosen]
+            most = int(counts.max())
+            rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
+            places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
+            plan = self._plan(structures.cell[chosen[0]], scene.dtype, scene.threads)
+            groups.append(_Group(plan, chosen, rows, places, (len(chosen), most)))
+        return groups
+
+    def _given(self, tape: Tape, features) -> np.ndarray | None:
+        """f (n, C_in); None where it is ones and no structure is filled up."""
+        structures = tape.scene.structures
+        if self.values == "features":
+            return features
+        if self.values == "charges":
+            if structures.charges is None:
+                raise ValueError("charges: expected one for every point, got none")
+            return structures.charges.astype(tape.scene.dtype)[:, None]
+        counts = structures.counts
+        return None if (counts == counts[0]).all() else np.ones((len(structures.positions), 1), tape.scene.dtype)
+
+    # ------------------------------------------------------------------ the passes
+    def forward(self, tape: Tape, _, features=None):
+        scene, kept = tape.scene, tape.kept
+        kept["multiplier"], kept["groups"] = self.kernel.multiplier(tape.parameters), self._groups(scene)
+        kept["given"] = given = self._given(tape, features)
+        kept["f"] = [group.spread(given) for group in kept["groups"]]
+        positions, out = scene.structures.positions.astype(scene.dtype, copy=False), None
+        for group, f in zip(kept["groups"], kept["f"], strict=True):
+            group.plan.set_points(group.spread(positions))
+            out = self._put(out, group, group.plan.convolve(f, kept["multiplier"]), scene)
+        return out
+
+    @staticmethod
+    def _put(out: np.ndarray | None, group: _Group, values: np.ndarray, scene: Scene) -> np.ndarray:
+        if out is None:
+            out = np.zeros((scene.count, values.shape[-1]), dtype=values.dtype)
+        out[group.rows] = group.collect(values)
+        return out
+
+    def _directions(self, tape: Tape, motion: Motion | None, features) -> list[tuple]:
+        """ẋ, ḟ and ε for every group, None where nothing moves."""
+        moved = None if motion is None else motion.points
+        strain = None if motion is None or motion.strain is None or not motion.strain.any() else motion.strain
+        return [
+            (group.spread(moved), group.spread(features), None if strain is None else strain[group.structures])
+            for group in tape.kept["groups"]
+        ]
+
+    def jvp(self, tape: Tape, motion, dfeatures=None):
+        kept, out = tape.kept, None
+        kept["directions"] = self._directions(tape, motion, dfeatures)
+        for group, f, (dx, df, strain) in zip(kept["groups"], kept["f"], kept["directions"], strict=True):
+            moved = group.plan.jvp(f, kept["multiplier"], dpoints=dx, dvalues=df)
+            for rate, strained in self._components(kept["multiplier"], strain):
+                moved = moved + rate * group.plan.convolve(f, strained)
+            out = self._put(out, group, moved, tape.scene)
+        return out
+
+    @staticmethod
+    def _components(multiplier, strain: np.ndarray | None):
+        """Of every component of the strain of some structures its size (B, 1, 1), and its kernel."""
+        if strain is None:
+            return
+        for a, b in combinations_with_replacement(range(strain.shape[1]), 2):
+            rate = strain[:, a, b] if a == b else strain[:, a, b] + strain[:, b, a]
+            if rate.any():
+                yield rate[:, None, None], Strained(multiplier, a, b)
+
+    def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
+        kept, scene, of_features = tape.kept, tape.scene, None
+        motion = Motion(np.zeros(scene.structures.positions.shape, dtype=bar.dtype))
+        if tape.strained:
+            motion.strain = np.zeros(scene.structures.cell.shape)
+        features = self.values == "features" and tape.wanted[-1]
+        wrt = {"points"} if tape.wanted[0] else set()
+        wrt |= ({"values"} if features else set()) | ({"parameters"} if gradient is not None else set())
+        for group, f in zip(kept["groups"], kept["f"], strict=True):
+            u_bar = group.spread(bar)
+            result = group.plan.vjp(f, kept["multiplier"], u_bar, wrt=wrt)
+            if tape.wanted[0]:
+                motion.points[group.rows] = group.collect(result.points)
+            if features:
+                of_features = self._put(of_features, group, result.values, scene)
+            if gradient is not None:
+                self._add(gradient, result.parameters)
+            if motion.strain is not None:
+                motion.strain[group.structures] = self._strain_bar(group, f, kept["multiplier"], u_bar)
+        return (motion, of_features)[: len(tape.wanted)]
+
+    def _strain_bar(self, group: _Group, f, multiplier, bar: np.ndarray) -> np.ndarray:
+        """The gradient by the strain of every structure of a group, (B, d, d)."""
+        dim = group.plan.grid.dim
+        out = np.zeros((len(bar), dim, dim))
+        for a, b in combinations_with_replacement(range(dim), 2):
+            moved = group.plan.convolve(f, Strained(multiplier, a, b))
+            out[:, a, b] = out[:, b, a] = np.einsum("bnc,bnc->b", bar, moved)
+        return out
+
+    def _add(self, gradient: Parameters, parts: dict[str, np.ndarray]) -> None:
+        for name, own in self.kernel.names.items():
+            gradient[own][...] += parts[name]
+
+    def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
+        kept, below, dbelow = tape.kept, None, None
+        features = self.values == "features" and tape.wanted[-1]
+        for group, f, (dx, df, strain) in zip(kept["groups"], kept["f"], kept["directions"], strict=True):
+            plan, multiplier = group.plan, kept["multiplier"]
+            u_bar, du_bar = group.spread(bar), group.spread(dbar)
+            moved = plan.parameters_jvp(f, multiplier, du_bar, dpoints=dx, dvalues=df, dcotangent=u_bar)
+            self._add(gradient, moved)
+            for rate, strained in self._components(multiplier, strain):
+                scaled = (rate * du_bar).astype(du_bar.dtype, copy=False)
+                self._add(gradient, plan.vjp(f, strained, scaled, wrt=("parameters",)).parameters)
+            if not features:
+                continue
+            of_f = plan.jvp(du_bar, multiplier, dpoints=dx, dvalues=u_bar)  # φ̂ is its own adjoint
+            for rate, strained in self._components(multiplier, strain):
+                of_f = of_f + rate * plan.convolve(du_bar, strained)
+            below = self._put(below, group, of_f, tape.scene)
+            dbelow = self._put(dbelow, group, plan.convolve(du_bar, multiplier), tape.scene)
+        return (None, below)[: len(tape.wanted)], (None, dbelow)[: len(tape.wanted)]
+
+
+def _check_periodic(structures: Structures) -> None:
+    """A ValueError that names a structure without periodic images."""
+    whole = structures.periodic.all(axis=1)
+    if not whole.all():
+        b = int(whole.argmin())
+        raise ValueError(
+            f"periodic: structure {b} is not periodic along all axes, as a long-range convolution needs it"
+        )

@@ -1,0 +1,151 @@
+"""Parts that act on each row alone: dense chains, scaling, and putting rows side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..layers.parameters import Parameters
+from ..layers.perceptron import Perceptron
+from .part import Part, Tape
+
+__all__ = ["Concatenate", "Dense", "Linear", "Scale"]
+
+
+class Dense(Part):
+    """A chain of dense layers, (n, sizes[0]) to (n, sizes[-1]), each pass of it one compiled loop.
+
+    Parameters
+    ----------
+    network : Perceptron
+        Widths and activations.
+    """
+
+    def __init__(self, network: Perceptron):
+        self.network, self.name = network, network.name
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return self.network.shapes()
+
+    def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
+        self.network.initialise(parameters, generator)
+
+    def forward(self, tape: Tape, inputs):
+        out, tape.kept["tape"] = self.network.forward(tape.parameters, inputs, tape.space)
+        return out
+
+    def jvp(self, tape: Tape, tangent):
+        out, tape.kept["tangents"] = self.network.jvp(tape.parameters, tape.kept["tape"], tangent, tape.space)
+        return out
+
+    def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
+        return (self.network.vjp(tape.parameters, tape.kept["tape"], np.ascontiguousarray(bar), gradient),)
+
+    def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
+        below, dbelow = self.network.vjp_dual(
+            tape.parameters,
+            tape.kept["tape"],
+            tape.kept["tangents"],
+            np.ascontiguousarray(bar),
+            np.ascontiguousarray(dbar),
+            gradient,
+            inputs_too=tape.wanted[0],
+        )
+        return (below,), (dbelow,)
+
+
+class Linear(Part):
+    """y = x W along the last axis, without a bias: (…, width_in) to (…, width_out).
+
+    Parameters
+    ----------
+    name : str
+        Of its weights.
+    width_in, width_out : int
+        Widths.
+    scale : float
+        Weights start normal with a variance of ``scale``² over ``width_in``.
+    """
+
+    def __init__(self, name: str, width_in: int, width_out: int, scale: float = 1.0):
+        self.name, self.width_in, self.width_out, self.scale = name, width_in, width_out, scale
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {f"{self.name}.weight": (self.width_in, self.width_out)}
+
+    def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
+        deviation = self.scale / np.sqrt(self.width_in)
+        parameters[f"{self.name}.weight"][...] = generator.normal(0.0, deviation, (self.width_in, self.width_out))
+
+    def _weight(self, tape: Tape) -> np.ndarray:
+        return tape.parameters[f"{self.name}.weight"]
+
+    def forward(self, tape: Tape, inputs):
+        tape.kept["x"] = inputs
+        return inputs @ self._weight(tape)
+
+    def jvp(self, tape: Tape, tangent):
+        tape.kept["dx"] = tangent
+        return tangent @ self._weight(tape)
+
+    def _add_outer(self, gradient: Parameters, inputs: np.ndarray, bar: np.ndarray) -> None:
+        gradient[f"{self.name}.weight"][...] += inputs.reshape(-1, self.width_in).T @ bar.reshape(-1, self.width_out)
+
+    def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
+        if gradient is not None:
+            self._add_outer(gradient, tape.kept["x"], bar)
+        return (bar @ self._weight(tape).T if tape.wanted[0] else None,)
+
+    def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
+        below = self.vjp(tape, bar, gradient)
+        self._add_outer(gradient, tape.kept["dx"], dbar)
+        return below, (dbar @ self._weight(tape).T if tape.wanted[0] else None,)
+
+
+class Scale(Part):
+    """y = (x − shift)/scale, column by column; both are settings, and no parameters.
+
+    Attributes
+    ----------
+    shift, scale : (width,) or float
+        Of the columns.
+    """
+
+    def __init__(self, shift=0.0, scale=1.0):
+        self.shift, self.scale = shift, scale
+
+    def forward(self, tape: Tape, inputs):
+        return (inputs - self.shift) / self.scale
+
+    def jvp(self, tape: Tape, tangent):
+        return tangent / self.scale
+
+    def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
+        return (bar / self.scale,)
+
+    def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
+        return (bar / self.scale,), (dbar / self.scale,)
+
+
+class Concatenate(Part):
+    """Rows side by side: (n, a), (n, b), … to (n, a + b + …)."""
+
+    def forward(self, tape: Tape, *inputs):
+        tape.kept["stops"] = np.cumsum([each.shape[-1] for each in inputs])
+        return np.concatenate(inputs, axis=-1)
+
+    def jvp(self, tape: Tape, *tangents):
+        rows = next(each for each in tangents if each is not None).shape[:-1]
+        widths = np.diff(tape.kept["stops"], prepend=0)
+        like = tape.parameters.flat.dtype
+        filled = [np.zeros((*rows, w), like) if t is None else t for t, w in zip(tangents, widths, strict=True)]
+        return np.concatenate(filled, axis=-1)
+
+    def _parts(self, tape: Tape, bar) -> tuple:
+        parts = np.split(bar, tape.kept["stops"][:-1], axis=-1)
+        return tuple(np.ascontiguousarray(part) for part in parts)
+
+    def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
+        return self._parts(tape, bar)
+
+    def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
+        return self._parts(tape, bar), self._parts(tape, dbar)
