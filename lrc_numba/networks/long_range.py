@@ -1,6 +1,11 @@
-r"""The trainable long-range kernel: a screened Coulomb kernel whose Fourier series ends smoothly.
+r"""Trainable long-range kernels whose Fourier series ends smoothly, in any cell and without one.
 
-    φ̂^c(k) = 4πβ_c/(k² + λ_c²) e^{−k²τ²/2} for k ≠ 0, φ̂(0) = 0
+    screened Coulomb   φ̂^c(k) = 4πβ_c/(k² + λ_c²) e^{−k²τ²/2}      for k ≠ 0, φ̂(0) = 0
+    Coulomb            φ̂(k) = 4π/k² e^{−k²σ²/2}                    the same
+                       φ̂(k) = 4π (1 − cos kR)/k² e^{−k²σ²/2}       of structures without periodic images, φ̂(0) = 2πR²
+
+The last one is the kernel erf(r/√2σ)/r cut off at R (Vico, Greengard, Ferrando 2016): exact where no two points are
+further apart than R less some σ, in a cell in which their images are further away than R and some σ.
 
 A series that just stopped at its last mode, where 4πβ/k² is not small, would ring: in the forces by two per cent with
 501 modes in one dimension, at a wavelength that no short-range network can correct. So it ends with a Gaussian, which
@@ -17,10 +22,11 @@ from math import pi
 import numpy as np
 
 from ..geometry.modes import ModeSet
+from ..multipliers.multiplier import Multiplier
 from ..multipliers.radial import Yukawa
 from .layers.parameters import Parameters
 
-__all__ = ["TAPER", "TaperedYukawa", "YukawaChannels"]
+__all__ = ["TAPER", "CoulombKernel", "SmearedCoulomb", "TaperedYukawa", "YukawaChannels"]
 
 TAPER = 3.5  # standard deviations of the Gaussian at the end of the series of a full-range network
 
@@ -112,16 +118,131 @@ class YukawaChannels:
         if "beta" in self.names:
             parameters[self.names["beta"]][...] = 1.0
 
-    def multiplier(self, parameters: Parameters) -> TaperedYukawa:
+    def multiplier(self, parameters: Parameters, radius: float | None = None) -> TaperedYukawa:
         """φ̂ with the present parameters.
 
         Parameters
         ----------
         parameters : Parameters
             Read.
+        radius : float, optional
+            Not for these kernels: they need periodic images.
         """
+        if radius is not None:
+            raise ValueError("periodic: a screened kernel of a network needs structures that are periodic along all axes")
         values = {name: np.array(parameters[own], dtype=np.float64) for name, own in self.names.items()}
         key = tuple(value.tobytes() for value in values.values())
         if self._kept is None or self._kept[0] != key:  # the same object while nothing changed: plans keep its table
             self._kept = (key, TaperedYukawa(**values, tau=self.tau))
         return self._kept[1]
+
+
+class SmearedCoulomb(Multiplier):
+    """The Coulomb kernel of Gaussian charges, erf(r/√2σ)/r in three dimensions.
+
+    Parameters
+    ----------
+    sigma : float
+        Width σ > 0.
+    radius : float, optional
+        R, at which it is cut off, for structures without periodic images; by default it is periodic, without k = 0.
+    """
+
+    def __init__(self, sigma=1.0, radius: float | None = None):
+        super().__init__(sigma=sigma)
+        self.radius = None if radius is None else float(radius)
+
+    def _check(self) -> None:
+        self._check_positive("sigma")
+
+    def state(self) -> tuple:
+        return SmearedCoulomb, self.radius, self._parameters["sigma"].tobytes()
+
+    def _bare(self, modes: ModeSet) -> np.ndarray:
+        """φ̂ k² without the Gaussian."""
+        return 4 * pi * np.where(modes.k2 > 0, 1.0 if self.radius is None else 1 - np.cos(modes.norm * self.radius), 0.0)
+
+    def values(self, modes: ModeSet) -> np.ndarray:
+        (sigma,) = self.columns()
+        at_k0 = 0.0 if self.radius is None else 2 * pi * self.radius**2
+        bare = np.where(modes.k2 > 0, self._bare(modes) / np.where(modes.k2 > 0, modes.k2, 1.0), at_k0)
+        return bare * np.exp(-0.5 * sigma**2 * modes.k2)
+
+    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        (sigma,) = self.columns()
+        return {"sigma": -sigma * self._bare(modes) * np.exp(-0.5 * sigma**2 * modes.k2)}
+
+    def k2_derivative(self, modes: ModeSet) -> np.ndarray:
+        (sigma,) = self.columns()
+        self._check_cells()
+        k2 = np.where(modes.k2 > 0, modes.k2, 1.0)
+        return -(1 / k2 + sigma**2 / 2) * self.values(modes)
+
+    def k2_derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        """∂²φ̂/∂σ∂(k²), for gradients of stresses.
+
+        Parameters
+        ----------
+        modes : ModeSet
+            The modes.
+        """
+        (sigma,) = self.columns()
+        self._check_cells()
+        return {"sigma": sigma**3 / 2 * self._bare(modes) * np.exp(-0.5 * sigma**2 * modes.k2)}
+
+    def _check_cells(self) -> None:
+        if self.radius is not None:
+            raise NotImplementedError("SmearedCoulomb: a kernel that is cut off has no derivative by the cell")
+
+
+class CoulombKernel:
+    """Where a convolution finds the width of its Coulomb kernel.
+
+    Parameters
+    ----------
+    sigma : float
+        Width σ, or the one it starts with.
+    prefix : str
+        Of the name of the parameter.
+    trainable : bool
+        Whether σ is a parameter.
+    """
+
+    def __init__(self, sigma: float, prefix: str = "", trainable: bool = False):
+        self.sigma = sigma
+        self.names = {"sigma": f"{prefix}sigma"} if trainable else {}
+        self._kept: dict[float | None, SmearedCoulomb] = {}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the parameters."""
+        return {name: () for name in self.names.values()}
+
+    def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
+        """σ as given.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            Written.
+        generator : Generator
+            Not used.
+        """
+        for name in self.names.values():
+            parameters[name][...] = self.sigma
+
+    def multiplier(self, parameters: Parameters, radius: float | None = None) -> SmearedCoulomb:
+        """φ̂ with the present width.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            Read.
+        radius : float, optional
+            Where it is cut off.
+        """
+        sigma = float(parameters[self.names["sigma"]]) if self.names else self.sigma
+        kept = self._kept.get(radius)
+        if kept is None or float(kept.parameters["sigma"]) != sigma:
+            self._kept = {r: m for r, m in self._kept.items() if float(m.parameters["sigma"]) == sigma}
+            kept = self._kept[radius] = SmearedCoulomb(sigma, radius)
+        return kept

@@ -27,6 +27,7 @@ from .part import Motion, Part, Scene, Tape
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
 PLANS = 64  # kept, of as many cells
+STEP = 0.5  # of sizes of structures without cells, in margins
 
 
 class Strained(Multiplier):
@@ -83,9 +84,10 @@ class SeriesEnd:
 
 @dataclass
 class _Group:
-    """Structures of one cell: a plan, and where their points are among all and among the snapshots."""
+    """Structures of one cell: a plan and a kernel, and where their points are among all and among the snapshots."""
 
     plan: LRCPlan
+    multiplier: Multiplier
     structures: np.ndarray
     rows: np.ndarray
     places: np.ndarray
@@ -167,22 +169,42 @@ class Convolution(Part):
             self._plans.popitem(last=False)
         return plan
 
-    def _groups(self, scene: Scene) -> list[_Group]:
+    def _groups(self, tape: Tape) -> list[_Group]:
+        """Structures that share a plan and a kernel."""
+        scene = tape.scene
         structures = scene.structures
-        _check_periodic(structures)
-        by_cell: dict[bytes, list[int]] = {}
+        members: dict[tuple, list[int]] = {}
         for b in range(len(structures)):
-            by_cell.setdefault(structures.cell[b].tobytes(), []).append(b)
+            members.setdefault(self._cell_of(structures, b), []).append(b)
         groups = []
-        for members in by_cell.values():
-            chosen = np.array(members)
+        for (cell, radius), several in members.items():
+            chosen = np.array(several)
             counts = structures.counts[chosen]
             most = int(counts.max())
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
-            plan = self._plan(structures.cell[chosen[0]], scene.dtype, scene.threads)
-            groups.append(_Group(plan, chosen, rows, places, (len(chosen), most)))
+            matrix = np.frombuffer(cell).reshape(structures.dim, structures.dim)
+            plan = self._plan(matrix, scene.dtype, scene.threads)
+            multiplier = self.kernel.multiplier(tape.parameters, radius)
+            groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
         return groups
+
+    def _cell_of(self, structures: Structures, b: int) -> tuple[bytes, float | None]:
+        """The cell in which structure b is convolved, and where the kernel is cut off, if it has no periodic images."""
+        if structures.periodic[b].all():
+            return structures.cell[b].tobytes(), None
+        if structures.periodic[b].any():
+            raise ValueError(f"periodic: structure {b} is periodic along some axes alone; expected all or none")
+        positions = structures.positions[structures.offsets[b] : structures.offsets[b + 1]]
+        extent = np.ptp(positions, axis=0) if len(positions) else np.zeros(structures.dim)
+        margin = self.margin()
+        diameter = STEP * np.ceil(np.linalg.norm(extent) / (STEP * margin)) * margin  # few sizes, so few plans
+        radius = float(diameter + margin)
+        return np.diag(np.full(structures.dim, diameter + radius + margin)).tobytes(), radius
+
+    def margin(self) -> float:
+        """The distance over which the smearing of a kernel falls below ``eps``, in units of length."""
+        return (np.sqrt(2 * np.log(1 / self.eps)) + 1.0) * self.kernel.sigma
 
     def _given(self, tape: Tape, features) -> np.ndarray | None:
         """f (n, C_in); None where it is ones and no structure is filled up."""
@@ -199,13 +221,13 @@ class Convolution(Part):
     # ------------------------------------------------------------------ the passes
     def forward(self, tape: Tape, _, features=None):
         scene, kept = tape.scene, tape.kept
-        kept["multiplier"], kept["groups"] = self.kernel.multiplier(tape.parameters), self._groups(scene)
+        kept["groups"] = self._groups(tape)
         kept["given"] = given = self._given(tape, features)
         kept["f"] = [group.spread(given) for group in kept["groups"]]
         positions, out = scene.structures.positions.astype(scene.dtype, copy=False), None
         for group, f in zip(kept["groups"], kept["f"], strict=True):
             group.plan.set_points(group.spread(positions))
-            out = self._put(out, group, group.plan.convolve(f, kept["multiplier"]), scene)
+            out = self._put(out, group, group.plan.convolve(f, group.multiplier), scene)
         return out
 
     @staticmethod
@@ -228,8 +250,8 @@ class Convolution(Part):
         kept, out = tape.kept, None
         kept["directions"] = self._directions(tape, motion, dfeatures)
         for group, f, (dx, df, strain) in zip(kept["groups"], kept["f"], kept["directions"], strict=True):
-            moved = group.plan.jvp(f, kept["multiplier"], dpoints=dx, dvalues=df)
-            for rate, strained in self._components(kept["multiplier"], strain):
+            moved = group.plan.jvp(f, group.multiplier, dpoints=dx, dvalues=df)
+            for rate, strained in self._components(group.multiplier, strain):
                 moved = moved + rate * group.plan.convolve(f, strained)
             out = self._put(out, group, moved, tape.scene)
         return out
@@ -254,7 +276,7 @@ class Convolution(Part):
         wrt |= ({"values"} if features else set()) | ({"parameters"} if gradient is not None else set())
         for group, f in zip(kept["groups"], kept["f"], strict=True):
             u_bar = group.spread(bar)
-            result = group.plan.vjp(f, kept["multiplier"], u_bar, wrt=wrt)
+            result = group.plan.vjp(f, group.multiplier, u_bar, wrt=wrt)
             if tape.wanted[0]:
                 motion.points[group.rows] = group.collect(result.points)
             if features:
@@ -262,7 +284,7 @@ class Convolution(Part):
             if gradient is not None:
                 self._add(gradient, result.parameters)
             if motion.strain is not None:
-                motion.strain[group.structures] = self._strain_bar(group, f, kept["multiplier"], u_bar)
+                motion.strain[group.structures] = self._strain_bar(group, f, group.multiplier, u_bar)
         return (motion, of_features)[: len(tape.wanted)]
 
     def _strain_bar(self, group: _Group, f, multiplier, bar: np.ndarray) -> np.ndarray:
@@ -282,7 +304,7 @@ class Convolution(Part):
         kept, below, dbelow = tape.kept, None, None
         features = self.values == "features" and tape.wanted[-1]
         for group, f, (dx, df, strain) in zip(kept["groups"], kept["f"], kept["directions"], strict=True):
-            plan, multiplier = group.plan, kept["multiplier"]
+            plan, multiplier = group.plan, group.multiplier
             u_bar, du_bar = group.spread(bar), group.spread(dbar)
             moved = plan.parameters_jvp(f, multiplier, du_bar, dpoints=dx, dvalues=df, dcotangent=u_bar)
             self._add(gradient, moved)
@@ -297,13 +319,3 @@ class Convolution(Part):
             below = self._put(below, group, of_f, tape.scene)
             dbelow = self._put(dbelow, group, plan.convolve(du_bar, multiplier), tape.scene)
         return (None, below)[: len(tape.wanted)], (None, dbelow)[: len(tape.wanted)]
-
-
-def _check_periodic(structures: Structures) -> None:
-    """A ValueError that names a structure without periodic images."""
-    whole = structures.periodic.all(axis=1)
-    if not whole.all():
-        b = int(whole.argmin())
-        raise ValueError(
-            f"periodic: structure {b} is not periodic along all axes, as a long-range convolution needs it"
-        )

@@ -67,7 +67,7 @@ class Run:
 
 
 class Program:
-    """Steps in order; every name is written once, before it is read.
+    """Steps in order; every name is written once, before it is read. Those that the output does not need are left out.
 
     Parameters
     ----------
@@ -79,6 +79,8 @@ class Program:
 
     def __init__(self, steps: Sequence[Step], output: str):
         self.steps, self.output = tuple(steps), output
+        needed = self._needed(output)
+        self.steps = tuple(step for step in self.steps if step.output in needed)
         self.moves, self.learns = {GEOMETRY}, set[str]()
         known = {GEOMETRY}
         for step in self.steps:

@@ -1,0 +1,191 @@
+r"""A message-passing network with scalar and vector features, and a long range that it learns.
+
+Every point has C scalars s, at first those of its species, and C vectors v, at first zero. A round of it is
+
+    s, v += Σ_j messages from the neighbours (``parts.messages``)
+    s    += W_o conv[W_f s]              the long range: a convolution of learned features (LRC layer), if there is one
+    s, v += (a + b ⟨Uv, Vv⟩, c Uv)       with a, b, c from a dense chain of s and |Vv|
+
+and the energy of a point is a dense chain of s after the last round, plus that of its species. Energies do not change
+when a structure is moved, turned, or its points are numbered anew; with the long range, turned to the accuracy of the
+convolution, and in a cell as far as the cell allows.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+
+from .. import arguments
+from ..geometry.structures import Structures
+from .energy import EnergyNetwork
+from .layers.perceptron import Perceptron
+from .long_range import CoulombKernel
+from .parts.convolution import Convolution, SeriesEnd
+from .parts.dense import Concatenate, Dense, Linear
+from .parts.geometry import Directions, Displacements, Distances
+from .parts.messages import Messages
+from .parts.part import GEOMETRY
+from .parts.products import Add, Norm, Product
+from .parts.program import Program, Step
+from .parts.radial import RadialBasis
+from .parts.select import Select, Zeros
+from .parts.sums import Embedding, ReferenceEnergies
+
+__all__ = ["MessagePassingNetwork"]
+
+ENDS = 4.2  # standard deviations of the Gaussian at the end of the series of a kernel
+GENTLE = 0.1  # of the usual size of the weights with which the long range begins
+
+
+class MessagePassingNetwork(EnergyNetwork):
+    """Rounds of messages between neighbours, with or without a learned long range.
+
+    Parameters
+    ----------
+    species : sequence of int
+        All that will occur, such as atomic numbers.
+    cutoff : float
+        Of the messages, units of length.
+    channels, rounds, basis : int
+        C, the number of rounds, and of radial functions.
+    long_range : int
+        Features that the convolution of each round carries; 0 for none.
+    sigma : float, optional
+        Width σ of its kernel, the Coulomb kernel of Gaussian charges; 0.4 cutoffs by default.
+    train_sigma : bool
+        Whether every round learns its σ.
+    eps : float, optional
+        Accuracy of the convolution; its derivatives are exact at any.
+    dim : int
+        d.
+    dtype, seed, threads
+        As for ``EnergyNetwork``.
+    """
+
+    kind = "message-passing"
+
+    def __init__(
+        self,
+        species,
+        cutoff: float,
+        *,
+        channels: int = 16,
+        rounds: int = 2,
+        basis: int = 8,
+        long_range: int = 0,
+        sigma: float | None = None,
+        train_sigma: bool = False,
+        eps: float | None = None,
+        dim: int = 3,
+        dtype=np.float64,
+        seed: int = 0,
+        threads: int | None = None,
+    ):
+        self.species = tuple(sorted({int(number) for number in species}))
+        if not self.species:
+            raise ValueError("species: expected at least one, got none")
+        if dim not in (1, 2, 3):
+            raise ValueError(f"dim: expected 1, 2 or 3, got {dim!r}")
+        cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
+        for name, value, least in (("channels", channels, 1), ("rounds", rounds, 1), ("basis", basis, 1)):
+            if value < least:
+                raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+        self.channels, self.rounds, self.basis, self.long_range = channels, rounds, basis, int(long_range)
+        self.sigma = 0.4 * cutoff if sigma is None else arguments.as_positive("sigma", float(sigma), np.inf)
+        self.eps = float(eps) if eps is not None else 1e-4 if np.dtype(dtype) == np.float32 else 1e-5
+        self.train_sigma = bool(train_sigma)
+        self.references = ReferenceEnergies("species", self.species)
+        program = Program(self._steps(cutoff, dim), "e")
+        options = {"cutoff": cutoff, "dim": dim, "dtype": dtype, "seed": seed, "threads": threads}
+        super().__init__(program, full_pairs=True, **options)
+
+    # ------------------------------------------------------------------ the parts
+    def _steps(self, cutoff: float, dim: int) -> list[Step]:
+        width = self.channels
+        steps = [
+            Step(Displacements(), (GEOMETRY,), "D"),
+            Step(Distances(), ("D",), "r"),
+            Step(Directions(), ("D", "r"), "u"),
+            Step(RadialBasis(cutoff, self.basis), ("r",), "basis"),
+            Step(Embedding("embedding", self.species, width), (), "s0"),
+            Step(Zeros(dim, width), (), "v0"),
+        ]
+        for number in range(self.rounds):
+            steps += self._round(number)
+        last = Perceptron("energy", (width, width, 1), linear_end=True)
+        return [
+            *steps,
+            Step(Dense(last), (f"s{self.rounds}",), "bare e"),
+            Step(self.references, ("bare e",), "e"),
+        ]
+
+    def _round(self, n: int) -> list[Step]:
+        """The lines of one round; names of round n end with its number."""
+        width, s, v = self.channels, f"s{n}", f"v{n}"
+        send = Perceptron(f"send{n}", (width, width, 3 * width), linear_end=True)
+        mix = Perceptron(f"mix{n}", (2 * width, width, 3 * width), linear_end=True)
+        steps = [
+            Step(Dense(send), (s,), f"x{n}"),
+            Step(Linear(f"radial{n}", self.basis, 3 * width), ("basis",), f"w{n}"),
+            Step(Messages(), (f"x{n}", f"w{n}", "u", v), f"m{n}"),
+            Step(Select(0), (f"m{n}",), f"ms{n}"),
+            Step(Select(slice(1, None)), (f"m{n}",), f"mv{n}"),
+        ]
+        received = [s, f"ms{n}"]
+        if self.long_range:
+            steps += self._convolution(n, s)
+            received.append(f"far{n}")
+        blocks = [slice(i * width, (i + 1) * width) for i in range(3)]
+        return [
+            *steps,
+            Step(Add(), tuple(received), f"s'{n}"),
+            Step(Add(), (v, f"mv{n}"), f"v'{n}"),
+            Step(Linear(f"turn{n}", width, 2 * width), (f"v'{n}",), f"UV{n}"),
+            Step(Select(slice(None), blocks[0]), (f"UV{n}",), f"U{n}"),
+            Step(Select(slice(None), blocks[1]), (f"UV{n}",), f"V{n}"),
+            Step(Norm(), (f"V{n}",), f"|V|{n}"),
+            Step(Concatenate(), (f"s'{n}", f"|V|{n}"), f"sV{n}"),
+            Step(Dense(mix), (f"sV{n}",), f"abc{n}"),
+            *(Step(Select(block), (f"abc{n}",), f"{name}{n}") for name, block in zip("abc", blocks, strict=True)),
+            Step(Product("ndc,ndc->nc"), (f"U{n}", f"V{n}"), f"U·V{n}"),
+            Step(Product("nc,nc->nc"), (f"b{n}", f"U·V{n}"), f"bUV{n}"),
+            Step(Product("nc,ndc->ndc"), (f"c{n}", f"U{n}"), f"cU{n}"),
+            Step(Add(), (f"s'{n}", f"a{n}", f"bUV{n}"), f"s{n + 1}"),
+            Step(Add(), (f"v'{n}", f"cU{n}"), f"v{n + 1}"),
+        ]
+
+    def _convolution(self, n: int, s: str) -> list[Step]:
+        kernel = CoulombKernel(self.sigma, f"far{n}.", self.train_sigma)
+        convolution = Convolution(kernel, SeriesEnd((ENDS / self.sigma,)), self.eps, "features")
+        return [
+            Step(Linear(f"charge{n}", self.channels, self.long_range), (s,), f"f{n}"),
+            Step(convolution, (GEOMETRY, f"f{n}"), f"u{n}"),
+            Step(Linear(f"feel{n}", self.long_range, self.channels, GENTLE), (f"u{n}",), f"far{n}"),
+        ]
+
+    # ------------------------------------------------------------------ before training
+    def fit_references(self, structures: Structures) -> None:
+        """Fit the energies of the species to those of structures, less what the network says now, by least squares.
+
+        Parameters
+        ----------
+        structures : Structures
+            With energies.
+        """
+        given = self.as_structures(structures)
+        if given.energies is None:
+            raise ValueError("energies: expected them for every structure, got none")
+        own = self.predict(given, forces=False).energies
+        self.references.fit(self.parameters, given, given.energies - own)
+
+    # ------------------------------------------------------------------ files
+    def settings(self) -> dict:
+        names = ("cutoff", "channels", "rounds", "basis", "long_range", "sigma", "train_sigma", "eps", "dim", "seed")
+        own = {name: getattr(self, name) for name in names}
+        return {"kind": self.kind, "species": list(self.species), "dtype": self.dtype.name} | own
+
+    @classmethod
+    def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
+        return cls(**{name: value for name, value in settings.items() if name != "kind"}, threads=threads)
