@@ -25,12 +25,13 @@ from .long_range import CoulombKernel
 from .parts.convolution import Convolution, SeriesEnd
 from .parts.dense import Concatenate, Dense, Linear
 from .parts.geometry import Directions, Displacements, Distances
-from .parts.messages import Messages
+from .parts.messages import LANES, Messages
 from .parts.part import GEOMETRY
 from .parts.products import Add, Norm, Product
 from .parts.program import Program, Step
 from .parts.radial import RadialBasis
 from .parts.select import Select, Zeros
+from .parts.small import MOST
 from .parts.sums import Embedding, ReferenceEnergies
 
 __all__ = ["MessagePassingNetwork"]
@@ -89,9 +90,10 @@ class MessagePassingNetwork(EnergyNetwork):
         if dim not in (1, 2, 3):
             raise ValueError(f"dim: expected 1, 2 or 3, got {dim!r}")
         cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
-        for name, value, least in (("channels", channels, 1), ("rounds", rounds, 1), ("basis", basis, 1)):
-            if value < least:
-                raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+        for name, value in (("channels", channels), ("rounds", rounds), ("basis", basis)):
+            if value < 1 or (name == "channels" and value % LANES):
+                what = f"a multiple of {LANES}" if name == "channels" else "an integer of at least one"
+                raise ValueError(f"{name}: expected {what}, got {value!r}")
         self.channels, self.rounds, self.basis, self.long_range = channels, rounds, basis, int(long_range)
         self.sigma = 0.4 * cutoff if sigma is None else arguments.as_positive("sigma", float(sigma), np.inf)
         self.eps = float(eps) if eps is not None else 1e-4 if np.dtype(dtype) == np.float32 else 1e-5
@@ -158,7 +160,7 @@ class MessagePassingNetwork(EnergyNetwork):
 
     def _convolution(self, n: int, s: str) -> list[Step]:
         kernel = CoulombKernel(self.sigma, f"far{n}.", self.train_sigma)
-        convolution = Convolution(kernel, SeriesEnd((ENDS / self.sigma,)), self.eps, "features")
+        convolution = Convolution(kernel, SeriesEnd((ENDS / self.sigma,)), self.eps, "features", MOST)
         return [
             Step(Linear(f"charge{n}", self.channels, self.long_range), (s,), f"f{n}"),
             Step(convolution, (GEOMETRY, f"f{n}"), f"u{n}"),

@@ -129,7 +129,9 @@ class YukawaChannels:
             Not for these kernels: they need periodic images.
         """
         if radius is not None:
-            raise ValueError("periodic: a screened kernel of a network needs structures that are periodic along all axes")
+            raise ValueError(
+                "periodic: a screened kernel of a network needs structures that are periodic along all axes"
+            )
         values = {name: np.array(parameters[own], dtype=np.float64) for name, own in self.names.items()}
         key = tuple(value.tobytes() for value in values.values())
         if self._kept is None or self._kept[0] != key:  # the same object while nothing changed: plans keep its table
@@ -160,7 +162,9 @@ class SmearedCoulomb(Multiplier):
 
     def _bare(self, modes: ModeSet) -> np.ndarray:
         """φ̂ k² without the Gaussian."""
-        return 4 * pi * np.where(modes.k2 > 0, 1.0 if self.radius is None else 1 - np.cos(modes.norm * self.radius), 0.0)
+        return (
+            4 * pi * np.where(modes.k2 > 0, 1.0 if self.radius is None else 1 - np.cos(modes.norm * self.radius), 0.0)
+        )
 
     def values(self, modes: ModeSet) -> np.ndarray:
         (sigma,) = self.columns()

@@ -10,7 +10,7 @@ The layers are a table with a row for each; its columns are
     N_IN, N_OUT     widths
     KIND            the activation
     SKIPS           whether the input is added to the output
-    WEIGHT, BIAS    where its weights and its biases begin among the parameters
+    WEIGHT, BIAS    where its weights and its biases begin among the parameters; BIAS is −1 where it has none
     H, A, OUT       columns of the tape before its h, a and out
 """
 
@@ -83,9 +83,11 @@ def forward(rows, layers, parameters, tape):
         for layer in range(len(layers)):
             n_in, n_out, kind = layers[layer, N_IN], layers[layer, N_OUT], layers[layer, KIND]
             weight = parameters[layers[layer, WEIGHT] : layers[layer, WEIGHT] + n_in * n_out]
-            bias = parameters[layers[layer, BIAS] : layers[layer, BIAS] + n_out]
             h, a = layers[layer, H] * rows + lo * n_in, layers[layer, A] * rows + lo * n_out
-            repeat(count, bias, tape, a)
+            if layers[layer, BIAS] >= 0:
+                repeat(count, parameters[layers[layer, BIAS] : layers[layer, BIAS] + n_out], tape, a)
+            else:
+                tape[a : a + count * n_out] = 0
             add_product(count, tape, h, n_in, weight, n_out, tape, a)
             activate(kind, tape[a : a + count * n_out])
             if layers[layer, SKIPS]:
@@ -123,7 +125,8 @@ def vjp(rows, layers, parameters, tape, up, gradient, below):
             if len(gradient):
                 at, h = layers[layer, WEIGHT], layers[layer, H] * rows + lo * n_in
                 add_outer(count, tape, h, n_in, z_bar, n_out, gradient[at : at + n_in * n_out])
-                add_rows(count, z_bar, n_out, gradient[layers[layer, BIAS] : layers[layer, BIAS] + n_out])
+                if layers[layer, BIAS] >= 0:
+                    add_rows(count, z_bar, n_out, gradient[layers[layer, BIAS] : layers[layer, BIAS] + n_out])
             start(bar, layers[layer, SKIPS], next_bar[: count * n_in])
             weight = transposed[layers[layer, WEIGHT] : layers[layer, WEIGHT] + n_in * n_out]
             add_product(count, z_bar, 0, n_out, weight, n_in, next_bar, 0)
@@ -192,7 +195,8 @@ def vjp_dual(rows, layers, parameters, tape, dtape, up, dup, gradient, inputs_to
             weight_bar = gradient[at : at + n_in * n_out]
             add_outer(count, tape, h, n_in, z_bar, n_out, weight_bar)
             add_outer(count, dtape, h, n_in, dz_bar, n_out, weight_bar)
-            add_rows(count, z_bar, n_out, gradient[layers[layer, BIAS] : layers[layer, BIAS] + n_out])
+            if layers[layer, BIAS] >= 0:
+                add_rows(count, z_bar, n_out, gradient[layers[layer, BIAS] : layers[layer, BIAS] + n_out])
             if layer == 0 and not inputs_too:
                 continue
             start(bar, layers[layer, SKIPS], next_bar[: count * n_in])

@@ -41,6 +41,8 @@ class Perceptron:
         Add the input of a layer to its output where the widths agree.
     linear_end : bool
         No activation in the last layer.
+    biased : bool
+        Whether there are biases b.
     """
 
     name: str
@@ -48,13 +50,15 @@ class Perceptron:
     activation: str = "tanh"
     residual: bool = False
     linear_end: bool = False
+    biased: bool = True
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of weights and biases."""
         result: dict[str, tuple[int, ...]] = {}
         for layer, (width_in, width_out) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
             result[f"{self.name}.weight{layer}"] = (width_in, width_out)
-            result[f"{self.name}.bias{layer}"] = (width_out,)
+            if self.biased:
+                result[f"{self.name}.bias{layer}"] = (width_out,)
         return result
 
     def initialise(self, views: Parameters, generator: np.random.Generator) -> None:
@@ -95,7 +99,7 @@ class Perceptron:
             out = a + n_out if skips else a
             table[layer, [chain.N_IN, chain.N_OUT, chain.KIND, chain.SKIPS]] = n_in, n_out, self._kind(layer), skips
             table[layer, chain.WEIGHT] = parameters.offsets[f"{self.name}.weight{layer}"]
-            table[layer, chain.BIAS] = parameters.offsets[f"{self.name}.bias{layer}"]
+            table[layer, chain.BIAS] = parameters.offsets[f"{self.name}.bias{layer}"] if self.biased else -1
             table[layer, [chain.H, chain.A, chain.OUT]] = h, a, out
             h, end = out, out + n_out
         parameters.tables[self.name] = table

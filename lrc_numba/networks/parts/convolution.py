@@ -23,6 +23,7 @@ from ...multipliers.multiplier import Multiplier
 from ...plan import LRCPlan
 from ..layers.parameters import Parameters
 from .part import Motion, Part, Scene, Tape
+from .small import SmallPlan, Tables
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
@@ -86,7 +87,7 @@ class SeriesEnd:
 class _Group:
     """Structures of one cell: a plan and a kernel, and where their points are among all and among the snapshots."""
 
-    plan: LRCPlan
+    plan: LRCPlan | SmallPlan
     multiplier: Multiplier
     structures: np.ndarray
     rows: np.ndarray
@@ -120,18 +121,23 @@ class Convolution(Part):
         Accuracy of the convolution; its derivatives are exact at any.
     values : {"ones", "charges", "features"}
         f; features are its second input.
+    small : int
+        Structures of so many points or fewer are convolved by matrices, see ``small``; the kernel has to be one for
+        all channels then.
     """
 
     whole = True
 
-    def __init__(self, kernel, end: SeriesEnd, eps: float, values: str = "ones"):
+    def __init__(self, kernel, end: SeriesEnd, eps: float, values: str = "ones", small: int = 0):
         if values not in ("ones", "charges", "features"):
             raise ValueError(f"values: expected 'ones', 'charges' or 'features', got {values!r}")
         self.kernel, self.end, self.eps, self.values = kernel, end, eps, values
-        self._plans: OrderedDict[tuple, LRCPlan] = OrderedDict()
+        self.small = small
+        self._plans: OrderedDict[tuple, LRCPlan | SmallPlan] = OrderedDict()
+        self._tables = Tables()
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_plans": OrderedDict()}
+        return self.__dict__ | {"_plans": OrderedDict(), "_tables": Tables()}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return self.kernel.shapes()
@@ -154,16 +160,19 @@ class Convolution(Part):
         """
         self._plan(cell, dtype, threads)
 
-    def _plan(self, cell: np.ndarray, dtype: np.dtype, threads: int) -> LRCPlan:
+    def _plan(self, cell: np.ndarray, dtype: np.dtype, threads: int, small: bool = False) -> LRCPlan | SmallPlan:
         modes = self.end.modes(cell)
-        key = (cell.tobytes(), modes, dtype.str, threads)
+        key = (cell.tobytes(), modes, dtype.str, threads, small)
         plan = self._plans.pop(key, None)
         if plan is None:
             if max(modes) < 3:
                 raise ValueError(
                     f"cell: {cell.tolist()} is too small for a mode besides k = 0 of this long-range kernel"
                 )
-            plan = LRCPlan(cell, modes, eps=self.eps, dtype=dtype, threads=threads, dim=len(cell))
+            if small:
+                plan = SmallPlan(cell, modes, dtype, self._tables)
+            else:
+                plan = LRCPlan(cell, modes, eps=self.eps, dtype=dtype, threads=threads, dim=len(cell))
         self._plans[key] = plan
         while len(self._plans) > PLANS:
             self._plans.popitem(last=False)
@@ -184,7 +193,7 @@ class Convolution(Part):
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
             matrix = np.frombuffer(cell).reshape(structures.dim, structures.dim)
-            plan = self._plan(matrix, scene.dtype, scene.threads)
+            plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small)
             multiplier = self.kernel.multiplier(tape.parameters, radius)
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
         return groups
@@ -273,7 +282,9 @@ class Convolution(Part):
             motion.strain = np.zeros(scene.structures.cell.shape)
         features = self.values == "features" and tape.wanted[-1]
         wrt = {"points"} if tape.wanted[0] else set()
-        wrt |= ({"values"} if features else set()) | ({"parameters"} if gradient is not None else set())
+        wrt |= ({"values"} if features else set()) | (
+            {"parameters"} if gradient is not None and self.kernel.names else set()
+        )
         for group, f in zip(kept["groups"], kept["f"], strict=True):
             u_bar = group.spread(bar)
             result = group.plan.vjp(f, group.multiplier, u_bar, wrt=wrt)
@@ -281,15 +292,17 @@ class Convolution(Part):
                 motion.points[group.rows] = group.collect(result.points)
             if features:
                 of_features = self._put(of_features, group, result.values, scene)
-            if gradient is not None:
+            if "parameters" in wrt:
                 self._add(gradient, result.parameters)
             if motion.strain is not None:
-                motion.strain[group.structures] = self._strain_bar(group, f, group.multiplier, u_bar)
+                motion.strain[group.structures] = self._strain_bar(
+                    group, f, group.multiplier, u_bar, scene.structures.dim
+                )
         return (motion, of_features)[: len(tape.wanted)]
 
-    def _strain_bar(self, group: _Group, f, multiplier, bar: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def _strain_bar(group: _Group, f, multiplier, bar: np.ndarray, dim: int) -> np.ndarray:
         """The gradient by the strain of every structure of a group, (B, d, d)."""
-        dim = group.plan.grid.dim
         out = np.zeros((len(bar), dim, dim))
         for a, b in combinations_with_replacement(range(dim), 2):
             moved = group.plan.convolve(f, Strained(multiplier, a, b))
@@ -306,9 +319,10 @@ class Convolution(Part):
         for group, f, (dx, df, strain) in zip(kept["groups"], kept["f"], kept["directions"], strict=True):
             plan, multiplier = group.plan, group.multiplier
             u_bar, du_bar = group.spread(bar), group.spread(dbar)
-            moved = plan.parameters_jvp(f, multiplier, du_bar, dpoints=dx, dvalues=df, dcotangent=u_bar)
-            self._add(gradient, moved)
-            for rate, strained in self._components(multiplier, strain):
+            if self.kernel.names:
+                moved = plan.parameters_jvp(f, multiplier, du_bar, dpoints=dx, dvalues=df, dcotangent=u_bar)
+                self._add(gradient, moved)
+            for rate, strained in self._components(multiplier, strain) if self.kernel.names else ():
                 scaled = (rate * du_bar).astype(du_bar.dtype, copy=False)
                 self._add(gradient, plan.vjp(f, strained, scaled, wrt=("parameters",)).parameters)
             if not features:

@@ -12,7 +12,7 @@ __all__ = ["Concatenate", "Dense", "Linear", "Scale"]
 
 
 class Dense(Part):
-    """A chain of dense layers, (n, sizes[0]) to (n, sizes[-1]), each pass of it one compiled loop.
+    """A chain of dense layers along the last axis, (…, sizes[0]) to (…, sizes[-1]), each pass of it one compiled loop.
 
     Parameters
     ----------
@@ -29,31 +29,42 @@ class Dense(Part):
     def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
         self.network.initialise(parameters, generator)
 
+    def _rows(self, array: np.ndarray, width: int) -> np.ndarray:
+        """Leading axes as one."""
+        return np.ascontiguousarray(array).reshape(-1, width)
+
     def forward(self, tape: Tape, inputs):
-        out, tape.kept["tape"] = self.network.forward(tape.parameters, inputs, tape.space)
-        return out
+        rows = self._rows(inputs, self.network.sizes[0])
+        out, tape.kept["tape"] = self.network.forward(tape.parameters, rows, tape.space)
+        return out.reshape(*inputs.shape[:-1], -1)
 
     def jvp(self, tape: Tape, tangent):
-        out, tape.kept["tangents"] = self.network.jvp(tape.parameters, tape.kept["tape"], tangent, tape.space)
-        return out
+        rows = self._rows(tangent, self.network.sizes[0])
+        out, tape.kept["tangents"] = self.network.jvp(tape.parameters, tape.kept["tape"], rows, tape.space)
+        return out.reshape(*tangent.shape[:-1], -1)
 
     def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
-        return (self.network.vjp(tape.parameters, tape.kept["tape"], np.ascontiguousarray(bar), gradient),)
+        rows = self._rows(bar, self.network.sizes[-1])
+        below = self.network.vjp(tape.parameters, tape.kept["tape"], rows, gradient)
+        return (below.reshape(*bar.shape[:-1], -1),)
 
     def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
         below, dbelow = self.network.vjp_dual(
             tape.parameters,
             tape.kept["tape"],
             tape.kept["tangents"],
-            np.ascontiguousarray(bar),
-            np.ascontiguousarray(dbar),
+            self._rows(bar, self.network.sizes[-1]),
+            self._rows(dbar, self.network.sizes[-1]),
             gradient,
             inputs_too=tape.wanted[0],
         )
-        return (below,), (dbelow,)
+        if not tape.wanted[0]:
+            return (None,), (None,)
+        shape = (*bar.shape[:-1], -1)
+        return (below.reshape(shape),), (dbelow.reshape(shape),)
 
 
-class Linear(Part):
+class Linear(Dense):
     """y = x W along the last axis, without a bias: (…, width_in) to (…, width_out).
 
     Parameters
@@ -67,38 +78,12 @@ class Linear(Part):
     """
 
     def __init__(self, name: str, width_in: int, width_out: int, scale: float = 1.0):
-        self.name, self.width_in, self.width_out, self.scale = name, width_in, width_out, scale
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {f"{self.name}.weight": (self.width_in, self.width_out)}
+        super().__init__(Perceptron(name, (width_in, width_out), linear_end=True, biased=False))
+        self.scale = scale
 
     def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
-        deviation = self.scale / np.sqrt(self.width_in)
-        parameters[f"{self.name}.weight"][...] = generator.normal(0.0, deviation, (self.width_in, self.width_out))
-
-    def _weight(self, tape: Tape) -> np.ndarray:
-        return tape.parameters[f"{self.name}.weight"]
-
-    def forward(self, tape: Tape, inputs):
-        tape.kept["x"] = inputs
-        return inputs @ self._weight(tape)
-
-    def jvp(self, tape: Tape, tangent):
-        tape.kept["dx"] = tangent
-        return tangent @ self._weight(tape)
-
-    def _add_outer(self, gradient: Parameters, inputs: np.ndarray, bar: np.ndarray) -> None:
-        gradient[f"{self.name}.weight"][...] += inputs.reshape(-1, self.width_in).T @ bar.reshape(-1, self.width_out)
-
-    def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
-        if gradient is not None:
-            self._add_outer(gradient, tape.kept["x"], bar)
-        return (bar @ self._weight(tape).T if tape.wanted[0] else None,)
-
-    def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
-        below = self.vjp(tape, bar, gradient)
-        self._add_outer(gradient, tape.kept["dx"], dbar)
-        return below, (dbar @ self._weight(tape).T if tape.wanted[0] else None,)
+        ((name, shape),) = self.shapes().items()
+        parameters[name][...] = generator.normal(0.0, self.scale / np.sqrt(shape[0]), shape)
 
 
 class Scale(Part):

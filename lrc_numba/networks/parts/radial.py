@@ -57,7 +57,7 @@ class RadialBasis(Part):
         if self.kind == "inverse":
             value = (self.cutoff / r) ** n
             return value, -n * value / r, n * (n + 1) * value / (r * r)
-        k, scale = n * np.pi / self.cutoff, np.sqrt(2.0 / self.cutoff)
+        k, scale = n * np.pi / self.cutoff, float(np.sqrt(2.0 / self.cutoff))
         sine, cosine = scale * np.sin(k * r), scale * np.cos(k * r)
         value = sine / r
         slope = (k * cosine - value) / r

@@ -1,0 +1,227 @@
+r"""Convolutions of few points by matrices: what a plan does, for molecules, for which a grid would be mostly empty.
+
+    u_i = Σ_j G_ij f_j,   G_ij = (1/V) Σ_k φ̂(k) cos k·(x_i − x_j)        D_ij = ∇G(x_i − x_j)
+
+G and D are sums over the modes themselves, so exact; for N points and M modes they cost 8 N² M operations, and all that
+follows costs N² a channel. Points and kernels that come again, as in training, find theirs still there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...geometry.cell import Cell
+from ...geometry.modes import ModeSet
+from ...multipliers.multiplier import Multiplier
+
+__all__ = ["MOST", "SmallGradient", "SmallPlan", "Tables"]
+
+MOST = 256  # points: of more, a grid is faster
+KEPT = 2**28  # bytes of matrices
+
+
+@dataclass
+class SmallGradient:
+    """What ``SmallPlan.vjp`` returns.
+
+    Attributes
+    ----------
+    points : (B, N, d)
+        Σ g·∂u/∂x.
+    values : (B, N, C)
+        Σ g·∂u/∂f.
+    parameters : dict of str to ndarray
+        Σ g·∂u/∂θ.
+    """
+
+    points: np.ndarray
+    values: np.ndarray
+    parameters: dict[str, np.ndarray]
+
+
+class Tables:
+    """Matrices that were used last, up to ``KEPT`` bytes of them."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: tuple, make) -> tuple[np.ndarray, np.ndarray]:
+        """The matrices of a key, made where they are not there.
+
+        Parameters
+        ----------
+        key : tuple
+            All they depend on.
+        make : function
+            Makes them.
+        """
+        found = self._kept.pop(key, None)
+        if found is None:
+            found = make()
+            self._bytes += found[0].nbytes + found[1].nbytes
+        self._kept[key] = found
+        while self._bytes > KEPT and len(self._kept) > 1:
+            _, old = self._kept.popitem(last=False)
+            self._bytes -= old[0].nbytes + old[1].nbytes
+        return found
+
+
+class SmallPlan:
+    """Convolution with one kernel for all channels; called as ``LRCPlan`` is.
+
+    Parameters
+    ----------
+    cell : (d, d) array
+        Lattice vectors.
+    modes : tuple of int
+        Along each axis.
+    dtype : dtype
+        Of results.
+    tables : Tables
+        Shared with other plans.
+    """
+
+    def __init__(self, cell: np.ndarray, modes: tuple[int, ...], dtype: np.dtype, tables: Tables):
+        self.dtype, self.dim, self._tables = dtype, len(cell), tables
+        self._modes = ModeSet(Cell(cell, len(cell)), modes)
+        self._name = cell.tobytes(), modes, dtype.str
+
+    def set_points(self, points: np.ndarray) -> None:
+        """Points (B, N, d) of the calls that follow.
+
+        Parameters
+        ----------
+        points : (B, N, d)
+            Units of length.
+        """
+        self._points = np.asarray(points, dtype=np.float64)
+
+    def _sums(self, points: np.ndarray, spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """G (N, N) and D (N, N, d) of one snapshot, for φ̂ on the stored modes."""
+        modes = self._modes
+        weights = modes.weights * spectrum / modes.cell.volume
+        kept = np.flatnonzero(np.abs(weights) > 1e-18 * np.abs(weights).max(initial=0.0))
+        k, weights = modes.k[kept], weights[kept]
+        phases = points @ k.T
+        cosine, sine = np.cos(phases), np.sin(phases)
+        matrix = (cosine * weights) @ cosine.T + (sine * weights) @ sine.T
+        slopes = np.empty((*matrix.shape, self.dim))
+        for a in range(self.dim):
+            half = (sine * (weights * k[:, a])) @ cosine.T
+            slopes[..., a] = half.T - half
+        return matrix.astype(self.dtype), slopes.astype(self.dtype)
+
+    def _matrices(self, state: tuple | None, spectrum) -> tuple[np.ndarray, np.ndarray]:
+        """G (B, N, N) and D (B, N, N, d); ``spectrum`` makes φ̂."""
+        pairs = []
+        for points in self._points:
+            make = lambda points=points: self._sums(points, spectrum())  # noqa: E731
+            pairs.append(make() if state is None else self._tables.get((self._name, state, points.tobytes()), make))
+        return np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
+
+    def _of(self, multiplier: Multiplier) -> tuple[np.ndarray, np.ndarray]:
+        return self._matrices(multiplier.state(), lambda: multiplier.values(self._modes).reshape(-1))
+
+    def _of_parameters(self, multiplier: Multiplier) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        derivatives = multiplier.derivatives(self._modes)
+        return {
+            name: self._matrices(None, lambda value=value: np.broadcast_to(value, (self._modes.size,)))
+            for name, value in derivatives.items()
+        }
+
+    def _moved(self, slopes: np.ndarray, dpoints: np.ndarray | None) -> np.ndarray | None:
+        """Ġ (B, N, N)."""
+        if dpoints is None:
+            return None
+        apart = dpoints[:, :, None] - dpoints[:, None]
+        return np.einsum("bija,bija->bij", slopes, apart)
+
+    def convolve(self, values: np.ndarray, multiplier: Multiplier) -> np.ndarray:
+        """u (B, N, C).
+
+        Parameters
+        ----------
+        values : (B, N, C)
+            f.
+        multiplier : Multiplier
+            φ̂, of shape ().
+        """
+        return self._of(multiplier)[0] @ values
+
+    def jvp(self, values: np.ndarray, multiplier: Multiplier, dpoints=None, dvalues=None) -> np.ndarray:
+        """u̇ (B, N, C).
+
+        Parameters
+        ----------
+        values, multiplier
+            As for ``convolve``.
+        dpoints : (B, N, d), optional
+            ẋ.
+        dvalues : (B, N, C), optional
+            ḟ.
+        """
+        matrix, slopes = self._of(multiplier)
+        moved, out = self._moved(slopes, dpoints), np.zeros_like(values)
+        if dvalues is not None:
+            out = out + matrix @ dvalues
+        return out if moved is None else out + moved @ values
+
+    def vjp(self, values: np.ndarray, multiplier: Multiplier, cotangent: np.ndarray, wrt=()) -> SmallGradient:
+        """Gradient of Σ g·u.
+
+        Parameters
+        ----------
+        values, multiplier
+            As for ``convolve``.
+        cotangent : (B, N, C)
+            g.
+        wrt : collection of str
+            "parameters" among them, where those are wanted.
+        """
+        matrix, slopes = self._of(multiplier)
+        products = cotangent @ values.transpose(0, 2, 1)
+        points = np.einsum("bij,bija->bia", products + products.transpose(0, 2, 1), slopes)
+        parameters = {}
+        if "parameters" in wrt:
+            for name, (own, _) in self._of_parameters(multiplier).items():
+                parameters[name] = np.asarray(np.einsum("bij,bij->", products, own), dtype=np.float64)
+        return SmallGradient(points, matrix @ cotangent, parameters)
+
+    def parameters_jvp(
+        self,
+        values: np.ndarray,
+        multiplier: Multiplier,
+        cotangent: np.ndarray,
+        dpoints=None,
+        dvalues=None,
+        dcotangent=None,
+    ) -> dict[str, np.ndarray]:
+        """Derivative of ``vjp(…).parameters`` along a direction.
+
+        Parameters
+        ----------
+        values, multiplier, cotangent, dpoints, dvalues
+            As for ``vjp`` and ``jvp``.
+        dcotangent : (B, N, C), optional
+            ġ.
+        """
+        if not multiplier.parameters:
+            return {}
+        products = cotangent @ values.transpose(0, 2, 1)
+        moved = np.zeros_like(products)
+        if dvalues is not None:
+            moved = moved + cotangent @ dvalues.transpose(0, 2, 1)
+        if dcotangent is not None:
+            moved = moved + dcotangent @ values.transpose(0, 2, 1)
+        result = {}
+        for name, (own, slopes) in self._of_parameters(multiplier).items():
+            total = np.einsum("bij,bij->", moved, own)
+            along = self._moved(slopes, dpoints)
+            if along is not None:
+                total = total + np.einsum("bij,bij->", products, along)
+            result[name] = np.asarray(total, dtype=np.float64)
+        return result
