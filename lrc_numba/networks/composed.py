@@ -18,12 +18,12 @@ from typing import Self
 import numpy as np
 
 from .. import arguments
-from ..geometry.structures import Structures
 from .energy import EnergyNetwork
 from .layers.perceptron import Perceptron
 from .long_range import CoulombKernel
 from .parts.convolution import Convolution, SeriesEnd
 from .parts.dense import Concatenate, Dense, Linear
+from .parts.embedding import Embedding
 from .parts.geometry import Directions, Displacements, Distances
 from .parts.messages import LANES, Messages
 from .parts.part import GEOMETRY
@@ -32,7 +32,7 @@ from .parts.program import Program, Step
 from .parts.radial import RadialBasis
 from .parts.select import Select, Zeros
 from .parts.small import MOST
-from .parts.sums import Embedding, ReferenceEnergies
+from .references import ReferenceEnergies
 
 __all__ = ["MessagePassingNetwork"]
 
@@ -59,6 +59,8 @@ class MessagePassingNetwork(EnergyNetwork):
         Whether every round learns its σ.
     eps : float, optional
         Accuracy of the convolution; its derivatives are exact at any.
+    references : sequence of float, optional
+        Energies of the species in rising order; ``fit_references`` finds them.
     dim : int
         d.
     dtype, seed, threads
@@ -79,6 +81,7 @@ class MessagePassingNetwork(EnergyNetwork):
         sigma: float | None = None,
         train_sigma: bool = False,
         eps: float | None = None,
+        references=None,
         dim: int = 3,
         dtype=np.float64,
         seed: int = 0,
@@ -98,10 +101,10 @@ class MessagePassingNetwork(EnergyNetwork):
         self.sigma = 0.4 * cutoff if sigma is None else arguments.as_positive("sigma", float(sigma), np.inf)
         self.eps = float(eps) if eps is not None else 1e-4 if np.dtype(dtype) == np.float32 else 1e-5
         self.train_sigma = bool(train_sigma)
-        self.references = ReferenceEnergies("species", self.species)
         program = Program(self._steps(cutoff, dim), "e")
         options = {"cutoff": cutoff, "dim": dim, "dtype": dtype, "seed": seed, "threads": threads}
         super().__init__(program, full_pairs=True, **options)
+        self.references = ReferenceEnergies(self.species, references)
 
     # ------------------------------------------------------------------ the parts
     def _steps(self, cutoff: float, dim: int) -> list[Step]:
@@ -117,11 +120,7 @@ class MessagePassingNetwork(EnergyNetwork):
         for number in range(self.rounds):
             steps += self._round(number)
         last = Perceptron("energy", (width, width, 1), linear_end=True)
-        return [
-            *steps,
-            Step(Dense(last), (f"s{self.rounds}",), "bare e"),
-            Step(self.references, ("bare e",), "e"),
-        ]
+        return [*steps, Step(Dense(last), (f"s{self.rounds}",), "e")]
 
     def _round(self, n: int) -> list[Step]:
         """The lines of one round; names of round n end with its number."""
@@ -167,26 +166,11 @@ class MessagePassingNetwork(EnergyNetwork):
             Step(Linear(f"feel{n}", self.long_range, self.channels, GENTLE), (f"u{n}",), f"far{n}"),
         ]
 
-    # ------------------------------------------------------------------ before training
-    def fit_references(self, structures: Structures) -> None:
-        """Fit the energies of the species to those of structures, less what the network says now, by least squares.
-
-        Parameters
-        ----------
-        structures : Structures
-            With energies.
-        """
-        given = self.as_structures(structures)
-        if given.energies is None:
-            raise ValueError("energies: expected them for every structure, got none")
-        own = self.predict(given, forces=False).energies
-        self.references.fit(self.parameters, given, given.energies - own)
-
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:
         names = ("cutoff", "channels", "rounds", "basis", "long_range", "sigma", "train_sigma", "eps", "dim", "seed")
-        own = {name: getattr(self, name) for name in names}
-        return {"kind": self.kind, "species": list(self.species), "dtype": self.dtype.name} | own
+        own = {name: getattr(self, name) for name in names} | {"dtype": self.dtype.name}
+        return {"kind": self.kind, "species": list(self.species), "references": self.references.energies.tolist()} | own
 
     @classmethod
     def from_settings(cls, settings: dict, threads: int | None = None) -> Self:

@@ -24,6 +24,7 @@ from ..machine.workspace import Workspaces
 from .layers.parameters import Parameters
 from .parts.part import Motion, Scene
 from .parts.program import Program, Run
+from .references import ReferenceEnergies
 from .storage import read_network, write_network
 
 __all__ = ["EnergyNetwork", "LossWeights", "Prediction"]
@@ -114,6 +115,8 @@ class EnergyNetwork:
     ----------
     parameters : Parameters
         One flat vector with named views.
+    references : ReferenceEnergies or None
+        Energies of the species, in double precision, which are added to those of the program.
 
     Notes
     -----
@@ -151,6 +154,7 @@ class EnergyNetwork:
         for part in parts:
             part.initialise(self.parameters, generator)
         self._generator = generator
+        self.references: ReferenceEnergies | None = None
 
     # ------------------------------------------------------------------ structures
     def as_structures(self, structures) -> Structures:
@@ -251,6 +255,10 @@ class EnergyNetwork:
         shares = self.program.forward(run, self.parameters, self._spaces, keep)
         potentials = np.concatenate([share[:, 0] for share in shares])
         result = Prediction(_sums(potentials, structures.offsets), potentials)
+        if self.references is not None:
+            result.potentials = potentials + self.references.of_points(structures)
+            result.energies = _sums(potentials.astype(np.float64), structures.offsets)
+            result.energies += _sums(self.references.of_points(structures), structures.offsets)
         if forces or stress:
             bars = [np.ones_like(share) for share in shares]
             motion = self.program.vjp(run, bars, strained=stress)
@@ -301,6 +309,21 @@ class EnergyNetwork:
         else:
             self.program.vjp(run, bars, gradient, motion=False)
         return loss, gradient.flat
+
+    def fit_references(self, structures: Structures) -> None:
+        """Fit the energies of the species to those of structures, less what the network says now, by least squares.
+
+        Parameters
+        ----------
+        structures : Structures
+            With energies.
+        """
+        given = self.as_structures(structures)
+        if self.references is None:
+            raise ValueError("references: this network knows no species")
+        if given.energies is None:
+            raise ValueError("energies: expected them for every structure, got none")
+        self.references.fit(given, given.energies - self.predict(given, forces=False).energies)
 
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:

@@ -3,12 +3,15 @@
 The rate is 1e-3 × 0.95 per 10 epochs, read in three ways: "epochs" counts the epochs of all stages; "stages" counts
 them anew in each stage, which begins at 1e-3 again; "steps", the authors' code, counts 10 ⌊samples/8⌋ optimiser steps,
 which are 10 epochs of the first stage and more of the later ones.
+
+Two more schedules look at the whole run: "cosine" falls from the rate to ``last`` of it, and "one-cycle" rises from a
+25th of it to the rate over the first 30% of the steps before that. ``warmup`` steps go up to the rate linearly.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import ceil, inf
+from math import ceil, cos, inf, pi
 
 import numpy as np
 
@@ -16,6 +19,8 @@ __all__ = ["PAPER", "QUICK", "Protocol", "Stage"]
 
 
 COUNTING = ("steps", "epochs", "stages")
+SCHEDULES = ("decay", "cosine", "one-cycle")
+RISE, LOWEST = 0.3, 1 / 25  # of a cycle: the share of steps in which the rate rises, and where it begins
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,12 @@ class Protocol:
         Epochs between two decays.
     counting : {"steps", "epochs", "stages"}
         How these epochs are counted, see the module.
+    schedule : {"decay", "cosine", "one-cycle"}
+        How the rate changes, see the module; ``decay``, ``every`` and ``counting`` are for the first.
+    warmup : int
+        Steps in which the rate rises linearly.
+    last : float
+        Where "cosine" and "one-cycle" end, in units of the rate.
     """
 
     stages: tuple[Stage, ...]
@@ -54,10 +65,17 @@ class Protocol:
     decay: float = 0.95
     every: int = 10
     counting: str = "steps"
+    schedule: str = "decay"
+    warmup: int = 0
+    last: float = 1e-3
 
     def __post_init__(self) -> None:
         if self.counting not in COUNTING:
             raise ValueError(f"counting: expected one of {COUNTING}, got {self.counting!r}")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule: expected one of {SCHEDULES}, got {self.schedule!r}")
+        if not (0 <= self.last <= 1 and self.warmup >= 0):
+            raise ValueError(f"last, warmup: expected a share of the rate and steps, got {self.last}, {self.warmup}")
         if not isinstance(self.stages, tuple) or not all(isinstance(stage, Stage) for stage in self.stages):
             raise TypeError(f"stages: expected a tuple of Stage, got {self.stages!r}")
         if not self.stages:
@@ -94,6 +112,22 @@ class Protocol:
         samples : int
             How many snapshots there are.
         """
+        early = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        if self.schedule != "decay":
+            return early * self.rate * self._share_at(step / max(1, self.total_steps(samples)))
+        return early * self._decayed(step, epochs, samples)
+
+    def _share_at(self, done: float) -> float:
+        """The share of the rate when a part of the steps is done, by "cosine" or "one-cycle"."""
+        low = self.last
+        if self.schedule == "one-cycle":
+            if done < RISE:
+                return LOWEST + (1 - LOWEST) * 0.5 * (1 - cos(pi * done / RISE))
+            done = (done - RISE) / (1 - RISE)
+        return low + (1 - low) * 0.5 * (1 + cos(pi * min(done, 1.0)))
+
+    def _decayed(self, step: int, epochs: int, samples: int) -> float:
+        """The rate that decays in steps."""
         if self.counting == "steps":
             return self.rate * self.decay ** (step // (max(1, samples // 8) * self.every))
         if self.counting == "stages":
