@@ -325,6 +325,19 @@ class EnergyNetwork:
             raise ValueError("energies: expected them for every structure, got none")
         self.references.fit(given, given.energies - self.predict(given, forces=False).energies)
 
+    def loss_alone(self, structures: Structures, weights: LossWeights) -> float:
+        """L without its gradient.
+
+        Parameters
+        ----------
+        structures, weights
+            As for ``loss``.
+        """
+        given = self.as_structures(structures)
+        weights.check(given)
+        own = self.predict(given, forces=weights.forces > 0, stress=weights.stress > 0)
+        return _loss(own, given, weights, self.dtype)[0]
+
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:
         """Settings that make the same network again, apart from the parameters, as JSON can hold them."""

@@ -22,8 +22,9 @@ from .progress import Progress
 
 __all__ = ["Checkpoint", "Log", "State", "TrainingError", "locked", "sketch"]
 
-FORMAT, VERSION = "lrc_numba checkpoint", 3
+FORMAT, VERSION = "lrc_numba checkpoint", 4
 PROJECTIONS = 4
+ARRAYS = ("parameters", "mean", "square", "best")
 TOLERANCE = {"float32": 1e-5, "float64": 1e-9}  # of data's norm: computed on another processor, last digits differ
 
 
@@ -138,8 +139,8 @@ class State:
         Counters.
     adam_steps : int
         Steps of the optimiser.
-    parameters, mean, square : (n,) arrays
-        Of the network, and moments of the gradient.
+    parameters, mean, square, best : (n,) arrays
+        Of the network, moments of the gradient, and the parameters that were best on validation data.
     """
 
     progress: Progress
@@ -147,6 +148,7 @@ class State:
     parameters: np.ndarray
     mean: np.ndarray
     square: np.ndarray
+    best: np.ndarray
 
 
 class Checkpoint:
@@ -171,8 +173,9 @@ class Checkpoint:
         about = {"format": FORMAT, "version": VERSION, "identity": self.identity}
         about |= {"progress": asdict(state.progress), "adam_steps": state.adam_steps}
         header = np.array(json.dumps(about))
+        arrays = {name: getattr(state, name) for name in ARRAYS}
         with replaced(self.path) as file:
-            np.savez(file, header=header, parameters=state.parameters, mean=state.mean, square=state.square)
+            np.savez(file, header=header, **arrays)
         self._known = self._mark()
 
     def read(self, like: np.ndarray) -> State:
@@ -186,9 +189,7 @@ class Checkpoint:
         remove_unfinished(self.path)
         unchanged = "nothing was changed"
         try:
-            about, arrays = read_npz(
-                self.path, FORMAT, VERSION, ("parameters", "mean", "square"), argument="checkpoint"
-            )
+            about, arrays = read_npz(self.path, FORMAT, VERSION, ARRAYS, argument="checkpoint")
         except ValueError as wrong:
             raise ValueError(f"{wrong}; {unchanged}") from wrong
         try:

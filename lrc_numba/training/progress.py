@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 __all__ = ["Progress"]
 
@@ -21,6 +22,10 @@ class Progress:
         Epochs done in all stages.
     total : float
         Losses of this epoch, summed over the snapshots that were seen in it.
+    best : float
+        The smallest loss on validation data.
+    waited : int
+        Epochs since then.
     """
 
     step: int = 0
@@ -29,3 +34,5 @@ class Progress:
     batch: int = 0
     epochs: int = 0
     total: float = 0.0
+    best: float = inf
+    waited: int = 0

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import arguments
-from ..networks import ShortRangeNetwork
+from ..geometry.structures import Structures
+from ..networks import EnergyNetwork, LossWeights
 from ..networks.checks import as_energies, as_forces, check_some
 from .adam import Adam
 from .checkpoint import Checkpoint, Log, State, TrainingError, locked, sketch
 from .progress import Progress
-from .protocol import Protocol
+from .protocol import PAPER, Protocol
 
 __all__ = ["Trainer", "TrainingError", "force_error"]
 
@@ -80,18 +81,30 @@ class Trainer:
 
     Parameters
     ----------
-    network : ShortRangeNetwork
+    network : EnergyNetwork
         Trained in place.
-    points, forces : (B, N, d)
-        Snapshots, of the dtype of the network.
+    points : Structures, or (B, N, d) array in the box of the network
+        What to learn from; structures hold the energies, forces and stress to learn.
+    forces : (B, N, d), optional
+        With points as an array: F*.
     protocol : Protocol
         Stages and learning rate.
     energies : (B,) array, optional
-        U of the snapshots; with them the loss has a term w (U − U*)².
+        With points as an array: U*; with them the loss has a term w (U − U*)².
     energy_weight : float
         w.
+    weights : LossWeights, optional
+        Of the terms of the loss; by default that of forces is 1, that of energies w where there are any.
+    validation : Structures, optional
+        Not learned from; the parameters with the smallest loss there are kept, and are those of the network at the end.
+    patience : int, optional
+        Epochs without a smaller loss on ``validation`` after which the training ends.
+    largest_gradient : float, optional
+        Longer gradients are shortened to this norm.
+    frozen : tuple of str
+        Names of parameters, or their beginnings, that stay as they are.
     seed : int
-        Of the order of the snapshots.
+        Of the order of the structures.
     checkpoint : str or Path, optional
         Where to keep the state.
     log : str or Path, optional
@@ -102,17 +115,22 @@ class Trainer:
     Attributes
     ----------
     progress : Progress
-        Counters of steps, epochs and stages.
+        Counters of steps, epochs and stages, and the best loss on ``validation``.
     adam : Adam
         Moments of the gradient.
     """
 
-    network: ShortRangeNetwork
-    points: np.ndarray
-    forces: np.ndarray
-    protocol: Protocol
+    network: EnergyNetwork
+    points: Structures | np.ndarray
+    forces: np.ndarray | None = None
+    protocol: Protocol = PAPER
     energies: np.ndarray | None = None
     energy_weight: float = 1.0
+    weights: LossWeights | None = None
+    validation: Structures | None = None
+    patience: int | None = None
+    largest_gradient: float | None = None
+    frozen: tuple[str, ...] = ()
     seed: int = 0
     checkpoint: Path | None = None
     log: Path | None = None
@@ -127,20 +145,58 @@ class Trainer:
         self.seed = operator.index(self.seed)
         if not isinstance(self.protocol, Protocol):
             raise TypeError(f"protocol: expected a Protocol, got {self.protocol!r}")
-        network = self.network
-        self.points = arguments.as_points("points", self.points, network.dtype, network.dim)
-        if self.points.ndim != 3:
-            raise ValueError(f"points: expected snapshots (B, N, d), got shape {self.points.shape}")
-        check_some(self.points)
-        self.forces = as_forces(self.forces, self.points.shape, network.dtype)
-        if self.energies is not None:
-            self.energies = as_energies(self.energies, len(self.points), self.energy_weight)
+        self.data = self._given_data()
+        if self.weights is None:
+            self.weights = LossWeights(energy=self.energy_weight if self.data.energies is not None else 0.0)
+        self.weights.check(self.data)
+        if self.validation is not None:
+            self.validation = self.network.as_structures(self.validation)
+            self.weights.check(self.validation)
+        if self.patience is not None and (self.validation is None or self.patience < 1):
+            raise ValueError(f"patience: expected at least one epoch, and validation data, got {self.patience}")
+        if self.largest_gradient is not None:
+            arguments.as_positive("largest_gradient", self.largest_gradient, np.inf)
+        self._free = self._free_parameters()
         self.adam = Adam(self.network.parameters.flat.size)
+        self.best = self.network.parameters.flat.copy()
         self._log = Log(self.log)
         self._checkpoint = None if self.checkpoint is None else Checkpoint(self.checkpoint, self._identity())
         self._sound = True  # parameters, moments and counters are of one step, and the loss was a number
         self._saved = -np.inf  # when
         self._goes_on = False  # from the checkpoint and the log that are there
+
+    def _given_data(self) -> Structures:
+        """The data as structures, of the dtype of the network where they come as arrays."""
+        network = self.network
+        if isinstance(self.points, Structures):
+            if self.forces is not None or self.energies is not None:
+                raise ValueError("forces, energies: expected none beside Structures, which hold their own")
+            data = network.as_structures(self.points)
+            if not len(data.positions):
+                raise ValueError("points: expected at least one structure of one point, got none")
+            return data
+        points = arguments.as_points("points", self.points, network.dtype, network.dim)
+        if points.ndim != 3:
+            raise ValueError(f"points: expected snapshots (B, N, d), got shape {points.shape}")
+        check_some(points)
+        forces = as_forces(self.forces, points.shape, network.dtype).reshape(-1, network.dim)
+        energies = None
+        if self.energies is not None:
+            energies = as_energies(self.energies, len(points), self.energy_weight)
+        return replace(network.as_structures(points), forces=forces, energies=energies)
+
+    def _free_parameters(self) -> np.ndarray | None:
+        """Which parameters are trained; None for all."""
+        if not self.frozen:
+            return None
+        free, parameters = np.ones(self.network.parameters.flat.size, dtype=bool), self.network.parameters
+        for prefix in self.frozen:
+            names = [name for name in parameters if name.startswith(prefix)]
+            if not names:
+                raise ValueError(f"frozen: expected beginnings of {list(parameters)}, got {prefix!r}")
+            for name in names:
+                free[parameters.offsets[name] : parameters.offsets[name] + parameters[name].size] = False
+        return free
 
     # ------------------------------------------------------------------ the loop
     @property
@@ -150,8 +206,9 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether all stages are done."""
-        return self.progress.stage >= len(self.protocol.stages)
+        """Whether all stages are done, or nothing got better for ``patience`` epochs."""
+        ended = self.patience is not None and self.progress.waited >= self.patience
+        return ended or self.progress.stage >= len(self.protocol.stages)
 
     def run(self, steps: int | None = None, progress: bool = True) -> None:
         """Train to the end, or for so many steps, and leave a checkpoint however it ends.
@@ -175,12 +232,12 @@ class Trainer:
         """
         with _signals_between_steps() as interrupted, locked(self.checkpoint, self.log):
             self._check_files()
-            samples, begun = len(self.points), self.step
+            samples, begun = len(self.data), self.step
             total = self.protocol.total_steps(samples)
             end = total if steps is None else min(total, begun + steps)
             with tqdm(total=total, initial=begun, file=sys.stderr, leave=False, disable=not progress) as bar:
                 try:
-                    while self.step < end:
+                    while self.step < end and not self.finished:
                         loss = self._one_step(samples)
                         bar.update()
                         if self.step % 20 == 0:
@@ -191,6 +248,8 @@ class Trainer:
                 finally:
                     if self._sound and self.step > begun:
                         self.save()
+            if self.validation is not None and self.finished:
+                self.network.parameters.flat[...] = self.best
 
     def _check_files(self) -> None:
         """Raise where checkpoint and log are not those of this run, or cannot be written to."""
@@ -207,11 +266,10 @@ class Trainer:
         size = self.protocol.stages[progress.stage].batch
         order = np.random.default_rng([self.seed, progress.stage, progress.epoch]).permutation(samples)
         chosen = order[progress.batch * size : (progress.batch + 1) * size]
-        energies = () if self.energies is None else (self.energies[chosen], self.energy_weight)
         at = f"at step {progress.step}, stage {progress.stage + 1}, epoch {progress.epoch}, batch {progress.batch}"
         at += f" (snapshots {chosen.tolist()})"
         try:
-            loss, gradient = self.network.loss_gradient(self.points[chosen], self.forces[chosen], *energies)
+            loss, gradient = self.network.loss(self.data[chosen], self.weights)
         except ValueError as wrong:  # of the points, or of parameters that have become too large
             self._sound = False
             raise TrainingError(f"{wrong}, {at}") from wrong
@@ -221,7 +279,7 @@ class Trainer:
         if time.monotonic() - self._saved > self.save_every:  # only now is it known that the parameters are sound
             self.save()
         rate = self.protocol.rate_at(progress.step, progress.epochs, samples)
-        self.adam.step(self.network.parameters.flat, gradient, rate)
+        self.adam.step(self.network.parameters.flat, self._limited(gradient), rate)
         progress.step, progress.batch = progress.step + 1, progress.batch + 1
         progress.total += loss * len(chosen)
         if progress.batch == self.protocol.steps_per_epoch(progress.stage, samples):
@@ -229,10 +287,31 @@ class Trainer:
         self._sound = True
         return loss
 
+    def _limited(self, gradient: np.ndarray) -> np.ndarray:
+        """The gradient, zero for what is frozen, and not too long."""
+        if self._free is not None:
+            gradient = np.where(self._free, gradient, 0)
+        if self.largest_gradient is None:
+            return gradient
+        norm = float(np.linalg.norm(gradient))
+        return gradient if norm <= self.largest_gradient else gradient * (self.largest_gradient / norm)
+
+    def _validate(self) -> dict:
+        """The loss on the validation data; the parameters are kept where it is the smallest so far."""
+        if self.validation is None:
+            return {}
+        assert self.weights is not None
+        loss, progress = self.network.loss_alone(self.validation, self.weights), self.progress
+        progress.waited += 1
+        if loss < progress.best:
+            progress.best, progress.waited = loss, 0
+            self.best[...] = self.network.parameters.flat
+        return {"validation": loss}
+
     def _end_epoch(self, samples: int, rate: float) -> None:
         progress = self.progress
         record = {"step": progress.step, "stage": progress.stage + 1, "epoch": progress.epoch}
-        self._log.append(record | {"loss": progress.total / samples, "rate": rate})
+        self._log.append(record | {"loss": progress.total / samples, "rate": rate} | self._validate())
         progress.total, progress.batch = 0.0, 0
         progress.epoch, progress.epochs = progress.epoch + 1, progress.epochs + 1
         if progress.epoch == self.protocol.stages[progress.stage].epochs:
@@ -242,17 +321,19 @@ class Trainer:
     def _identity(self) -> dict:
         """What a checkpoint must agree with."""
         about = {"network": self.network.settings(), "protocol": self.protocol.record(), "seed": self.seed}
-        about["energy_weight"] = None if self.energies is None else self.energy_weight
-        data = {"points": self.points, "forces": self.forces, "energies": self.energies}
-        about["data"] = {name: sketch(array) for name, array in data.items() if array is not None}
-        return about | {"samples": list(self.points.shape)}
+        about["weights"] = asdict(self.weights)  # type: ignore[call-overload]
+        about |= {"patience": self.patience, "largest_gradient": self.largest_gradient, "frozen": list(self.frozen)}
+        about["data"] = _sketches("", self.data)
+        if self.validation is not None:
+            about["data"] |= _sketches("validation ", self.validation)
+        return about | {"samples": [len(self.data), len(self.data.positions), self.data.dim]}
 
     def save(self) -> None:
         """Write the state, atomically."""
         self._saved = time.monotonic()
         if self._checkpoint is not None:
             flat, adam = self.network.parameters.flat, self.adam
-            self._checkpoint.write(State(self.progress, adam.steps, flat, adam.mean, adam.square))
+            self._checkpoint.write(State(self.progress, adam.steps, flat, adam.mean, adam.square, self.best))
 
     def resume(self) -> bool:
         """Continue from the checkpoint; False where there is none, and the log then begins anew.
@@ -275,6 +356,16 @@ class Trainer:
             state = self._checkpoint.read(flat)
             lines = self._log.until(state.progress.step)
             flat[...], self.adam.mean[...], self.adam.square[...] = state.parameters, state.mean, state.square
+            self.best[...] = state.best
             self.progress, self.adam.steps, self._goes_on = state.progress, state.adam_steps, True
             self._log.keep(lines)
         return True
+
+
+def _sketches(prefix: str, data: Structures) -> dict:
+    """What identifies data, by the names of their arrays."""
+    names = ("positions", "cell", "species", "charges", "energies", "forces", "stress")
+    arrays = {name: getattr(data, name) for name in names}
+    known = {name: array for name, array in arrays.items() if array is not None}
+    floats = {name: array if array.dtype.kind == "f" else array.astype(np.float64) for name, array in known.items()}
+    return {f"{prefix}{name}": sketch(array) for name, array in floats.items()}

@@ -168,14 +168,14 @@ def test_killed_before_it_saved(tmp_path):
 def test_interrupt_leaves_a_checkpoint(tmp_path, monkeypatch):
     """Ctrl-C in a step: the checkpoint is of the step before."""
     one = trainer(tmp_path)
-    plain = one.network.loss_gradient
+    plain = one.network.loss
 
     def interrupted(*arguments):
         if one.step == 3:
             raise KeyboardInterrupt
         return plain(*arguments)
 
-    monkeypatch.setattr(one.network, "loss_gradient", interrupted)
+    monkeypatch.setattr(one.network, "loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
         one.run(progress=False)
     again = trainer(tmp_path)

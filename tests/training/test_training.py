@@ -46,7 +46,7 @@ def test_order_of_the_snapshots(tmp_path):
         one = trainer(tmp_path, Protocol((Stage(3, 3), Stage(7, 2))), checkpoint=None, log=None)
         one.seed, seen = seed, []
         flat = np.zeros(one.adam.mean.size)
-        one.network.loss_gradient = _noting(seen, flat)
+        one.network.loss = _noting(seen, flat)
         one.run(progress=False)
         orders += np.array(seen).reshape(5, 7).tolist()
     assert all(sorted(order) == sorted(orders[0]) for order in orders)
@@ -56,11 +56,11 @@ def test_order_of_the_snapshots(tmp_path):
 def _noting(seen: list, flat: np.ndarray):
     """A loss that notes which snapshots it is of."""
 
-    def loss_gradient(points, forces):
-        seen.extend(points[:, 0, 0])
+    def loss(structures, weights):
+        seen.extend(structures.positions[structures.offsets[:-1], 0])
         return 0.0, flat
 
-    return loss_gradient
+    return loss
 
 
 def test_losses_fall(tmp_path):
@@ -139,7 +139,7 @@ def test_energies_of_the_batch(tmp_path):
     one.run(1, progress=False)
     np.testing.assert_array_equal(one.network.parameters.flat, network.parameters.flat)
     moved = {"energies": energies + 1.0, "energy_weight": 0.3}
-    for other, what in (({}, "energy_weight, data"), (moved, "data"), ({"energies": energies}, "energy_weight")):
+    for other, what in (({}, "weights, data"), (moved, "data"), ({"energies": energies}, "weights")):
         with pytest.raises(ValueError, match=f"of a run with other {what}; nothing was changed"):
             trainer(tmp_path, **other).resume()
 
@@ -149,7 +149,7 @@ def test_logged_losses_are_means_over_snapshots(tmp_path, monkeypatch):
     one = trainer(tmp_path)
     losses = iter([1.0, 2.0, 10.0, *[0.0] * 20])
     flat = np.zeros(one.adam.mean.size)
-    monkeypatch.setattr(one.network, "loss_gradient", lambda *_: (next(losses), flat))
+    monkeypatch.setattr(one.network, "loss", lambda *_: (next(losses), flat))
     one.run(progress=False)
     first = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[0])
     assert first == {"step": 3, "stage": 1, "epoch": 0, "loss": pytest.approx((3 + 6 + 10) / 7), "rate": 1e-3}
@@ -159,14 +159,14 @@ def test_logged_losses_are_means_over_snapshots(tmp_path, monkeypatch):
 def test_no_number_stops_with_the_last_good_state(part, tmp_path, monkeypatch):
     """A loss or a gradient that is NaN says where, and the checkpoint is of the last step with a number."""
     one = trainer(tmp_path, save_every=0.0)
-    plain = one.network.loss_gradient
+    plain = one.network.loss
 
     def broken(*arguments):
         found = list(plain(*arguments))
         found[part] *= np.nan if one.step == 2 else 1.0
         return found
 
-    monkeypatch.setattr(one.network, "loss_gradient", broken)
+    monkeypatch.setattr(one.network, "loss", broken)
     with pytest.raises(TrainingError, match="step 2, stage 1, epoch 0, batch 2"):
         one.run(progress=False)
     again = trainer(tmp_path)
@@ -212,7 +212,7 @@ def test_wrong_checkpoints(tmp_path):
         same.resume()
     header["version"] = 2
     np.savez(state, **(arrays | {"header": np.array(json.dumps(header))}))
-    with pytest.raises(ValueError, match=r"checkpoint: expected version 3 in .*, got 2; nothing was changed"):
+    with pytest.raises(ValueError, match=r"checkpoint: expected version 4 in .*, got 2; nothing was changed"):
         same.resume()
     state.write_bytes(whole)
     digits = Trainer(same.network, same.points, same.forces * (1 + 1e-12), SHORT, checkpoint=same.checkpoint)
