@@ -103,8 +103,8 @@ class MessagePassingNetwork(EnergyNetwork):
         self.train_sigma = bool(train_sigma)
         program = Program(self._steps(cutoff, dim), "e")
         options = {"cutoff": cutoff, "dim": dim, "dtype": dtype, "seed": seed, "threads": threads}
-        super().__init__(program, full_pairs=True, **options)
-        self.references = ReferenceEnergies(self.species, references)
+        known = ReferenceEnergies(self.species, references)
+        super().__init__(program, full_pairs=True, references=known, **options)
 
     # ------------------------------------------------------------------ the parts
     def _steps(self, cutoff: float, dim: int) -> list[Step]:
@@ -119,14 +119,14 @@ class MessagePassingNetwork(EnergyNetwork):
         ]
         for number in range(self.rounds):
             steps += self._round(number)
-        last = Perceptron("energy", (width, width, 1), linear_end=True)
+        last = Perceptron("energy", (width, width, 1), activation="silu", linear_end=True)
         return [*steps, Step(Dense(last), (f"s{self.rounds}",), "e")]
 
     def _round(self, n: int) -> list[Step]:
         """The lines of one round; names of round n end with its number."""
         width, s, v = self.channels, f"s{n}", f"v{n}"
-        send = Perceptron(f"send{n}", (width, width, 3 * width), linear_end=True)
-        mix = Perceptron(f"mix{n}", (2 * width, width, 3 * width), linear_end=True)
+        send = Perceptron(f"send{n}", (width, width, 3 * width), activation="silu", linear_end=True)
+        mix = Perceptron(f"mix{n}", (2 * width, width, 3 * width), activation="silu", linear_end=True)
         steps = [
             Step(Dense(send), (s,), f"x{n}"),
             Step(Linear(f"radial{n}", self.basis, 3 * width), ("basis",), f"w{n}"),
@@ -168,6 +168,7 @@ class MessagePassingNetwork(EnergyNetwork):
 
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:
+        assert self.references is not None
         names = ("cutoff", "channels", "rounds", "basis", "long_range", "sigma", "train_sigma", "eps", "dim", "seed")
         own = {name: getattr(self, name) for name in names} | {"dtype": self.dtype.name}
         return {"kind": self.kind, "species": list(self.species), "references": self.references.energies.tolist()} | own

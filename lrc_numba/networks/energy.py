@@ -110,13 +110,13 @@ class EnergyNetwork:
         Of the initial parameters.
     threads : int, optional
         At most so many, which share the structures; results do not depend on it.
+    references : ReferenceEnergies, optional
+        Energies of the species, in double precision, which are added to those of the program.
 
     Attributes
     ----------
     parameters : Parameters
         One flat vector with named views.
-    references : ReferenceEnergies or None
-        Energies of the species, in double precision, which are added to those of the program.
 
     Notes
     -----
@@ -141,6 +141,7 @@ class EnergyNetwork:
         dtype=np.float64,
         seed: int = 0,
         threads: int | None = None,
+        references: ReferenceEnergies | None = None,
     ):
         self.program, self.dim, self.full_pairs = program, dim, full_pairs
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
@@ -154,7 +155,7 @@ class EnergyNetwork:
         for part in parts:
             part.initialise(self.parameters, generator)
         self._generator = generator
-        self.references: ReferenceEnergies | None = None
+        self.references = references
 
     # ------------------------------------------------------------------ structures
     def as_structures(self, structures) -> Structures:

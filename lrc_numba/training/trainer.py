@@ -146,12 +146,12 @@ class Trainer:
         if not isinstance(self.protocol, Protocol):
             raise TypeError(f"protocol: expected a Protocol, got {self.protocol!r}")
         self.data = self._given_data()
-        if self.weights is None:
-            self.weights = LossWeights(energy=self.energy_weight if self.data.energies is not None else 0.0)
-        self.weights.check(self.data)
+        with_energies = self.energy_weight if self.data.energies is not None else 0.0
+        self._weights = self.weights or LossWeights(energy=with_energies)
+        self._weights.check(self.data)
         if self.validation is not None:
             self.validation = self.network.as_structures(self.validation)
-            self.weights.check(self.validation)
+            self._weights.check(self.validation)
         if self.patience is not None and (self.validation is None or self.patience < 1):
             raise ValueError(f"patience: expected at least one epoch, and validation data, got {self.patience}")
         if self.largest_gradient is not None:
@@ -269,7 +269,7 @@ class Trainer:
         at = f"at step {progress.step}, stage {progress.stage + 1}, epoch {progress.epoch}, batch {progress.batch}"
         at += f" (snapshots {chosen.tolist()})"
         try:
-            loss, gradient = self.network.loss(self.data[chosen], self.weights)
+            loss, gradient = self.network.loss(self.data[chosen], self._weights)
         except ValueError as wrong:  # of the points, or of parameters that have become too large
             self._sound = False
             raise TrainingError(f"{wrong}, {at}") from wrong
@@ -300,8 +300,7 @@ class Trainer:
         """The loss on the validation data; the parameters are kept where it is the smallest so far."""
         if self.validation is None:
             return {}
-        assert self.weights is not None
-        loss, progress = self.network.loss_alone(self.validation, self.weights), self.progress
+        loss, progress = self.network.loss_alone(self.validation, self._weights), self.progress
         progress.waited += 1
         if loss < progress.best:
             progress.best, progress.waited = loss, 0
@@ -320,8 +319,8 @@ class Trainer:
     # ------------------------------------------------------------------ checkpoints
     def _identity(self) -> dict:
         """What a checkpoint must agree with."""
-        about = {"network": self.network.settings(), "protocol": self.protocol.record(), "seed": self.seed}
-        about["weights"] = asdict(self.weights)  # type: ignore[call-overload]
+        about: dict = {"network": self.network.settings(), "protocol": self.protocol.record(), "seed": self.seed}
+        about["weights"] = asdict(self._weights)
         about |= {"patience": self.patience, "largest_gradient": self.largest_gradient, "frozen": list(self.frozen)}
         about["data"] = _sketches("", self.data)
         if self.validation is not None:

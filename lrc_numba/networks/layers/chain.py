@@ -4,6 +4,7 @@ r"""Chains of dense layers, with all that force matching differentiates, in one 
 
 ``BLOCK`` rows go through all layers, so that a layer finds the output of the one before in a cache. The passes share a
 tape, which holds for every layer the arrays h, a and out (where it is not a), (rows, width) each, one after the other.
+Of ``SILU``, whose slopes are not known from σ(z), a is z and its tangent that of z.
 
 The layers are a table with a row for each; its columns are
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...machine.cpu.compile import inlined, kernel
-from .activations import activate, scale, scale_dual
+from .activations import SILU, activate, scale, scale_dual, silu
 from .dense import add, add_outer, add_product, add_rows, repeat, start
 
 __all__ = [
@@ -63,6 +64,12 @@ def _widest(layers):
     return widest
 
 
+@inlined
+def _add_to(values, out):
+    for i in range(len(values)):
+        out[i] += values[i]
+
+
 @kernel
 def forward(rows, layers, parameters, tape):
     """Fill the tape from its first array, the inputs, on.
@@ -89,9 +96,14 @@ def forward(rows, layers, parameters, tape):
             else:
                 tape[a : a + count * n_out] = 0
             add_product(count, tape, h, n_in, weight, n_out, tape, a)
+            out = layers[layer, OUT] * rows + lo * n_out
+            if kind == SILU:
+                silu(tape[a : a + count * n_out], tape[out : out + count * n_out])
+                if layers[layer, SKIPS]:
+                    _add_to(tape[h : h + count * n_in], tape[out : out + count * n_out])
+                continue
             activate(kind, tape[a : a + count * n_out])
             if layers[layer, SKIPS]:
-                out = layers[layer, OUT] * rows + lo * n_out
                 add(tape[h : h + count * n_in], tape[a : a + count * n_out], tape[out : out + count * n_out])
 
 
@@ -112,7 +124,7 @@ def vjp(rows, layers, parameters, tape, up, gradient, below):
     """
     widest, transposed = _widest(layers), np.empty_like(parameters)
     _transpose(layers, parameters, transposed)
-    bar, z_bar, next_bar = np.empty((3, BLOCK * widest), dtype=tape.dtype)
+    bar, z_bar, next_bar, work = np.empty((4, BLOCK * widest), dtype=tape.dtype)
     first, last = layers[0, N_IN], layers[len(layers) - 1, N_OUT]
     for lo in range(0, rows, BLOCK):
         count = min(BLOCK, rows - lo)
@@ -121,7 +133,7 @@ def vjp(rows, layers, parameters, tape, up, gradient, below):
             layer = len(layers) - 1 - back
             n_in, n_out = layers[layer, N_IN], layers[layer, N_OUT]
             a = layers[layer, A] * rows + lo * n_out
-            scale(layers[layer, KIND], tape[a : a + count * n_out], bar, z_bar)
+            scale(layers[layer, KIND], tape[a : a + count * n_out], bar, z_bar, work)
             if len(gradient):
                 at, h = layers[layer, WEIGHT], layers[layer, H] * rows + lo * n_in
                 add_outer(count, tape, h, n_in, z_bar, n_out, gradient[at : at + n_in * n_out])
@@ -145,6 +157,7 @@ def jvp(rows, layers, parameters, tape, dtape):
     dtape : (n · columns,)
         As ``tape``: holds ḣ of the first layer; all else is written.
     """
+    work = np.empty(BLOCK * _widest(layers), dtype=tape.dtype)
     for lo in range(0, rows, BLOCK):
         count = min(BLOCK, rows - lo)
         for layer in range(len(layers)):
@@ -154,9 +167,15 @@ def jvp(rows, layers, parameters, tape, dtape):
             da = dtape[a : a + count * n_out]
             start(da, False, da)
             add_product(count, dtape, h, n_in, weight, n_out, dtape, a)
-            scale(layers[layer, KIND], tape[a : a + count * n_out], da, da)
+            out = layers[layer, OUT] * rows + lo * n_out
+            if layers[layer, KIND] == SILU:
+                moved = dtape[out : out + count * n_out]
+                scale(SILU, tape[a : a + count * n_out], da, moved, work)
+                if layers[layer, SKIPS]:
+                    _add_to(dtape[h : h + count * n_in], moved)
+                continue
+            scale(layers[layer, KIND], tape[a : a + count * n_out], da, da, work)
             if layers[layer, SKIPS]:
-                out = layers[layer, OUT] * rows + lo * n_out
                 add(dtape[h : h + count * n_in], da, dtape[out : out + count * n_out])
 
 
@@ -179,7 +198,7 @@ def vjp_dual(rows, layers, parameters, tape, dtape, up, dup, gradient, inputs_to
     """
     widest, transposed = _widest(layers), np.empty_like(parameters)
     _transpose(layers, parameters, transposed)
-    bar, z_bar, next_bar = np.empty((3, BLOCK * widest), dtype=tape.dtype)
+    bar, z_bar, next_bar, work = np.empty((4, BLOCK * widest), dtype=tape.dtype)
     dbar, dz_bar, next_dbar = np.empty((3, BLOCK * widest), dtype=tape.dtype)
     first, last = layers[0, N_IN], layers[len(layers) - 1, N_OUT]
     for lo in range(0, rows, BLOCK):
@@ -191,7 +210,7 @@ def vjp_dual(rows, layers, parameters, tape, dtape, up, dup, gradient, inputs_to
             n_in, n_out, at = layers[layer, N_IN], layers[layer, N_OUT], layers[layer, WEIGHT]
             h, a = layers[layer, H] * rows + lo * n_in, layers[layer, A] * rows + lo * n_out
             value, tangent = tape[a : a + count * n_out], dtape[a : a + count * n_out]
-            scale_dual(layers[layer, KIND], value, tangent, bar, dbar, z_bar, dz_bar)
+            scale_dual(layers[layer, KIND], value, tangent, bar, dbar, z_bar, dz_bar, work)
             weight_bar = gradient[at : at + n_in * n_out]
             add_outer(count, tape, h, n_in, z_bar, n_out, weight_bar)
             add_outer(count, dtape, h, n_in, dz_bar, n_out, weight_bar)

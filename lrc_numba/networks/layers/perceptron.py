@@ -19,7 +19,7 @@ import numpy as np
 
 from ...machine.workspace import Workspace
 from . import chain
-from .activations import LINEAR, RELU, TANH
+from .activations import LINEAR, RELU, SILU, TANH
 from .parameters import Parameters
 
 __all__ = ["Perceptron"]
@@ -35,7 +35,7 @@ class Perceptron:
         Prefix of the names of its weights and biases.
     sizes : tuple of int
         Widths, from the input to the output.
-    activation : {"tanh", "relu"}
+    activation : {"tanh", "relu", "silu"}
         σ of every layer.
     residual : bool
         Add the input of a layer to its output where the widths agree.
@@ -86,7 +86,7 @@ class Perceptron:
         """Which activation."""
         if self.linear_end and layer == len(self.sizes) - 2:
             return LINEAR
-        return TANH if self.activation == "tanh" else RELU
+        return {"tanh": TANH, "relu": RELU, "silu": SILU}[self.activation]
 
     def _table(self, parameters: Parameters) -> np.ndarray:
         """The table of ``chain``, (layers, COLUMNS); made once for all parameters of one layout."""
@@ -96,7 +96,7 @@ class Perceptron:
         table, h, end = np.empty((len(self.sizes) - 1, chain.COLUMNS), dtype=np.int64), 0, self.sizes[0]
         for layer, (n_in, n_out) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
             skips, a = self._skips(layer), end
-            out = a + n_out if skips else a
+            out = a + n_out if skips or self._kind(layer) == SILU else a
             table[layer, [chain.N_IN, chain.N_OUT, chain.KIND, chain.SKIPS]] = n_in, n_out, self._kind(layer), skips
             table[layer, chain.WEIGHT] = parameters.offsets[f"{self.name}.weight{layer}"]
             table[layer, chain.BIAS] = parameters.offsets[f"{self.name}.bias{layer}"] if self.biased else -1

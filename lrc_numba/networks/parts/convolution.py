@@ -292,7 +292,7 @@ class Convolution(Part):
                 motion.points[group.rows] = group.collect(result.points)
             if features:
                 of_features = self._put(of_features, group, result.values, scene)
-            if "parameters" in wrt:
+            if gradient is not None and "parameters" in wrt:
                 self._add(gradient, result.parameters)
             if motion.strain is not None:
                 motion.strain[group.structures] = self._strain_bar(

@@ -1,0 +1,5 @@
+"""Molecular dynamics with a network: a calculator for ASE (extra ``ase``)."""
+
+from .calculator import LRCCalculator
+
+__all__ = ["LRCCalculator"]

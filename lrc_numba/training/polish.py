@@ -1,0 +1,91 @@
+"""The last digits of a training: L-BFGS on all data at once, for sets that are small."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from tqdm import tqdm
+
+from ..geometry.structures import Structures
+from ..networks import EnergyNetwork, LossWeights
+
+__all__ = ["Polish", "polish"]
+
+
+@dataclass(frozen=True)
+class Polish:
+    """What came of it.
+
+    Attributes
+    ----------
+    before, after : float
+        The loss.
+    evaluations : int
+        Of the loss and its gradient.
+    message : str
+        Why it ended.
+    """
+
+    before: float
+    after: float
+    evaluations: int
+    message: str
+
+
+def polish(
+    network: EnergyNetwork,
+    structures: Structures,
+    weights: LossWeights,
+    *,
+    iterations: int = 200,
+    memory: int = 30,
+    progress: bool = True,
+) -> Polish:
+    """Minimise the loss of all structures by SciPy's L-BFGS-B; the network has the best parameters seen afterwards.
+
+    Parameters
+    ----------
+    network : EnergyNetwork
+        Changed in place; in double precision, or it will end early.
+    structures : Structures
+        To learn from, all at once in every step.
+    weights : LossWeights
+        Of the terms of the loss.
+    iterations : int
+        At most so many.
+    memory : int
+        Steps that the curvature is estimated from.
+    progress : bool
+        Show a bar.
+    """
+    flat = network.parameters.flat
+    best = flat.copy()
+    losses: list[float] = []
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """L and its gradient; one that is no number counts as infinite, so that a shorter step is tried."""
+        flat[...] = parameters
+        value, gradient = network.loss(structures, weights)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            return np.inf, np.zeros(flat.size)
+        if value < min(losses, default=np.inf):
+            best[...] = flat
+        losses.append(value)
+        return value, gradient.astype(np.float64)
+
+    with tqdm(total=iterations, file=sys.stderr, leave=False, disable=not progress) as bar:
+
+        def note(_) -> None:
+            """Move the bar."""
+            bar.update()
+            bar.set_postfix(loss=f"{min(losses):.3e}")
+
+        options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": memory, "ftol": 1e-14, "gtol": 1e-10}
+        try:
+            found = minimize(loss, flat.astype(np.float64), jac=True, method="L-BFGS-B", options=options, callback=note)
+        finally:
+            flat[...] = best
+    return Polish(losses[0], min(losses), len(losses), str(found.message))
