@@ -1,8 +1,10 @@
 """Networks for potential energies, with forces, stress and the gradient of a loss by hand.
 
-``EnergyNetwork`` is a program of ``parts``; ``ShortRangeNetwork`` and ``FullRangeNetwork`` are those of the LRC paper.
+``EnergyNetwork`` is a program of ``parts``; ``ShortRangeNetwork`` and ``FullRangeNetwork`` are those of the LRC paper,
+``MessagePassingNetwork`` is one for molecules and materials.
 """
 
+from .composed import MessagePassingNetwork
 from .energy import EnergyNetwork, LossWeights, Prediction
 from .layers.parameters import Parameters
 from .models import FullRangeNetwork, ShortRangeNetwork
@@ -12,6 +14,7 @@ __all__ = [
     "EnergyNetwork",
     "FullRangeNetwork",
     "LossWeights",
+    "MessagePassingNetwork",
     "Parameters",
     "Prediction",
     "Scales",

@@ -1,0 +1,109 @@
+"""Forces of random point charges: what a learned long range adds.
+
+Two hundred charges of +1 and -1 in a periodic box of 10: forces of a repulsive core (WCA) and 3.5 q q'/r summed over
+all images, of which the core carries most. Networks learn the forces of the first 40 frames and are asked for the last
+ten; they are told which charge is which as a species, and nothing of electrostatics. Two rounds of messages within 3.5,
+without and with a convolution of learned features (Coulomb kernel of width 1). Once as they are, and once with the
+known core taken off, which hides the long range.
+
+The data are in the repository of SOG-Net: point_charges.npz.
+
+  python -m validation.point_charges --data point_charges.npz --quick
+  python -m validation.point_charges --data point_charges.npz
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from lrc_numba.geometry.neighbours import find_pairs, scatter_add
+from lrc_numba.geometry.structures import Structures
+from lrc_numba.networks import LossWeights, MessagePassingNetwork
+
+from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds
+
+CUTOFF, SIGMA, LEARNED, TESTED = 3.5, 1.0, 40, 10
+CORE = 2 ** (1 / 6)  # where the core ends
+
+
+def core_forces(structures: Structures) -> np.ndarray:
+    """Forces of the WCA core, epsilon = sigma = 1, (n, 3)."""
+    pairs = find_pairs(structures.positions, CORE, structures.cell, offsets=structures.offsets)
+    size = 24 * (2 / pairs.distance**13 - 1 / pairs.distance**7) / pairs.distance
+    forces = np.zeros(structures.positions.shape)
+    scatter_add(pairs.first, pairs.second, size[:, None] * pairs.displacement, forces)
+    return forces
+
+
+def read(path, without_core: bool) -> Structures:
+    """The frames, charges as species."""
+    if not path.exists():
+        print(f"SKIPPED: no {path}; it is in the repository of SOG-Net, see --help")
+        sys.exit(0)
+    with np.load(path) as file:
+        box, charges, positions, forces = (file[name] for name in ("box", "charges", "positions", "forces"))
+    known = {"species": np.where(charges > 0, 1, 2), "charges": charges}
+    frames = Structures.from_arrays(positions, box, forces=forces, **known)
+    if not without_core:
+        return frames
+    left = frames.forces - core_forces(frames)
+    return Structures.from_arrays(positions, box, forces=left.reshape(forces.shape), **known)
+
+
+def draw(results: dict[str, list[dict]], path) -> None:
+    """Relative errors of all seeds."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(5, 3))
+    for place, runs in enumerate(results.values()):
+        for far, colour in ((False, "tab:orange"), (True, "tab:blue")):
+            values = [100 * run["test"] for run in runs if run["long_range"] == far]
+            axis.plot([place + 0.15 * far] * len(values), values, "o", color=colour)
+    axis.set_xticks(range(len(results)), list(results))
+    axis.set_yscale("log")
+    axis.set_ylabel("relative RMS error of forces (%)")
+    axis.plot([], [], "o", color="tab:orange", label="without long range")
+    axis.plot([], [], "o", color="tab:blue", label="with")
+    axis.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    args = learning_arguments("point_charges", __doc__ or "", "point_charges.npz").parse_args()
+    results = {}
+    for name, without_core in (("all", False), ("without core", True)):
+        frames = read(args.data, without_core)
+        learned, tested = frames[:LEARNED], frames[-TESTED:]
+        scale = float((learned.forces**2).mean())
+        weights = LossWeights(forces=1 / (learned.forces[: learned.counts[0]].size * scale))
+        steps = args.steps or (200 if args.quick else 2500 if without_core else 12000)
+        recipe = Recipe(steps, batch=1, rate=4e-3, weights=weights, largest_gradient=5.0)
+
+        def make(seed: int, far: bool, core: bool = not without_core) -> MessagePassingNetwork:
+            """An untrained network; the core is steep, and needs more of everything."""
+            size = {"channels": 24, "basis": 16} if core else {"channels": 16, "basis": 10}
+            options = {"long_range": 16 if far else 0, "sigma": SIGMA, "dtype": np.float32, "seed": seed}
+            return MessagePassingNetwork((1, 2), CUTOFF, threads=args.threads, **size, **options)
+
+        def measure(network: MessagePassingNetwork, learned=learned, tested=tested) -> dict:
+            """Relative RMS errors of forces."""
+            out = {}
+            for part, some in (("train", learned[:TESTED]), ("test", tested)):
+                away = network.predict(some).forces - some.forces
+                out[part] = float(np.sqrt((away**2).mean() / (some.forces**2).mean()))
+            return out
+
+        results[name] = run_seeds(make, learned, recipe, measure, args, f"point-charges-{name.replace(' ', '-')}")
+    header, lines = ["forces", "long range", "train (%)", "test (%)", "seconds"], []
+    for name, runs in results.items():
+        lines += [[name, *line] for line in as_lines(runs, ["train", "test"], scale=100)]
+    title = "Relative RMS error of forces: median (and range) over seeds"
+    record(args, "point_charges", title, header, lines, runs=results)
+    draw(results, args.output / "point_charges.png")
+
+
+if __name__ == "__main__":
+    main()
