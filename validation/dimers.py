@@ -1,9 +1,9 @@
 """Binding curves of charged and polar organic dimers: what a learned long range adds.
 
 Each curve has thirteen distances; networks learn energies and forces of the ten shorter ones and are asked for the
-three longest, which are beyond the reach of their messages. Two rounds of messages within 5 A, without and with a convolution
-of 32 learned features in each round (Coulomb kernel of width 2 A, periodic box of 30 A), trained alike. CC are two
-charged molecules, CP a charged and a polar one, PP two polar ones; A is apolar.
+three longest, which are beyond the reach of their messages. Two rounds of messages within 5 A, without and with a
+convolution of 32 learned features in each round (Coulomb kernel of width 2 A, periodic box of 30 A), trained alike. CC
+are two charged molecules, CP a charged and a polar one, PP two polar ones; A is apolar.
 
 The data are from the BioFragment database (HSE06+MBD), as in the repository of SOG-Net: files dimer_CC.npz and so on.
 
