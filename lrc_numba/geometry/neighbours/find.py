@@ -94,9 +94,8 @@ class NeighbourList:
 
     def __init__(self, cutoff: float, skin: float = 0.0, *, full: bool = False, threads: int | None = None, dtype=None):
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
-        if not (np.isfinite(skin) and skin >= 0):
-            raise ValueError(f"skin: expected a length that is not negative, got {skin!r}")
-        self.skin, self.full = float(skin), bool(full)
+        self.skin = 0.0 if isinstance(skin, (int, float)) and skin == 0 else arguments.as_positive("skin", skin, np.inf)
+        self.full = bool(full)
         self.dtype = None if dtype is None else arguments.as_dtype(dtype)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
         self._found: _Found | None = None
@@ -132,13 +131,13 @@ class NeighbourList:
         check_memory("cutoff", what, int(64 * min(expected.sum(), 1e17)), available_memory)
         first_bin = np.concatenate([[0], np.cumsum(bins.prod(axis=1))])
         starts, home = np.zeros(first_bin[-1] + 1, dtype=np.int64), np.empty(count, dtype=np.int32)
-        nothing = (np.empty((AXES, 0)), _NOTHING, np.empty((0, AXES), dtype=np.int32), _NOTHING, home)
+        nothing = (np.empty((AXES, 0)), _NOTHING, np.empty((0, AXES), dtype=np.int64), _NOTHING, home)
         images = (points, offsets, frames, steps, numbers, ranks, cutoff, low, width, bins, first_bin)
         run(search.sort_images, structures, *images, starts, *nothing)
         np.cumsum(starts, out=starts)
         total = int(starts[-1])
         y, order = np.zeros((AXES, total + LANES)), np.zeros(total + LANES, dtype=np.int32)
-        owner, shift = np.empty(total, np.int32), np.empty((total, AXES), np.int32)
+        owner, shift = np.empty(total, np.int32), np.empty((total, AXES), np.int64)
         run(search.sort_images, structures, *images, starts[:-1].copy(), y, owner, shift, order, home)
         structure_of = np.repeat(np.arange(batch), np.diff(offsets))
         near = (low, width, bins, first_bin, starts, cutoff)
@@ -228,7 +227,7 @@ class NeighbourList:
             return points, self._cells
         front = AXES - given.shape[1]
         cells, _ = as_cells(cell, self._periodic[:, front:], given.shape[1], len(self._offsets) - 1)
-        return points, np.broadcast_to(cells, np.broadcast_shapes(cells.shape, self._cells.shape))
+        return points, np.broadcast_to(cells, np.broadcast_shapes(cells.shape, self._cells.shape)).copy()
 
 
 def as_positions(positions) -> np.ndarray:
@@ -249,8 +248,8 @@ def _as_points(positions, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
     if count and not np.abs(given).max() < FARTHEST * cutoff:
         i = int(np.abs(given).max(axis=1).argmax())
         raise ValueError(f"positions: point {i} is too far away for distances of {cutoff:g}, at {given[i].tolist()}")
-    if dim == AXES:
-        return given, np.ascontiguousarray(given, dtype=np.float64)
+    if dim == AXES and given.dtype == np.float64 and given.flags.writeable:  # of others loops would be compiled anew
+        return given, given
     points = np.zeros((count, AXES))
     points[:, AXES - dim :] = given
     return given, points
@@ -286,7 +285,9 @@ def as_cells(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndarr
     if cell is None:
         return np.zeros((1, AXES, AXES)), np.zeros((1, AXES), dtype=bool)
     arguments.refuse_masked("cell", cell)
-    array = np.asarray(cell, dtype=np.float64)
+    array = np.asarray(cell)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"cell: expected real numbers, got {array.dtype}")
     if array.shape in ((), (dim,)):
         array = np.diag(np.broadcast_to(array, (dim,)))
     if array.ndim == 2:
