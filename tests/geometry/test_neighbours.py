@@ -247,7 +247,7 @@ WRONG = {
     "no number": (TypeError, "cutoff", dict(cutoff="1")),
     "zero cell": (ValueError, "cell: .*structure 0 are linearly dependent", dict(cell=np.zeros((3, 3)))),
     "dependent": (ValueError, "cell: .*dependent", dict(cell=[[1, 0, 0], [0, 1, 0], [1, 1, 0]])),
-    "nearly dependent": (ValueError, "cell: .*dependent", dict(cell=[[1, 0, 0], [0, 1, 0], [0.3, 0.4, 1e-12]])),
+    "nearly dependent": (ValueError, "cell: .*dependent", dict(cell=[[1, 0, 0], [0, 1, 0], [2**-0.5, 3**-0.5, 1e-13]])),
     "dependent, last": (
         ValueError,
         "structure 1 are linearly dependent",

@@ -10,6 +10,7 @@ from ... import arguments
 from ...machine.cpu import parallel
 from ...machine.cpu.simd_compress import LANES
 from ...machine.memory import available_memory, check_memory
+from ..ragged import as_lattices, as_offsets, first_dependent
 from . import search
 from .lattice import AXES, make_bricks
 from .pairs import Pairs
@@ -111,7 +112,7 @@ class NeighbourList:
             As for ``find_pairs``.
         """
         given, points = _as_points(positions, self.cutoff)
-        offsets = _as_offsets(offsets, len(points))
+        offsets = as_offsets(offsets, len(points))
         cells, periodic = as_cells(cell, periodic, given.shape[1], len(offsets) - 1)
         self._found = self._search(points, cells, periodic, offsets)
         self._positions, self._offsets, self._cells, self._periodic = points.copy(), offsets, cells, periodic
@@ -123,7 +124,6 @@ class NeighbourList:
         frames, steps = np.empty(cells.shape), np.empty(cells.shape)
         numbers, ranks = np.empty(cells.shape, dtype=np.int64), np.empty(len(cells), dtype=np.int64)
         run(make_bricks, even(len(cells), self.threads, 1000), cells, periodic, frames, steps, numbers, ranks)
-        _check_independent(steps, ranks)
         low, width, bins = np.empty((batch, AXES)), np.empty((batch, AXES)), np.empty((batch, AXES), dtype=np.int64)
         expected, structures = np.empty(batch), even(batch, self.threads, max(1, 500 * batch // max(count, 1)))
         run(search.measure, structures, points, offsets, frames, steps, ranks, cutoff, low, width, bins, expected)
@@ -255,19 +255,6 @@ def _as_points(positions, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
     return given, points
 
 
-def _as_offsets(offsets, count: int) -> np.ndarray:
-    """(B + 1,) int64; one structure by default."""
-    if offsets is None:
-        return np.array([0, count])
-    array = np.asarray(offsets)
-    if array.ndim != 1 or len(array) < 1 or array.dtype.kind not in "iu":
-        raise ValueError(f"offsets: expected B + 1 integers, got {offsets!r}")
-    array = array.astype(np.int64)
-    if array[0] != 0 or array[-1] != count or (np.diff(array) < 0).any():
-        raise ValueError(f"offsets: expected numbers that rise from 0 to {count}, got {array.tolist()}")
-    return array
-
-
 def as_cells(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """Lattice vectors (1 or B, 3, 3) float64 and along which of them structures are periodic (1 or B, 3).
 
@@ -278,39 +265,15 @@ def as_cells(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndarr
     dim, batch : int
         d and B.
     """
-    along = np.asarray(periodic)
-    if along.dtype != np.bool_ or along.shape not in ((), (dim,), (batch, dim), (1, dim)):
-        raise ValueError(f"periodic: expected a bool, {dim} of them or shape ({batch}, {dim}), got {periodic!r}")
-    along = np.atleast_2d(np.broadcast_to(along, (*along.shape[:-1], dim)))
     if cell is None:
+        as_lattices(1.0, periodic, dim, batch)  # refuses what is no flag
         return np.zeros((1, AXES, AXES)), np.zeros((1, AXES), dtype=bool)
-    arguments.refuse_masked("cell", cell)
-    array = np.asarray(cell)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"cell: expected real numbers, got {array.dtype}")
-    if array.shape in ((), (dim,)):
-        array = np.diag(np.broadcast_to(array, (dim,)))
-    if array.ndim == 2:
-        array = array[None]
-    if array.shape not in ((1, dim, dim), (batch, dim, dim)):
-        raise ValueError(
-            f"cell: expected a length, {dim} of them, shape ({dim}, {dim}) or ({batch}, {dim}, {dim}), "
-            f"got {np.shape(cell)}"
-        )
-    most, front = max(len(array), len(along)), AXES - dim
-    cells, flags = np.zeros((most, AXES, AXES)), np.zeros((most, AXES), dtype=bool)
-    cells[:, front:, front:], flags[:, front:] = array, along
-    if not np.isfinite(cells[flags]).all():
-        raise ValueError(f"cell: expected finite lattice vectors, got {cell!r}")
+    own_cells, own_flags = as_lattices(cell, periodic, dim, batch)
+    b = first_dependent(own_cells, own_flags)
+    if b is not None:
+        raise ValueError(f"cell: the periodic lattice vectors of structure {b} are linearly dependent, or nearly so")
+    front = AXES - dim
+    cells, flags = np.zeros((len(own_cells), AXES, AXES)), np.zeros((len(own_cells), AXES), dtype=bool)
+    cells[:, front:, front:], flags[:, front:] = own_cells, own_flags
     cells[~flags] = 0.0
     return cells, flags
-
-
-def _check_independent(steps: np.ndarray, ranks: np.ndarray) -> None:
-    """A ValueError where lattice vectors along periodic axes span nothing."""
-    own, length = steps[:, range(AXES), range(AXES)], np.sqrt((steps**2).sum(axis=2))
-    periodic = np.arange(AXES) >= AXES - ranks[:, None]
-    wrong = periodic & ~(own > 1e-8 * length)
-    if wrong.any():
-        b = int(wrong.any(axis=1).argmax())
-        raise ValueError(f"cell: the periodic lattice vectors of structure {b} are linearly dependent, or nearly so")

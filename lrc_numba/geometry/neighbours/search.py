@@ -21,6 +21,10 @@ Arrays that the kernels share, for B structures, n points and E images:
                            is taken, when a pair is wanted once
     home        (n,)       the image in the brick
     homes       (n,)       these in the order of the images, so that what is near lies in the cache
+    structure_of  (n,)     the structure of each point
+    listed      (…,)       images near the points, those of point i from ``where[i]`` on, ``counts[i]`` of them
+
+Of each kernel, ``part`` is the number of the thread's share, and ``lo``, ``hi`` where it begins and ends.
 """
 
 from __future__ import annotations
