@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +19,12 @@ from .pairs import Pairs
 __all__ = ["NeighbourList", "find_pairs"]
 
 FARTHEST = 2.0**40  # cutoffs from the origin; beyond that rounding moves points by a thousandth of a cutoff
+PER_IMAGE = 96  # bytes: of coordinates, whole vectors, owner, order and at most four bins
 _NOTHING = np.empty(0, dtype=np.int32)
 
 
 @dataclass
-class _Found:
+class _Lists:
     """Who is near whom, in terms of images; see ``search`` for the arrays."""
 
     structure_of: np.ndarray
@@ -95,11 +97,12 @@ class NeighbourList:
 
     def __init__(self, cutoff: float, skin: float = 0.0, *, full: bool = False, threads: int | None = None, dtype=None):
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
-        self.skin = 0.0 if isinstance(skin, (int, float)) and skin == 0 else arguments.as_positive("skin", skin, np.inf)
+        no_skin = isinstance(skin, numbers.Real) and skin == 0
+        self.skin = 0.0 if no_skin else arguments.as_positive("skin", skin, np.inf)
         self.full = bool(full)
         self.dtype = None if dtype is None else arguments.as_dtype(dtype)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
-        self._found: _Found | None = None
+        self._lists: _Lists | None = None
         self._positions = self._offsets = self._cells = self._periodic = np.zeros((0, AXES))
 
     # ------------------------------------------------------------------ the search
@@ -114,69 +117,59 @@ class NeighbourList:
         given, points = _as_points(positions, self.cutoff)
         offsets = as_offsets(offsets, len(points))
         cells, periodic = as_cells(cell, periodic, given.shape[1], len(offsets) - 1)
-        self._found = self._search(points, cells, periodic, offsets)
+        self._lists = self._search(points, cells, periodic, offsets)
         self._positions, self._offsets, self._cells, self._periodic = points.copy(), offsets, cells, periodic
         return self._pairs(given, points, cells)
 
-    def _search(self, points: np.ndarray, cells: np.ndarray, periodic: np.ndarray, offsets: np.ndarray) -> _Found:
+    def _search(self, points: np.ndarray, cells: np.ndarray, periodic: np.ndarray, offsets: np.ndarray) -> _Lists:
+        """Bricks, images in bins, and who is near whom; what every array holds is in ``search``."""
         run, even, cutoff = parallel.run, parallel.even, self.cutoff + self.skin
         batch, count = len(offsets) - 1, len(points)
         frames, steps = np.empty(cells.shape), np.empty(cells.shape)
-        numbers, ranks = np.empty(cells.shape, dtype=np.int64), np.empty(len(cells), dtype=np.int64)
-        run(make_bricks, even(len(cells), self.threads, 1000), cells, periodic, frames, steps, numbers, ranks)
+        multiples, ranks = np.empty(cells.shape, dtype=np.int64), np.empty(len(cells), dtype=np.int64)
+        run(make_bricks, even(len(cells), self.threads, 1000), cells, periodic, frames, steps, multiples, ranks)
         low, width, bins = np.empty((batch, AXES)), np.empty((batch, AXES)), np.empty((batch, AXES), dtype=np.int64)
         expected, structures = np.empty(batch), even(batch, self.threads, max(1, 500 * batch // max(count, 1)))
         run(search.measure, structures, points, offsets, frames, steps, ranks, cutoff, low, width, bins, expected)
         what = f"{cutoff:g} with {count} points"
-        check_memory("cutoff", what, int(64 * min(expected.sum(), 1e17)), available_memory)
+        check_memory("cutoff", what, int(PER_IMAGE * min(expected.sum(), 1e17)), available_memory)
+        # Images are counted, bin by bin, and then written where the counts before them end.
         first_bin = np.concatenate([[0], np.cumsum(bins.prod(axis=1))])
         starts, home = np.zeros(first_bin[-1] + 1, dtype=np.int64), np.empty(count, dtype=np.int32)
         nothing = (np.empty((AXES, 0)), _NOTHING, np.empty((0, AXES), dtype=np.int64), _NOTHING, home)
-        images = (points, offsets, frames, steps, numbers, ranks, cutoff, low, width, bins, first_bin)
+        images = (points, offsets, frames, steps, multiples, ranks, cutoff, low, width, bins, first_bin)
         run(search.sort_images, structures, *images, starts, *nothing)
         np.cumsum(starts, out=starts)
         total = int(starts[-1])
+        if total >= 2**31:
+            raise MemoryError(f"cutoff: {what} has {total} periodic images, and at most 2^31 can be sorted")
         y, order = np.zeros((AXES, total + LANES)), np.zeros(total + LANES, dtype=np.int32)
         owner, shift = np.empty(total, np.int32), np.empty((total, AXES), np.int64)
         run(search.sort_images, structures, *images, starts[:-1].copy(), y, owner, shift, order, home)
+        # The same of what may be near each point, but that lists are then packed, thread by thread.
         structure_of = np.repeat(np.arange(batch), np.diff(offsets))
         near = (low, width, bins, first_bin, starts, cutoff)
         most, where, counts = (np.empty(count, dtype=np.int64) for _ in range(3))
-        points_each = even(count, self.threads, 500)
         homes = np.sort(home)
-        run(search.bound, points_each, homes, owner, structure_of, y, *near, most)
+        run(search.bound, even(count, self.threads, 500), homes, owner, structure_of, y, *near, most)
         room = np.concatenate([[0], np.cumsum(most)])
         check_memory("cutoff", what, 4 * int(room[-1]), available_memory)
         listed = np.empty(int(room[-1]) + LANES, dtype=np.int32)
         shares = parallel.weighted(room[:-1], int(room[-1]), self.threads, 2000)
         run(search.find, shares, homes, owner, structure_of, y, order, *near, self.full, room, listed, where, counts)
-        return _Found(structure_of, home, owner, shift, where, listed, np.concatenate([[0], np.cumsum(counts)]))
+        return _Lists(structure_of, home, owner, shift, where, listed, np.concatenate([[0], np.cumsum(counts)]))
 
     def _pairs(self, given: np.ndarray, points: np.ndarray, cells: np.ndarray) -> Pairs:
-        found = self._found
-        assert found is not None
-        total, dim, dtype = int(found.to[-1]), given.shape[1], self.dtype or given.dtype
+        lists = self._lists
+        assert lists is not None
+        total, dim, dtype = int(lists.to[-1]), given.shape[1], self.dtype or given.dtype
         needed = total * (16 + dtype.itemsize * (dim + 1))
         check_memory("cutoff", f"{self.cutoff:g} with {total} pairs", needed, available_memory)
         first, second = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
         apart, distance = np.empty((total, dim), dtype), np.empty(total, dtype)
-        parallel.run(
-            search.write_pairs,
-            parallel.even(len(points), self.threads, 200),
-            points,
-            cells,
-            found.structure_of,
-            found.home,
-            found.owner,
-            found.shift,
-            found.where,
-            found.listed,
-            found.to,
-            first,
-            second,
-            apart,
-            distance,
-        )
+        images = (lists.structure_of, lists.home, lists.owner, lists.shift, lists.where, lists.listed, lists.to)
+        shares = parallel.even(len(points), self.threads, 200)
+        parallel.run(search.write_pairs, shares, points, cells, *images, first, second, apart, distance)
         return Pairs(first, second, apart, distance, self._offsets, self.full)
 
     # ------------------------------------------------------------------ moved points
@@ -218,7 +211,7 @@ class NeighbourList:
         return self._pairs(as_positions(positions), points, cells)
 
     def _moved(self, positions, cell) -> tuple[np.ndarray, np.ndarray]:
-        if self._found is None:
+        if self._lists is None:
             raise ValueError("positions: no neighbours were found yet; call build first")
         given, points = _as_points(positions, self.cutoff)
         if points.shape != self._positions.shape:
