@@ -72,14 +72,22 @@ class Ragged:
 
 
 @st.composite
-def ragged(draw, dtypes=(np.float64, np.float32), with_cell: bool | None = None, all_periodic: bool = False) -> Ragged:
-    """Batches of up to three structures of different sizes, some empty, in lattices of one kind or in none."""
-    dim, batch = draw(st.sampled_from((3, 2, 1))), draw(st.sampled_from((1, 3, 0, 2)))
+def ragged(draw, dtypes=(np.float64, np.float32), crystals: bool = False) -> Ragged:
+    """Batches of up to three structures of different sizes in lattices of one kind or in none.
+
+    Parameters
+    ----------
+    dtypes : tuple of dtype
+        Of the positions.
+    crystals : bool
+        No empty structures and no open axes, and cutoffs below one cell.
+    """
+    dim, batch = draw(st.sampled_from((3, 2, 1))), draw(st.sampled_from((1, 2) if crystals else (1, 3, 0, 2)))
     kind, layout = draw(st.sampled_from(KINDS)), draw(st.sampled_from(PLACES))
-    counts = [draw(st.sampled_from(COUNTS)) for _ in range(batch)]
-    has_cell = draw(st.booleans()) if with_cell is None else with_cell
+    counts = [draw(st.sampled_from(COUNTS[crystals:])) for _ in range(batch)]
+    has_cell = crystals or draw(st.booleans())
     multiples = draw(st.sampled_from((0, 3, 100))) if has_cell else 0
-    flags = np.array([[all_periodic or draw(st.booleans()) for _ in range(dim)] for _ in range(batch)], dtype=bool)
+    flags = np.array([[crystals or draw(st.booleans()) for _ in range(dim)] for _ in range(batch)], dtype=bool)
     flags = flags.reshape(batch, dim) & has_cell
     generator = np.random.default_rng(draw(st.integers(0, 2**16)))
     reduced = np.array([_lattice(kind, dim, generator) for _ in range(batch)]).reshape(batch, dim, dim)
@@ -87,7 +95,9 @@ def ragged(draw, dtypes=(np.float64, np.float32), with_cell: bool | None = None,
     points = [_points(layout, count, lattice, generator) for count, lattice in zip(counts, reduced, strict=True)]
     positions = np.concatenate([np.zeros((0, dim)), *points]).astype(draw(st.sampled_from(dtypes)))
     # Up to two and a half cells of unit volume, whose needles are a third of that thick.
-    cutoff = draw(st.sampled_from((0.3, 1.0, 0.7, 1.7, 2.5))) * generator.uniform(0.95, 1.05)
+    cutoff = draw(st.sampled_from((0.3, 0.7) if crystals else (0.3, 1.0, 0.7, 1.7, 2.5))) * generator.uniform(
+        0.95, 1.05
+    )
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return Ragged(positions, cutoff, cell.reshape(batch, dim, dim) if has_cell else None, reduced, flags, offsets)
 
