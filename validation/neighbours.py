@@ -1,8 +1,8 @@
 """The neighbour search against vesin, in turns: uniform points with about 100 neighbours, box and triclinic cell.
 
-Half and full lists with indices, displacements and distances, all of which vesin is asked for too. Both have as many
-threads. Also whether both find as many pairs, and by how much their distances differ when they are added up, and how
-the time of each grows with the number of points.
+Half and full lists with indices, displacements and distances, all of which vesin is asked for too, by an object that is
+kept between calls. Both have as many threads, and give arrays that the user owns. Also whether both find as many pairs,
+and by how much their distances differ when they are added up, and how the time of each grows with the number of points.
 
   python -m validation.neighbours --quick
   python -m validation.neighbours --points 64000 --threads 1 2
@@ -56,8 +56,9 @@ def measure(kind: str, count: int, full: bool, threads: int, rounds: int, vesin)
     def ours() -> None:
         results["lrc_numba"] = find_pairs(points, cutoff, cell, full=full, threads=threads)
 
+    search = vesin.NeighborList(cutoff=cutoff, full_list=full, n_threads=threads) if vesin else None
+
     def theirs() -> None:
-        search = vesin.NeighborList(cutoff=cutoff, full_list=full, n_threads=threads)
         results["vesin"] = search.compute(points, cell, True, "ijDd")
 
     calls = {"lrc_numba": ours} | ({"vesin": theirs} if vesin else {})
@@ -113,10 +114,8 @@ def main() -> int:
     parser = arguments("neighbours", __doc__ or "", threads=(1,))
     parser.add_argument("--points", type=int, nargs="+", default=None, metavar="N", help=f"points (default: {POINTS})")
     args = parser.parse_args()
-    about = environment(max(args.threads))
     try:
         vesin = import_module("vesin")
-        about["vesin"] = version("vesin")
     except ImportError:
         vesin = None
         print("SKIPPED: vesin is not installed, so there is nothing to compare with: pip install -e '.[peers]'")
@@ -127,6 +126,7 @@ def main() -> int:
     rows = [measure(kind, count, full, threads, rounds, vesin) for kind, full, count, threads in bar]
     exponents = growth(rows)
     print_rows(rows, exponents)
+    about = environment(max(args.threads)) | ({"vesin": version("vesin")} if vesin else {})
     record = {"environment": about, "quick": args.quick, "neighbours": NEIGHBOURS, "goal": GOAL, "large": LARGE}
     save_json(args.output / "neighbours.json", record | {"rows": rows, "growth": exponents})
     compared = [row for row in rows if "ratio" in row]

@@ -325,12 +325,13 @@ def neighbours(record: dict) -> Lines:
     yield from _table((*header, "pairs", "more than vesin", "difference"), rows)
     if not record["growth"]:
         return
-    grows = "; ".join(
-        f"{g['cell']}, {g['list']}, {g['threads']} thread(s): "
-        + ", ".join(f"{name} N^{power:.2f}" for name, power in g["exponents"].items())
+    yield "Exponents p of time ~ N^p, from the least to the largest number of points:\n"
+    names = list(record["growth"][0]["exponents"])
+    rows = [
+        (g["cell"], g["list"], g["threads"], *(f"{g['exponents'][name]:.2f}" for name in names))
         for g in record["growth"]
-    )
-    yield f"Over all numbers of points it grows as: {grows}.\n"
+    ]
+    yield from _table(("cell", "list", "threads", *names), rows)
 
 
 def windows(record: dict) -> Lines:
