@@ -87,10 +87,8 @@ class Structures:
             By default along all lattice vectors, where there are any.
         species, charges, forces : optional
             Laid out as the positions; one row of species or charges (N,) may stand for all structures.
-        energies : float or (B,), optional
-            U.
-        stress : (d, d) or (B, d, d), optional
-            Of every structure.
+        energies, stress : (B,) and (B, d, d), optional
+            Of a single structure also a float and (d, d).
         offsets : (B + 1,) ints, optional
             Where each structure begins.
         padding : int, optional
@@ -99,7 +97,7 @@ class Structures:
         Raises
         ------
         ValueError, TypeError
-            Naming the argument, the structure and the point where something is wrong.
+            Naming the argument, the structure and the point.
         """
         points, starts = as_points(positions, offsets)
         dim, batch = points.shape[1], len(starts) - 1

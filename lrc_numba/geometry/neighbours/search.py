@@ -131,17 +131,8 @@ def sort_images(
 ):
     """Count the images of structures [lo, hi) by bins, or write them where ``owner`` has room for them.
 
-    Parameters
-    ----------
-    part, lo, hi : int
-        Which structures.
-    points, offsets, frames, steps, numbers, ranks, low, width, bins, first_bin, y_of, owner, shift, order, home
-        See the module.
-    cutoff : float
-        Images further than that from the brick are none.
-    fill : (all bins + 1,) int64
-        For counting: zeros, to which the number in a bin is added one entry further on. For writing: where bins
-        begin; at the end, where the next ones do.
+    For counting, ``fill`` holds zeros, to which the number in a bin is added one entry further on. For writing, it holds
+    where bins begin, and at the end where the next ones do. Images further than the cutoff from the brick are none.
     """
     y, wraps, moved = np.empty(AXES), np.empty(AXES), np.empty(AXES)
     writes = len(owner) > 0
@@ -235,18 +226,8 @@ def find(
 ):
     """List the images near each of the ``homes`` [lo, hi): from ``where[i]`` on, ``counts[i]`` of them.
 
-    Parameters
-    ----------
-    part, lo, hi, homes, owner, structure_of, y, order, low, width, bins, first_bin, starts
-        See the module.
-    cutoff : float
-        Distances are below it.
-    full : bool
-        Whether every pair is listed twice.
-    room : (n + 1,) int64
-        Where there is room for what ``bound`` counted. Lists follow each other from ``room[lo]`` on, without gaps.
-    listed, where, counts
-        Written.
+    Lists follow each other without gaps from ``room[lo]`` on, where there is room for what ``bound`` counted. Where it
+    is not ``full``, of two images of a pair the one is listed that ``order`` tells.
     """
     reach, square, at = cutoff * SLACK, cutoff * cutoff, room[lo]
     x0, x1, x2 = y[0], y[1], y[2]
