@@ -83,7 +83,9 @@ def _undescribed(function: Callable, name: str, described: str, glossary: str = 
 
 def _glossary(module: ModuleType) -> str:
     """What loops and their parts share is explained in the docstrings of their module and of the engine."""
-    inside = module.__name__.startswith(("lrc_numba.engine.", "lrc_numba.machine.cpu."))
+    inside = module.__name__.startswith(
+        ("lrc_numba.engine.", "lrc_numba.machine.cpu.", "lrc_numba.geometry.neighbours.")
+    )
     return f"{engine.__doc__}{module.__doc__}" if inside else ""
 
 

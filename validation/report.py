@@ -103,6 +103,13 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         tables.threads,
     ),
     (
+        "neighbours",
+        "Neighbours",
+        "`neighbours` searches pairs among uniform points with about 100 neighbours each, in turns with vesin, for "
+        "indices, displacements and distances.",
+        tables.neighbours,
+    ),
+    (
         "windows",
         "Windows",
         "`windows` compares a Kaiser–Bessel window as it is (*cut off*), minus its edge value (*shifted*), and ours, "

@@ -7,13 +7,14 @@ structure after the other, and ``offsets`` tells where each begins.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from ..arguments import is_masked, refuse_masked
+from ..files import replaced
+from .ragged import as_lattices, as_points, as_species, first_dependent, per_point, per_structure, starts_of
 
 __all__ = ["Structures"]
 
@@ -86,10 +87,8 @@ class Structures:
             By default along all lattice vectors, where there are any.
         species, charges, forces : optional
             Laid out as the positions; one row of species or charges (N,) may stand for all structures.
-        energies : float or (B,), optional
-            U.
-        stress : (d, d) or (B, d, d), optional
-            Of every structure.
+        energies, stress : (B,) and (B, d, d), optional
+            Of a single structure also a float and (d, d).
         offsets : (B + 1,) ints, optional
             Where each structure begins.
         padding : int, optional
@@ -98,28 +97,27 @@ class Structures:
         Raises
         ------
         ValueError, TypeError
-            Naming the argument, the structure and the point where something is wrong.
+            Naming the argument, the structure and the point.
         """
-        for name, value in (("positions", positions), ("cell", cell), ("forces", forces), ("charges", charges)):
-            refuse_masked(name, value)
-        points, starts = _flat("positions", positions, offsets)
-        dim, batch, count = points.shape[1], len(starts) - 1, len(points)
-        per_point = {}
-        for name, value in (("species", species), ("charges", charges), ("forces", forces)):
-            per_point[name] = (
-                None if value is None else _per_point(name, value, starts, dim if name == "forces" else None)
-            )
-        numbers = _as_species(per_point.pop("species"), starts)
+        points, starts = as_points(positions, offsets)
+        dim, batch = points.shape[1], len(starts) - 1
         cells, along = _as_cells(cell, periodic, dim, batch)
-        energies = None if energies is None else _per_structure("energies", energies, batch, ())
-        stress = None if stress is None else _per_structure("stress", stress, batch, (dim, dim))
-        made = cls(points, starts, cells, along, numbers, energies=energies, stress=stress, **per_point)
+        made = cls(
+            positions=points,
+            offsets=starts,
+            cell=cells,
+            periodic=along,
+            species=as_species(per_point("species", species, starts), starts),
+            charges=_floats(per_point("charges", charges, starts)),
+            energies=per_structure("energies", energies, batch, ()),
+            forces=_floats(per_point("forces", forces, starts, (dim,))),
+            stress=per_structure("stress", stress, batch, (dim, dim)),
+        )
         if padding is not None:
-            if numbers is None:
+            if made.species is None:
                 raise ValueError("padding: expected species, which tell what is padding, got none")
-            made = made._of_points(numbers != padding)
-        made._check_finite()
-        assert count >= len(made.positions)
+            made = made._of_points(made.species != padding)
+        made._check()
         return made
 
     @classmethod
@@ -138,7 +136,10 @@ class Structures:
         """
         known = {field.name for field in fields(cls)}
         with np.load(path, allow_pickle=False) as file:
-            arrays = {ALIASES.get(name, name): file[name] for name in file if ALIASES.get(name, name) in known}
+            names = [name for name in file if ALIASES.get(name, name) in known]
+            arrays = {ALIASES.get(name, name): file[name] for name in names}
+        if len(arrays) < len(names):
+            raise ValueError(f"path: {path} has two arrays of one meaning among {', '.join(names)}")
         if "positions" not in arrays:
             raise ValueError(f"path: {path} holds no positions")
         return cls.from_arrays(**arrays, padding=padding)
@@ -175,14 +176,18 @@ class Structures:
         Parameters
         ----------
         atoms : sequence of ase.Atoms
-            Charges are those of the calculator, else initial ones where any is not zero.
+            Results are those that a calculator holds for these positions; nothing is calculated. Charges are among
+            them, or else the initial ones where any structure has such.
         """
         atoms = list(atoms)
         if not atoms:
             raise ValueError("atoms: expected at least one structure, got none")
-        results = [one.calc.results if one.calc is not None else {} for one in atoms]
-        known = {name for name in ("energy", "forces", "stress", "charges") if all(name in r for r in results)}
-        charges = [r["charges"] for r in results] if "charges" in known else None
+        results = [_results(one) for one in atoms]
+
+        def known(name: str) -> list | None:
+            return [own[name] for own in results] if all(own.get(name) is not None for own in results) else None
+
+        charges, stress = known("charges"), known("stress")
         if charges is None and any(one.has("initial_charges") for one in atoms):
             charges = [one.get_initial_charges() for one in atoms]
         return cls.from_arrays(
@@ -191,9 +196,9 @@ class Structures:
             periodic=np.array([one.pbc for one in atoms], dtype=bool),
             species=[one.numbers for one in atoms],
             charges=charges,
-            energies=[r["energy"] for r in results] if "energy" in known else None,
-            forces=[one.get_forces(apply_constraint=False) for one in atoms] if "forces" in known else None,
-            stress=[one.get_stress(voigt=False) for one in atoms] if "stress" in known else None,
+            energies=known("energy"),
+            forces=known("forces"),
+            stress=None if stress is None else np.array([_matrix(own) for own in stress]),
         )
 
     def save(self, path: str | Path) -> None:
@@ -204,10 +209,8 @@ class Structures:
         path : str or Path
             Replaced where it exists.
         """
-        from ..files import replaced
-
         with replaced(path) as file:
-            np.savez(file, **{name: array for name, array in vars(self).items() if array is not None})
+            np.savez(file, offsets=self.offsets, **self._arrays())
 
     # ------------------------------------------------------------------ parts of them
     @property
@@ -244,20 +247,21 @@ class Structures:
         chosen = np.atleast_1d(chosen)
         parts = [np.arange(self.offsets[b], self.offsets[b + 1]) for b in chosen]
         points = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
-        offsets = np.concatenate([[0], np.cumsum(self.counts[chosen])]).astype(np.int64)
-        return self._take(points, chosen, offsets)
+        return self._take(points, chosen, starts_of(self.counts[chosen]))
 
     def _of_points(self, keep: np.ndarray) -> Self:
         """With some points alone."""
-        starts = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
-        return self._take(np.flatnonzero(keep), np.arange(len(self)), starts[self.offsets])
+        return self._take(np.flatnonzero(keep), np.arange(len(self)), starts_of(keep)[self.offsets])
 
     def _take(self, points: np.ndarray, structures: np.ndarray, offsets: np.ndarray) -> Self:
-        taken = {name: points for name in OF_POINTS} | {name: structures for name in OF_STRUCTURES}
-        arrays = {
-            name: None if getattr(self, name) is None else getattr(self, name)[rows] for name, rows in taken.items()
-        }
-        return replace(self, offsets=offsets, **arrays)
+        taken = dict.fromkeys(OF_POINTS, points) | dict.fromkeys(OF_STRUCTURES, structures)
+        arrays = {name: array[taken[name]] for name, array in self._arrays().items()}
+        return type(self)(offsets=offsets, **arrays)
+
+    def _arrays(self) -> dict[str, Any]:
+        """What is there, without offsets."""
+        arrays = {name: getattr(self, name) for name in (*OF_POINTS, *OF_STRUCTURES)}
+        return {name: array for name, array in arrays.items() if array is not None}
 
     @classmethod
     def concatenate(cls, sets: Sequence[Self]) -> Self:
@@ -272,25 +276,21 @@ class Structures:
             raise ValueError("sets: expected at least one, got none")
         if len({each.dim for each in sets}) > 1:
             raise ValueError(f"sets: expected one dimension, got {[each.dim for each in sets]}")
-        arrays = {}
-        for name in (*OF_POINTS, *OF_STRUCTURES):
-            values = [getattr(each, name) for each in sets]
-            arrays[name] = None if any(value is None for value in values) else np.concatenate(values)
-        offsets = np.concatenate([[0], np.cumsum(np.concatenate([each.counts for each in sets]))]).astype(np.int64)
-        return replace(sets[0], offsets=offsets, **arrays)
+        parts = [each._arrays() for each in sets]
+        shared = [name for name in parts[0] if all(name in part for part in parts)]
+        arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in shared}
+        return cls(offsets=starts_of(np.concatenate([each.counts for each in sets])), **arrays)
 
     def __repr__(self) -> str:
         counts = self.counts
-        size = (
-            f"{counts.min()} to {counts.max()}" if len(self) and counts.min() != counts.max() else f"{counts[:1].sum()}"
+        least, most = counts.min(initial=len(self.positions)), counts.max(initial=0)
+        size = f"{least} to {most}" if least < most else f"{most}"
+        known = [name for name in self._arrays() if name not in ("positions", "cell", "periodic")]
+        periodic = int(self.periodic.any(axis=1).sum())
+        return (
+            f"Structures({len(self)} of {size} points in {self.dim} dimension(s), {periodic} periodic; "
+            f"with {', '.join(known) or 'positions alone'})"
         )
-        present = [
-            name for name in ("species", "charges", "energies", "forces", "stress") if getattr(self, name) is not None
-        ]
-        about = (
-            f"{len(self)} of {size} points in {self.dim} dimension(s), {int(self.periodic.any(axis=1).sum())} periodic"
-        )
-        return f"Structures({about}; with {', '.join(present) or 'positions alone'})"
 
     # ------------------------------------------------------------------ checks
     def name_of(self, point: int) -> str:
@@ -304,102 +304,26 @@ class Structures:
         b = int(np.searchsorted(self.offsets, point, side="right")) - 1
         return f"point {point - int(self.offsets[b])} of structure {b}"
 
-    def _check_finite(self) -> None:
-        for name in OF_POINTS:
-            array = getattr(self, name)
-            if array is not None and not np.isfinite(array).all():
-                i = int(np.isfinite(array).reshape(len(array), -1).all(axis=1).argmin())
-                raise ValueError(f"{name}: expected finite numbers, got {array[i].tolist()} for {self.name_of(i)}")
-        for name in OF_STRUCTURES:
-            array = getattr(self, name)
-            if array is not None and not np.isfinite(array).all():
-                b = int(np.isfinite(array).reshape(len(array), -1).all(axis=1).argmin())
-                raise ValueError(f"{name}: expected finite numbers, got {array[b].tolist()} for structure {b}")
-        full = self.periodic.all(axis=1)
-        lengths = np.linalg.norm(self.cell, axis=2).prod(axis=1)
-        flat = full & ~(self.volume > 1e-8 * lengths)
-        if flat.any():
-            b = int(flat.argmax())
-            raise ValueError(f"cell: lattice vectors of structure {b} are linearly dependent: {self.cell[b].tolist()}")
+    def _check(self) -> None:
+        """A ValueError that names the structure, and the point, where a number is impossible."""
+        for name, array in self._arrays().items():
+            finite = np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
+            if not finite.all():
+                i = int(finite.argmin())
+                where = self.name_of(i) if name in OF_POINTS else f"structure {i}"
+                raise ValueError(f"{name}: expected finite numbers, got {array[i].tolist()} for {where}")
+        if self.species is not None and self.species.min(initial=0) < 0:
+            i = int(self.species.argmin())
+            raise ValueError(f"species: expected integers from 0 on, got {self.species[i]} for {self.name_of(i)}")
+        b = first_dependent(self.cell, self.periodic)
+        if b is not None:
+            raise ValueError(
+                f"cell: periodic lattice vectors of structure {b} are linearly dependent: {self.cell[b].tolist()}"
+            )
 
 
-def _numbers(name: str, value) -> np.ndarray:
-    """An array of real numbers."""
-    if is_masked(value):
-        refuse_masked(name, value)
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
-    return array
-
-
-def _flat(name: str, value, offsets) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (n, d) and offsets (B + 1,)."""
-    if offsets is not None:
-        array = _numbers(name, value).astype(np.float64)
-        starts = np.asarray(offsets)
-        sound = array.ndim == 2 and starts.ndim == 1 and starts.dtype.kind in "iu" and len(starts) > 0
-        if not sound or starts[0] != 0 or starts[-1] != len(array) or (np.diff(starts.astype(np.int64)) < 0).any():
-            raise ValueError(f"offsets: expected integers that rise from 0 to {len(array)}, got {offsets!r}")
-        starts = starts.astype(np.int64)
-    elif isinstance(value, np.ndarray) or not (isinstance(value, Sequence) and len(value) and np.ndim(value[0]) == 2):
-        array = _numbers(name, value).astype(np.float64)
-        if array.ndim not in (2, 3):
-            raise ValueError(f"{name}: expected shape (N, d) or (B, N, d), got {array.shape}")
-        array = array if array.ndim == 3 else array[None]
-        starts = np.arange(len(array) + 1, dtype=np.int64) * array.shape[1]
-        array = array.reshape(-1, array.shape[2])
-    else:
-        parts = [_numbers(name, part).astype(np.float64) for part in value]
-        for b, part in enumerate(parts):
-            if part.ndim != 2 or part.shape[1] != parts[0].shape[1]:
-                raise ValueError(f"{name}: expected shape (N, {parts[0].shape[1]}) for structure {b}, got {part.shape}")
-        array, starts = np.concatenate(parts), np.concatenate([[0], np.cumsum([len(part) for part in parts])])
-    if array.shape[1] not in (1, 2, 3):
-        raise ValueError(f"{name}: expected 1, 2 or 3 dimensions, got shape {array.shape}")
-    return np.ascontiguousarray(array), starts.astype(np.int64)
-
-
-def _per_point(name: str, value, offsets: np.ndarray, width: int | None) -> np.ndarray:
-    """A row for each point, (n,) or (n, width)."""
-    count, batch = int(offsets[-1]), len(offsets) - 1
-    if (
-        isinstance(value, Sequence)
-        and len(value) == batch
-        and batch
-        and np.ndim(value[0]) == (1 if width is None else 2)
-    ):
-        parts = [_numbers(name, part) for part in value]
-        for b, part in enumerate(parts):
-            if len(part) != offsets[b + 1] - offsets[b]:
-                raise ValueError(
-                    f"{name}: expected {offsets[b + 1] - offsets[b]} rows for structure {b}, got {len(part)}"
-                )
-        array = np.concatenate(parts)
-    else:
-        array = _numbers(name, value)
-        own = np.diff(offsets)
-        if width is None and array.ndim == 1 and len(array) != count and batch and (own == len(array)).all():
-            array = np.tile(array, batch)  # the same in all structures
-    shape = (count,) if width is None else (count, width)
-    if array.size != np.prod(shape) or (width is not None and array.shape[-1] != width):
-        what = "number" if width is None else "row"
-        raise ValueError(f"{name}: expected a {what} for each of {count} points, got shape {np.shape(array)}")
-    return np.ascontiguousarray(array.reshape(shape))
-
-
-def _as_species(value: np.ndarray | None, offsets: np.ndarray) -> np.ndarray | None:
-    """Numbers that are not negative."""
-    if value is None:
-        return None
-    wrong = (value != np.floor(value)) | (value < 0) if value.dtype.kind == "f" else value < 0
-    if wrong.any():
-        i = int(wrong.argmax())
-        b = int(np.searchsorted(offsets, i, side="right")) - 1
-        raise ValueError(
-            f"species: expected integers from 0 on, got {value[i]} for point {i - offsets[b]} of structure {b}"
-        )
-    return value.astype(np.int64)
+def _floats(array: np.ndarray | None) -> np.ndarray | None:
+    return None if array is None else array.astype(np.float64)
 
 
 def _as_cells(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -408,33 +332,19 @@ def _as_cells(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndar
         if periodic is not None and np.any(periodic):
             raise ValueError("periodic: expected a cell to be periodic in, got none")
         return np.zeros((batch, dim, dim)), np.zeros((batch, dim), dtype=bool)
-    array = _numbers("cell", cell).astype(np.float64)
-    if array.shape in ((), (dim,)):
-        array = np.diag(np.broadcast_to(array, (dim,)))
-    if array.shape not in ((dim, dim), (batch, dim, dim)):
-        raise ValueError(
-            f"cell: expected a length, {dim} of them, shape ({dim}, {dim}) or ({batch}, {dim}, {dim}), "
-            f"got {array.shape}"
-        )
-    cells = np.ascontiguousarray(np.broadcast_to(array, (batch, dim, dim)))
-    along = np.asarray(True if periodic is None else periodic)
-    if along.dtype != np.bool_ or along.shape not in ((), (dim,), (batch, dim)):
-        raise ValueError(f"periodic: expected a bool, {dim} of them or shape ({batch}, {dim}), got {periodic!r}")
-    along = np.broadcast_to(along, (batch, dim)).copy()
-    if periodic is None:
-        along &= cells.any(axis=2)
-    missing = along & ~cells.any(axis=2)
-    if missing.any():
-        b = int(missing.any(axis=1).argmax())
-        raise ValueError(f"cell: structure {b} is periodic along a lattice vector of length zero")
-    return cells, along
+    cells, along = as_lattices(cell, True if periodic is None else periodic, dim, batch)
+    cells = np.array(np.broadcast_to(cells, (batch, dim, dim)))
+    along = np.array(np.broadcast_to(along, (batch, dim)))
+    return cells, along & cells.any(axis=2) if periodic is None else along
 
 
-def _per_structure(name: str, value, batch: int, shape: tuple[int, ...]) -> np.ndarray:
-    """(B, *shape) float64."""
-    array = _numbers(name, value).astype(np.float64)
-    if array.shape == shape and batch == 1:
-        array = array[None]
-    if array.shape != (batch, *shape):
-        raise ValueError(f"{name}: expected shape {(batch, *shape)}, got {array.shape}")
-    return np.ascontiguousarray(array)
+def _results(atoms) -> dict[str, Any]:
+    """What the calculator of ``ase.Atoms`` holds for them as they are; nothing is calculated."""
+    held = getattr(atoms.calc, "results", None) or {}
+    return {} if not held or atoms.calc.check_state(atoms) else held
+
+
+def _matrix(stress) -> np.ndarray:
+    """A stress (3, 3), of one in Voigt's order xx, yy, zz, yz, xz, xy."""
+    stress = np.asarray(stress, dtype=np.float64)
+    return stress[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]] if stress.shape == (6,) else stress.reshape(3, 3)

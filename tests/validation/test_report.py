@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -41,3 +43,20 @@ def test_errors_of_gradients_get_a_table():
     three = "0.012, 0.5, 0.75 (3 above 1)"
     assert f"| 2 | all | 40 | {three} | {three} | {three} |" in page
     assert f"| 2 | 1e-02 | 40 | {three} | " in page
+
+
+def test_neighbours_get_a_table():
+    """Of a record with vesin and of one without it, measured on few points."""
+    from validation import neighbours
+    from validation.tools import report_tables
+
+    rows = [neighbours.measure("triclinic", count, False, 1, 1, None) for count in (300, 600)]
+    assert rows[1]["pairs"]["lrc_numba"] == pytest.approx(600 * neighbours.NEIGHBOURS / 2, rel=0.1)  # points are random
+    grown = neighbours.growth(rows)
+    assert list(grown[0]["exponents"]) == ["lrc_numba"]
+    both = {"seconds": {"lrc_numba": 2.0, "vesin": 5.0}, "pairs": {"lrc_numba": 7, "vesin": 6}}
+    rows.append(rows[0] | both | {"points": 1000, "ratio": 2.5, "difference": 1e-9})
+    page = "\n".join(report_tables.neighbours({"rows": rows, "growth": grown, "neighbours": neighbours.NEIGHBOURS}))
+    assert "| triclinic | half | 1000 | 1 | 2 s | 2 ms | 5 s | 2.50 | 7 | 1 | 1.0e-09 |" in page
+    assert "| triclinic | half | 300 | 1 |" in page
+    assert f"| triclinic | half | 1 | {grown[0]['exponents']['lrc_numba']:.2f} |" in page

@@ -11,6 +11,7 @@ __all__ = [
     "benchmark",
     "direct_sum",
     "gradient_error",
+    "neighbours",
     "networks",
     "origin",
     "promises",
@@ -77,7 +78,9 @@ def origin(name: str, record: dict) -> Lines:
     dates = sorted(cell["date"] for cell in record.get("cells", []) if "date" in cell)
     date = f"{dates[0]} to {dates[-1]}" if dates else told("date")
     command = f"`{told('command')}`" + (" (the last run of several)" if dates else "")
-    libraries = ", ".join(f"{key} {about[key]}" for key in ("numpy", "numba", "finufft", "ducc0") if key in about)
+    libraries = ", ".join(
+        f"{key} {about[key]}" for key in ("numpy", "numba", "finufft", "ducc0", "vesin") if key in about
+    )
     yield f"**{told('processor')}**, {told('processors')} processors, {told('threads')} thread(s); {command};"
     yield f"{date}, load {told('load_average')}; lrc_numba {told('lrc_numba')}, engine: {_engines(record)};"
     yield f"Python {told('python')}, {libraries}; file `validation/{name}`."
@@ -305,6 +308,30 @@ def threads(record: dict) -> Lines:
     yield from _table(("d", "points", "modes", "new points", "kept points"), rows)
     empty = record["empty_loop_seconds"]
     yield f"An empty loop: {_seconds(empty['awake'])}, or {_seconds(empty['asleep'])} where threads sleep.\n"
+
+
+def neighbours(record: dict) -> Lines:
+    """Times of both, and what they find."""
+    yield f"A full list has about {record['neighbours']} neighbours for each point, a half list every pair once."
+    yield "*Difference*: of the sum of all distances, relative. – : vesin was not installed.\n"
+    rows = []
+    for r in record["rows"]:
+        ours, theirs = r["seconds"]["lrc_numba"], r["seconds"].get("vesin")
+        more = None if theirs is None else r["pairs"]["lrc_numba"] - r["pairs"]["vesin"]
+        times = (_seconds(ours), _seconds(ours / r["points"]), _seconds(theirs), _times(r.get("ratio")))
+        about = (r["cell"], r["list"], r["points"], r["threads"])
+        rows.append((*about, *times, r["pairs"]["lrc_numba"], more, _error(r.get("difference"))))
+    header = ("cell", "list", "points", "threads", "lrc_numba", "per point", "vesin", "ratio")
+    yield from _table((*header, "pairs", "more than vesin", "difference"), rows)
+    if not record["growth"]:
+        return
+    yield "Exponents p of time ~ N^p, from the least to the largest number of points:\n"
+    names = list(record["growth"][0]["exponents"])
+    rows = [
+        (g["cell"], g["list"], g["threads"], *(f"{g['exponents'][name]:.2f}" for name in names))
+        for g in record["growth"]
+    ]
+    yield from _table(("cell", "list", "threads", *names), rows)
 
 
 def windows(record: dict) -> Lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from ... import arguments
 from ...machine.cpu import parallel
 from ...machine.cpu.simd_compress import LANES
 from ...machine.memory import available_memory, check_memory
+from ..ragged import as_lattices, as_offsets, first_dependent
 from . import search
 from .lattice import AXES, make_bricks
 from .pairs import Pairs
@@ -17,11 +19,12 @@ from .pairs import Pairs
 __all__ = ["NeighbourList", "find_pairs"]
 
 FARTHEST = 2.0**40  # cutoffs from the origin; beyond that rounding moves points by a thousandth of a cutoff
+PER_IMAGE = 96  # bytes: of coordinates, whole vectors, owner, order and at most four bins
 _NOTHING = np.empty(0, dtype=np.int32)
 
 
 @dataclass
-class _Found:
+class _Lists:
     """Who is near whom, in terms of images; see ``search`` for the arrays."""
 
     structure_of: np.ndarray
@@ -94,12 +97,12 @@ class NeighbourList:
 
     def __init__(self, cutoff: float, skin: float = 0.0, *, full: bool = False, threads: int | None = None, dtype=None):
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
-        if not (np.isfinite(skin) and skin >= 0):
-            raise ValueError(f"skin: expected a length that is not negative, got {skin!r}")
-        self.skin, self.full = float(skin), bool(full)
+        no_skin = isinstance(skin, numbers.Real) and skin == 0
+        self.skin = 0.0 if no_skin else arguments.as_positive("skin", skin, np.inf)
+        self.full = bool(full)
         self.dtype = None if dtype is None else arguments.as_dtype(dtype)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
-        self._found: _Found | None = None
+        self._lists: _Lists | None = None
         self._positions = self._offsets = self._cells = self._periodic = np.zeros((0, AXES))
 
     # ------------------------------------------------------------------ the search
@@ -112,72 +115,61 @@ class NeighbourList:
             As for ``find_pairs``.
         """
         given, points = _as_points(positions, self.cutoff)
-        offsets = _as_offsets(offsets, len(points))
+        offsets = as_offsets(offsets, len(points))
         cells, periodic = as_cells(cell, periodic, given.shape[1], len(offsets) - 1)
-        self._found = self._search(points, cells, periodic, offsets)
+        self._lists = self._search(points, cells, periodic, offsets)
         self._positions, self._offsets, self._cells, self._periodic = points.copy(), offsets, cells, periodic
         return self._pairs(given, points, cells)
 
-    def _search(self, points: np.ndarray, cells: np.ndarray, periodic: np.ndarray, offsets: np.ndarray) -> _Found:
+    def _search(self, points: np.ndarray, cells: np.ndarray, periodic: np.ndarray, offsets: np.ndarray) -> _Lists:
+        """Bricks, images in bins, and who is near whom; what every array holds is in ``search``."""
         run, even, cutoff = parallel.run, parallel.even, self.cutoff + self.skin
         batch, count = len(offsets) - 1, len(points)
         frames, steps = np.empty(cells.shape), np.empty(cells.shape)
-        numbers, ranks = np.empty(cells.shape, dtype=np.int64), np.empty(len(cells), dtype=np.int64)
-        run(make_bricks, even(len(cells), self.threads, 1000), cells, periodic, frames, steps, numbers, ranks)
-        _check_independent(steps, ranks)
+        multiples, ranks = np.empty(cells.shape, dtype=np.int64), np.empty(len(cells), dtype=np.int64)
+        run(make_bricks, even(len(cells), self.threads, 1000), cells, periodic, frames, steps, multiples, ranks)
         low, width, bins = np.empty((batch, AXES)), np.empty((batch, AXES)), np.empty((batch, AXES), dtype=np.int64)
         expected, structures = np.empty(batch), even(batch, self.threads, max(1, 500 * batch // max(count, 1)))
         run(search.measure, structures, points, offsets, frames, steps, ranks, cutoff, low, width, bins, expected)
         what = f"{cutoff:g} with {count} points"
-        check_memory("cutoff", what, int(64 * min(expected.sum(), 1e17)), available_memory)
+        check_memory("cutoff", what, int(PER_IMAGE * min(expected.sum(), 1e17)), available_memory)
+        # Images are counted, bin by bin, and then written where the counts before them end.
         first_bin = np.concatenate([[0], np.cumsum(bins.prod(axis=1))])
         starts, home = np.zeros(first_bin[-1] + 1, dtype=np.int64), np.empty(count, dtype=np.int32)
-        nothing = (np.empty((AXES, 0)), _NOTHING, np.empty((0, AXES), dtype=np.int32), _NOTHING, home)
-        images = (points, offsets, frames, steps, numbers, ranks, cutoff, low, width, bins, first_bin)
+        nothing = (np.empty((AXES, 0)), _NOTHING, np.empty((0, AXES), dtype=np.int64), _NOTHING, home)
+        images = (points, offsets, frames, steps, multiples, ranks, cutoff, low, width, bins, first_bin)
         run(search.sort_images, structures, *images, starts, *nothing)
         np.cumsum(starts, out=starts)
         total = int(starts[-1])
+        if total >= 2**31:
+            raise MemoryError(f"cutoff: {what} has {total} periodic images, and at most 2^31 can be sorted")
         y, order = np.zeros((AXES, total + LANES)), np.zeros(total + LANES, dtype=np.int32)
-        owner, shift = np.empty(total, np.int32), np.empty((total, AXES), np.int32)
+        owner, shift = np.empty(total, np.int32), np.empty((total, AXES), np.int64)
         run(search.sort_images, structures, *images, starts[:-1].copy(), y, owner, shift, order, home)
+        # The same of what may be near each point, but that lists are then packed, thread by thread.
         structure_of = np.repeat(np.arange(batch), np.diff(offsets))
         near = (low, width, bins, first_bin, starts, cutoff)
         most, where, counts = (np.empty(count, dtype=np.int64) for _ in range(3))
-        points_each = even(count, self.threads, 500)
         homes = np.sort(home)
-        run(search.bound, points_each, homes, owner, structure_of, y, *near, most)
+        run(search.bound, even(count, self.threads, 500), homes, owner, structure_of, y, *near, most)
         room = np.concatenate([[0], np.cumsum(most)])
         check_memory("cutoff", what, 4 * int(room[-1]), available_memory)
         listed = np.empty(int(room[-1]) + LANES, dtype=np.int32)
         shares = parallel.weighted(room[:-1], int(room[-1]), self.threads, 2000)
         run(search.find, shares, homes, owner, structure_of, y, order, *near, self.full, room, listed, where, counts)
-        return _Found(structure_of, home, owner, shift, where, listed, np.concatenate([[0], np.cumsum(counts)]))
+        return _Lists(structure_of, home, owner, shift, where, listed, np.concatenate([[0], np.cumsum(counts)]))
 
     def _pairs(self, given: np.ndarray, points: np.ndarray, cells: np.ndarray) -> Pairs:
-        found = self._found
-        assert found is not None
-        total, dim, dtype = int(found.to[-1]), given.shape[1], self.dtype or given.dtype
+        lists = self._lists
+        assert lists is not None
+        total, dim, dtype = int(lists.to[-1]), given.shape[1], self.dtype or given.dtype
         needed = total * (16 + dtype.itemsize * (dim + 1))
         check_memory("cutoff", f"{self.cutoff:g} with {total} pairs", needed, available_memory)
         first, second = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
         apart, distance = np.empty((total, dim), dtype), np.empty(total, dtype)
-        parallel.run(
-            search.write_pairs,
-            parallel.even(len(points), self.threads, 200),
-            points,
-            cells,
-            found.structure_of,
-            found.home,
-            found.owner,
-            found.shift,
-            found.where,
-            found.listed,
-            found.to,
-            first,
-            second,
-            apart,
-            distance,
-        )
+        images = (lists.structure_of, lists.home, lists.owner, lists.shift, lists.where, lists.listed, lists.to)
+        shares = parallel.even(len(points), self.threads, 200)
+        parallel.run(search.write_pairs, shares, points, cells, *images, first, second, apart, distance)
         return Pairs(first, second, apart, distance, self._offsets, self.full)
 
     # ------------------------------------------------------------------ moved points
@@ -219,7 +211,7 @@ class NeighbourList:
         return self._pairs(as_positions(positions), points, cells)
 
     def _moved(self, positions, cell) -> tuple[np.ndarray, np.ndarray]:
-        if self._found is None:
+        if self._lists is None:
             raise ValueError("positions: no neighbours were found yet; call build first")
         given, points = _as_points(positions, self.cutoff)
         if points.shape != self._positions.shape:
@@ -228,7 +220,7 @@ class NeighbourList:
             return points, self._cells
         front = AXES - given.shape[1]
         cells, _ = as_cells(cell, self._periodic[:, front:], given.shape[1], len(self._offsets) - 1)
-        return points, np.broadcast_to(cells, np.broadcast_shapes(cells.shape, self._cells.shape))
+        return points, np.broadcast_to(cells, np.broadcast_shapes(cells.shape, self._cells.shape)).copy()
 
 
 def as_positions(positions) -> np.ndarray:
@@ -249,24 +241,11 @@ def _as_points(positions, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
     if count and not np.abs(given).max() < FARTHEST * cutoff:
         i = int(np.abs(given).max(axis=1).argmax())
         raise ValueError(f"positions: point {i} is too far away for distances of {cutoff:g}, at {given[i].tolist()}")
-    if dim == AXES:
-        return given, np.ascontiguousarray(given, dtype=np.float64)
+    if dim == AXES and given.dtype == np.float64 and given.flags.writeable:  # of others loops would be compiled anew
+        return given, given
     points = np.zeros((count, AXES))
     points[:, AXES - dim :] = given
     return given, points
-
-
-def _as_offsets(offsets, count: int) -> np.ndarray:
-    """(B + 1,) int64; one structure by default."""
-    if offsets is None:
-        return np.array([0, count])
-    array = np.asarray(offsets)
-    if array.ndim != 1 or len(array) < 1 or array.dtype.kind not in "iu":
-        raise ValueError(f"offsets: expected B + 1 integers, got {offsets!r}")
-    array = array.astype(np.int64)
-    if array[0] != 0 or array[-1] != count or (np.diff(array) < 0).any():
-        raise ValueError(f"offsets: expected numbers that rise from 0 to {count}, got {array.tolist()}")
-    return array
 
 
 def as_cells(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -279,37 +258,15 @@ def as_cells(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndarr
     dim, batch : int
         d and B.
     """
-    along = np.asarray(periodic)
-    if along.dtype != np.bool_ or along.shape not in ((), (dim,), (batch, dim), (1, dim)):
-        raise ValueError(f"periodic: expected a bool, {dim} of them or shape ({batch}, {dim}), got {periodic!r}")
-    along = np.atleast_2d(np.broadcast_to(along, (*along.shape[:-1], dim)))
     if cell is None:
+        as_lattices(1.0, periodic, dim, batch)  # refuses what is no flag
         return np.zeros((1, AXES, AXES)), np.zeros((1, AXES), dtype=bool)
-    arguments.refuse_masked("cell", cell)
-    array = np.asarray(cell, dtype=np.float64)
-    if array.shape in ((), (dim,)):
-        array = np.diag(np.broadcast_to(array, (dim,)))
-    if array.ndim == 2:
-        array = array[None]
-    if array.shape not in ((1, dim, dim), (batch, dim, dim)):
-        raise ValueError(
-            f"cell: expected a length, {dim} of them, shape ({dim}, {dim}) or ({batch}, {dim}, {dim}), "
-            f"got {np.shape(cell)}"
-        )
-    most, front = max(len(array), len(along)), AXES - dim
-    cells, flags = np.zeros((most, AXES, AXES)), np.zeros((most, AXES), dtype=bool)
-    cells[:, front:, front:], flags[:, front:] = array, along
-    if not np.isfinite(cells[flags]).all():
-        raise ValueError(f"cell: expected finite lattice vectors, got {cell!r}")
+    own_cells, own_flags = as_lattices(cell, periodic, dim, batch)
+    b = first_dependent(own_cells, own_flags)
+    if b is not None:
+        raise ValueError(f"cell: the periodic lattice vectors of structure {b} are linearly dependent, or nearly so")
+    front = AXES - dim
+    cells, flags = np.zeros((len(own_cells), AXES, AXES)), np.zeros((len(own_cells), AXES), dtype=bool)
+    cells[:, front:, front:], flags[:, front:] = own_cells, own_flags
     cells[~flags] = 0.0
     return cells, flags
-
-
-def _check_independent(steps: np.ndarray, ranks: np.ndarray) -> None:
-    """A ValueError where lattice vectors along periodic axes span nothing."""
-    own, length = steps[:, range(AXES), range(AXES)], np.sqrt((steps**2).sum(axis=2))
-    periodic = np.arange(AXES) >= AXES - ranks[:, None]
-    wrong = periodic & ~(own > 1e-8 * length)
-    if wrong.any():
-        b = int(wrong.any(axis=1).argmax())
-        raise ValueError(f"cell: the periodic lattice vectors of structure {b} are linearly dependent, or nearly so")

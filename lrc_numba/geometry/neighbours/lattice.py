@@ -82,18 +82,18 @@ def _complete(frame, rank):
             if taken >> axis & 1:
                 continue
             inside = 0.0
-            for other in range(row + 1, AXES):
-                inside += frame[other, axis] ** 2
+            for later in range(row + 1, AXES):
+                inside += frame[later, axis] ** 2
             if 1.0 - inside > most + 1e-9:
                 best, most = axis, 1.0 - inside
         taken |= 1 << best
         for c in range(AXES):
             frame[row, c] = 1.0 if c == best else 0.0
         for _ in range(2):
-            for other in range(row + 1, AXES):
-                along = _dot(frame, row, frame, other)
+            for later in range(row + 1, AXES):
+                along = _dot(frame, row, frame, later)
                 for c in range(AXES):
-                    frame[row, c] -= along * frame[other, c]
+                    frame[row, c] -= along * frame[later, c]
         _normalise(frame, row)
 
 

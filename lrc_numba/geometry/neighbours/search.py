@@ -12,6 +12,7 @@ Arrays that the kernels share, for B structures, n points and E images:
     frames, steps, numbers, ranks     of ``lattice``, for every structure or one for all
     low, width  (B, 3)     where bins begin, and how long they are
     bins        (B, 3)     how many along each axis
+    expected    (B,)       about how many images there will be
     first_bin   (B + 1,)   where the bins of a structure begin among all
     starts      (…,)       where the images of a bin begin among all of them
     y           (3, E)     images in the frame of their structure; there are LANES more places than images
@@ -21,6 +22,10 @@ Arrays that the kernels share, for B structures, n points and E images:
                            is taken, when a pair is wanted once
     home        (n,)       the image in the brick
     homes       (n,)       these in the order of the images, so that what is near lies in the cache
+    structure_of  (n,)     the structure of each point
+    listed      (…,)       images near the points, those of point i from ``where[i]`` on, ``counts[i]`` of them
+
+Of each kernel, ``part`` is the number of the thread's share, and ``lo``, ``hi`` where it begins and ends.
 """
 
 from __future__ import annotations
@@ -126,17 +131,8 @@ def sort_images(
 ):
     """Count the images of structures [lo, hi) by bins, or write them where ``owner`` has room for them.
 
-    Parameters
-    ----------
-    part, lo, hi : int
-        Which structures.
-    points, offsets, frames, steps, numbers, ranks, low, width, bins, first_bin, y_of, owner, shift, order, home
-        See the module.
-    cutoff : float
-        Images further than that from the brick are none.
-    fill : (all bins + 1,) int64
-        For counting zeros: how many there are in a bin is added one place further on. For writing the places where the
-        bins begin, which end where the next ones do.
+    For counting, ``fill`` holds zeros, to which the number in a bin is added one entry further on. For writing, it holds
+    where bins begin, and at the end where the next ones do. Images further than the cutoff from the brick are none.
     """
     y, wraps, moved = np.empty(AXES), np.empty(AXES), np.empty(AXES)
     writes = len(owner) > 0
@@ -187,7 +183,10 @@ def _ends(value, reach, low, width, bins):
 
 @kernel
 def bound(part, lo, hi, homes, owner, structure_of, y, low, width, bins, first_bin, starts, cutoff, most):
-    """How many images lie in the bins near each of the ``homes`` [lo, hi), in ``most``."""
+    """At most how many images are near each of the ``homes`` [lo, hi), in ``most``: those in a box around the sphere.
+
+    That is about three times as many as there are, of room that nobody touches; sparing it takes longer.
+    """
     reach = cutoff * SLACK
     for h in range(lo, hi):
         e = homes[h]
@@ -195,17 +194,11 @@ def bound(part, lo, hi, homes, owner, structure_of, y, low, width, bins, first_b
         total = 0
         begin_0, end_0 = _ends(y[0, e], reach, low[b, 0], width[b, 0], bins[b, 0])
         begin_1, end_1 = _ends(y[1, e], reach, low[b, 1], width[b, 1], bins[b, 1])
+        begin_2, end_2 = _ends(y[2, e], reach, low[b, 2], width[b, 2], bins[b, 2])
         for b0 in range(begin_0, end_0):
-            gap_0 = _gap(y[0, e], low[b, 0], width[b, 0], b0)
             for b1 in range(begin_1, end_1):
-                gap_1 = _gap(y[1, e], low[b, 1], width[b, 1], b1)
-                left = reach * reach - gap_0 * gap_0 - gap_1 * gap_1
-                if left <= 0.0:
-                    continue
-                begin_2, end_2 = _ends(y[2, e], np.sqrt(left), low[b, 2], width[b, 2], bins[b, 2])
-                if begin_2 < end_2:
-                    row = first_bin[b] + (b0 * bins[b, 1] + b1) * bins[b, 2]
-                    total += starts[row + end_2] - starts[row + begin_2]
+                row = first_bin[b] + (b0 * bins[b, 1] + b1) * bins[b, 2]
+                total += starts[row + end_2] - starts[row + begin_2]
         most[h] = total + LANES  # the last of them may write so many in vain
 
 
@@ -231,9 +224,10 @@ def find(
     where,
     counts,
 ):
-    """List the images near each of the ``homes`` [lo, hi) in ``listed``: from ``where[i]`` on, ``counts[i]`` of them.
+    """List the images near each of the ``homes`` [lo, hi): from ``where[i]`` on, ``counts[i]`` of them.
 
-    Lists follow each other from ``room[lo]`` on; there is room for all that ``bound`` counted.
+    Lists follow each other without gaps from ``room[lo]`` on, where there is room for what ``bound`` counted. Where it
+    is not ``full``, of two images of a pair the one is listed that ``order`` tells.
     """
     reach, square, at = cutoff * SLACK, cutoff * cutoff, room[lo]
     x0, x1, x2 = y[0], y[1], y[2]
@@ -271,17 +265,37 @@ def find(
 def write_pairs(
     part, lo, hi, points, cells, structure_of, home, owner, shift, where, listed, to, first, second, apart, distance
 ):
-    """Write the pairs of points [lo, hi), those of point i from ``to[i]`` on."""
-    front = AXES - apart.shape[1]
+    """Write the pairs of points [lo, hi), those of point i from ``to[i]`` on.
+
+    Parameters
+    ----------
+    part, lo, hi, points, structure_of, home, owner, shift, where, listed
+        See the module.
+    cells : (B or 1, 3, 3) float64
+        Lattice vectors, zeros along open axes.
+    to : (n + 1,) int64
+        Where the pairs of a point begin.
+    first, second, apart, distance : (P,), (P,), (P, d), (P,)
+        Written: i, j, x_i − x_j − shift·cell and its norm.
+    """
+    dim = apart.shape[1]
     for i in range(lo, hi):
         cell, e = cells[min(structure_of[i], len(cells) - 1)], home[i]
+        x0, x1, x2, h0, h1, h2 = points[i, 0], points[i, 1], points[i, 2], shift[e, 0], shift[e, 1], shift[e, 2]
+        a00, a01, a02 = cell[0, 0], cell[0, 1], cell[0, 2]
+        a10, a11, a12 = cell[1, 0], cell[1, 1], cell[1, 2]
+        a20, a21, a22 = cell[2, 0], cell[2, 1], cell[2, 2]
+        begin = where[i] - to[i]
         for p in range(to[i], to[i + 1]):
-            k = listed[where[i] + p - to[i]]
+            k = listed[begin + p]
             j = owner[k]
-            s0, s1, s2 = shift[k, 0] - shift[e, 0], shift[k, 1] - shift[e, 1], shift[k, 2] - shift[e, 2]
-            total = 0.0
-            for c in range(front, AXES):
-                d = points[i, c] - points[j, c] - (s0 * cell[0, c] + s1 * cell[1, c] + s2 * cell[2, c])
-                apart[p, c - front] = d
-                total += d * d
-            first[p], second[p], distance[p] = i, j, np.sqrt(total)
+            s0, s1, s2 = shift[k, 0] - h0, shift[k, 1] - h1, shift[k, 2] - h2
+            d0 = x0 - points[j, 0] - (s0 * a00 + s1 * a10 + s2 * a20)
+            d1 = x1 - points[j, 1] - (s0 * a01 + s1 * a11 + s2 * a21)
+            d2 = x2 - points[j, 2] - (s0 * a02 + s1 * a12 + s2 * a22)
+            if dim == 3:
+                apart[p, 0] = d0
+            if dim >= 2:
+                apart[p, dim - 2] = d1
+            apart[p, dim - 1] = d2
+            first[p], second[p], distance[p] = i, j, np.sqrt(d0 * d0 + d1 * d1 + d2 * d2)

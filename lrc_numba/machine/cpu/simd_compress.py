@@ -30,7 +30,7 @@ def _equal_lanes(builder, number):
     return builder.shuffle_vector(first, ir.Constant(_INTS, ir.Undefined), lanes_of([0] * LANES))
 
 
-def _compressed(builder, squares, limit, ranks, least, first, end, own, place):
+def _compressed(builder, squares, limit, ranks, least, first, end, own, pointer):
     """The list by one store; how many lanes stay."""
     numbers = builder.add(_equal_lanes(builder, first), ir.Constant(_INTS, list(range(LANES))))
     wide = builder.insert_element(ir.Constant(squares.type, ir.Undefined), limit, _INT(0))
@@ -40,21 +40,21 @@ def _compressed(builder, squares, limit, ranks, least, first, end, own, place):
     mask = builder.and_(mask, builder.icmp_signed(">", loaded, _equal_lanes(builder, least)))
     mask = builder.and_(mask, builder.icmp_signed("<", numbers, _equal_lanes(builder, end)))
     mask = builder.and_(mask, builder.icmp_signed("!=", numbers, _equal_lanes(builder, own)))
-    kind = ir.FunctionType(ir.VoidType(), [_INTS, place.type, ir.VectorType(ir.IntType(1), LANES)])
+    kind = ir.FunctionType(ir.VoidType(), [_INTS, pointer.type, ir.VectorType(ir.IntType(1), LANES)])
     store = cgutils.get_or_insert_function(builder.module, kind, "llvm.masked.compressstore.v8i32")
-    builder.call(store, [numbers, place, mask])
+    builder.call(store, [numbers, pointer, mask])
     byte = ir.IntType(8)
     count = cgutils.get_or_insert_function(builder.module, ir.FunctionType(byte, [byte]), "llvm.ctpop.i8")
     return builder.zext(builder.call(count, [builder.bitcast(mask, byte)]), _LONG)
 
 
-def _one_by_one(builder, squares, limit, ranks, least, first, end, own, place):
+def _one_by_one(builder, squares, limit, ranks, least, first, end, own, pointer):
     """The list number by number; how many lanes stay."""
     pieces, kept = elements(builder, squares), _LONG(0)
     for lane in range(LANES):
         square = pieces[lane] if len(pieces) == LANES else builder.extract_element(pieces[0], _INT(lane))
         number = builder.add(first, _INT(lane))
-        builder.store(number, builder.gep(place, [kept]))
+        builder.store(number, builder.gep(pointer, [kept]))
         stays = builder.fcmp_ordered("<", square, limit)
         stays = builder.and_(stays, builder.icmp_signed(">", builder.load(builder.gep(ranks, [_LONG(lane)])), least))
         stays = builder.and_(stays, builder.icmp_signed("<", number, end))
@@ -91,12 +91,12 @@ def list_near(typing_context, squares, limit, ranks, least, first, end, own, out
     def _generate(context, builder, signature, arguments):
         near, bound, ranks_of, lowest, begin, stop, skipped, target, where = arguments
         kinds = signature.args
-        # Where k lies in ``ranks``, as an index; the rest are compared as 32 bits.
+        # Where k lies in ``ranks``, as an index; the others are compared as 32 bits.
         rank_at = element(context, builder, kinds[2], ranks_of, begin)
-        place = element(context, builder, kinds[7], target, where)
+        pointer = element(context, builder, kinds[7], target, where)
         narrow = [builder.trunc(value, _INT) for value in (lowest, begin, stop, skipped)]
         write = _compressed if COMPRESSES else _one_by_one
-        return write(builder, near, bound, rank_at, narrow[0], narrow[1], narrow[2], narrow[3], place)
+        return write(builder, near, bound, rank_at, narrow[0], narrow[1], narrow[2], narrow[3], pointer)
 
     integer = types.intp
     return (
