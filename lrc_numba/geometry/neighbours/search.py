@@ -15,7 +15,7 @@ Arrays that the kernels share, for B structures, n points and E images:
     expected    (B,)       about how many images there will be
     first_bin   (B + 1,)   where the bins of a structure begin among all
     starts      (…,)       where the images of a bin begin among all of them
-    y           (3, E)     images in the frame of their structure; there are LANES more places than images
+    y, y_of     (3, E)     images in the frame of their structure; there are LANES more places than images
     owner       (E,)       the point that an image is of
     shift       (E, 3)     whole lattice vectors by which it is moved
     order       (E,)       2 · owner, and one more where it was moved forwards: that tells which of two images of a pair
@@ -131,8 +131,8 @@ def sort_images(
 ):
     """Count the images of structures [lo, hi) by bins, or write them where ``owner`` has room for them.
 
-    For counting, ``fill`` holds zeros, to which the number in a bin is added one entry further on. For writing, it holds
-    where bins begin, and at the end where the next ones do. Images further than the cutoff from the brick are none.
+    For counting, ``fill`` holds zeros, to which the number in a bin is added one entry further on. For writing, it
+    holds where bins begin, and at the end where the next ones do. An image is within the ``cutoff`` of the brick.
     """
     y, wraps, moved = np.empty(AXES), np.empty(AXES), np.empty(AXES)
     writes = len(owner) > 0
