@@ -36,7 +36,6 @@ from .references import ReferenceEnergies
 
 __all__ = ["MessagePassingNetwork"]
 
-ENDS = 4.2  # standard deviations of the Gaussian at the end of the series of a kernel
 GENTLE = 0.1  # of the usual size of the weights with which the long range begins
 
 
@@ -58,7 +57,7 @@ class MessagePassingNetwork(EnergyNetwork):
     train_sigma : bool
         Whether every round learns its σ.
     eps : float, optional
-        Accuracy of the convolution; its derivatives are exact at any.
+        Accuracy of the convolution, and where the series of its kernel ends; derivatives are exact at any.
     references : sequence of float, optional
         Energies of the species in rising order; ``fit_references`` finds them.
     dim : int
@@ -99,7 +98,7 @@ class MessagePassingNetwork(EnergyNetwork):
                 raise ValueError(f"{name}: expected {what}, got {value!r}")
         self.channels, self.rounds, self.basis, self.long_range = channels, rounds, basis, int(long_range)
         self.sigma = 0.4 * cutoff if sigma is None else arguments.as_positive("sigma", float(sigma), np.inf)
-        self.eps = float(eps) if eps is not None else 1e-4 if np.dtype(dtype) == np.float32 else 1e-5
+        self.eps = float(eps) if eps is not None else 1e-4 if np.dtype(dtype) == np.float32 else 1e-6
         self.train_sigma = bool(train_sigma)
         program = Program(self._steps(cutoff, dim), "e")
         options = {"cutoff": cutoff, "dim": dim, "dtype": dtype, "seed": seed, "threads": threads}
@@ -159,7 +158,8 @@ class MessagePassingNetwork(EnergyNetwork):
 
     def _convolution(self, n: int, s: str) -> list[Step]:
         kernel = CoulombKernel(self.sigma, f"far{n}.", self.train_sigma)
-        convolution = Convolution(kernel, SeriesEnd((ENDS / self.sigma,)), self.eps, "features", MOST)
+        end = float(np.sqrt(2 * np.log(1 / self.eps))) / self.sigma  # where the Gaussian has fallen to eps
+        convolution = Convolution(kernel, SeriesEnd((end,)), self.eps, "features", MOST)
         return [
             Step(Linear(f"charge{n}", self.channels, self.long_range), (s,), f"f{n}"),
             Step(convolution, (GEOMETRY, f"f{n}"), f"u{n}"),
