@@ -67,9 +67,9 @@ def test_refusals(tmp_path):
     atoms.calc = LRCCalculator(network())
     with pytest.raises(ValueError, match="species: 7 of point 1 of structure 0 is none of the known ones"):
         atoms.get_forces()
+    single = ase.Atoms("H", positions=[[0.0, 0.0, 0.0]])
+    single.calc = LRCCalculator(network())
     with pytest.raises(ValueError, match="stress: expected a cell"):
-        single = ase.Atoms("H", positions=[[0.0, 0.0, 0.0]])
-        single.calc = LRCCalculator(network())
         single.get_stress()
     with pytest.raises(FileNotFoundError):
         LRCCalculator(tmp_path / "none.npz")

@@ -1,0 +1,153 @@
+"""Trainings beyond the paper's: structures, validation, schedules, frozen parameters, L-BFGS, two scales."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from lrc_numba.geometry.structures import Structures
+from lrc_numba.networks import FullRangeNetwork, LossWeights, MessagePassingNetwork, ShortRangeNetwork
+from lrc_numba.training import Protocol, Stage, Trainer, polish, train_two_scales
+
+SHORT = Protocol((Stage(2, 3), Stage(3, 2)), rate=1e-3, schedule="cosine", warmup=2)
+
+
+def molecules(count: int = 7, seed: int = 0) -> Structures:
+    """Of different sizes, with energies and forces that no network knows."""
+    rng = np.random.default_rng(seed)
+    sizes = 2 + np.arange(count) % 4
+    positions = [1.2 * np.arange(n)[:, None] * [1.0, 0.3, 0.1] + 0.1 * rng.standard_normal((n, 3)) for n in sizes]
+    known = {"species": [1 + np.arange(n) % 2 for n in sizes], "energies": rng.standard_normal(count)}
+    return Structures.from_arrays(positions, forces=[rng.standard_normal((n, 3)) for n in sizes], **known)
+
+
+def network(seed: int = 0) -> MessagePassingNetwork:
+    """A small one."""
+    return MessagePassingNetwork((1, 2), 2.5, channels=8, rounds=1, long_range=8, seed=seed)
+
+
+@pytest.mark.parametrize(
+    "weights", [LossWeights(1.0, 0.0), LossWeights(0.0, 1.0), LossWeights(1.0, 0.1, per_point=True)]
+)
+def test_losses_fall_on_mixed_sizes(weights):
+    """Energies alone, forces alone, both."""
+    made, data = network(), molecules()
+    before = made.loss_alone(data, weights)
+    Trainer(made, data, protocol=Protocol((Stage(3, 40),), rate=5e-3), weights=weights).run(progress=False)
+    assert made.loss_alone(data, weights) < 0.6 * before
+
+
+def test_resume_is_exact(tmp_path):
+    """With structures, validation and shortened gradients, bit for bit."""
+    options = {
+        "weights": LossWeights(1.0, 0.1),
+        "validation": molecules(3, 1),
+        "largest_gradient": 0.5,
+        "protocol": SHORT,
+    }
+    whole = Trainer(network(), molecules(), **options)
+    whole.run(progress=False)
+    for steps in (3, 5, None):
+        part = Trainer(network(), molecules(), checkpoint=tmp_path / "state.npz", **options)
+        part.resume()
+        part.run(steps, progress=False)
+    np.testing.assert_array_equal(part.network.parameters.flat, whole.network.parameters.flat)
+    changed = Trainer(
+        network(), molecules(), checkpoint=tmp_path / "state.npz", **(options | {"validation": molecules(3, 2)})
+    )
+    with pytest.raises(ValueError, match="of a run with other data"):
+        changed.resume()
+
+
+def test_the_best_parameters_are_kept(tmp_path):
+    """They are those of the smallest loss on the validation data, and training ends when it gets no better."""
+    log, held = tmp_path / "log.jsonl", molecules(3, 1)
+    weights = LossWeights(1.0, 0.1)
+    options = {"weights": weights, "validation": held, "patience": 4, "log": log}
+    trainer = Trainer(network(), molecules(), protocol=Protocol((Stage(7, 400),), rate=2e-2), **options)
+    trainer.run(progress=False)
+    losses = [json.loads(line)["validation"] for line in log.read_text().splitlines()]
+    assert len(losses) == int(np.argmin(losses)) + 1 + 4 < 400
+    assert trainer.network.loss_alone(held, weights) == min(losses)
+    assert trainer.finished
+
+
+def test_frozen_parameters_stay():
+    """Their beginnings name them; the others move."""
+    made = network()
+    before = made.parameters.flat.copy()
+    Trainer(made, molecules(), protocol=SHORT, frozen=("embedding", "send")).run(progress=False)
+    moved = made.parameters.flat != before
+    for name in made.parameters:
+        begin = made.parameters.offsets[name]
+        part = moved[begin : begin + made.parameters[name].size]
+        assert not part.any() if name.startswith(("embedding", "send")) else part.any()
+    with pytest.raises(ValueError, match="frozen: expected beginnings of"):
+        Trainer(made, molecules(), protocol=SHORT, frozen=("nothing",))
+
+
+def test_schedules():
+    """A cosine ends at its last share, a cycle rises to the rate first, a warm-up starts small."""
+    steps = 100
+    for schedule in ("cosine", "one-cycle"):
+        protocol = Protocol((Stage(1, steps),), rate=2.0, schedule=schedule, last=0.01, warmup=0)
+        rates = [protocol.rate_at(step, step, 1) for step in range(steps + 1)]
+        assert rates[-1] == pytest.approx(0.02)
+        assert max(rates) == pytest.approx(2.0, rel=2e-3)
+        assert int(np.argmax(rates)) == (0 if schedule == "cosine" else 30)
+    protocol = Protocol((Stage(1, steps),), rate=1.0, warmup=10, decay=1.0)
+    assert [protocol.rate_at(step, 0, 1) for step in (0, 4, 9, 50)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
+    for wrong in ({"schedule": "none"}, {"warmup": -1}, {"last": 2.0}):
+        with pytest.raises(ValueError, match="expected"):
+            Protocol((Stage(1, 1),), **wrong)
+
+
+def test_polish_goes_further():
+    """L-BFGS finds a smaller loss than it began with, and the network has the best parameters seen."""
+    made, data, weights = network(), molecules(), LossWeights(1.0, 0.0)
+    made.fit_references(data)
+    found = polish(made, data, weights, iterations=30, progress=False)
+    assert found.after < 0.5 * found.before
+    assert made.loss_alone(data, weights) == pytest.approx(found.after)
+
+
+def test_two_scales(tmp_path):
+    """Small boxes teach the neighbours, large ones the rest; the functions of pairs then stay as they are."""
+    rng = np.random.default_rng(0)
+    made = FullRangeNetwork(3.0, 1.0, 15, dim=1)
+
+    def structures(times: int, count: int) -> Structures:
+        points = (np.arange(6 * times)[:, None] + 0.3 * rng.random((count, 6 * times, 1))) * 0.5
+        return Structures.from_arrays(points, 3.0 * times, forces=rng.standard_normal(points.shape))
+
+    small, large = structures(1, 6), structures(3, 2)
+    made.set_scales(small)
+    protocol = Protocol((Stage(2, 2),))
+    first, second = train_two_scales(made, (small, protocol), (large, protocol), folder=tmp_path, progress=False)
+    assert first.finished
+    assert second.finished
+    again = FullRangeNetwork(3.0, 1.0, 15, dim=1)
+    again.set_scales(small)
+    Trainer(again, small, protocol=protocol).run(progress=False)
+    for name in set(made.parameters) - {"fit.bias6"}:  # forces do not move the zero of the energy
+        same = np.array_equal(made.parameters[name], again.parameters[name])
+        assert same == name.startswith(("f1", "f2"))
+
+
+def test_bad_data():
+    """Named before any step."""
+    made, data = network(), molecules()
+    with pytest.raises(ValueError, match=r"stress: expected them for every structure"):
+        Trainer(made, data, weights=LossWeights(stress=1.0))
+    with pytest.raises(ValueError, match="forces, energies: expected none beside Structures"):
+        Trainer(made, data, data.forces)
+    with pytest.raises(ValueError, match="patience: expected at least one epoch, and validation data"):
+        Trainer(made, data, patience=3)
+    with pytest.raises(ValueError, match=r"structures: expected 3 dimension\(s\), got 1"):
+        Trainer(made, Structures.from_arrays(np.zeros((2, 1)), 3.0))
+    with pytest.raises(TypeError, match="structures: expected Structures, got ndarray"):
+        Trainer(made, np.zeros((2, 3, 3)), np.zeros((2, 3, 3)))
+    with pytest.raises(ValueError, match="points: expected at least one structure of one point"):
+        Trainer(ShortRangeNetwork(5.0, 1.0, dim=3), data[:0])
