@@ -79,7 +79,7 @@ def main() -> None:
         learned, tested = frames[:LEARNED], frames[-TESTED:]
         scale = float((learned.forces**2).mean())
         weights = LossWeights(forces=1 / (learned.forces[: learned.counts[0]].size * scale))
-        steps = args.steps or (200 if args.quick else 2500 if without_core else 12000)
+        steps = args.steps or (200 if args.quick else 2500 if without_core else 6000)
         recipe = Recipe(steps, batch=1, rate=4e-3, weights=weights, largest_gradient=5.0)
 
         def make(seed: int, far: bool, core: bool = not without_core) -> MessagePassingNetwork:
