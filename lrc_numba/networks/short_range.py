@@ -219,7 +219,7 @@ class Descriptor(Part):
         return out
 
     def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
-        """Gradients of f₁ and f₂ alone: the geometry depends on no parameter."""
+        # Of f₁ and f₂ alone: the geometry depends on no parameter.
         pairs, kept = tape.scene.pairs, tape.kept
         bars, dbars = (self._cotangents(use, pairs, bar, tape.space) for use in ("bars", "dbars"))
         rows, drows = (np.ascontiguousarray(each).ravel() for each in (bar, dbar))
