@@ -24,7 +24,8 @@ from lrc_numba.nbody import PairPotential
 from lrc_numba.networks import FullRangeNetwork
 from lrc_numba.training import Protocol, Stage, Trainer, force_error
 
-from .tools.common import arguments, environment, print_table, save_json
+from .tools.common import arguments
+from .tools.learning import record
 
 BOX, CELLS, PER_CELL, CUTOFF, DELTA, MODES, MU = 5.0, 10, 2, 1.5, 0.05, 501, 0.5
 TIMES = (1, 2, 5, 10)  # the box of the training
@@ -97,6 +98,7 @@ def main() -> None:
     parser = arguments("boxes", __doc__ or "")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: %(default)s")
     args = parser.parse_args()
+    args.plot_only = False
     seeds = args.seeds[:1] if args.quick else args.seeds
     runs = []
     for seed in seeds:
@@ -109,8 +111,8 @@ def main() -> None:
         points = runs[0]["boxes"][i]["points"]
         lines.append([f"{times * BOX:g}", points, f"{np.median(found):.1e}", spread, f"{np.median(fixed):.1e}"])
     header = ["L", "N", "error, median", "seeds", "501 modes in every box"]
-    print_table(f"Relative error of forces, trained in L = {BOX:g}, {len(seeds)} seed(s)", header, lines)
-    save_json(args.output / "boxes.json", {"environment": environment(args.threads), "runs": runs})
+    title = f"Relative error of forces, trained in L = {BOX:g}, {len(seeds)} seed(s)"
+    record(args, "boxes", title, header, lines, runs=runs)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def main() -> None:
                 out[part] = float(np.sqrt((away**2).mean() / (some.forces**2).mean()))
             return out
 
-        results[name] = run_seeds(make, learned, recipe, measure, args, f"point-charges-{name.replace(' ', '-')}")
+        results[name] = run_seeds(make, learned, recipe, measure, args, f"point_charges {name}")
     header, lines = ["forces", "long range", "train (%)", "test (%)", "seconds"], []
     for name, runs in results.items():
         lines += [[name, *line] for line in as_lines(runs, ["train", "test"], scale=100)]

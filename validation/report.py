@@ -17,6 +17,7 @@ from pathlib import Path
 from textwrap import fill
 
 from .tools import report_tables as tables
+from .tools.report_learning import recorded
 
 __all__ = ["main", "text"]
 
@@ -129,6 +130,34 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         "A training step",
         "`benchmark_training` times one step, loss gradient of the full-range network and Adam.",
         tables.training,
+    ),
+    (
+        "boxes",
+        "One network in boxes of any size",
+        "`boxes` trains the full-range network in a box of length 5 and asks it for forces in longer ones, of which it "
+        "has seen none; beside it, a series that ends with the number of modes instead of a length.",
+        recorded,
+    ),
+    (
+        "point_charges",
+        "Point charges",
+        "`point_charges` learns the forces of 40 frames of 200 charges and is tested on ten others, with and without a "
+        "learned long range, also with the known repulsive core taken off.",
+        recorded,
+    ),
+    (
+        "dimers",
+        "Dimers of molecules",
+        "`dimers` learns binding curves of charged (C) and polar (P) organic molecules at their ten shorter distances "
+        "and is tested on the three longest.",
+        recorded,
+    ),
+    (
+        "sn2",
+        "A reaction",
+        "`sn2` learns the energies of every fourth geometry of F⁻ + CH₃I, without periodic images, and is tested on "
+        "the others.",
+        recorded,
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from lrc_numba.training import Protocol, Stage, Trainer, polish
 
 from .common import arguments, environment, print_table, save_json
 
-__all__ = ["Recipe", "as_lines", "learn", "learning_arguments", "record", "run_seeds"]
+__all__ = ["Recipe", "as_lines", "learn", "learning_arguments", "on_file", "record", "run_seeds"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def learning_arguments(name: str, description: str, data: str) -> argparse.Argum
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: %(default)s; --quick: the first"
     )
+    parser.add_argument("--plot-only", action="store_true", help="train nothing: table and picture of what is on file")
     parser.add_argument("--steps", type=int, default=None, help="optimiser steps of each network, for a look")
     return parser
 
@@ -127,23 +129,40 @@ def run_seeds(
     args : Namespace
         Of ``learning_arguments``.
     label : str
-        For files and messages.
+        Of the record, and of the part of it where it has parts: "name" or "name part".
 
     Returns
     -------
     list of dict
         With "seed", "long_range", "seconds", "parameters", and what ``measure`` gave.
     """
+    if args.plot_only:
+        return on_file(args, label)
     runs = []
     for seed in args.seeds[:1] if args.quick else args.seeds:
         for far in (False, True):
             network = make(seed, far)
-            name = f"{label}-{'far' if far else 'near'}-{seed}"
+            name = f"{label.replace(' ', '-')}-{'far' if far else 'near'}-{seed}"
             taken = learn(network, data, recipe, seed, args.output / "checkpoints" / f"{name}.npz")
             run = {"seed": seed, "long_range": far, "seconds": taken, "parameters": network.parameters.flat.size}
             runs.append(run | measure(network))
             print(f"{name}: {taken:.0f} s, {runs[-1]}", flush=True)
     return runs
+
+
+def on_file(args: argparse.Namespace, label: str) -> list[dict]:
+    """The runs of a script that were recorded before.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of ``learning_arguments``.
+    label : str
+        "name" or "name-part", where runs are recorded by parts.
+    """
+    name, _, part = label.partition(" ")
+    runs = json.loads((args.output / f"{name}.json").read_text(encoding="utf-8"))["runs"]
+    return runs[part] if part else runs
 
 
 def as_lines(runs: list[dict], names: list[str], scale: float = 1.0, digits: int = 2) -> list[list[str]]:
@@ -188,4 +207,9 @@ def record(args: argparse.Namespace, name: str, title: str, header: list[str], l
         What else is recorded.
     """
     print_table(title, header, lines)
-    save_json(args.output / f"{name}.json", {"environment": environment(args.threads), **about})
+    if args.plot_only:
+        before = json.loads((args.output / f"{name}.json").read_text(encoding="utf-8"))
+        save_json(args.output / f"{name}.json", before | {"title": title, "header": header, "lines": lines})
+        return
+    table = {"title": title, "header": header, "lines": lines}
+    save_json(args.output / f"{name}.json", {"environment": environment(args.threads), **table, **about})

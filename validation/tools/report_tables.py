@@ -16,6 +16,7 @@ __all__ = [
     "origin",
     "promises",
     "stages",
+    "table",
     "threads",
     "training",
     "windows",
@@ -27,7 +28,7 @@ Lines = Iterator[str]
 
 
 # ---------------------------------------------------------------------- pieces of a page
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Lines:
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Lines:
     """A Markdown table and an empty line; a ValueError where a row has not as many cells as the header."""
     yield "| " + " | ".join(header) + " |"
     yield "|" + "---|" * len(header)
@@ -126,7 +127,7 @@ def promises(record: dict) -> Lines:
             if p["promise"].startswith(begins)
         ]
         yield f"#### {title}\n\n{about}\n"
-        yield from _table(("what", "bound", "measured", "kept?", "case"), rows)
+        yield from table(("what", "bound", "measured", "kept?", "case"), rows)
     yield f"Of {record['errors_measured']} errors measured, {len(record['errors_above_eps'])} were above eps.\n"
 
 
@@ -159,7 +160,7 @@ def gradient_error(record: dict) -> Lines:
             for entry in entries
         ]
         yield f"#### Error of {title}\n"
-        yield from _table(("d", "eps", "cases", *(f"error / {SIZES[size]}" for size in sizes)), rows)
+        yield from table(("d", "eps", "cases", *(f"error / {SIZES[size]}" for size in sizes)), rows)
 
 
 # ---------------------------------------------------------------------- direct sums
@@ -172,22 +173,22 @@ def direct_sum(record: dict) -> Lines:
             key = (row["dim"], row["modes"], row["dtype"], row["distribution"])
             worst.setdefault(key, []).append(row["error_fourier"] / row["eps"])
     rows = [(d, f"{m}^{d}", t, p, len(v), f"{max(v):.2g}") for (d, m, t, p), v in worst.items()]
-    yield from _table(("d", "modes", "dtype", "points", "cases", "error/eps"), rows)
+    yield from table(("d", "modes", "dtype", "points", "cases", "error/eps"), rows)
 
     yield "#### Error that band limiting leaves, against the sum over pairs\n"
     yield "It does not depend on eps: what the modes that are left out would add.\n"
     rows = [(r["dim"], f"{r['modes']}^{r['dim']}", _error(r["error_pairs"])) for r in record["truncation"]]
-    yield from _table(("d", "modes", "error"), rows)
+    yield from table(("d", "modes", "error"), rows)
 
     yield '#### `window="gaussian_paper"`\n'
     yield "Appendix B of the LRC paper as printed there, without oversampling; nothing is promised about eps.\n"
     rows = [(r["modes"], r["kernel"], _error(r["error"]), _error(r["authors"])) for r in record["gaussian_paper"]]
-    yield from _table(("modes", "kernel", "measured error", "error that the authors state"), rows)
+    yield from table(("modes", "kernel", "measured error", "error that the authors state"), rows)
 
     yield "#### From how many points on it is faster\n"
     yield "Than a direct Fourier sum, a pair sum in NumPy, a compiled pair sum. – : not measured.\n"
     rows = [(r["kernel"], r["dim"], r["fourier"], r["pairs"], r["compiled"]) for r in record["crossovers"]]
-    yield from _table(("kernel", "d", "Fourier sum", "pair sum, NumPy", "pair sum, compiled"), rows)
+    yield from table(("kernel", "d", "Fourier sum", "pair sum, NumPy", "pair sum, compiled"), rows)
 
     yield "#### Times\n"
     yield "~ : a part of the targets was timed and scaled. *Call* is `lrc_convolve`, *plan* a prepared plan.\n"
@@ -211,7 +212,7 @@ def direct_sum(record: dict) -> Lines:
         "Fourier sum",
         "error",
     )
-    yield from _table(header, rows)
+    yield from table(header, rows)
 
 
 # ---------------------------------------------------------------------- other libraries
@@ -239,12 +240,12 @@ def benchmark(record: dict) -> Lines:
     header += ["slowest", "slowest cell"]
     yield "#### All dimensions\n"
     yield "How many times as fast as the others, geometric means; *slowest* is against the faster of the two.\n"
-    yield from _table(header, _ratio_rows(record["summary"]))
+    yield from table(header, _ratio_rows(record["summary"]))
     yield "#### By dimension\n"
     rows = []
     for dim in sorted({cell["dim"] for cell in record["cells"]}):
         rows += _ratio_rows(summary([cell for cell in record["cells"] if cell["dim"] == dim]), dim)
-    yield from _table(["d", *header], rows)
+    yield from table(["d", *header], rows)
     yield "#### Loosening of eps, and targets that were out of reach\n"
     names = {"lrc_numba": "lrc_numba", **PEERS}
     rows = [
@@ -256,7 +257,7 @@ def benchmark(record: dict) -> Lines:
         for row in record["summary"]
     ]
     header = [f"{name}: decades" for name in names.values()] + [f"{name}: cells" for name in names.values()]
-    yield from _table(["operation", *header], rows)
+    yield from table(["operation", *header], rows)
 
 
 # ---------------------------------------------------------------------- stages, threads, windows
@@ -269,14 +270,14 @@ def stages(record: dict) -> Lines:
             (s["stage"], _seconds(s["seconds"]), *(f"{100 * s[f'{size}_of_ceiling']:.0f}%" for size in sizes))
             for s in part["stages"]
         ]
-        yield from _table(("stage", "time", "of memory's rate", "of the cache's", "of multiply–adds"), rows)
+        yield from table(("stage", "time", "of memory's rate", "of the cache's", "of multiply–adds"), rows)
         ceilings = part["ceilings"]
         yield f"Ceilings: {ceilings['memory'] / 1e9:.1f} GB/s from memory, {ceilings['cache'] / 1e9:.0f} GB/s in cache,"
         yield f"{ceilings['operations'] / 1e9:.0f}·10⁹ operations per second."
         yield f"`set_points` and `convolve` as a whole: {_seconds(part['whole'])}.\n"
     yield "#### Time over the number of points\n"
     rows = [(r["points"], r["threads"], _seconds(r["set_points"]), _seconds(r["convolve"])) for r in record["growth"]]
-    yield from _table(("points N", "threads", "`set_points`", "`convolve`"), rows)
+    yield from table(("points N", "threads", "`set_points`", "`convolve`"), rows)
     grows = "; ".join(f"N^{value:.2f} on {threads} thread(s)" for threads, value in record["exponents"].items())
     yield f"Over the last decade it grows as {grows}.\n"
 
@@ -295,7 +296,7 @@ def threads(record: dict) -> Lines:
         (text, *(_times(record["means"][key][of]) for of in ("medians", "shortest"))) for key, text in names.items()
     ]
     yield f"How many times as fast {many} threads are as {few}, geometric means; the last three rows are loops.\n"
-    yield from _table(("what", "medians", "shortest times"), rows)
+    yield from table(("what", "medians", "shortest times"), rows)
     groups: dict[tuple, dict[str, list[float]]] = {}
     for p in record["problems"]:
         lists = groups.setdefault((p["dim"], p["points"], p["modes"]), {"new": [], "kept": []})
@@ -305,7 +306,7 @@ def threads(record: dict) -> Lines:
         (d, n, f"{m}^{d}", *(f"{min(v[mode]):.2f} to {max(v[mode]):.2f}" for mode in ("new", "kept")))
         for (d, n, m), v in groups.items()
     ]
-    yield from _table(("d", "points", "modes", "new points", "kept points"), rows)
+    yield from table(("d", "points", "modes", "new points", "kept points"), rows)
     empty = record["empty_loop_seconds"]
     yield f"An empty loop: {_seconds(empty['awake'])}, or {_seconds(empty['asleep'])} where threads sleep.\n"
 
@@ -322,7 +323,7 @@ def neighbours(record: dict) -> Lines:
         about = (r["cell"], r["list"], r["points"], r["threads"])
         rows.append((*about, *times, r["pairs"]["lrc_numba"], more, _error(r.get("difference"))))
     header = ("cell", "list", "points", "threads", "lrc_numba", "per point", "vesin", "ratio")
-    yield from _table((*header, "pairs", "more than vesin", "difference"), rows)
+    yield from table((*header, "pairs", "more than vesin", "difference"), rows)
     if not record["growth"]:
         return
     yield "Exponents p of time ~ N^p, from the least to the largest number of points:\n"
@@ -331,7 +332,7 @@ def neighbours(record: dict) -> Lines:
         (g["cell"], g["list"], g["threads"], *(f"{g['exponents'][name]:.2f}" for name in names))
         for g in record["growth"]
     ]
-    yield from _table(("cell", "list", "threads", *names), rows)
+    yield from table(("cell", "list", "threads", *names), rows)
 
 
 def windows(record: dict) -> Lines:
@@ -355,7 +356,7 @@ def windows(record: dict) -> Lines:
         "energy jump, cut off",
         "force jump, shifted",
     ]
-    yield from _table([*header, "gradient of a long wave, cut off", "the same, C1"], rows)
+    yield from table([*header, "gradient of a long wave, cut off", "the same, C1"], rows)
 
 
 # ---------------------------------------------------------------------- networks
@@ -364,17 +365,17 @@ def networks(record: dict) -> Lines:
     yield "#### Derivatives against differences, largest relative errors\n"
     keys = ("kind", "dim", "cutoff", "parameters")
     rows = [(*(r[k] for k in keys), _error(r["forces"]), _error(r["gradient"])) for r in record["derivatives"]]
-    yield from _table(("network", "d", "cutoff", "parameters", "forces", "gradient of the loss"), rows)
+    yield from table(("network", "d", "cutoff", "parameters", "forces", "gradient of the loss"), rows)
     yield "#### Energy along a trajectory\n"
     rows = [
         (t["kind"], f"{s['step']:g}", s["steps"], _error(s["largest"]))
         for t in record["trajectories"]
         for s in t["drift"]
     ]
-    yield from _table(("network", "time step", "steps", "largest \\|E(t) − E(0)\\|"), rows)
+    yield from table(("network", "time step", "steps", "largest \\|E(t) − E(0)\\|"), rows)
     yield "#### Energy and forces over the number of points\n"
     rows = [(r["dim"], r["points"], f"{r['modes']}^{r['dim']}", _seconds(r["seconds"])) for r in record["cost"]]
-    yield from _table(("d", "points", "modes", "time"), rows)
+    yield from table(("d", "points", "modes", "time"), rows)
     grows = ", ".join(f"N^{value:.2f} in {dim}-D" for dim, value in record["exponents"].items())
     yield f"It grows as {grows}.\n"
 
@@ -390,4 +391,4 @@ def training(record: dict) -> Lines:
         rows.append(
             (dim, count, batch, f"{modes}^{dim}", dtype, _seconds(r["seconds"]), _seconds(theirs), _times(ratio))
         )
-    yield from _table(("d", "points", "batch", "modes", "dtype", "lrc_numba", "PyTorch", "ratio"), rows)
+    yield from table(("d", "points", "batch", "modes", "dtype", "lrc_numba", "PyTorch", "ratio"), rows)
