@@ -295,7 +295,7 @@ class EnergyNetwork:
         if not len(given.positions):
             raise ValueError("points: expected at least one structure of one point, got none")
         weights.check(given)
-        with_stress, gradient = weights.stress > 0, Parameters(self.parameters.shapes, self.dtype)
+        with_stress, gradient = weights.stress > 0, self.parameters.like()
         if with_stress:
             _check_cells(given)
         moving = with_stress or weights.forces > 0

@@ -34,15 +34,21 @@ class Parameters(Mapping):
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], dtype):
         self.shapes = dict(shapes)
-        self.flat = np.zeros(sum(prod(shape) for shape in self.shapes.values()), dtype=dtype)
-        self._views: dict[str, np.ndarray] = {}
         self.offsets: dict[str, int] = {}
         self.tables: dict[str, np.ndarray] = {}
-        at = 0
+        size = 0
         for name, shape in self.shapes.items():
-            self._views[name] = self.flat[at : at + prod(shape)].reshape(shape)
-            self.offsets[name] = at
-            at += prod(shape)
+            self.offsets[name] = size
+            size += prod(shape)
+        self.flat = np.zeros(size, dtype=dtype)
+        self._views: dict[str, np.ndarray] = {}  # those that were asked for
+
+    def like(self) -> Parameters:
+        """Zeros of the same layout, for a gradient."""
+        other = object.__new__(Parameters)
+        other.shapes, other.offsets, other.tables = self.shapes, self.offsets, self.tables
+        other.flat, other._views = np.zeros_like(self.flat), {}
+        return other
 
     def __getstate__(self) -> tuple:
         return self.shapes, self.flat  # copies have views of their own
@@ -52,13 +58,17 @@ class Parameters(Mapping):
         self.flat[...] = state[1]
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._views[name]
+        view = self._views.get(name)
+        if view is None:
+            at, shape = self.offsets[name], self.shapes[name]
+            view = self._views[name] = self.flat[at : at + prod(shape)].reshape(shape)
+        return view
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._views)
+        return iter(self.shapes)
 
     def __len__(self) -> int:
-        return len(self._views)
+        return len(self.shapes)
 
     def __repr__(self) -> str:
         rows = [f"  {name:14} {shape}" for name, shape in self.shapes.items()]

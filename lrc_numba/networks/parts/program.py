@@ -247,7 +247,7 @@ class Program:
     ) -> list[list[dict]]:
         """From cotangents of the output to those of all that is wanted, for one kind of them or two at a time."""
         bars: list[list[dict]] = [[{self.output: bar} for bar in kind] for kind in outer]
-        gradients = None if gradient is None else [Parameters(gradient.shapes, gradient.flat.dtype) for _ in run.shares]
+        gradients = None if gradient is None else [gradient.like() for _ in run.shares]
         for whole, lines in reversed(self._runs):
             lines = [i for i in reversed(lines) if self.steps[i].output in wanted]
             if whole:
