@@ -216,7 +216,7 @@ class Convolution(Part):
         return (np.sqrt(2 * np.log(1 / self.eps)) + 1.0) * self.kernel.sigma
 
     def _given(self, tape: Tape, features) -> np.ndarray | None:
-        """f (n, C_in); None where it is ones and no structure is filled up."""
+        """f (n, C_in); None where it is ones, a plan takes it so, and no structure is filled up."""
         structures = tape.scene.structures
         if self.values == "features":
             return features
@@ -225,7 +225,9 @@ class Convolution(Part):
                 raise ValueError("charges: expected one for every point, got none")
             return structures.charges.astype(tape.scene.dtype)[:, None]
         counts = structures.counts
-        return None if (counts == counts[0]).all() else np.ones((len(structures.positions), 1), tape.scene.dtype)
+        if not self.small and (counts == counts[0]).all():
+            return None
+        return np.ones((len(structures.positions), 1), tape.scene.dtype)
 
     # ------------------------------------------------------------------ the passes
     def forward(self, tape: Tape, _, features=None):
