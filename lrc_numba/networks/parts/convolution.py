@@ -252,6 +252,8 @@ class Convolution(Part):
         """ẋ, ḟ and ε for every group, None where nothing moves."""
         moved = None if motion is None else motion.points
         strain = None if motion is None or motion.strain is None or not motion.strain.any() else motion.strain
+        if strain is not None:
+            strain = strain.astype(tape.scene.dtype, copy=False)
         return [
             (group.spread(moved), group.spread(features), None if strain is None else strain[group.structures])
             for group in tape.kept["groups"]

@@ -9,6 +9,7 @@ import pytest
 from drawn_structures import SPECIES, make_structures
 from driver import CUTOFF, ROUNDING, Case, gradient_error, jvp_error, scene_of, vjp_dual_error, vjp_error
 
+from lrc_numba.networks.layers.parameters import Parameters
 from lrc_numba.networks.layers.perceptron import Perceptron
 from lrc_numba.networks.long_range import CoulombKernel, YukawaChannels
 from lrc_numba.networks.parts.convolution import Convolution, SeriesEnd
@@ -16,18 +17,18 @@ from lrc_numba.networks.parts.dense import Concatenate, Dense, Linear, Scale
 from lrc_numba.networks.parts.embedding import Embedding
 from lrc_numba.networks.parts.geometry import Directions, Displacements, Distances
 from lrc_numba.networks.parts.messages import Messages
+from lrc_numba.networks.parts.part import Motion
 from lrc_numba.networks.parts.products import Add, Norm, Product
 from lrc_numba.networks.parts.radial import RadialBasis
 from lrc_numba.networks.parts.select import Select, Zeros
 from lrc_numba.networks.short_range import Descriptor, Scales
 
-GENERATOR = np.random.default_rng(7)
 SMALL_STEP = 1e-6  # no relu bends within it; piecewise linear functions have no truncation
 
 
 def rows(*shape: int) -> np.ndarray:
-    """Normal numbers."""
-    return GENERATOR.standard_normal(shape)
+    """Normal numbers, which depend on the shape alone."""
+    return np.random.default_rng(shape).standard_normal(shape)
 
 
 def scene(dim: int = 3, periodic: bool = True, full: bool = False):
@@ -50,7 +51,7 @@ def dense(**options) -> Case:
 
 
 def product(axes: str, a: tuple, b: tuple, still=()) -> Case:
-    return Case(Product(axes), (rows(*a), rows(*b)), scene(), still=still)
+    return Case(Product(axes), (rows(*a), rows(*b) + 0.3 * rows(*b) ** 2), scene(), still=still)
 
 
 def messages(dim: int, periodic: bool = True, still=()) -> Case:
@@ -111,15 +112,15 @@ CASES = {
     "scale": lambda: columns(Scale(rows(3), np.array([0.5, 2.0, 1.5])), 8, 3),
     "concatenate": lambda: Case(Concatenate(), (rows(8, 3), rows(8, 1), rows(8, 2)), scene()),
     "concatenate still": lambda: Case(Concatenate(), (rows(8, 3), rows(8, 1), rows(8, 2)), scene(), still=(0, 2)),
-    "add": lambda: Case(Add(), (rows(8, 3), rows(8, 3), rows(8, 3)), scene()),
-    "add still": lambda: Case(Add(), (rows(8, 3), rows(8, 3), rows(8, 3)), scene(), still=(0,)),
+    "add": lambda: Case(Add(), (rows(8, 3), rows(3, 8).T, rows(8, 3) ** 2), scene()),
+    "add still": lambda: Case(Add(), (rows(8, 3), rows(3, 8).T, rows(8, 3) ** 2), scene(), still=(0,)),
     "product of vectors": lambda: product("ndc,ndc->nc", (8, 3, 4), (8, 3, 4)),
     "product of rows": lambda: product("nc,nc->nc", (8, 4), (8, 4)),
     "product still": lambda: product("nc,ndc->ndc", (8, 4), (8, 3, 4), still=(0,)),
     "product still b": lambda: product("nc,ndc->ndc", (8, 4), (8, 3, 4), still=(1,)),
     "product outer": lambda: product("na,nb->nab", (8, 2), (8, 3)),
     "product turned": lambda: product("nab,nbc->ncab", (8, 2, 3), (8, 3, 4)),
-    "norm": lambda: columns(Norm(), 8, 3, 4),
+    "norm": lambda: columns(Norm(0.05), 8, 3, 4),
     "select": lambda: columns(Select(0), 8, 4, 3),
     "select block": lambda: columns(Select(slice(None), slice(1, 3)), 8, 4, 3),
     "distances": lambda: Case(Distances(), (tangled(3)[1],), tangled(3)[0]),
@@ -236,3 +237,24 @@ def test_unknown_kinds():
     case = Case(Messages(), (rows(8, 12), rows(len(own.pairs), 12), rows(len(own.pairs), 3), rows(8, 3, 4)), own)
     with pytest.raises(ValueError, match="channels: expected a multiple of 8, got 4"):
         case.value()
+
+
+@pytest.mark.parametrize("values", ["ones", "charges", "features"])
+def test_single_precision_stays_so(values):
+    """Also where cells are strained: strains are in double precision, and what lies between parts is not."""
+    case = convolution(2, values, 64)
+    case.scene.dtype = np.dtype(np.float32)
+    tape, inputs = case.tape()
+    tape.parameters = Parameters(case.parameters.shapes, np.float32)
+    tape.parameters.flat[...] = case.parameters.flat
+    singles = [None if x is None else x.astype(np.float32) for x in inputs]
+    points, strain = rows(*case.scene.structures.positions.shape).astype(np.float32), rows(3, 2, 2)
+    out = case.part.forward(tape, *singles)
+    tangent = case.part.jvp(tape, Motion(points, strain), *singles[1:])
+    bars = case.part.vjp(tape, out)
+    assert bars[0].strain.dtype == np.float64
+    gradient = Parameters(case.parameters.shapes, np.float32)
+    tape.wanted = (False, True)[: len(inputs)]
+    own, down = case.part.vjp_dual(tape, out, tangent, gradient)
+    arrays = [out, tangent, bars[0].points, *bars[1:], *own[1:], *down[1:]]
+    assert {array.dtype for array in arrays if array is not None} == {np.dtype(np.float32)}
