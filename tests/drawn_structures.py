@@ -74,7 +74,7 @@ def make_structures(
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     stress = generator.standard_normal((batch, dim, dim))
     return Structures.from_arrays(
-        np.concatenate(points),
+        np.concatenate([np.empty((0, dim)), *points]),
         cells if periodic else None,
         offsets=offsets,
         species=generator.choice(SPECIES, total),

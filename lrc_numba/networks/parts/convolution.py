@@ -114,7 +114,8 @@ class Convolution(Part):
     ----------
     kernel : object
         ``names``: those of its parameters. ``shapes()``, ``initialise(parameters, generator)``, and
-        ``multiplier(parameters)``, of shape (C,) for ones and charges, () or (C, C) diagonal for features.
+        ``multiplier(parameters)``, of shape (C,) for ones and charges, () or (C, C) diagonal for features. ``sigma``:
+        the length it is smeared with, None where it needs periodic images.
     end : SeriesEnd
         Where the series ends.
     eps : float
@@ -190,6 +191,8 @@ class Convolution(Part):
             chosen = np.array(several)
             counts = structures.counts[chosen]
             most = int(counts.max())
+            if not most:
+                continue
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
             matrix = np.frombuffer(cell).reshape(structures.dim, structures.dim)
@@ -204,6 +207,8 @@ class Convolution(Part):
             return structures.cell[b].tobytes(), None
         if structures.periodic[b].any():
             raise ValueError(f"periodic: structure {b} is periodic along some axes alone; expected all or none")
+        if self.kernel.sigma is None:
+            raise ValueError(f"periodic: expected structure {b} to be periodic, which this long-range kernel needs")
         positions = structures.positions[structures.offsets[b] : structures.offsets[b + 1]]
         extent = np.ptp(positions, axis=0) if len(positions) else np.zeros(structures.dim)
         margin = self.margin()
