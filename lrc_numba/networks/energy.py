@@ -149,7 +149,11 @@ class EnergyNetwork:
         self.threads = arguments.as_threads(threads, parallel.available_threads())
         self._spaces = Workspaces()
         parts = sorted(program.parts, key=lambda part: part.whole)  # files hold parameters in this order
-        shapes = {name: shape for part in parts for name, shape in part.shapes().items()}
+        shapes: dict[str, tuple[int, ...]] = {}
+        for part in parts:
+            if twice := sorted(shapes.keys() & part.shapes().keys()):
+                raise ValueError(f"program: expected other names of parameters for every part, got {twice} twice")
+            shapes |= part.shapes()
         self.parameters = Parameters(shapes, self.dtype)
         generator = np.random.default_rng(seed)
         for part in parts:

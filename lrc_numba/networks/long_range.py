@@ -95,6 +95,8 @@ class YukawaChannels:
         Whether it is one kernel for any number of channels, with one λ and no β.
     """
 
+    sigma = None  # it needs periodic images
+
     def __init__(self, lam: tuple[float, ...], tau: float, prefix: str = "", scalar: bool = False):
         self.lam, self.tau, self.scalar = lam, tau, scalar
         self.names = {"lam": f"{prefix}lam"} if scalar else {"beta": f"{prefix}beta", "lam": f"{prefix}lam"}

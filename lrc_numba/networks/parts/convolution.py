@@ -114,7 +114,8 @@ class Convolution(Part):
     ----------
     kernel : object
         ``names``: those of its parameters. ``shapes()``, ``initialise(parameters, generator)``, and
-        ``multiplier(parameters)``, of shape (C,) for ones and charges, () or (C, C) diagonal for features.
+        ``multiplier(parameters)``, of shape (C,) for ones and charges, () or (C, C) diagonal for features. ``sigma``:
+        the length it is smeared with, None where it needs periodic images.
     end : SeriesEnd
         Where the series ends.
     eps : float
@@ -190,6 +191,8 @@ class Convolution(Part):
             chosen = np.array(several)
             counts = structures.counts[chosen]
             most = int(counts.max())
+            if not most:
+                continue
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
             matrix = np.frombuffer(cell).reshape(structures.dim, structures.dim)
@@ -204,6 +207,8 @@ class Convolution(Part):
             return structures.cell[b].tobytes(), None
         if structures.periodic[b].any():
             raise ValueError(f"periodic: structure {b} is periodic along some axes alone; expected all or none")
+        if self.kernel.sigma is None:
+            raise ValueError(f"periodic: expected structure {b} to be periodic, which this long-range kernel needs")
         positions = structures.positions[structures.offsets[b] : structures.offsets[b + 1]]
         extent = np.ptp(positions, axis=0) if len(positions) else np.zeros(structures.dim)
         margin = self.margin()
@@ -216,7 +221,7 @@ class Convolution(Part):
         return (np.sqrt(2 * np.log(1 / self.eps)) + 1.0) * self.kernel.sigma
 
     def _given(self, tape: Tape, features) -> np.ndarray | None:
-        """f (n, C_in); None where it is ones and no structure is filled up."""
+        """f (n, C_in); None where it is ones, a plan takes it so, and no structure is filled up."""
         structures = tape.scene.structures
         if self.values == "features":
             return features
@@ -225,7 +230,9 @@ class Convolution(Part):
                 raise ValueError("charges: expected one for every point, got none")
             return structures.charges.astype(tape.scene.dtype)[:, None]
         counts = structures.counts
-        return None if (counts == counts[0]).all() else np.ones((len(structures.positions), 1), tape.scene.dtype)
+        if not self.small and (counts == counts[0]).all():
+            return None
+        return np.ones((len(structures.positions), 1), tape.scene.dtype)
 
     # ------------------------------------------------------------------ the passes
     def forward(self, tape: Tape, _, features=None):
@@ -250,6 +257,8 @@ class Convolution(Part):
         """ẋ, ḟ and ε for every group, None where nothing moves."""
         moved = None if motion is None else motion.points
         strain = None if motion is None or motion.strain is None or not motion.strain.any() else motion.strain
+        if strain is not None:
+            strain = strain.astype(tape.scene.dtype, copy=False)
         return [
             (group.spread(moved), group.spread(features), None if strain is None else strain[group.structures])
             for group in tape.kept["groups"]

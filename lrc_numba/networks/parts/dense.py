@@ -36,17 +36,17 @@ class Dense(Part):
     def forward(self, tape: Tape, inputs):
         rows = self._rows(inputs, self.network.sizes[0])
         out, tape.kept["tape"] = self.network.forward(tape.parameters, rows, tape.space)
-        return out.reshape(*inputs.shape[:-1], -1)
+        return out.reshape(*inputs.shape[:-1], self.network.sizes[-1])
 
     def jvp(self, tape: Tape, tangent):
         rows = self._rows(tangent, self.network.sizes[0])
         out, tape.kept["tangents"] = self.network.jvp(tape.parameters, tape.kept["tape"], rows, tape.space)
-        return out.reshape(*tangent.shape[:-1], -1)
+        return out.reshape(*tangent.shape[:-1], self.network.sizes[-1])
 
     def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
         rows = self._rows(bar, self.network.sizes[-1])
         below = self.network.vjp(tape.parameters, tape.kept["tape"], rows, gradient)
-        return (below.reshape(*bar.shape[:-1], -1),)
+        return (below.reshape(*bar.shape[:-1], self.network.sizes[0]),)
 
     def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
         below, dbelow = self.network.vjp_dual(
@@ -60,7 +60,7 @@ class Dense(Part):
         )
         if not tape.wanted[0]:
             return (None,), (None,)
-        shape = (*bar.shape[:-1], -1)
+        shape = (*bar.shape[:-1], self.network.sizes[0])
         return (below.reshape(shape),), (dbelow.reshape(shape),)
 
 

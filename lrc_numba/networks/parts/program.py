@@ -122,18 +122,23 @@ class Program:
         parameters : Parameters
             Of all parts.
         spaces : Workspaces
-            Memory, one for each share where it is kept for other passes, else one for each thread.
+            Memory, one for each line and share, which the next ``forward`` uses again.
         keep : bool
             Whether ``jvp`` and ``vjp_dual`` follow.
         until : str, optional
             The name of what is wanted, where that is not the output: only what it needs is done.
         """
+        if until is not None and until not in (known := [step.output for step in self.steps]):
+            raise ValueError(f"name: expected one of {', '.join(map(repr, known))}, got {until!r}")
         needed = self._needed(until or self.output)
         run.values = [{} for _ in run.shares]
         run.tapes = [[] for _ in self.steps]
         for i, step in enumerate(self.steps):
             scenes = [run.whole] if step.part.whole else run.shares
-            run.tapes[i] = [Tape(scene, parameters, spaces.of(-1), keep=keep) for scene in scenes]
+            own = (
+                spaces.of(i + number * len(self.steps)) for number in range(len(scenes))
+            )  # a part may be in two lines
+            run.tapes[i] = [Tape(scene, parameters, space, keep=keep) for scene, space in zip(scenes, own, strict=True)]
         for whole, lines in self._runs:
             lines = [i for i in lines if self.steps[i].output in needed]
             if whole:
@@ -142,10 +147,9 @@ class Program:
                 continue
 
             def work(share: int, lines=lines) -> None:
-                values, space = run.values[share], spaces.of(share)
+                values = run.values[share]
                 for i in lines:
                     step, tape = self.steps[i], run.tapes[i][share]
-                    tape.space = space
                     values[step.output] = step.part.forward(tape, *(values.get(name) for name in step.inputs))
 
             _each(work, len(run.shares), run.whole.threads)
@@ -158,7 +162,7 @@ class Program:
             values[step.output] = out[points]
 
     def jvp(self, run: Run, direction: Motion) -> list[np.ndarray]:
-        """The tangent of the output of every share.
+        """The tangent of the output of every share; of an output that does not read the geometry it is zero.
 
         Parameters
         ----------
@@ -188,6 +192,8 @@ class Program:
                     )
 
             _each(work, len(run.shares), run.whole.threads)
+        if self.output not in self.moves:
+            return [np.zeros_like(values[self.output]) for values in run.values]
         return [values[self.output] for values in tangents]
 
     def vjp(

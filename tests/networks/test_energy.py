@@ -1,0 +1,226 @@
+"""Networks of the paper for structures of any kind: forces, stresses, gradients of losses, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from derivatives import force_error, gradient_error, stress_error
+from drawn_structures import drawn_structures, make_structures
+from hypothesis import given, settings
+
+from lrc_numba.geometry.structures import Structures
+from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
+from lrc_numba.networks.energy import LossWeights
+from lrc_numba.networks.long_range import TAPER
+
+CUTOFF = 1.4
+WEIGHTS = {
+    "all": LossWeights(energy=0.3, forces=1.0, stress=0.5),
+    "all per point": LossWeights(energy=0.3, forces=1.0, stress=0.5, per_point=True),
+    "energy": LossWeights(energy=1.0, forces=0.0),
+    "forces": LossWeights(),
+    "forces per point": LossWeights(per_point=True),
+    "stress": LossWeights(forces=0.0, stress=1.0),
+}
+# No relu of g bends within such steps; 1e-16/h of an energy or a loss is lost to rounding.
+BENDS = {"forces": 2e-5, "stress": 1e-5, "loss": 3e-5}
+SMOOTH = {"forces": 2e-4, "stress": 1e-4, "loss": 1e-3}
+
+
+def network_of(kind: str, dim: int):
+    """A network off its start values, with scales of its own."""
+    if kind == "short":
+        network = ShortRangeNetwork(6.0, CUTOFF, dim=dim, seed=2)
+    else:
+        modes = {1: 15, 2: 9, 3: 9}[dim]
+        network = FullRangeNetwork(6.0, CUTOFF, modes, dim=dim, lam=(1.3, 2.5), seed=2)
+    network.set_scales(make_structures(dim, (6, 7, 8, 6), seed=11))
+    flat = network.parameters.flat
+    flat += 0.05 * np.random.default_rng(1).standard_normal(flat.size)
+    return network
+
+
+def steps_of(kind: str) -> dict[str, float]:
+    return SMOOTH if kind == "short" else BENDS
+
+
+def engines(*dims: int):
+    """Networks by their dimension; the convolution of more than one takes long to compile."""
+    cases = [("short", dim) for dim in dims] + [("full", dim) for dim in dims]
+    return pytest.mark.parametrize(
+        ("kind", "dim"),
+        [pytest.param(*case, marks=pytest.mark.slow) if case in (("full", 2), ("full", 3)) else case for case in cases],
+    )
+
+
+@engines(1, 2, 3)
+def test_forces_and_stresses(kind, dim):
+    """F = −∂U/∂x and V σ = ∂U/∂ε, of drawn structures of different sizes and cells."""
+    network, steps = network_of(kind, dim), steps_of(kind)
+
+    @settings(max_examples=8)
+    @given(structures=drawn_structures(dim, periodic=True))
+    def holds(structures):
+        assert force_error(network, structures, steps["forces"]) <= 1e-9
+        assert stress_error(network, structures, steps["stress"]) <= 1e-9
+
+    holds()
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_forces_without_cells(dim):
+    """F = −∂U/∂x, of drawn structures that are not periodic."""
+    network = network_of("short", dim)
+
+    @settings(max_examples=8)
+    @given(structures=drawn_structures(dim, periodic=False))
+    def holds(structures):
+        assert force_error(network, structures) <= 1e-9
+
+    holds()
+
+
+def test_cells_smaller_than_the_cutoff():
+    """Points see their own images, several of them."""
+    network = network_of("short", 2)
+    structures = make_structures(2, (2, 1, 1), (1.2, 0.8, 0.6), seed=1)
+    assert force_error(network, structures) <= 1e-9
+    assert stress_error(network, structures) <= 1e-9
+    assert gradient_error(network, structures, WEIGHTS["all"]) <= 1e-6
+
+
+@engines(1, 2, 3)
+def test_gradient_of_a_loss(kind, dim):
+    """By every named parameter, of energies, forces and stresses."""
+    network, structures = network_of(kind, dim), make_structures(dim, (5, 1, 6), seed=5)
+    assert gradient_error(network, structures, WEIGHTS["all"], steps_of(kind)["loss"]) <= 1e-6
+
+
+@pytest.mark.parametrize("kind", ["short", "full"])
+@pytest.mark.parametrize("terms", [name for name in WEIGHTS if name != "all"])
+def test_gradients_of_single_terms(kind, terms):
+    """Each term alone, and counted by the number of points."""
+    network, structures = network_of(kind, 1), make_structures(1, (5, 1, 6), seed=6)
+    assert gradient_error(network, structures, WEIGHTS[terms], steps_of(kind)["loss"]) <= 1e-6
+
+
+def test_points_in_the_box_are_structures():
+    """Arrays mean the same as structures in the cell of the box."""
+    network = network_of("short", 2)
+    points = np.stack([make_structures(2, (6,), (6.0,), periodic=False, seed=seed).positions for seed in (1, 2)])
+    structures = Structures.from_arrays(points, 6.0)
+    energies, forces = network.energy_forces(points)
+    np.testing.assert_array_equal(network.energy(structures), energies)
+    np.testing.assert_array_equal(network.energy_forces(structures)[1], forces.reshape(-1, 2))
+
+
+def test_nothing_to_predict():
+    """No structure, or structures without a point, have energies 0; there is nothing to learn from them."""
+    network = network_of("short", 2)
+    for counts in ((), (0, 0)):
+        structures = make_structures(2, counts, tuple(3.0 for _ in counts))
+        made = network.predict(structures, stress=True)
+        assert made.energies.shape == (len(counts),)
+        assert not made.energies.any()
+        assert made.forces.shape == (0, 2)
+        assert made.stress.shape == (len(counts), 2, 2)
+        with pytest.raises(ValueError, match="points: expected at least one structure of one point, got none"):
+            network.loss(structures, WEIGHTS["all"])
+
+
+@pytest.mark.parametrize("kind", ["short", "full"])
+def test_a_structure_without_points_among_others(kind):
+    """It has no energy, and changes nothing."""
+    network, structures = network_of(kind, 1), make_structures(1, (4, 0, 3), (5.0, 5.0, 4.0), seed=3)
+    made, others = network.predict(structures, stress=True), structures[np.array([0, 2])]
+    wanted = network.predict(others, stress=True)
+    assert made.energies[1] == 0
+    assert not made.stress[1].any()
+    np.testing.assert_allclose(made.energies[[0, 2]], wanted.energies, rtol=1e-12)
+    np.testing.assert_allclose(made.forces, wanted.forces, rtol=0, atol=1e-12 * np.abs(wanted.forces).max())
+    assert gradient_error(network, structures, WEIGHTS["forces"], steps_of(kind)["loss"]) <= 1e-6
+
+
+def test_lone_points():
+    """A point, or points that are no neighbours, have the energy of no neighbours and no forces."""
+    network = network_of("short", 3)
+    apart = Structures.from_arrays([np.zeros((1, 3)), np.eye(3) * 5.0])
+    made = network.predict(apart)
+    np.testing.assert_allclose(made.potentials, made.potentials[0], rtol=1e-14)
+    assert not made.forces.any()
+
+
+def refused() -> dict:
+    """What is asked for, and the message."""
+    short, full = network_of("short", 2), network_of("full", 1)
+    data = make_structures(2, (3, 4), seed=8)
+    line = make_structures(1, (3, 4), seed=8)
+    open_line = make_structures(1, (3, 4), periodic=False, seed=8)
+    twice = data.positions.copy()
+    twice[5] = twice[4]
+    partly = np.array([[True, True], [True, False]])
+    tiny = 0.4 * 2 * np.pi / (TAPER / full.kernel.tau)
+    return {
+        "other dimension": (lambda: short.predict(line), "structures: expected 2 dimension.s., got 1"),
+        "two in one place": (lambda: short.predict(replace(data, positions=twice)), "got 1 and 2 of structure 1"),
+        "not a number": (
+            lambda: Structures.from_arrays([[0.0, np.nan]]),
+            "positions: expected finite numbers, got .* for point 0 of structure 0",
+        ),
+        "no cell for the long range": (
+            lambda: full.predict(open_line),
+            "periodic: expected structure 0 to be periodic, which",
+        ),
+        "cell too small for the long range": (
+            lambda: full.predict(Structures.from_arrays(np.zeros((1, 1)), tiny)),
+            "cell: .* is too small for a mode",
+        ),
+        "stress without cell": (
+            lambda: short.predict(make_structures(2, (3,), periodic=False), stress=True),
+            "stress: expected a cell, periodic along all axes, for structure 0",
+        ),
+        "stress of a slab": (
+            lambda: short.predict(replace(data, periodic=partly), stress=True),
+            "stress: expected a cell, periodic along all axes, for structure 1",
+        ),
+        "loss of stress of a slab": (
+            lambda: short.loss(replace(data, periodic=partly), WEIGHTS["stress"]),
+            "stress: expected a cell, periodic along all axes, for structure 1",
+        ),
+        "no energies": (
+            lambda: short.loss(replace(data, energies=None), WEIGHTS["all"]),
+            "energies: expected them for every structure, as their weight is 0.3, got none",
+        ),
+        "no forces": (lambda: short.loss(replace(data, forces=None), WEIGHTS["all"]), "forces: expected them"),
+        "no stress": (lambda: short.loss_alone(replace(data, stress=None), WEIGHTS["all"]), "stress: expected them"),
+        "negative weight": (lambda: LossWeights(energy=-1.0), "weight: expected finite numbers"),
+        "weight is no number": (lambda: LossWeights(stress=np.nan), "weight: expected finite numbers"),
+        "no weight": (lambda: LossWeights(forces=0.0), "weight: expected finite numbers .* one above zero"),
+        "no references": (lambda: short.fit_references(data), "references: this network knows no species"),
+    }
+
+
+@pytest.mark.parametrize("name", list(refused()))
+def test_what_is_refused(name):
+    """A ValueError that names the argument, the structure and the point."""
+    ask, message = refused()[name]
+    with pytest.raises(ValueError, match=message):
+        ask()
+
+
+def test_points_that_are_no_structures():
+    """A TypeError for what only some networks take."""
+    with pytest.raises(TypeError, match="structures: expected Structures, got list"):
+        super(ShortRangeNetwork, network_of("short", 1)).as_structures([[0.0]])
+
+
+def test_a_slab():
+    """Partly periodic structures are taken by neighbours, and refused by a convolution."""
+    structures = make_structures(2, (3, 4), seed=8)
+    slab = replace(structures, periodic=np.array([[True, True], [True, False]]))
+    assert force_error(network_of("short", 2), slab) <= 1e-9
+    full = FullRangeNetwork(6.0, CUTOFF, 9, dim=2, lam=(1.3,))
+    with pytest.raises(ValueError, match="periodic: structure 1 is periodic along some axes alone; expected all"):
+        full.predict(slab)
