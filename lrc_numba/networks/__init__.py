@@ -5,8 +5,9 @@
 """
 
 from .composed import MessagePassingNetwork
-from .energy import EnergyNetwork, LossWeights, Prediction
+from .energy import EnergyNetwork
 from .layers.parameters import Parameters
+from .loss import LossWeights, Prediction
 from .models import FullRangeNetwork, ShortRangeNetwork
 from .short_range import Scales
 

@@ -1,15 +1,11 @@
 r"""Energies of structures as a program of parts, their derivatives, and the gradient of a loss.
 
-U = Σᵢ eᵢ, F = −∂U/∂x, and the stress (1/V) ∂U/∂ε where ε strains positions and cell. For B structures the loss is
-
-    L = 1/B Σ_b [ w_F Σᵢ ‖Fᵢ − Fᵢ*‖² + w_U (U − U*)² + w_σ ‖σ − σ*‖² ]
-
-and its gradient needs no second-order differentiation, see ``parts.part``.
+U = Σᵢ eᵢ, F = −∂U/∂x, and the stress (1/V) ∂U/∂ε where ε strains positions and cell. The gradient of a loss (see
+``loss``) needs no second-order differentiation, see ``parts.part``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -22,73 +18,17 @@ from ..geometry.structures import Structures
 from ..machine.cpu import parallel
 from ..machine.workspace import Workspaces
 from .layers.parameters import Parameters
+from .loss import LossWeights, Prediction, loss_of
 from .parts.part import Motion, Scene
-from .parts.program import Program, Run
+from .parts.program import Program
+from .parts.run import Run
 from .references import ReferenceEnergies
 from .storage import read_network, write_network
 
-__all__ = ["EnergyNetwork", "LossWeights", "Prediction"]
+__all__ = ["EnergyNetwork"]
 
 POINTS_AT_ONCE = 320  # of several structures, in one pass of the interpreter; the same for any number of threads
 APART = 1e-6  # cutoffs; two points nearer to each other than that are in one place
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms of a loss; a term with weight 0 needs no data.
-
-    Attributes
-    ----------
-    energy, forces, stress : float
-        w_U, w_F and w_σ, not negative and not all zero.
-    per_point : bool
-        Whether energies and forces of a structure count divided by its number of points: (U − U*)²/N² and
-        Σ ‖F − F*‖²/N.
-    """
-
-    energy: float = 0.0
-    forces: float = 1.0
-    stress: float = 0.0
-    per_point: bool = False
-
-    def __post_init__(self) -> None:
-        weights = (self.energy, self.forces, self.stress)
-        if not all(np.isfinite(w) and w >= 0 for w in weights) or not any(weights):
-            raise ValueError(f"weight: expected finite numbers that are not negative, and one above zero, got {self}")
-
-    def check(self, structures: Structures) -> None:
-        """Raise a ValueError where data are missing.
-
-        Parameters
-        ----------
-        structures : Structures
-            To learn from.
-        """
-        for name, weight in (("energies", self.energy), ("forces", self.forces), ("stress", self.stress)):
-            if weight and getattr(structures, name) is None:
-                raise ValueError(f"{name}: expected them for every structure, as their weight is {weight:g}, got none")
-
-
-@dataclass
-class Prediction:
-    """What a network says of some structures.
-
-    Attributes
-    ----------
-    energies : (B,)
-        U.
-    potentials : (n,)
-        e of every point.
-    forces : (n, d) or None
-        −∂U/∂x.
-    stress : (B, d, d) float64 or None
-        (1/V) ∂U/∂ε.
-    """
-
-    energies: np.ndarray
-    potentials: np.ndarray
-    forces: np.ndarray | None = None
-    stress: np.ndarray | None = None
 
 
 class EnergyNetwork:
@@ -257,19 +197,24 @@ class EnergyNetwork:
         structures = run.whole.structures
         if not len(structures.positions):
             return self._of_nothing(structures, forces, stress)
-        shares = self.program.forward(run, self.parameters, self._spaces, keep)
+        shares, motion = self._outputs(run, forces, stress, keep)
         potentials = np.concatenate([share[:, 0] for share in shares])
         result = Prediction(_sums(potentials, structures.offsets), potentials)
         if self.references is not None:
             result.potentials = potentials + self.references.of_points(structures)
             result.energies = _sums(potentials.astype(np.float64), structures.offsets)
             result.energies += _sums(self.references.of_points(structures), structures.offsets)
-        if forces or stress:
-            bars = [np.ones_like(share) for share in shares]
-            motion = self.program.vjp(run, bars, strained=stress)
+        if motion is not None:
             result.forces = -motion.points if forces else None
-            result.stress = motion.strain / structures.volume[:, None, None] if stress else None
+        if motion is not None and motion.strain is not None:
+            result.stress = motion.strain / structures.volume[:, None, None]
         return result
+
+    def _outputs(self, run: Run, forces: bool, stress: bool, keep: bool) -> tuple[list[np.ndarray], Motion | None]:
+        """e of every share, and the gradient of their sum where that is wanted."""
+        if forces or stress:
+            return self.program.evaluate(run, self.parameters, self._spaces, keep, stress)
+        return self.program.forward(run, self.parameters, self._spaces, keep), None
 
     def _of_nothing(self, structures: Structures, forces: bool, stress: bool) -> Prediction:
         """Of structures without points."""
@@ -305,12 +250,11 @@ class EnergyNetwork:
         moving = with_stress or weights.forces > 0
         run = self._run(given)
         own = self._evaluate(run, weights.forces > 0, with_stress, keep=moving)
-        loss, excess, direction = _loss(own, given, weights, self.dtype)
+        loss, excess, direction = loss_of(own, given, weights, self.dtype)
         bars = [np.repeat(excess[s], np.diff(given.offsets)[s])[:, None] for s in run.structures]
         if moving:
-            self.program.jvp(run, direction)
             dbars = [np.full_like(bar, -1.0) for bar in bars]
-            self.program.vjp_dual(run, bars, dbars, gradient)
+            self.program.differentiate(run, direction, bars, dbars, gradient)
         else:
             self.program.vjp(run, bars, gradient, motion=False)
         return loss, gradient.flat
@@ -341,7 +285,7 @@ class EnergyNetwork:
         given = self.as_structures(structures)
         weights.check(given)
         own = self.predict(given, forces=weights.forces > 0, stress=weights.stress > 0)
-        return _loss(own, given, weights, self.dtype)[0]
+        return loss_of(own, given, weights, self.dtype)[0]
 
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:
@@ -431,29 +375,3 @@ def _sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     if len(counts) and (counts == counts[0]).all():
         return values.reshape(len(counts), -1).sum(axis=1)
     return np.array([values[lo:hi].sum() for lo, hi in pairwise(offsets)], values.dtype)
-
-
-def _loss(
-    own: Prediction, wanted: Structures, weights: LossWeights, dtype: np.dtype
-) -> tuple[float, np.ndarray, Motion]:
-    """L, ∂L/∂U of every structure, and ∂L/∂F with −∂L/∂(∂U/∂ε) as a direction."""
-    batch = len(wanted)
-    sizes = np.maximum(wanted.counts, 1).astype(np.float64) if weights.per_point else np.ones(batch)
-    loss, excess = 0.0, np.zeros(batch)
-    direction = Motion(np.zeros(wanted.positions.shape, dtype))
-    if own.forces is not None:
-        difference = own.forces - wanted.forces.astype(dtype, copy=False)  # type: ignore[union-attr]
-        rate = weights.forces / (batch * sizes)
-        each = np.repeat(rate, wanted.counts)[:, None] if weights.per_point else rate[:1]
-        loss += float((difference**2 * each).sum()) if weights.per_point else float((difference**2).sum()) * rate[0]
-        direction.points = (difference * (2.0 * each)).astype(dtype, copy=False)
-    if weights.energy:
-        difference = own.energies - wanted.energies
-        loss += float((weights.energy * difference**2 / sizes**2).sum() / batch)
-        excess = 2.0 * weights.energy / batch * difference / sizes**2
-    if own.stress is not None:
-        difference = own.stress - wanted.stress
-        loss += float(weights.stress * (difference**2).sum() / batch)
-        # The loss gradient is ∂θ [Σ e U − d/dε U]: a stress is a derivative of U itself, a force of −U.
-        direction.strain = -2.0 * weights.stress / batch * difference / wanted.volume[:, None, None]
-    return loss, excess.astype(dtype), direction

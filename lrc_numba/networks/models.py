@@ -22,9 +22,10 @@ from ..geometry.modes import highest_mode
 from ..geometry.structures import Structures
 from . import start
 from .checks import as_energies, as_forces, as_lengths, check_some
-from .energy import EnergyNetwork, LossWeights
+from .energy import EnergyNetwork
 from .layers.perceptron import Perceptron
 from .long_range import TAPER, TaperedYukawa, YukawaChannels
+from .loss import LossWeights
 from .parts.convolution import Convolution, SeriesEnd
 from .parts.dense import Concatenate, Dense, Scale
 from .parts.part import GEOMETRY

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from lrc_numba.geometry.structures import Structures
-from lrc_numba.networks.energy import EnergyNetwork, LossWeights
+from lrc_numba.networks import EnergyNetwork, LossWeights
 
 
 def slope(function: Callable, h: float):

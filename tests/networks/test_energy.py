@@ -11,8 +11,7 @@ from drawn_structures import drawn_structures, make_structures
 from hypothesis import given, settings
 
 from lrc_numba.geometry.structures import Structures
-from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
-from lrc_numba.networks.energy import LossWeights
+from lrc_numba.networks import FullRangeNetwork, LossWeights, ShortRangeNetwork
 from lrc_numba.networks.long_range import TAPER
 
 CUTOFF = 1.4

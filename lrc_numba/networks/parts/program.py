@@ -8,17 +8,18 @@ wait for each other within a run of local parts; shares do not depend on the num
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 
-from ...machine.cpu import parallel
 from ...machine.workspace import Workspaces
 from ..layers.parameters import Parameters
-from .part import GEOMETRY, Motion, Part, Scene, Tape
+from .part import GEOMETRY, Motion, Part, Tape
+from .run import Run, each_share, join_motion, joined, share_of, share_out, split_motion
 
-__all__ = ["Program", "Run", "Step"]
+__all__ = ["Program", "Step"]
 
 
 @dataclass(frozen=True)
@@ -38,32 +39,6 @@ class Step:
     part: Part
     inputs: tuple[str, ...]
     output: str
-
-
-@dataclass
-class Run:
-    """One evaluation of a program: the shares, and what its passes keep.
-
-    Attributes
-    ----------
-    whole : Scene
-        All structures.
-    shares : list of Scene
-        Some structures each.
-    points, structures : list of slice
-        Where the points and the structures of a share are among all.
-    tapes : list of list of Tape
-        For every step, one tape for each share, or one alone.
-    values : list of dict
-        For every share, arrays by name.
-    """
-
-    whole: Scene
-    shares: list[Scene]
-    points: list[slice]
-    structures: list[slice]
-    tapes: list[list[Tape]] = field(default_factory=list)
-    values: list[dict] = field(default_factory=list)
 
 
 class Program:
@@ -109,6 +84,47 @@ class Program:
                 needed.update(step.inputs)
         return needed
 
+    # ------------------------------------------------------------------ passes that follow each other
+    def evaluate(
+        self, run: Run, parameters: Parameters, spaces: Workspaces, keep: bool, strained: bool
+    ) -> tuple[list[np.ndarray], Motion]:
+        """``forward``, and the gradient of the sum of the outputs by the geometry: ``vjp`` with ones.
+
+        Parameters
+        ----------
+        run, parameters, spaces, keep
+            As for ``forward``.
+        strained : bool
+            Whether the gradient by strains is wanted.
+        """
+        bars: list[dict] = [{} for _ in run.shares]
+
+        def begin(share: int) -> None:
+            """The cotangent of the output of a share."""
+            bars[share][self.output] = np.ones_like(run.values[share][self.output])
+
+        stages = self._forward_stages(run, parameters, spaces, keep, self._needed(self.output))
+        stages.append(_Stage(begin))
+        _execute(stages + self._reverse_stages(run, [bars], None, None, self.moves, _vjp(strained)), run)
+        ends = join_motion([end.get(GEOMETRY) for end in bars], run, strained)
+        return [values[self.output] for values in run.values], ends
+
+    def differentiate(self, run: Run, direction: Motion, bars: list, dbars: list, gradient: Parameters) -> None:
+        """``jvp`` along a direction and then ``vjp_dual``: the gradient of a loss.
+
+        Parameters
+        ----------
+        run, direction, bars, dbars, gradient
+            As for these two.
+        """
+        tangents: list[dict] = [{} for _ in run.shares]
+        kinds = [[{self.output: bar} for bar in kind] for kind in (bars, dbars)]
+        gradients = [gradient.like() for _ in run.shares]
+        stages = self._jvp_stages(run, direction, tangents)
+        stages += self._reverse_stages(run, kinds, gradient, gradients, self.learns, self._vjp_dual)
+        _execute(stages, run)
+        _sum(gradient, gradients)
+
     # ------------------------------------------------------------------ the four passes
     def forward(
         self, run: Run, parameters: Parameters, spaces: Workspaces, keep: bool, until: str | None = None
@@ -130,36 +146,9 @@ class Program:
         """
         if until is not None and until not in (known := [step.output for step in self.steps]):
             raise ValueError(f"name: expected one of {', '.join(map(repr, known))}, got {until!r}")
-        needed = self._needed(until or self.output)
-        run.values = [{} for _ in run.shares]
-        run.tapes = [[] for _ in self.steps]
-        for i, step in enumerate(self.steps):
-            scenes = [run.whole] if step.part.whole else run.shares
-            own = (
-                spaces.of(i + number * len(self.steps)) for number in range(len(scenes))
-            )  # a part may be in two lines
-            run.tapes[i] = [Tape(scene, parameters, space, keep=keep) for scene, space in zip(scenes, own, strict=True)]
-        for whole, lines in self._runs:
-            lines = [i for i in lines if self.steps[i].output in needed]
-            if whole:
-                for i in lines:
-                    self._forward_whole(run, i)
-                continue
-
-            def work(share: int, lines=lines) -> None:
-                values = run.values[share]
-                for i in lines:
-                    step, tape = self.steps[i], run.tapes[i][share]
-                    values[step.output] = step.part.forward(tape, *(values.get(name) for name in step.inputs))
-
-            _each(work, len(run.shares), run.whole.threads)
-        return [values[until or self.output] for values in run.values]
-
-    def _forward_whole(self, run: Run, i: int) -> None:
-        step, tape = self.steps[i], run.tapes[i][0]
-        out = step.part.forward(tape, *(_joined(run.values, name) for name in step.inputs))
-        for values, points in zip(run.values, run.points, strict=True):
-            values[step.output] = out[points]
+        name = until or self.output
+        _execute(self._forward_stages(run, parameters, spaces, keep, self._needed(name)), run)
+        return [values[name] for values in run.values]
 
     def jvp(self, run: Run, direction: Motion) -> list[np.ndarray]:
         """The tangent of the output of every share; of an output that does not read the geometry it is zero.
@@ -171,27 +160,8 @@ class Program:
         direction : Motion
             Of all points.
         """
-        tangents: list[dict] = [{GEOMETRY: motion} for motion in _split_motion(direction, run)]
-        for whole, lines in self._runs:
-            lines = [i for i in lines if self.steps[i].output in self.moves]
-            if whole:
-                for i in lines:
-                    step = self.steps[i]
-                    inputs = (direction if name == GEOMETRY else _joined(tangents, name) for name in step.inputs)
-                    out = step.part.jvp(run.tapes[i][0], *inputs)
-                    for values, points in zip(tangents, run.points, strict=True):
-                        values[step.output] = out[points]
-                continue
-
-            def work(share: int, lines=lines) -> None:
-                values = tangents[share]
-                for i in lines:
-                    step = self.steps[i]
-                    values[step.output] = step.part.jvp(
-                        run.tapes[i][share], *(values.get(name) for name in step.inputs)
-                    )
-
-            _each(work, len(run.shares), run.whole.threads)
+        tangents: list[dict] = [{} for _ in run.shares]
+        _execute(self._jvp_stages(run, direction, tangents), run)
         if self.output not in self.moves:
             return [np.zeros_like(values[self.output]) for values in run.values]
         return [values[self.output] for values in tangents]
@@ -218,13 +188,12 @@ class Program:
             Of all points.
         """
         wanted = (self.moves if motion else set()) | (self.learns if gradient is not None else set())
-
-        def reverse(step: Step, tape: Tape, bars: tuple, into: Parameters | None) -> tuple[tuple, ...]:
-            tape.strained = strained
-            return (step.part.vjp(tape, bars[0], into),)
-
-        ends = self._reverse(run, (bars,), gradient, wanted, reverse)[0]
-        return _join_motion([end.get(GEOMETRY) for end in ends], run, strained) if motion else None
+        gradients = None if gradient is None else [gradient.like() for _ in run.shares]
+        ends = [{self.output: bar} for bar in bars]
+        _execute(self._reverse_stages(run, [ends], gradient, gradients, wanted, _vjp(strained)), run)
+        if gradient is not None and gradients is not None:
+            _sum(gradient, gradients)
+        return join_motion([end.get(GEOMETRY) for end in ends], run, strained) if motion else None
 
     def vjp_dual(self, run: Run, bars: list, dbars: list, gradient: Parameters) -> None:
         """Add the gradient by the parameters of Σ (ȳ y + ẏ̄ ẏ).
@@ -238,108 +207,160 @@ class Program:
         gradient : Parameters
             Added to.
         """
+        kinds = [[{self.output: bar} for bar in kind] for kind in (bars, dbars)]
+        gradients = [gradient.like() for _ in run.shares]
+        _execute(self._reverse_stages(run, kinds, gradient, gradients, self.learns, self._vjp_dual), run)
+        _sum(gradient, gradients)
 
-        def reverse(step: Step, tape: Tape, bars: tuple, into: Parameters | None) -> tuple[tuple, ...]:
-            assert into is not None
-            if step.output in self.moves:
-                return step.part.vjp_dual(tape, bars[0], bars[1], into)
-            return step.part.vjp(tape, bars[0], into), (None,) * len(step.inputs)
+    def _vjp_dual(self, step: Step, tape: Tape, bars: tuple, into: Parameters | None) -> tuple[tuple, ...]:
+        """``vjp_dual`` of a part, or its ``vjp`` where nothing that it reads moves."""
+        assert into is not None
+        if step.output in self.moves:
+            return step.part.vjp_dual(tape, bars[0], bars[1], into)
+        return step.part.vjp(tape, bars[0], into), (None,) * len(step.inputs)
 
-        self._reverse(run, (bars, dbars), gradient, self.learns, reverse)
+    # ------------------------------------------------------------------ forwards
+    def _lines(self, names: set[str]) -> list[tuple[bool, list[tuple[int, Step]]]]:
+        """Runs of lines that write one of some names, whether they look at all structures at once, in order."""
+        runs = ((whole, [(i, self.steps[i]) for i in lines]) for whole, lines in self._runs)
+        return [(whole, [line for line in lines if line[1].output in names]) for whole, lines in runs]
+
+    def _forward_stages(
+        self, run: Run, parameters: Parameters, spaces: Workspaces, keep: bool, names: set[str]
+    ) -> list[_Stage]:
+        """What fills ``run.values`` with these names."""
+        run.values = [{} for _ in run.shares]
+        run.tapes = [[] for _ in self.steps]
+        for i, step in enumerate(self.steps):
+            scenes = [run.whole] if step.part.whole else run.shares
+            # A part may be in two lines.
+            own = (spaces.of(i + number * len(self.steps)) for number in range(len(scenes)))
+            run.tapes[i] = [Tape(scene, parameters, space, keep=keep) for scene, space in zip(scenes, own, strict=True)]
+
+        def local(share: int, lines) -> None:
+            """Some lines for one share."""
+            values = run.values[share]
+            for i, step in lines:
+                inputs = [values.get(name) for name in step.inputs]
+                values[step.output] = step.part.forward(run.tapes[i][share], *inputs)
+
+        def whole(lines) -> None:
+            """Some lines for all structures."""
+            for i, step in lines:
+                inputs = (joined(run.values, name) for name in step.inputs)
+                share_out(step.part.forward(run.tapes[i][0], *inputs), step.output, run.values, run)
+
+        return _stages(self._lines(names), local, whole)
+
+    def _jvp_stages(self, run: Run, direction: Motion, tangents: list[dict]) -> list[_Stage]:
+        """What fills ``tangents`` with those of everything that moves."""
+        for values, motion in zip(tangents, split_motion(direction, run), strict=True):
+            values[GEOMETRY] = motion
+
+        def local(share: int, lines) -> None:
+            """Some lines for one share."""
+            values = tangents[share]
+            for i, step in lines:
+                inputs = [values.get(name) for name in step.inputs]
+                values[step.output] = step.part.jvp(run.tapes[i][share], *inputs)
+
+        def whole(lines) -> None:
+            """Some lines for all structures."""
+            for i, step in lines:
+                inputs = (direction if name == GEOMETRY else joined(tangents, name) for name in step.inputs)
+                share_out(step.part.jvp(run.tapes[i][0], *inputs), step.output, tangents, run)
+
+        return _stages(self._lines(self.moves), local, whole)
 
     # ------------------------------------------------------------------ backwards
-    def _reverse(
-        self, run: Run, outer: tuple[list, ...], gradient: Parameters | None, wanted: set[str], reverse: Callable
-    ) -> list[list[dict]]:
-        """From cotangents of the output to those of all that is wanted, for one kind of them or two at a time."""
-        bars: list[list[dict]] = [[{self.output: bar} for bar in kind] for kind in outer]
-        gradients = None if gradient is None else [gradient.like() for _ in run.shares]
-        for whole, lines in reversed(self._runs):
-            lines = [i for i in reversed(lines) if self.steps[i].output in wanted]
-            if whole:
-                for i in lines:
-                    self._reverse_whole(run, i, bars, gradient, wanted, reverse)
-                continue
+    def _reverse_stages(
+        self,
+        run: Run,
+        bars: list[list[dict]],
+        gradient: Parameters | None,
+        gradients: list[Parameters] | None,
+        wanted: set[str],
+        reverse: Callable,
+    ) -> list[_Stage]:
+        """From cotangents of the output in ``bars`` to those of all that is wanted, for one kind or two at a time."""
 
-            def work(share: int, lines=lines) -> None:
-                for i in lines:
-                    step, tape = self.steps[i], run.tapes[i][share]
-                    above = tuple(kind[share].pop(step.output, None) for kind in bars)
-                    if above[0] is None:
-                        continue
-                    tape.wanted = tuple(name in wanted for name in step.inputs)
-                    below = reverse(step, tape, above, None if gradients is None else gradients[share])
-                    for kind, parts in zip(bars, below, strict=True):
-                        _add(kind[share], step.inputs, parts, tape.wanted)
+        def local(share: int, lines) -> None:
+            """Some lines for one share."""
+            into = None if gradients is None else gradients[share]
+            for i, step in lines:
+                above = tuple(kind[share].pop(step.output, None) for kind in bars)
+                if above[0] is None:
+                    continue
+                tape = run.tapes[i][share]
+                tape.wanted = tuple(name in wanted for name in step.inputs)
+                below = reverse(step, tape, above, into)
+                for kind, parts in zip(bars, below, strict=True):
+                    _add(kind[share], step.inputs, parts, tape.wanted)
 
-            _each(work, len(run.shares), run.whole.threads)
-        if gradient is not None and gradients is not None:
-            for part in gradients:
-                gradient.flat += part.flat
-        return bars
+        def whole(lines) -> None:
+            """Some lines for all structures."""
+            for i, step in lines:
+                if step.output not in bars[0][0]:
+                    continue
+                above = tuple(np.concatenate([values.pop(step.output) for values in kind]) for kind in bars)
+                tape = run.tapes[i][0]
+                tape.wanted = tuple(name in wanted for name in step.inputs)
+                for kind, parts in zip(bars, reverse(step, tape, above, gradient), strict=True):
+                    shares = [share_of(part, run) for part in parts]
+                    for number, values in enumerate(kind):
+                        _add(values, step.inputs, [share[number] for share in shares], tape.wanted)
 
-    def _reverse_whole(
-        self, run: Run, i: int, bars: list[list[dict]], gradient: Parameters | None, wanted: set[str], reverse: Callable
-    ) -> None:
-        step, tape = self.steps[i], run.tapes[i][0]
-        if step.output not in bars[0][0]:
-            return
-        above = tuple(np.concatenate([values.pop(step.output) for values in kind]) for kind in bars)
-        tape.wanted = tuple(name in wanted for name in step.inputs)
-        for kind, parts in zip(bars, reverse(step, tape, above, gradient), strict=True):
-            shares = [_share_of(part, run) for part in parts]
-            for number, values in enumerate(kind):
-                _add(values, step.inputs, [share[number] for share in shares], tape.wanted)
+        backwards = [(whole_run, lines[::-1]) for whole_run, lines in reversed(self._lines(wanted))]
+        return _stages(backwards, local, whole)
 
 
-def _each(work: Callable[[int], None], count: int, threads: int) -> None:
-    """Do ``work`` for every share, on threads."""
+@dataclass
+class _Stage:
+    """Work for every share, or for all structures at once."""
 
-    def _some(_: int, lo: int, hi: int) -> None:
-        for share in range(lo, hi):
-            work(share)
-
-    parallel.run(_some, parallel.even(count, threads))
+    work: Callable
+    whole: bool = False
 
 
-def _joined(values: list[dict], name: str):
-    """An array of all points from those of the shares; None where there is none, as of the geometry."""
-    if name not in values[0]:
-        return None
-    return np.concatenate([each[name] for each in values]) if len(values) > 1 else values[0][name]
+def _stages(runs: list, local: Callable, whole: Callable) -> list[_Stage]:
+    """One stage for each run of lines that is not empty."""
+    make = {True: whole, False: local}
+    return [_Stage(partial(make[kind], lines=lines), kind) for kind, lines in runs if lines]
+
+
+def _execute(stages: list[_Stage], run: Run) -> None:
+    """Stage after stage; of several for shares that follow each other, each share does all before a thread waits."""
+    for whole, group in groupby(stages, lambda stage: stage.whole):
+        several = list(group)
+        if whole:
+            for stage in several:
+                stage.work()
+            continue
+
+        def work(share: int, several=several) -> None:
+            for stage in several:
+                stage.work(share)
+
+        each_share(work, len(run.shares), run.whole.threads)
+
+
+def _vjp(strained: bool) -> Callable:
+    """``vjp`` of a part as ``_reverse_stages`` calls it."""
+
+    def reverse(step: Step, tape: Tape, bars: tuple, into: Parameters | None) -> tuple[tuple, ...]:
+        tape.strained = strained
+        return (step.part.vjp(tape, bars[0], into),)
+
+    return reverse
+
+
+def _sum(gradient: Parameters, gradients: list[Parameters]) -> None:
+    """Add what the shares have, in their order."""
+    for part in gradients:
+        gradient.flat += part.flat
 
 
 def _add(bars: dict, names: tuple[str, ...], parts: Sequence, wanted: tuple[bool, ...]) -> None:
     for name, part, is_wanted in zip(names, parts, wanted, strict=True):
         if is_wanted and part is not None:
             bars[name] = bars[name] + part if name in bars else part
-
-
-def _share_of(value, run: Run) -> list:
-    """What the shares get of a cotangent of all points."""
-    if value is None:
-        return [None] * len(run.shares)
-    return _split_motion(value, run) if isinstance(value, Motion) else [value[points] for points in run.points]
-
-
-def _split_motion(motion: Motion, run: Run) -> list[Motion]:
-    strain = motion.strain
-    return [
-        Motion(motion.points[points], None if strain is None else strain[some])
-        for points, some in zip(run.points, run.structures, strict=True)
-    ]
-
-
-def _join_motion(parts: list[Motion | None], run: Run, strained: bool) -> Motion:
-    """The gradient by all points, zero where nothing depends on them."""
-    positions = run.whole.structures.positions
-    out = Motion(np.zeros(positions.shape, run.whole.dtype))
-    if strained:
-        out.strain = np.zeros((len(run.whole.structures), positions.shape[1], positions.shape[1]))
-    for part, points, some in zip(parts, run.points, run.structures, strict=True):
-        if part is None:
-            continue
-        out.points[points] = part.points
-        if out.strain is not None and part.strain is not None:
-            out.strain[some] = part.strain
-    return out

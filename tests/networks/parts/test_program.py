@@ -7,7 +7,7 @@ import pytest
 from drawn_structures import SPECIES, make_structures
 
 from lrc_numba.geometry.structures import Structures
-from lrc_numba.networks.energy import EnergyNetwork, LossWeights
+from lrc_numba.networks import EnergyNetwork, LossWeights
 from lrc_numba.networks.layers.perceptron import Perceptron
 from lrc_numba.networks.long_range import CoulombKernel
 from lrc_numba.networks.parts.convolution import Convolution, SeriesEnd
