@@ -293,16 +293,18 @@ class Structures:
         return f"Structures({about}; with {', '.join(present) or 'positions alone'})"
 
     # ------------------------------------------------------------------ checks
-    def name_of(self, point: int) -> str:
+    def name_of(self, point: int, begin: int = 0) -> str:
         """What to call a point in a message.
 
         Parameters
         ----------
         point : int
             Its number among all.
+        begin : int
+            Number of the first structure.
         """
         b = int(np.searchsorted(self.offsets, point, side="right")) - 1
-        return f"point {point - int(self.offsets[b])} of structure {b}"
+        return f"point {point - int(self.offsets[b])} of structure {begin + b}"
 
     def _check_finite(self) -> None:
         for name in OF_POINTS:
