@@ -293,16 +293,18 @@ class Structures:
         )
 
     # ------------------------------------------------------------------ checks
-    def name_of(self, point: int) -> str:
+    def name_of(self, point: int, begin: int = 0) -> str:
         """What to call a point in a message.
 
         Parameters
         ----------
         point : int
             Its number among all.
+        begin : int
+            Number of the first structure.
         """
         b = int(np.searchsorted(self.offsets, point, side="right")) - 1
-        return f"point {point - int(self.offsets[b])} of structure {b}"
+        return f"point {point - int(self.offsets[b])} of structure {begin + b}"
 
     def _check(self) -> None:
         """A ValueError that names the structure, and the point, where a number is impossible."""

@@ -91,14 +91,13 @@ class MessagePassingNetwork(EnergyNetwork):
             raise ValueError("species: expected at least one, got none")
         if dim not in (1, 2, 3):
             raise ValueError(f"dim: expected 1, 2 or 3, got {dim!r}")
+        dim = int(dim)
         cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
-        for name, value in (("channels", channels), ("rounds", rounds), ("basis", basis)):
-            if value < 1 or (name == "channels" and value % LANES):
-                what = f"a multiple of {LANES}" if name == "channels" else "an integer of at least one"
-                raise ValueError(f"{name}: expected {what}, got {value!r}")
-        self.channels, self.rounds, self.basis, self.long_range = channels, rounds, basis, int(long_range)
+        self.channels, self.rounds = _as_count("channels", channels, LANES, LANES), _as_count("rounds", rounds, 1)
+        self.basis, self.long_range = _as_count("basis", basis, 1), _as_count("long_range", long_range, 0)
         self.sigma = 0.4 * cutoff if sigma is None else arguments.as_positive("sigma", float(sigma), np.inf)
-        self.eps = float(eps) if eps is not None else 1e-4 if np.dtype(dtype) == np.float32 else 1e-6
+        eps = (1e-4 if np.dtype(dtype) == np.float32 else 1e-6) if eps is None else eps
+        self.eps = arguments.as_positive("eps", eps, 1.0)
         self.train_sigma = bool(train_sigma)
         program = Program(self._steps(cutoff, dim), "e")
         options = {"cutoff": cutoff, "dim": dim, "dtype": dtype, "seed": seed, "threads": threads}
@@ -168,11 +167,19 @@ class MessagePassingNetwork(EnergyNetwork):
 
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:
-        assert self.references is not None
         names = ("cutoff", "channels", "rounds", "basis", "long_range", "sigma", "train_sigma", "eps", "dim", "seed")
         own = {name: getattr(self, name) for name in names} | {"dtype": self.dtype.name}
-        return {"kind": self.kind, "species": list(self.species), "references": self.references.energies.tolist()} | own
+        references = [] if self.references is None else self.references.energies.tolist()
+        return {"kind": self.kind, "species": list(self.species), "references": references} | own
 
     @classmethod
     def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
         return cls(**{name: value for name, value in settings.items() if name != "kind"}, threads=threads)
+
+
+def _as_count(name: str, value, least: int, multiple: int = 1) -> int:
+    """An integer of at least ``least`` that is a multiple of a number."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least or value % multiple:
+        what = f"a multiple of {multiple}" if multiple > 1 else f"an integer of at least {('zero', 'one')[least]}"
+        raise ValueError(f"{name}: expected {what}, got {value!r}")
+    return int(value)

@@ -152,7 +152,12 @@ class EnergyNetwork:
         whole, shares = self.scene(structures), self._shares(structures)
         offsets = structures.offsets
         scenes = [
-            Scene(_between(structures, some), whole.pairs.of_structures(some.start, some.stop), self.dtype)
+            Scene(
+                _between(structures, some),
+                whole.pairs.of_structures(some.start, some.stop),
+                self.dtype,
+                begin=some.start,
+            )
             for some in shares
         ]
         points = [slice(int(offsets[some.start]), int(offsets[some.stop])) for some in shares]

@@ -17,7 +17,7 @@ The mode k = 0 only adds a constant to u, which the first biases of what reads u
 
 from __future__ import annotations
 
-from math import pi
+from math import inf, log, pi
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from .layers.parameters import Parameters
 
 __all__ = ["TAPER", "CoulombKernel", "SmearedCoulomb", "TaperedYukawa", "YukawaChannels"]
 
+STEP = 1.1  # from one width for which a series is made to the next
 TAPER = 3.5  # standard deviations of the Gaussian at the end of the series of a full-range network
 
 
@@ -96,6 +97,10 @@ class YukawaChannels:
     """
 
     sigma = None  # it needs periodic images
+
+    def stretch(self, _: Parameters) -> float:
+        """1, as τ is not learned."""
+        return 1.0
 
     def __init__(self, lam: tuple[float, ...], tau: float, prefix: str = "", scalar: bool = False):
         self.lam, self.tau, self.scalar = lam, tau, scalar
@@ -222,6 +227,17 @@ class CoulombKernel:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters."""
         return {name: () for name in self.names.values()}
+
+    def stretch(self, parameters: Parameters) -> float:
+        """The present width over that at the start, rounded to powers of ``STEP``, so that plans are few.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            Read.
+        """
+        wider = float(parameters[self.names["sigma"]]) / self.sigma if self.names else 1.0
+        return STEP ** round(log(wider) / log(STEP)) if 0 < wider < inf else 1.0
 
     def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
         """σ as given.

@@ -9,7 +9,7 @@ from ..geometry.structures import Structures
 __all__ = ["ReferenceEnergies", "species_index"]
 
 
-def species_index(species: tuple[int, ...], structures: Structures) -> np.ndarray:
+def species_index(species: tuple[int, ...], structures: Structures, begin: int = 0) -> np.ndarray:
     """Which of the known species each point is, (n,); a ValueError that names a point of another one.
 
     Parameters
@@ -18,6 +18,8 @@ def species_index(species: tuple[int, ...], structures: Structures) -> np.ndarra
         Those a network knows, rising.
     structures : Structures
         With species, unless the network knows one alone.
+    begin : int
+        Number of the first structure, for messages.
     """
     count = len(structures.positions)
     if structures.species is None:
@@ -30,7 +32,7 @@ def species_index(species: tuple[int, ...], structures: Structures) -> np.ndarra
     if strange.any():
         i = int(strange.argmax())
         raise ValueError(
-            f"species: {structures.species[i]} of {structures.name_of(i)} is none of the known ones, {species}"
+            f"species: {structures.species[i]} of {structures.name_of(i, begin)} is none of the known ones, {species}"
         )
     return index
 

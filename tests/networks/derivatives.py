@@ -29,7 +29,7 @@ def _floor(energies: np.ndarray, h: float) -> np.ndarray:
     return 4e-6 * np.maximum(np.abs(energies), 1.0) / h
 
 
-def force_error(network: EnergyNetwork, structures: Structures, h: float = 2e-4, seed: int = 0) -> float:
+def force_error(network: EnergyNetwork, structures: Structures, h: float = 5e-5, seed: int = 0) -> float:
     """Of F·d against −dU/dx d of every structure along random d, relative to |F| |d|, the greatest."""
     step, made = np.random.default_rng(seed).standard_normal(structures.positions.shape), network.predict(structures)
 
@@ -45,7 +45,7 @@ def force_error(network: EnergyNetwork, structures: Structures, h: float = 2e-4,
     return max(errors)
 
 
-def stress_error(network: EnergyNetwork, structures: Structures, h: float = 1e-4, seed: int = 0) -> float:
+def stress_error(network: EnergyNetwork, structures: Structures, h: float = 5e-5, seed: int = 0) -> float:
     """Of σ:ε V against dU/dε ε of every structure along random ε, also turning ones, relative to |σ| |ε| V."""
     strain = np.random.default_rng(seed).standard_normal(structures.cell.shape)
     made = network.predict(structures, forces=False, stress=True)
@@ -70,7 +70,7 @@ def loss_of(network: EnergyNetwork, structures: Structures, weights: LossWeights
 
 
 def gradient_error(
-    network: EnergyNetwork, structures: Structures, weights: LossWeights, h: float = 1e-3, seed: int = 0
+    network: EnergyNetwork, structures: Structures, weights: LossWeights, h: float = 3e-4, seed: int = 0
 ) -> float:
     """Of ∂L/∂θ along a random direction of every named parameter, and of them all, relative to |∂L/∂θ|, the greatest.
 

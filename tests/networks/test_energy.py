@@ -25,7 +25,7 @@ WEIGHTS = {
 }
 # No relu of g bends within such steps; 1e-16/h of an energy or a loss is lost to rounding.
 BENDS = {"forces": 2e-5, "stress": 1e-5, "loss": 3e-5}
-SMOOTH = {"forces": 2e-4, "stress": 1e-4, "loss": 1e-3}
+SMOOTH = {"forces": 5e-5, "stress": 5e-5, "loss": 3e-4}
 
 
 def network_of(kind: str, dim: int):

@@ -6,7 +6,8 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from math import ceil
 from pathlib import Path
 
@@ -138,16 +139,57 @@ def run_seeds(
     """
     if args.plot_only:
         return on_file(args, label)
-    runs = []
+    runs, finished = [], Finished(args.output / f"{label.replace(' ', '-')}.runs.jsonl")
     for seed in args.seeds[:1] if args.quick else args.seeds:
         for far in (False, True):
             network = make(seed, far)
+            key = finished.key(network, data, recipe)
+            if key in finished.runs:
+                runs.append(finished.runs[key])
+                continue
             name = f"{label.replace(' ', '-')}-{'far' if far else 'near'}-{seed}"
             taken = learn(network, data, recipe, seed, args.output / "checkpoints" / f"{name}.npz")
             run = {"seed": seed, "long_range": far, "seconds": taken, "parameters": network.parameters.flat.size}
             runs.append(run | measure(network))
-            print(f"{name}: {taken:.0f} s, {runs[-1]}", flush=True)
+            finished.add(key, runs[-1])
+            print(f"{name}: {taken:.0f} s, {_numbers(runs[-1])}", flush=True)
     return runs
+
+
+class Finished:
+    """Runs that are done, a line of JSON each, so that a script that was interrupted goes on after them.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self.runs = path, {}
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                record = json.loads(line)
+                self.runs[record["key"]] = record["run"]
+
+    @staticmethod
+    def key(network: MessagePassingNetwork, data: Structures, recipe: Recipe) -> str:
+        """What a run depends on: an untrained network, data and recipe."""
+        arrays = [network.parameters.flat, data.positions, data.energies, data.forces]
+        digest = sha256(json.dumps([network.settings(), asdict(recipe)], sort_keys=True).encode())
+        for array in arrays:
+            digest.update(b"" if array is None else array.tobytes())
+        return digest.hexdigest()[:16]
+
+    def add(self, key: str, run: dict) -> None:
+        """Write a run down."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, "run": run}) + "\n")
+
+
+def _numbers(run: dict) -> dict:
+    """What of a run can be read at a glance."""
+    return {name: value for name, value in run.items() if not isinstance(value, list)}
 
 
 def on_file(args: argparse.Namespace, label: str) -> list[dict]:

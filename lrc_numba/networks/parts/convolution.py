@@ -74,9 +74,9 @@ class SeriesEnd:
 
     wavenumbers: tuple[float, ...]
 
-    def modes(self, cell: np.ndarray) -> tuple[int, ...]:
-        """Modes along each axis of a cell (d, d): all that lie below the end."""
-        lengths = np.linalg.norm(cell, axis=1)
+    def modes(self, cell: np.ndarray, stretch: float = 1.0) -> tuple[int, ...]:
+        """Modes along each axis of a cell (d, d): all that lie below the end, of a kernel that is so much wider."""
+        lengths = np.linalg.norm(cell, axis=1) / stretch
         ends = np.broadcast_to(self.wavenumbers, lengths.shape)
         return tuple(
             2 * int(end * length / (2 * pi) * (1 + 1e-12) + 1e-9) + 1 for end, length in zip(ends, lengths, strict=True)
@@ -115,7 +115,8 @@ class Convolution(Part):
     kernel : object
         ``names``: those of its parameters. ``shapes()``, ``initialise(parameters, generator)``, and
         ``multiplier(parameters)``, of shape (C,) for ones and charges, () or (C, C) diagonal for features. ``sigma``:
-        the length it is smeared with, None where it needs periodic images.
+        the length it is smeared with at the start, None where it needs periodic images. ``stretch(parameters)``: how
+        much longer it is now; the series ends, and images are apart, accordingly.
     end : SeriesEnd
         Where the series ends.
     eps : float
@@ -161,8 +162,10 @@ class Convolution(Part):
         """
         self._plan(cell, dtype, threads)
 
-    def _plan(self, cell: np.ndarray, dtype: np.dtype, threads: int, small: bool = False) -> LRCPlan | SmallPlan:
-        modes = self.end.modes(cell)
+    def _plan(
+        self, cell: np.ndarray, dtype: np.dtype, threads: int, small: bool = False, stretch: float = 1.0
+    ) -> LRCPlan | SmallPlan:
+        modes = self.end.modes(cell, stretch)
         key = (cell.tobytes(), modes, dtype.str, threads, small)
         plan = self._plans.pop(key, None)
         if plan is None:
@@ -183,9 +186,9 @@ class Convolution(Part):
         """Structures that share a plan and a kernel."""
         scene = tape.scene
         structures = scene.structures
-        members: dict[tuple, list[int]] = {}
+        stretch, members = self.kernel.stretch(tape.parameters), dict[tuple, list[int]]()
         for b in range(len(structures)):
-            members.setdefault(self._cell_of(structures, b), []).append(b)
+            members.setdefault(self._cell_of(structures, b, stretch), []).append(b)
         groups = []
         for (cell, radius), several in members.items():
             chosen = np.array(several)
@@ -196,12 +199,12 @@ class Convolution(Part):
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
             matrix = np.frombuffer(cell).reshape(structures.dim, structures.dim)
-            plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small)
+            plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small, stretch)
             multiplier = self.kernel.multiplier(tape.parameters, radius)
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
         return groups
 
-    def _cell_of(self, structures: Structures, b: int) -> tuple[bytes, float | None]:
+    def _cell_of(self, structures: Structures, b: int, stretch: float) -> tuple[bytes, float | None]:
         """The cell in which structure b is convolved, and where the kernel is cut off, if it has no periodic images."""
         if structures.periodic[b].all():
             return structures.cell[b].tobytes(), None
@@ -211,7 +214,7 @@ class Convolution(Part):
             raise ValueError(f"periodic: expected structure {b} to be periodic, which this long-range kernel needs")
         positions = structures.positions[structures.offsets[b] : structures.offsets[b + 1]]
         extent = np.ptp(positions, axis=0) if len(positions) else np.zeros(structures.dim)
-        margin = self.margin()
+        margin = stretch * self.margin()
         diameter = STEP * np.ceil(np.linalg.norm(extent) / (STEP * margin)) * margin  # few sizes, so few plans
         radius = float(diameter + margin)
         return np.diag(np.full(structures.dim, diameter + radius + margin)).tobytes(), radius

@@ -34,7 +34,7 @@ class Embedding(Part):
         parameters[f"{self.name}.rows"][...] = generator.normal(0.0, 1.0, (len(self.species), self.width))
 
     def forward(self, tape: Tape):
-        tape.kept["index"] = species_index(self.species, tape.scene.structures)
+        tape.kept["index"] = species_index(self.species, tape.scene.structures, tape.scene.begin)
         return tape.parameters[f"{self.name}.rows"][tape.kept["index"]]
 
     def jvp(self, tape: Tape):

@@ -66,12 +66,15 @@ class Scene:
         Of the network.
     threads : int
         At most so many, for parts that look at all structures at once.
+    begin : int
+        Number of the first of these structures among all, for messages.
     """
 
     structures: Structures
     pairs: Pairs
     dtype: np.dtype
     threads: int = 1
+    begin: int = 0
 
     @property
     def count(self) -> int:

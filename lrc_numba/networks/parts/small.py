@@ -21,6 +21,7 @@ __all__ = ["MOST", "SmallGradient", "SmallPlan", "Tables"]
 
 MOST = 256  # points: of more, a grid is faster
 KEPT = 2**28  # bytes of matrices
+AT_ONCE = 2**22  # numbers, of points times modes
 
 
 @dataclass
@@ -105,14 +106,17 @@ class SmallPlan:
         modes = self._modes
         weights = modes.weights * spectrum / modes.cell.volume
         kept = np.flatnonzero(np.abs(weights) > 1e-18 * np.abs(weights).max(initial=0.0))
-        k, weights = modes.k[kept], weights[kept]
-        phases = points @ k.T
-        cosine, sine = np.cos(phases), np.sin(phases)
-        matrix = (cosine * weights) @ cosine.T + (sine * weights) @ sine.T
-        slopes = np.empty((*matrix.shape, self.dim))
-        for a in range(self.dim):
-            half = (sine * (weights * k[:, a])) @ cosine.T
-            slopes[..., a] = half.T - half
+        matrix = np.zeros((len(points), len(points)))
+        slopes = np.zeros((*matrix.shape, self.dim))
+        most = max(AT_ONCE // len(points), 1)
+        for some in (kept[lo : lo + most] for lo in range(0, len(kept), most)):
+            k, w = modes.k[some], weights[some]
+            phases = points @ k.T
+            cosine, sine = np.cos(phases), np.sin(phases)
+            matrix += (cosine * w) @ cosine.T + (sine * w) @ sine.T
+            for a in range(self.dim):
+                half = (sine * (w * k[:, a])) @ cosine.T
+                slopes[..., a] += half.T - half
         return matrix.astype(self.dtype), slopes.astype(self.dtype)
 
     def _matrices(self, state: tuple | None, spectrum) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,421 @@
+"""Message passing with and without a long range: derivatives, invariances, its convolution, bad input and files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from derivatives import force_error, gradient_error, stress_error
+from drawn_structures import SPECIES, drawn_structures, make_structures
+from hypothesis import given, settings
+from measures import relative
+from scipy.special import erf
+from scipy.stats import special_ortho_group
+from strategies import random_numbers
+
+from lrc_numba import LRCPlan
+from lrc_numba.geometry.neighbours import find_pairs
+from lrc_numba.geometry.structures import Structures
+from lrc_numba.machine.workspace import Workspace
+from lrc_numba.networks import ShortRangeNetwork
+from lrc_numba.networks.composed import MessagePassingNetwork
+from lrc_numba.networks.energy import EnergyNetwork, LossWeights
+from lrc_numba.networks.layers.parameters import Parameters
+from lrc_numba.networks.long_range import CoulombKernel, SmearedCoulomb
+from lrc_numba.networks.parts.convolution import Convolution, SeriesEnd
+from lrc_numba.networks.parts.part import Scene, Tape
+from lrc_numba.networks.parts.small import SmallPlan, Tables
+
+CUTOFF, EPS = 1.5, 1e-5
+ALL = LossWeights(energy=0.3, forces=1.0, stress=0.5)
+TERMS = {
+    "energy": LossWeights(energy=1.0, forces=0.0),
+    "forces per point": LossWeights(per_point=True),
+    "stress": LossWeights(forces=0.0, stress=1.0),
+    "all per point": LossWeights(energy=0.3, forces=1.0, stress=0.5, per_point=True),
+}
+KINDS = pytest.mark.parametrize("kind", ["near", "far"])
+
+
+def network_of(kind: str, dim: int = 3, **options) -> MessagePassingNetwork:
+    """Two rounds, "far" with a long range whose width is learned; off its start values."""
+    own: dict = {"channels": 8, "rounds": 2, "basis": 3, "dim": dim, "seed": 2}
+    if kind == "far":
+        own |= {"long_range": 2, "train_sigma": True, "sigma": 0.6}
+    network = MessagePassingNetwork(SPECIES, CUTOFF, **(own | options))
+    for name, view in network.parameters.items():
+        if not name.endswith("sigma"):
+            view += 0.05 * np.random.default_rng(1).standard_normal(view.shape)
+    return network
+
+
+def molecules(dim: int = 3, counts=(5, 1, 4), seed: int = 0) -> Structures:
+    """Structures without cells."""
+    return make_structures(dim, counts, tuple(1.6 * n ** (1 / dim) + 0.5 for n in counts), periodic=False, seed=seed)
+
+
+# ---------------------------------------------------------------------- derivatives
+@KINDS
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_forces_and_stresses(kind, dim):
+    """F = −∂U/∂x and V σ = ∂U/∂ε, of drawn structures of different sizes and cells."""
+    network = network_of(kind, dim)
+
+    @settings(max_examples=6)
+    @given(structures=drawn_structures(dim, periodic=True, most=5))
+    def holds(structures):
+        assert force_error(network, structures) <= 1e-9
+        assert stress_error(network, structures) <= 1e-9
+
+    holds()
+
+
+@pytest.mark.parametrize(("kind", "dim"), [("near", 1), ("near", 2), ("near", 3), ("far", 3)])
+def test_forces_without_cells(kind, dim):
+    """F = −∂U/∂x, of drawn structures that are not periodic."""
+    network = network_of(kind, dim)
+
+    @settings(max_examples=6)
+    @given(structures=drawn_structures(dim, periodic=False, most=5))
+    def holds(structures):
+        assert force_error(network, structures) <= 1e-9
+
+    holds()
+
+
+@KINDS
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_gradient_of_a_loss(kind, dim):
+    """By every named parameter, of energies, forces and stresses."""
+    structures = make_structures(dim, (4, 1, 3), seed=5)
+    assert gradient_error(network_of(kind, dim), structures, ALL) <= 1e-6
+
+
+@pytest.mark.parametrize("terms", list(TERMS))
+def test_gradients_of_single_terms(terms):
+    """Each term alone, and counted by the number of points."""
+    structures = make_structures(3, (4, 1, 3), seed=6)
+    assert gradient_error(network_of("far", rounds=1), structures, TERMS[terms]) <= 1e-6
+
+
+def test_gradient_without_cells():
+    """Of energies and forces, of molecules."""
+    assert gradient_error(network_of("far"), molecules(), LossWeights(energy=0.5)) <= 1e-6
+
+
+def test_cells_smaller_than_the_cutoff():
+    """Points send messages to their own images."""
+    network, structures = network_of("far", 2), make_structures(2, (2, 1), (1.6, 1.4), seed=1)
+    assert force_error(network, structures) <= 1e-9
+    assert stress_error(network, structures) <= 1e-9
+
+
+# ---------------------------------------------------------------------- invariances
+def molecule_in(molecule: Structures, order: np.ndarray) -> Structures:
+    """The same with its points numbered anew."""
+    return replace(molecule, positions=molecule.positions[order], species=molecule.species[order])
+
+
+@KINDS
+def test_moved_numbered_and_turned(kind):
+    """Energies stay, and forces turn: to rounding, with a long range in other directions to its accuracy."""
+    network, molecule = network_of(kind), molecules(counts=(6,), seed=3)
+    made = network.predict(molecule)
+    order = np.random.default_rng(0).permutation(6)
+    turn = special_ortho_group.rvs(3, random_state=1)
+    mirror = turn * np.array([-1.0, 1.0, 1.0])
+    far = 10 * network.eps if kind == "far" else 1e-12
+    cases = [
+        (replace(molecule, positions=molecule.positions + 3.1), made.forces, 1e-11),
+        (
+            replace(molecule, positions=molecule.positions[order], species=molecule.species[order]),
+            made.forces[order],
+            0,
+        ),
+        (replace(molecule, positions=molecule.positions @ turn), made.forces @ turn, far),
+        (replace(molecule, positions=molecule.positions @ mirror), made.forces @ mirror, far),
+    ]
+    for moved, wanted, bound in cases:
+        found = network.predict(moved)
+        np.testing.assert_allclose(found.energies, made.energies, rtol=max(bound, 1e-12))
+        assert relative(found.forces, wanted) <= max(bound, 1e-12)
+
+
+@KINDS
+def test_lattices_described_otherwise(kind):
+    """Other lattice vectors and images of the points are the same crystal; a doubled cell has twice the energy."""
+    network, crystal = network_of(kind), make_structures(3, (3,), (2.4,), seed=4)
+    made, cell = network.predict(crystal, stress=True), crystal.cell[0]
+    images = crystal.positions + np.array([[1, 0, -2], [0, 3, 0], [0, 0, 0]]) @ cell
+    skewed = replace(crystal, positions=images, cell=(np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]]) @ cell)[None])
+    double = Structures.from_arrays(
+        np.concatenate([crystal.positions, crystal.positions + cell[1]]),
+        np.diag([1, 2, 1]) @ cell,
+        species=np.tile(crystal.species, 2),
+    )
+    # The modes of a cell are those below a wavenumber along each axis: others of other axes, where a series ends.
+    bound = 10 * network.eps if kind == "far" else 1e-12
+    found, twice = network.predict(skewed, stress=True), network.predict(double, stress=True)
+    np.testing.assert_allclose([found.energies[0], twice.energies[0] / 2], made.energies[0], rtol=bound)
+    assert relative(found.forces, made.forces) <= bound
+    assert relative(twice.forces, np.tile(made.forces, (2, 1))) <= bound
+    assert relative(found.stress, made.stress) <= bound
+    assert relative(twice.stress, made.stress) <= bound
+
+
+def test_a_pair_that_crosses_the_cutoff():
+    """Energy and force are continuous, and so is the slope of the force; see ``radial``."""
+    network, around = network_of("near"), CUTOFF + np.linspace(-1e-3, 1e-3, 21)
+    pairs = Structures.from_arrays([np.array([[0.0, 0, 0], [r, 0, 0]]) for r in around], species=[1, 6])
+    made = network.predict(pairs)
+    assert np.abs(np.diff(made.energies)).max() <= 1e-6  # ~ (1 − r/R)³
+    assert np.abs(np.diff(made.forces[1::2, 0], n=2)).max() <= 1e-6
+    assert made.energies[0] != made.energies[-1]
+
+
+# ---------------------------------------------------------------------- the convolution
+def coulomb(points: np.ndarray, values: np.ndarray, sigma: float) -> np.ndarray:
+    """Σ_j erf(r/√2σ)/r f_j, with √(2/π)/σ of a point itself."""
+    r = np.linalg.norm(points[:, None] - points, axis=-1)
+    np.fill_diagonal(r, 1.0)
+    kernel = erf(r / np.sqrt(2) / sigma) / r
+    np.fill_diagonal(kernel, np.sqrt(2 / np.pi) / sigma)
+    return kernel @ values
+
+
+@pytest.mark.parametrize("small", [256, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("eps", "sigma"), [(1e-3, 0.6), (1e-5, 1.0)])
+def test_convolution_without_images(small, eps, sigma):
+    """That of Gaussian charges in open space, by matrices and by a plan, for structures of different sizes."""
+    end = (np.sqrt(2 * np.log(1 / eps)) + 0.5) / sigma  # e^{−k²σ²/2} is below eps there
+    part = Convolution(CoulombKernel(sigma), SeriesEnd((end,)), eps, "features", small)
+    structures = molecules(counts=(5, 1, 2), seed=7)
+    values = random_numbers(3, 8, 2)
+    found = convolved(part, structures, values)
+    for lo, hi in zip(structures.offsets[:-1], structures.offsets[1:], strict=True):
+        assert relative(found[lo:hi], coulomb(structures.positions[lo:hi], values[lo:hi], sigma)) <= eps
+
+
+def convolved(part: Convolution, structures: Structures, values: np.ndarray) -> np.ndarray:
+    """u of given features."""
+    pairs = find_pairs(structures.positions, 0.1, offsets=structures.offsets)
+    scene = Scene(structures, pairs, np.dtype(np.float64))
+    return part.forward(Tape(scene, Parameters({}, np.float64), Workspace()), None, values)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.6, 1.8])
+def test_long_range_of_a_network(factor):
+    """What its convolution carries is right to its eps, also with another width than it started with."""
+    network, molecule = network_of("far", rounds=1), molecules(counts=(7,), seed=2)
+    network.parameters["far0.sigma"][...] *= factor
+    f, u = network.values(molecule, "f0"), network.values(molecule, "u0")
+    wanted = coulomb(molecule.positions, f, float(network.parameters["far0.sigma"]))
+    assert relative(u, wanted) <= network.eps
+
+
+@pytest.mark.parametrize("dim", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
+def test_matrices_and_plans(dim):
+    """u and its derivatives of both; slopes of a window are right to some five eps, see ``bounds``."""
+    cell, modes = np.diag([3.0, 3.5, 4.0][:dim]), (15, 9, 11)[:dim]
+    generator, shape = np.random.default_rng(dim), (2, 6)
+    points = generator.random((*shape, dim)) @ cell
+    f, df, g, dg = (generator.standard_normal((*shape, 3)) for _ in range(4))
+    dx, kernel = generator.standard_normal(points.shape), SmearedCoulomb(0.5)
+    plans = [LRCPlan(cell, modes, eps=EPS, dim=dim), SmallPlan(cell, modes, np.dtype(np.float64), Tables())]
+    results = []
+    for plan in plans:
+        plan.set_points(points)
+        back = plan.vjp(f, kernel, g, wrt=("points", "values", "parameters"))
+        rates = plan.parameters_jvp(f, kernel, g, dpoints=dx, dvalues=df, dcotangent=dg)
+        moved = (
+            plan.jvp(f, kernel, dpoints=dx, dvalues=df),
+            plan.jvp(f, kernel, dpoints=dx),
+            plan.jvp(f, kernel, dvalues=df),
+        )
+        results.append(
+            (plan.convolve(f, kernel), back.values, back.parameters["sigma"], back.points, rates["sigma"], *moved)
+        )
+    for i, (of_plan, of_matrices) in enumerate(zip(*results, strict=True)):
+        assert relative(np.asarray(of_plan), np.asarray(of_matrices)) <= (EPS if i < 4 else 10 * EPS)
+
+
+def test_matrices_of_many_modes(monkeypatch):
+    """They are summed some at a time, which bounds the memory."""
+    points, cell = np.random.default_rng(0).random((1, 5, 3)) * 3, np.diag([3.0, 3.5, 4.0])
+    f, u = random_numbers(1, 1, 5, 2), []
+    for at_once in (2**22, 40):
+        monkeypatch.setattr("lrc_numba.networks.parts.small.AT_ONCE", at_once)
+        plan = SmallPlan(cell, (5, 7, 5), np.dtype(np.float64), Tables())
+        plan.set_points(points)
+        u.append([plan.convolve(f, SmearedCoulomb(0.5)), plan.jvp(f, SmearedCoulomb(0.5), dpoints=points)])
+    for own, wanted in zip(*u, strict=True):
+        np.testing.assert_allclose(own, wanted, rtol=0, atol=1e-13 * np.abs(wanted).max())
+
+
+def test_energies_do_not_depend_on_the_size_of_a_batch():
+    """Structures that share a cell are snapshots of one plan; to rounding each is alone."""
+    network = network_of("far")
+    structures = make_structures(3, (4, 2, 3), (2.5, 2.5, 2.5), seed=9)
+    same = replace(structures, cell=np.broadcast_to(structures.cell[0], structures.cell.shape).copy())
+    made = network.predict(same)
+    alone = np.concatenate([network.predict(each).energies for each in same])
+    np.testing.assert_allclose(made.energies, alone, rtol=1e-12)
+
+
+# ---------------------------------------------------------------------- energies of species
+def test_references_are_fitted():
+    """To energies that are sums over species they are exact, whatever the network says."""
+    network, structures = network_of("near"), make_structures(3, (3, 4, 5, 2, 6), seed=2)
+    own = np.array([-1000.0, 20.0, 3.0])
+    totals = [own[np.searchsorted(SPECIES, each.species)].sum() for each in structures]
+    known = replace(structures, energies=network.predict(structures).energies + totals)
+    network.fit_references(known)
+    np.testing.assert_allclose(network.references.energies, own, rtol=1e-10)
+    np.testing.assert_allclose(network.predict(structures).energies, known.energies, rtol=1e-12)
+
+
+# ---------------------------------------------------------------------- what is refused
+def refused() -> dict:
+    """What is asked for, and the message."""
+    network, data = network_of("far"), make_structures(3, (3, 4), seed=8)
+    strange, twice = data.species.copy(), data.positions.copy()
+    strange[4], twice[5] = 7, twice[4]
+    slab = np.array([[True, True, True], [True, True, False]])
+    tiny = Structures.from_arrays(np.zeros((1, 3)), 0.2, species=[1])
+    make = MessagePassingNetwork
+    return {
+        "unknown species": (
+            lambda: network.predict(replace(data, species=strange)),
+            r"species: 7 of point 1 of structure 1 is none of the known ones, \(1, 6, 8\)",
+        ),
+        "no species": (lambda: network.predict(replace(data, species=None)), "species: expected some of .* got none"),
+        "two in one place": (lambda: network.predict(replace(data, positions=twice)), "got 1 and 2 of structure 1"),
+        "other dimension": (lambda: network.predict(molecules(2)), "structures: expected 3 dimension.s., got 2"),
+        "slab": (
+            lambda: network.predict(replace(data, periodic=slab)),
+            "periodic: structure 1 is periodic along some axes alone; expected all or none",
+        ),
+        "small cell": (lambda: network_of("far", sigma=3.0).predict(tiny), "cell: .* too small for a mode besides"),
+        "stress of a molecule": (
+            lambda: network.predict(molecules(), stress=True),
+            "stress: expected a cell, periodic along all axes, for structure 0",
+        ),
+        "no energies": (lambda: network.fit_references(replace(data, energies=None)), "energies: expected them for"),
+        "no forces": (lambda: network.loss(replace(data, forces=None), ALL), "forces: expected them for every"),
+        "no such name": (lambda: network.values(data, "s9"), "name: expected one of"),
+        "channels": (lambda: make((1,), 1.0, channels=12), "channels: expected a multiple of 8, got 12"),
+        "no channels": (lambda: make((1,), 1.0, channels=0), "channels: expected a multiple of 8, got 0"),
+        "half a channel": (lambda: make((1,), 1.0, channels=8.0), r"channels: expected a multiple of 8, got 8\.0"),
+        "rounds": (lambda: make((1,), 1.0, rounds=1.5), "rounds: expected an integer of at least one, got 1.5"),
+        "basis": (lambda: make((1,), 1.0, basis=0), "basis: expected an integer of at least one, got 0"),
+        "long range": (lambda: make((1,), 1.0, long_range=-1), "long_range: expected an integer of at least zero"),
+        "sigma": (lambda: make((1,), 1.0, sigma=0.0), "sigma: expected a number above 0"),
+        "eps": (lambda: make((1,), 1.0, eps=-1.0), "eps: expected a number above 0"),
+        "no known species": (lambda: make((), 1.0), "species: expected at least one, got none"),
+        "dimension": (lambda: make((1,), 1.0, dim=4), "dim: expected 1, 2 or 3, got 4"),
+        "cutoff": (lambda: make((1,), -1.0), "cutoff: expected a number above 0"),
+        "references": (lambda: make((1, 6), 1.0, references=[0.0]), "references: expected a finite energy for each"),
+        "no number as reference": (
+            lambda: make((1,), 1.0, references=[np.nan]),
+            "references: expected a finite energy",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", list(refused()))
+def test_what_is_refused(name):
+    """A ValueError that names the argument, the structure and the point."""
+    ask, message = refused()[name]
+    with pytest.raises(ValueError, match=message):
+        ask()
+
+
+def test_one_species_need_not_be_told():
+    """A network of one species takes structures without any; a lone point has no forces."""
+    network = MessagePassingNetwork([6], CUTOFF, channels=8, rounds=1, long_range=1)
+    points = np.array([[0.0, 0, 0], [1.0, 0, 0]])
+    made, told = (network.predict(Structures.from_arrays(points, species=own)) for own in (None, [6, 6]))
+    np.testing.assert_array_equal(made.forces, told.forces)
+    lone = network.predict(Structures.from_arrays(points[:1]))
+    np.testing.assert_allclose(lone.forces, 0.0, atol=1e-12)
+    _, gradient = network.loss(
+        Structures.from_arrays(points[:1], energies=1.0, forces=points[:1]), LossWeights(energy=1.0)
+    )
+    assert np.isfinite(gradient).all()
+
+
+def test_nothing_to_predict():
+    """No structure, or structures without a point."""
+    network = network_of("far")
+    for counts in ((), (0, 0), (0, 2, 0)):
+        structures = make_structures(3, counts, tuple(3.0 for _ in counts))
+        made = network.predict(structures, stress=True)
+        assert made.energies.shape == (len(counts),)
+        assert made.energies.dtype == np.float64
+        assert made.forces.shape == (sum(counts), 3)
+        assert made.stress.shape == (len(counts), 3, 3)
+        assert not made.energies[np.array(counts, dtype=int) == 0].any()
+
+
+# ---------------------------------------------------------------------- files
+@KINDS
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
+def test_saved_and_loaded(kind, dtype, tmp_path):
+    """The same bits, also where the kind is not named; sizes may be NumPy's numbers."""
+    network = network_of(
+        kind, np.int64(3), channels=np.int64(8), basis=np.int32(3), references=[-1.5, 0.0, 1e5], dtype=dtype
+    )
+    structures = make_structures(3, (4, 1, 3), seed=5)
+    network.save(tmp_path / "network.npz")
+    wanted = network.predict(structures, stress=True)
+    for load in (MessagePassingNetwork.load, EnergyNetwork.load):
+        same = load(tmp_path / "network.npz", threads=1)
+        assert type(same) is MessagePassingNetwork
+        assert same.settings() == network.settings()
+        np.testing.assert_array_equal(same.parameters.flat, network.parameters.flat)
+        made = same.predict(structures, stress=True)
+        for name in ("energies", "potentials", "forces", "stress"):
+            np.testing.assert_array_equal(getattr(made, name), getattr(wanted, name))
+        assert same.loss(structures, ALL)[0] == network.loss(structures, ALL)[0]
+
+
+def broken_files(folder):
+    """Files that are no such network, and what is said about them."""
+    network_of("far").save(folder / "whole.npz")
+    ShortRangeNetwork(5.0, 1.0, dim=1).save(folder / "short.npz")
+    whole = (folder / "whole.npz").read_bytes()
+    (folder / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.npz").write_text("no network")
+    np.savez(folder / "foreign.npz", positions=np.zeros((3, 3)))
+    with np.load(folder / "whole.npz") as file:
+        header, flat = str(file["header"]), file["parameters"]
+    nan = flat.copy()
+    nan[3] = np.nan
+    for name, text, numbers in (
+        ("fewer", header, flat[:-1]),
+        ("nan", header, nan),
+        ("single", header, flat.astype(np.float32)),
+        ("odd", header.replace('"channels": 8', '"channels": 9'), flat),
+        ("more", header.replace('"channels"', '"chanels": 1, "channels"'), flat),
+        ("kind", header.replace("message-passing", "message-sending"), flat),
+    ):
+        np.savez(folder / f"{name}.npz", header=np.array(text), parameters=numbers)
+    yield from (("cut", "damaged"), ("text", "damaged"), ("foreign", "damaged"), ("fewer", "finite parameters"))
+    yield from (("nan", "1 of them no numbers"), ("single", "in float64 .* got shape .* in float32"))
+    yield from (("odd", "make no network.*channels"), ("more", "make no network.*chanels"))
+    yield from (("kind", "message-sending"), ("short", "expected a message-passing network in .*, got a short-range"))
+
+
+def test_files_that_are_no_network(tmp_path):
+    """A ValueError that names the file."""
+    for name, message in broken_files(tmp_path):
+        for load in (MessagePassingNetwork.load, EnergyNetwork.load)[: 1 if name == "short" else 2]:
+            with pytest.raises(ValueError, match=message) as error:
+                load(tmp_path / f"{name}.npz")
+            assert f"{name}.npz" in str(error.value)
+    assert type(EnergyNetwork.load(tmp_path / "short.npz")) is ShortRangeNetwork
+    with pytest.raises(FileNotFoundError):
+        EnergyNetwork.load(tmp_path / "none.npz")
+    with pytest.raises(NotImplementedError, match="has no settings to be stored"):
+        EnergyNetwork(network_of("near").program, cutoff=1.0, dim=3).save(tmp_path / "own.npz")
