@@ -17,6 +17,7 @@ from lrc_numba.networks.parts.dense import Concatenate, Dense, Linear, Scale
 from lrc_numba.networks.parts.embedding import Embedding
 from lrc_numba.networks.parts.geometry import Directions, Displacements, Distances
 from lrc_numba.networks.parts.messages import Messages
+from lrc_numba.networks.parts.pairs import Gather, Scatter
 from lrc_numba.networks.parts.part import Motion
 from lrc_numba.networks.parts.products import Add, Norm, Product
 from lrc_numba.networks.parts.radial import RadialBasis
@@ -59,6 +60,11 @@ def messages(dim: int, periodic: bool = True, still=()) -> Case:
     n, p, c = own.count, len(own.pairs), 16
     assert p > 4
     return Case(Messages(), (rows(n, 3 * c), rows(p, 3 * c), rows(p, dim), rows(n, dim, c)), own, still=still)
+
+
+def ends(part, points: bool) -> Case:
+    own = scene(3, full=True)
+    return Case(part, (rows(own.count if points else len(own.pairs), 3, 2),), own)
 
 
 def radial(kind: str) -> Case:
@@ -124,6 +130,8 @@ CASES = {
     "select": lambda: columns(Select(0), 8, 4, 3),
     "select block": lambda: columns(Select(slice(None), slice(1, 3)), 8, 4, 3),
     "distances": lambda: Case(Distances(), (tangled(3)[1],), tangled(3)[0]),
+    "gather": lambda: ends(Gather("second"), points=True),
+    "scatter": lambda: ends(Scatter("first"), points=False),
     "bessel": lambda: radial("bessel"),
     "inverse": lambda: radial("inverse"),
     "messages still": lambda: messages(3, still=(0, 3)),
