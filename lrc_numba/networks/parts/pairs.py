@@ -1,4 +1,4 @@
-"""From points to pairs and back: rows of an end of each pair, and sums of rows of pairs over the neighbours of a point."""
+"""From points to pairs and back: rows of one end of each pair, and sums of rows of pairs over the neighbours."""
 
 from __future__ import annotations
 
