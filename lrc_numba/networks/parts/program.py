@@ -135,10 +135,9 @@ class Program:
         run.tapes = [[] for _ in self.steps]
         for i, step in enumerate(self.steps):
             scenes = [run.whole] if step.part.whole else run.shares
-            own = (
-                spaces.of(i + number * len(self.steps)) for number in range(len(scenes))
-            )  # a part may be in two lines
-            run.tapes[i] = [Tape(scene, parameters, space, keep=keep) for scene, space in zip(scenes, own, strict=True)]
+            for share, scene in enumerate(scenes):
+                space = spaces.of(i + share * len(self.steps))  # of its own: a part may be in two lines
+                run.tapes[i].append(Tape(scene, parameters, space, keep=keep))
         for whole, lines in self._runs:
             lines = [i for i in lines if self.steps[i].output in needed]
             if whole:
