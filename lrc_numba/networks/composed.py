@@ -169,7 +169,7 @@ class MessagePassingNetwork(EnergyNetwork):
     def settings(self) -> dict:
         names = ("cutoff", "channels", "rounds", "basis", "long_range", "sigma", "train_sigma", "eps", "dim", "seed")
         own = {name: getattr(self, name) for name in names} | {"dtype": self.dtype.name}
-        references = [] if self.references is None else self.references.energies.tolist()
+        references = None if self.references is None else self.references.energies.tolist()
         return {"kind": self.kind, "species": list(self.species), "references": references} | own
 
     @classmethod

@@ -29,7 +29,7 @@ def _floor(energies: np.ndarray, h: float) -> np.ndarray:
     return 4e-6 * np.maximum(np.abs(energies), 1.0) / h
 
 
-def force_error(network: EnergyNetwork, structures: Structures, h: float = 5e-5, seed: int = 0) -> float:
+def force_error(network: EnergyNetwork, structures: Structures, h: float = 2e-5, seed: int = 0) -> float:
     """Of F·d against −dU/dx d of every structure along random d, relative to |F| |d|, the greatest."""
     step, made = np.random.default_rng(seed).standard_normal(structures.positions.shape), network.predict(structures)
 
@@ -45,7 +45,7 @@ def force_error(network: EnergyNetwork, structures: Structures, h: float = 5e-5,
     return max(errors)
 
 
-def stress_error(network: EnergyNetwork, structures: Structures, h: float = 5e-5, seed: int = 0) -> float:
+def stress_error(network: EnergyNetwork, structures: Structures, h: float = 2e-5, seed: int = 0) -> float:
     """Of σ:ε V against dU/dε ε of every structure along random ε, also turning ones, relative to |σ| |ε| V."""
     strain = np.random.default_rng(seed).standard_normal(structures.cell.shape)
     made = network.predict(structures, forces=False, stress=True)

@@ -25,6 +25,13 @@ WIDTH, CUTOFF = 8, 1.5
 TERMS = LossWeights(energy=0.3, forces=1.0, stress=0.5)
 
 
+class Refuses(Part):
+    """A part that is not to be asked."""
+
+    def forward(self, tape, inputs):
+        raise AssertionError("it was asked")
+
+
 class Square(Part):
     """y = x², a part of a user's own."""
 
@@ -189,12 +196,14 @@ def test_until():
     assert network.values(structures, "s0").shape == (5, WIDTH)
     assert network.values(structures, "far").shape == (5, 2)
     np.testing.assert_array_equal(network.values(structures, "e")[:, 0], network.predict(structures).potentials)
-    run = network._run(structures)
-    network.program.forward(run, network.parameters, network._spaces, keep=False, until="basis")
-    assert all(set(values) == {"D", "r", "basis"} for values in run.values)
     for name in ("idle", "nothing", GEOMETRY):
         with pytest.raises(ValueError, match=f"name: expected one of .*'far'.*, got '{name}'"):
             network.values(structures, name)
+    steps = [*lines(2)[:2], Step(Refuses(), ("r",), "e")]
+    refusing = EnergyNetwork(Program(steps, "e"), cutoff=CUTOFF, dim=2)
+    assert len(refusing.values(structures, "r"))
+    with pytest.raises(AssertionError, match="it was asked"):
+        refusing.values(structures, "e")
 
 
 def test_energies_that_no_point_moves():

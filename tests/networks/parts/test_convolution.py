@@ -1,0 +1,104 @@
+"""Convolutions of few points and without images: against sums over pairs, and matrices against plans."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from drawn_structures import SPECIES, make_structures
+from measures import relative
+from scipy.special import erf
+from strategies import random_numbers
+
+from lrc_numba import LRCPlan
+from lrc_numba.geometry.neighbours import find_pairs
+from lrc_numba.geometry.structures import Structures
+from lrc_numba.machine.workspace import Workspace
+from lrc_numba.networks.composed import MessagePassingNetwork
+from lrc_numba.networks.layers.parameters import Parameters
+from lrc_numba.networks.long_range import CoulombKernel, SmearedCoulomb
+from lrc_numba.networks.parts.convolution import Convolution, SeriesEnd
+from lrc_numba.networks.parts.part import Scene, Tape
+from lrc_numba.networks.parts.small import SmallPlan, Tables
+
+EPS = 1e-6
+
+
+def molecules(counts: tuple[int, ...], seed: int) -> Structures:
+    """Structures without cells."""
+    return make_structures(3, counts, tuple(1.6 * n ** (1 / 3) + 0.5 for n in counts), periodic=False, seed=seed)
+
+
+def coulomb(points: np.ndarray, values: np.ndarray, sigma: float) -> np.ndarray:
+    """Σ_j erf(r/√2σ)/r f_j, with √(2/π)/σ of a point itself."""
+    r = np.linalg.norm(points[:, None] - points, axis=-1)
+    np.fill_diagonal(r, 1.0)
+    kernel = erf(r / np.sqrt(2) / sigma) / r
+    np.fill_diagonal(kernel, np.sqrt(2 / np.pi) / sigma)
+    return kernel @ values
+
+
+@pytest.mark.parametrize("small", [256, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("eps", "sigma"), [(1e-3, 0.6), (1e-5, 1.0)])
+def test_convolution_without_images(small, eps, sigma):
+    """That of Gaussian charges in open space, by matrices and by a plan, for structures of different sizes."""
+    end = (np.sqrt(2 * np.log(1 / eps)) + 0.5) / sigma  # e^{−k²σ²/2} is below eps there
+    part = Convolution(CoulombKernel(sigma), SeriesEnd((end,)), eps, "features", small)
+    structures = molecules(counts=(5, 1, 2), seed=7)
+    values = random_numbers(3, 8, 2)
+    found = convolved(part, structures, values)
+    for lo, hi in pairwise(structures.offsets):
+        assert relative(found[lo:hi], coulomb(structures.positions[lo:hi], values[lo:hi], sigma)) <= eps
+
+
+def convolved(part: Convolution, structures: Structures, values: np.ndarray) -> np.ndarray:
+    """u of given features."""
+    pairs = find_pairs(structures.positions, 0.1, offsets=structures.offsets)
+    scene = Scene(structures, pairs, np.dtype(np.float64))
+    return part.forward(Tape(scene, Parameters({}, np.float64), Workspace()), None, values)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.6, 1.8])
+def test_long_range_of_a_network(factor):
+    """What its convolution carries is right to its eps, also with another width than it started with."""
+    options = {"channels": 8, "rounds": 1, "long_range": 2, "train_sigma": True, "sigma": 0.6}
+    network, molecule = MessagePassingNetwork(SPECIES, 1.5, **options), molecules(counts=(7,), seed=2)
+    network.parameters["far0.sigma"][...] *= factor
+    f, u = network.values(molecule, "f0"), network.values(molecule, "u0")
+    wanted = coulomb(molecule.positions, f, float(network.parameters["far0.sigma"]))
+    assert relative(u, wanted) <= network.eps
+
+
+@pytest.mark.parametrize("dim", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
+def test_matrices_and_plans(dim):
+    """u and its derivatives of both; slopes of a window are right to some five eps, see ``bounds``."""
+    cell, modes = np.diag([3.0, 3.5, 4.0][:dim]), (15, 9, 11)[:dim]
+    generator, shape = np.random.default_rng(dim), (2, 6)
+    points = generator.random((*shape, dim)) @ cell
+    f, df, g, dg = (generator.standard_normal((*shape, 3)) for _ in range(4))
+    dx, kernel = generator.standard_normal(points.shape), SmearedCoulomb(0.5)
+    plans = [LRCPlan(cell, modes, eps=EPS, dim=dim), SmallPlan(cell, modes, np.dtype(np.float64), Tables())]
+    results = []
+    for plan in plans:
+        plan.set_points(points)
+        back = plan.vjp(f, kernel, g, wrt=("points", "values", "parameters"))
+        rates = plan.parameters_jvp(f, kernel, g, dpoints=dx, dvalues=df, dcotangent=dg)
+        exact = plan.convolve(f, kernel), plan.jvp(f, kernel, dvalues=df), back.values, back.parameters["sigma"]
+        moved = plan.jvp(f, kernel, dpoints=dx, dvalues=df), plan.jvp(f, kernel, dpoints=dx)
+        results.append((*exact, back.points, rates["sigma"], *moved))
+    for i, (of_plan, of_matrices) in enumerate(zip(*results, strict=True)):
+        assert relative(np.asarray(of_plan), np.asarray(of_matrices)) <= (EPS if i < 4 else 10 * EPS)
+
+
+def test_matrices_of_many_modes(monkeypatch):
+    """They are summed some at a time, which bounds the memory."""
+    points, cell = np.random.default_rng(0).random((1, 5, 3)) * 3, np.diag([3.0, 3.5, 4.0])
+    f, u = random_numbers(1, 1, 5, 2), []
+    for at_once in (2**22, 40):
+        monkeypatch.setattr("lrc_numba.networks.parts.small.AT_ONCE", at_once)
+        plan = SmallPlan(cell, (5, 7, 5), np.dtype(np.float64), Tables())
+        plan.set_points(points)
+        u.append([plan.convolve(f, SmearedCoulomb(0.5)), plan.jvp(f, SmearedCoulomb(0.5), dpoints=points)])
+    for own, wanted in zip(*u, strict=True):
+        np.testing.assert_allclose(own, wanted, rtol=0, atol=1e-13 * np.abs(wanted).max())
