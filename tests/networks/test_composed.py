@@ -13,9 +13,8 @@ from measures import relative
 from scipy.stats import special_ortho_group
 
 from lrc_numba.geometry.structures import Structures
-from lrc_numba.networks import ShortRangeNetwork
+from lrc_numba.networks import EnergyNetwork, LossWeights, ShortRangeNetwork
 from lrc_numba.networks.composed import MessagePassingNetwork
-from lrc_numba.networks.energy import EnergyNetwork, LossWeights
 
 CUTOFF = 1.5
 ALL = LossWeights(energy=0.3, forces=1.0, stress=0.5)
