@@ -6,7 +6,8 @@ Every point has C scalars s, at first those of its species, and C vectors v, at 
     s    += W_o conv[W_f s]              the long range: a convolution of learned features (LRC layer), if there is one
     s, v += (a + b ⟨Uv, Vv⟩, c Uv)       with a, b, c from a dense chain of s and |Vv|
 
-and the energy of a point is a dense chain of s after the last round, plus that of its species. Energies do not change
+and the energy of a point is a dense chain of s after the last round, plus that of its species and, where a core is
+wanted, a sum over pairs of inverse powers of the distance. Energies do not change
 when a structure is moved, turned, or its points are numbered anew; with the long range, turned to the accuracy of the
 convolution, and in a cell as far as the cell allows.
 """
@@ -26,6 +27,7 @@ from .parts.dense import Concatenate, Dense, Linear
 from .parts.embedding import Embedding
 from .parts.geometry import Directions, Displacements, Distances
 from .parts.messages import LANES, Messages
+from .parts.pairs import PairEnergies
 from .parts.part import GEOMETRY
 from .parts.products import Add, Norm, Product
 from .parts.program import Program, Step
@@ -36,6 +38,7 @@ from .references import ReferenceEnergies
 
 __all__ = ["MessagePassingNetwork"]
 
+POWERS = 12  # of the inverse distance in a core
 GENTLE = 0.1  # of the usual size of the weights with which the long range begins
 
 
@@ -58,6 +61,9 @@ class MessagePassingNetwork(EnergyNetwork):
         Whether every round learns its σ.
     eps : float, optional
         Accuracy of the convolution, and where the series of its kernel ends; derivatives are exact at any.
+    core : float, optional
+        The distance at which atoms begin to touch, for data with closer and closer contacts: adds energies of pairs in
+        inverse powers of the distance, which go on beyond the data as they are.
     references : sequence of float, optional
         Energies of the species in rising order; ``fit_references`` finds them.
     dim : int
@@ -80,6 +86,7 @@ class MessagePassingNetwork(EnergyNetwork):
         sigma: float | None = None,
         train_sigma: bool = False,
         eps: float | None = None,
+        core: float | None = None,
         references=None,
         dim: int = 3,
         dtype=np.float64,
@@ -99,6 +106,7 @@ class MessagePassingNetwork(EnergyNetwork):
         eps = (1e-4 if np.dtype(dtype) == np.float32 else 1e-6) if eps is None else eps
         self.eps = arguments.as_positive("eps", eps, 1.0)
         self.train_sigma = bool(train_sigma)
+        self.core = None if core is None else arguments.as_positive("core", float(core), cutoff)
         program = Program(self._steps(cutoff, dim), "e")
         options = {"cutoff": cutoff, "dim": dim, "dtype": dtype, "seed": seed, "threads": threads}
         known = ReferenceEnergies(self.species, references)
@@ -118,7 +126,15 @@ class MessagePassingNetwork(EnergyNetwork):
         for number in range(self.rounds):
             steps += self._round(number)
         last = Perceptron("energy", (width, width, 1), activation="silu", linear_end=True)
-        return [*steps, Step(Dense(last), (f"s{self.rounds}",), "e")]
+        steps.append(Step(Dense(last), (f"s{self.rounds}",), "learned e"))
+        if self.core is None:
+            return [*steps[:-1], Step(Dense(last), (f"s{self.rounds}",), "e")]
+        return [
+            *steps,
+            Step(RadialBasis(cutoff, POWERS, "inverse", self.core), ("r",), "powers"),
+            Step(PairEnergies("core", self.species, POWERS), ("powers",), "core e"),
+            Step(Add(), ("learned e", "core e"), "e"),
+        ]
 
     def _round(self, n: int) -> list[Step]:
         """The lines of one round; names of round n end with its number."""
@@ -167,7 +183,19 @@ class MessagePassingNetwork(EnergyNetwork):
 
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:
-        names = ("cutoff", "channels", "rounds", "basis", "long_range", "sigma", "train_sigma", "eps", "dim", "seed")
+        names = (
+            "cutoff",
+            "channels",
+            "rounds",
+            "basis",
+            "long_range",
+            "sigma",
+            "train_sigma",
+            "eps",
+            "core",
+            "dim",
+            "seed",
+        )
         own = {name: getattr(self, name) for name in names} | {"dtype": self.dtype.name}
         references = None if self.references is None else self.references.energies.tolist()
         return {"kind": self.kind, "species": list(self.species), "references": references} | own

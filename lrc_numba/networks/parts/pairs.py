@@ -6,9 +6,10 @@ import numpy as np
 
 from ...machine.cpu.compile import kernel
 from ..layers.parameters import Parameters
+from ..references import species_index
 from .part import Part, Tape
 
-__all__ = ["Gather", "Scatter"]
+__all__ = ["Gather", "PairEnergies", "Scatter"]
 
 
 @kernel
@@ -80,3 +81,67 @@ class Scatter(Part):
 
     def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
         return self.vjp(tape, bar), self.vjp(tape, dbar)
+
+
+class PairEnergies(Part):
+    """e_i = ½ Σ_j Σ_n c_n b_n(r_ij) with coefficients c for every two species, (P, count) to (n, 1).
+
+    Linear in its functions, it goes on at distances that no data had as they do: the core of a potential.
+
+    Parameters
+    ----------
+    name : str
+        Of its parameters, which start at zero.
+    species : tuple of int
+        Known ones, rising.
+    count : int
+        Functions of the distance.
+    """
+
+    def __init__(self, name: str, species: tuple[int, ...], count: int):
+        self.name, self.species, self.count = name, species, count
+        kinds = len(species)
+        self._table = np.zeros((kinds, kinds), dtype=np.int64)
+        self._table[np.triu_indices(kinds)] = np.arange(kinds * (kinds + 1) // 2)
+        self._table = np.maximum(self._table, self._table.T)
+        self._scatter = Scatter()
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        kinds = len(self.species)
+        return {f"{self.name}.coefficients": (kinds * (kinds + 1) // 2, self.count)}
+
+    def _coefficients(self, tape: Tape) -> np.ndarray:
+        return tape.parameters[f"{self.name}.coefficients"][tape.kept["kind"]]
+
+    def _of_points(self, tape: Tape, basis: np.ndarray) -> np.ndarray:
+        own = np.einsum("pn,pn->p", self._coefficients(tape), basis)[:, None] / 2
+        return self._scatter.forward(tape, own)
+
+    def forward(self, tape: Tape, basis):
+        index = species_index(self.species, tape.scene.structures, tape.scene.begin)
+        pairs = tape.scene.pairs
+        tape.kept |= {"kind": self._table[index[pairs.first], index[pairs.second]], "basis": basis}
+        return self._of_points(tape, basis)
+
+    def jvp(self, tape: Tape, tangent):
+        tape.kept["tangent"] = tangent
+        return self._of_points(tape, tangent)
+
+    def _bars(self, tape: Tape, bar) -> np.ndarray:
+        """ē of every pair, (P, 1)."""
+        return self._scatter.vjp(tape, bar)[0] / 2
+
+    def _add(self, tape: Tape, gradient: Parameters, of_pairs: np.ndarray, basis: np.ndarray) -> None:
+        own = gradient[f"{self.name}.coefficients"]
+        own += _sums(tape.kept["kind"], of_pairs * basis, len(own))
+
+    def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
+        of_pairs = self._bars(tape, bar)
+        if gradient is not None:
+            self._add(tape, gradient, of_pairs, tape.kept["basis"])
+        return (of_pairs * self._coefficients(tape),)
+
+    def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
+        down = self._bars(tape, dbar)
+        self._add(tape, gradient, down, tape.kept["tangent"])
+        return self.vjp(tape, bar, gradient), (down * self._coefficients(tape),)

@@ -2,7 +2,7 @@ r"""Functions of the distance of a pair that vanish at the cutoff R with two con
 
 switch    S(t) = 1 − 10 t³ + 15 t⁴ − 6 t⁵ of t = r/R, 0 from R on
 Bessel    b_n(r) = √(2/R) sin(nπr/R)/r · S
-inverse   b_n(r) = (R/r)^n · S
+inverse   b_n(r) = (ℓ/r)^n · S with a length ℓ, R by default
 """
 
 from __future__ import annotations
@@ -44,18 +44,21 @@ class RadialBasis(Part):
         How many.
     kind : {"bessel", "inverse"}
         Which.
+    length : float, optional
+        ℓ, at which inverse powers are 1.
     """
 
-    def __init__(self, cutoff: float, count: int, kind: str = "bessel"):
+    def __init__(self, cutoff: float, count: int, kind: str = "bessel", length: float | None = None):
         if kind not in KINDS:
             raise ValueError(f"kind: expected one of {', '.join(map(repr, KINDS))}, got {kind!r}")
         self.cutoff, self.count, self.kind = cutoff, count, kind
+        self.length = cutoff if length is None else length
 
     def _unswitched(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The functions and their derivatives without the switch."""
         n = np.arange(1, self.count + 1, dtype=r.dtype)
         if self.kind == "inverse":
-            value = (self.cutoff / r) ** n
+            value = (self.length / r) ** n
             return value, -n * value / r, n * (n + 1) * value / (r * r)
         k, scale = n * np.pi / self.cutoff, float(np.sqrt(2.0 / self.cutoff))
         sine, cosine = scale * np.sin(k * r), scale * np.cos(k * r)

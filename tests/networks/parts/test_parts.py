@@ -17,7 +17,7 @@ from lrc_numba.networks.parts.dense import Concatenate, Dense, Linear, Scale
 from lrc_numba.networks.parts.embedding import Embedding
 from lrc_numba.networks.parts.geometry import Directions, Displacements, Distances
 from lrc_numba.networks.parts.messages import Messages
-from lrc_numba.networks.parts.pairs import Gather, Scatter
+from lrc_numba.networks.parts.pairs import Gather, PairEnergies, Scatter
 from lrc_numba.networks.parts.part import Motion
 from lrc_numba.networks.parts.products import Add, Norm, Product
 from lrc_numba.networks.parts.radial import RadialBasis
@@ -65,6 +65,11 @@ def messages(dim: int, periodic: bool = True, still=()) -> Case:
 def ends(part, points: bool) -> Case:
     own = scene(3, full=True)
     return Case(part, (rows(own.count if points else len(own.pairs), 3, 2),), own)
+
+
+def pair_energies() -> Case:
+    own = scene(3, full=True)
+    return Case(PairEnergies("core", SPECIES, 3), (rows(len(own.pairs), 3),), own)
 
 
 def radial(kind: str) -> Case:
@@ -132,6 +137,7 @@ CASES = {
     "distances": lambda: Case(Distances(), (tangled(3)[1],), tangled(3)[0]),
     "gather": lambda: ends(Gather("second"), points=True),
     "scatter": lambda: ends(Scatter("first"), points=False),
+    "pair energies": lambda: pair_energies(),
     "bessel": lambda: radial("bessel"),
     "inverse": lambda: radial("inverse"),
     "messages still": lambda: messages(3, still=(0, 3)),
