@@ -17,7 +17,7 @@ import numpy as np
 from ...machine.workspace import Workspaces
 from ..layers.parameters import Parameters
 from .part import GEOMETRY, Motion, Part, Tape
-from .run import Run, each_share, join_motion, joined, share_of, share_out, split_motion
+from .run import Run
 
 __all__ = ["Program", "Step"]
 
@@ -106,7 +106,7 @@ class Program:
         stages = self._forward_stages(run, parameters, spaces, keep, self._needed(self.output))
         stages.append(_Stage(begin))
         _execute(stages + self._reverse_stages(run, [bars], None, None, self.moves, _vjp(strained)), run)
-        ends = join_motion([end.get(GEOMETRY) for end in bars], run, strained)
+        ends = run.join([end.get(GEOMETRY) for end in bars], strained)
         return [values[self.output] for values in run.values], ends
 
     def differentiate(self, run: Run, direction: Motion, bars: list, dbars: list, gradient: Parameters) -> None:
@@ -193,7 +193,7 @@ class Program:
         _execute(self._reverse_stages(run, [ends], gradient, gradients, wanted, _vjp(strained)), run)
         if gradient is not None and gradients is not None:
             _sum(gradient, gradients)
-        return join_motion([end.get(GEOMETRY) for end in ends], run, strained) if motion else None
+        return run.join([end.get(GEOMETRY) for end in ends], strained) if motion else None
 
     def vjp_dual(self, run: Run, bars: list, dbars: list, gradient: Parameters) -> None:
         """Add the gradient by the parameters of Σ (ȳ y + ẏ̄ ẏ).
@@ -247,14 +247,14 @@ class Program:
         def whole(lines) -> None:
             """Some lines for all structures."""
             for i, step in lines:
-                inputs = (joined(run.values, name) for name in step.inputs)
-                share_out(step.part.forward(run.tapes[i][0], *inputs), step.output, run.values, run)
+                inputs = (run.joined(run.values, name) for name in step.inputs)
+                run.share_out(step.part.forward(run.tapes[i][0], *inputs), step.output, run.values)
 
         return _stages(self._lines(names), local, whole)
 
     def _jvp_stages(self, run: Run, direction: Motion, tangents: list[dict]) -> list[_Stage]:
         """What fills ``tangents`` with those of everything that moves."""
-        for values, motion in zip(tangents, split_motion(direction, run), strict=True):
+        for values, motion in zip(tangents, run.split(direction), strict=True):
             values[GEOMETRY] = motion
 
         def local(share: int, lines) -> None:
@@ -267,8 +267,8 @@ class Program:
         def whole(lines) -> None:
             """Some lines for all structures."""
             for i, step in lines:
-                inputs = (direction if name == GEOMETRY else joined(tangents, name) for name in step.inputs)
-                share_out(step.part.jvp(run.tapes[i][0], *inputs), step.output, tangents, run)
+                inputs = (direction if name == GEOMETRY else run.joined(tangents, name) for name in step.inputs)
+                run.share_out(step.part.jvp(run.tapes[i][0], *inputs), step.output, tangents)
 
         return _stages(self._lines(self.moves), local, whole)
 
@@ -306,7 +306,7 @@ class Program:
                 tape = run.tapes[i][0]
                 tape.wanted = tuple(name in wanted for name in step.inputs)
                 for kind, parts in zip(bars, reverse(step, tape, above, gradient), strict=True):
-                    shares = [share_of(part, run) for part in parts]
+                    shares = [run.shares_of(part) for part in parts]
                     for number, values in enumerate(kind):
                         _add(values, step.inputs, [share[number] for share in shares], tape.wanted)
 
@@ -341,7 +341,7 @@ def _execute(stages: list[_Stage], run: Run) -> None:
             for stage in several:
                 stage.work(share)
 
-        each_share(work, len(run.shares), run.whole.threads)
+        run.each(work)
 
 
 def _vjp(strained: bool) -> Callable:

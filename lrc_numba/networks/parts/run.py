@@ -10,7 +10,7 @@ import numpy as np
 from ...machine.cpu import parallel
 from .part import Motion, Scene, Tape
 
-__all__ = ["Run", "each_share", "join_motion", "joined", "share_of", "share_out", "split_motion"]
+__all__ = ["Run"]
 
 
 @dataclass
@@ -38,55 +38,62 @@ class Run:
     tapes: list[list[Tape]] = field(default_factory=list)
     values: list[dict] = field(default_factory=list)
 
+    def each(self, work: Callable[[int], None]) -> None:
+        """Do ``work`` for every share, on threads."""
 
-def each_share(work: Callable[[int], None], count: int, threads: int) -> None:
-    """Do ``work`` for every share, on threads."""
+        def _some(_: int, lo: int, hi: int) -> None:
+            for share in range(lo, hi):
+                work(share)
 
-    def _some(_: int, lo: int, hi: int) -> None:
-        for share in range(lo, hi):
-            work(share)
+        parallel.run(_some, parallel.even(len(self.shares), self.whole.threads))
 
-    parallel.run(_some, parallel.even(count, threads))
+    # ------------------------------------------------------------------ arrays of all points, and of shares
+    @staticmethod
+    def joined(values: list[dict], name: str):
+        """An array of all points from those of the shares; None where there is none, as of the geometry."""
+        if name not in values[0]:
+            return None
+        return np.concatenate([each[name] for each in values]) if len(values) > 1 else values[0][name]
 
+    def share_out(self, array: np.ndarray, name: str, values: list[dict]) -> None:
+        """Give every share its rows of an array.
 
-def joined(values: list[dict], name: str):
-    """An array of all points from those of the shares; None where there is none, as of the geometry."""
-    if name not in values[0]:
-        return None
-    return np.concatenate([each[name] for each in values]) if len(values) > 1 else values[0][name]
+        Parameters
+        ----------
+        array : (n, …)
+            Of all points.
+        name : str
+            What it is called.
+        values : list of dict
+            Of the shares; written.
+        """
+        for each, points in zip(values, self.points, strict=True):
+            each[name] = array[points]
 
+    def shares_of(self, value) -> list:
+        """What the shares get of a cotangent, an array or a ``Motion`` of all points, or None."""
+        if value is None:
+            return [None] * len(self.shares)
+        return self.split(value) if isinstance(value, Motion) else [value[points] for points in self.points]
 
-def share_of(value, run: Run) -> list:
-    """What the shares get of a cotangent of all points."""
-    if value is None:
-        return [None] * len(run.shares)
-    return split_motion(value, run) if isinstance(value, Motion) else [value[points] for points in run.points]
+    def split(self, motion: Motion) -> list[Motion]:
+        """The motion of every share."""
+        strain = motion.strain
+        return [
+            Motion(motion.points[points], None if strain is None else strain[some])
+            for points, some in zip(self.points, self.structures, strict=True)
+        ]
 
-
-def split_motion(motion: Motion, run: Run) -> list[Motion]:
-    strain = motion.strain
-    return [
-        Motion(motion.points[points], None if strain is None else strain[some])
-        for points, some in zip(run.points, run.structures, strict=True)
-    ]
-
-
-def join_motion(parts: list[Motion | None], run: Run, strained: bool) -> Motion:
-    """The gradient by all points, zero where nothing depends on them."""
-    positions = run.whole.structures.positions
-    out = Motion(np.zeros(positions.shape, run.whole.dtype))
-    if strained:
-        out.strain = np.zeros((len(run.whole.structures), positions.shape[1], positions.shape[1]))
-    for part, points, some in zip(parts, run.points, run.structures, strict=True):
-        if part is None:
-            continue
-        out.points[points] = part.points
-        if out.strain is not None and part.strain is not None:
-            out.strain[some] = part.strain
-    return out
-
-
-def share_out(array: np.ndarray, name: str, values: list[dict], run: Run) -> None:
-    """Give every share its rows of an array of all points."""
-    for each, points in zip(values, run.points, strict=True):
-        each[name] = array[points]
+    def join(self, parts: list[Motion | None], strained: bool) -> Motion:
+        """The gradient by all points, and by strains, zero where nothing depends on them."""
+        positions = self.whole.structures.positions
+        out = Motion(np.zeros(positions.shape, self.whole.dtype))
+        if strained:
+            out.strain = np.zeros((len(self.whole.structures), positions.shape[1], positions.shape[1]))
+        for part, points, some in zip(parts, self.points, self.structures, strict=True):
+            if part is None:
+                continue
+            out.points[points] = part.points
+            if out.strain is not None and part.strain is not None:
+                out.strain[some] = part.strain
+        return out
