@@ -2,9 +2,10 @@
 
 Two hundred charges of +1 and -1 in a periodic box of 10: forces of a repulsive core (WCA) and 3.5 q q'/r summed over
 all images, of which the core carries most. Networks learn the forces of the first 40 frames and are asked for the last
-ten; they are told which charge is which as a species, and nothing of electrostatics. Two rounds of messages within 3.5,
-without and with a convolution of learned features (Coulomb kernel of width 1). Once as they are, and once with the
-known core taken off, which hides the long range.
+ten; they are told which charge is which as a species, and nothing of electrostatics. One round of messages within 3.5,
+without and with a convolution of 16 learned features (Coulomb kernel of width 1). Once as they are, by networks with
+energies of pairs in inverse powers of the distance, as tests have closer contacts than what was learned; and once with
+the known core taken off, which hides the long range.
 
 The data are in the repository of SOG-Net: point_charges.npz.
 
@@ -79,12 +80,12 @@ def main() -> None:
         learned, tested = frames[:LEARNED], frames[-TESTED:]
         scale = float((learned.forces**2).mean())
         weights = LossWeights(forces=1 / (learned.forces[: learned.counts[0]].size * scale))
-        steps = args.steps or (200 if args.quick else 2500 if without_core else 6000)
-        recipe = Recipe(steps, batch=1, rate=4e-3, weights=weights, largest_gradient=5.0)
+        steps = args.steps or (200 if args.quick else 4000 if without_core else 8000)
+        recipe = Recipe(steps, batch=1, rate=8e-3, weights=weights, largest_gradient=5.0)
 
         def make(seed: int, far: bool, core: bool = not without_core) -> MessagePassingNetwork:
-            """An untrained network; the core is steep, and needs more of everything."""
-            size = {"channels": 24, "basis": 16} if core else {"channels": 16, "basis": 10}
+            """An untrained network."""
+            size = {"channels": 16, "basis": 10, "rounds": 1, "core": 1.0 if core else None}
             options = {"long_range": 16 if far else 0, "sigma": SIGMA, "dtype": np.float32, "seed": seed}
             return MessagePassingNetwork((1, 2), CUTOFF, threads=args.threads, **size, **options)
 
