@@ -164,7 +164,7 @@ def test_energy_is_conserved(kind):
     assert coarse / fine == pytest.approx(4.0, rel=0.01)
 
 
-@pytest.mark.parametrize("kind", [ShortRangeNetwork, FullRangeNetwork])
+@pytest.mark.parametrize("kind", [pytest.param(ShortRangeNetwork, marks=pytest.mark.slow), FullRangeNetwork])
 @pytest.mark.parametrize("dim", [1, *(pytest.param(d, marks=pytest.mark.slow) for d in (2, 3))])
 def test_single_precision(kind, dim):
     """Energies, forces and the gradient of the loss are those in float64 to some units of rounding."""

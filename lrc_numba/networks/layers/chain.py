@@ -168,15 +168,11 @@ def jvp(rows, layers, parameters, tape, dtape):
             start(da, False, da)
             add_product(count, dtape, h, n_in, weight, n_out, dtape, a)
             out = layers[layer, OUT] * rows + lo * n_out
-            if layers[layer, KIND] == SILU:
-                moved = dtape[out : out + count * n_out]
-                scale(SILU, tape[a : a + count * n_out], da, moved, work)
-                if layers[layer, SKIPS]:
-                    _add_to(dtape[h : h + count * n_in], moved)
-                continue
-            scale(layers[layer, KIND], tape[a : a + count * n_out], da, da, work)
+            to = out if layers[layer, KIND] == SILU else a
+            moved = dtape[to : to + count * n_out]
+            scale(layers[layer, KIND], tape[a : a + count * n_out], da, moved, work)
             if layers[layer, SKIPS]:
-                add(dtape[h : h + count * n_in], da, dtape[out : out + count * n_out])
+                add(dtape[h : h + count * n_in], moved, dtape[out : out + count * n_out])
 
 
 @kernel

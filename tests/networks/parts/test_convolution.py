@@ -70,7 +70,8 @@ def test_long_range_of_a_network(factor):
     assert relative(u, wanted) <= network.eps
 
 
-@pytest.mark.parametrize("dim", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dim", [1, 2, 3])
 def test_matrices_and_plans(dim):
     """u and its derivatives of both; slopes of a window are right to some five eps, see ``bounds``."""
     cell, modes = np.diag([3.0, 3.5, 4.0][:dim]), (15, 9, 11)[:dim]
