@@ -85,7 +85,7 @@ def test_what_is_stated_is_taken(dim, modes, eps, dtype, wrt):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("modes", [15, 20])
 def test_account_of_the_workspace(modes, dtype, channels):
     """The grid and what lies between the axes are counted to the byte, by the same sum that large grids get."""

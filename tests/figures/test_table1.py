@@ -28,7 +28,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(table1, "TESTS", 3)
 
 
-@pytest.mark.parametrize("kind", table1.KINDS)
+@pytest.mark.parametrize("kind", [pytest.param("short-range", marks=pytest.mark.slow), "full-range"])
 def test_one_training(kind, tiny, tmp_path):
     """Errors, curve and versions; begun anew or gone on with, the same numbers."""
     job = table1.Job("quick", kind, "truth", "smooth", "steps", 2.0, 0)
