@@ -4,8 +4,8 @@ Two hundred charges of +1 and -1 in a periodic box of 10: forces of a repulsive 
 all images, of which the core carries most. Networks learn the forces of the first 40 frames and are asked for the last
 ten; they are told which charge is which as a species, and nothing of electrostatics. One round of messages within 3.5,
 without and with a convolution of 16 learned features (Coulomb kernel of width 1). Once as they are, by networks with
-energies of pairs in inverse powers of the distance, as tests have closer contacts than what was learned; and once with
-the known core taken off, which hides the long range.
+energies of pairs in inverse powers of the distance, which go on where contacts are closer than what was learned; and
+once with the known core taken off, which hides the long range.
 
 The data are in the repository of SOG-Net: point_charges.npz.
 

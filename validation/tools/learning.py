@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+import lrc_numba
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 from lrc_numba.training import Protocol, Stage, Trainer, polish
@@ -69,7 +70,7 @@ def learning_arguments(name: str, description: str, data: str) -> argparse.Argum
 
 
 def learn(network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed: int, checkpoint: Path) -> float:
-    """Train a network, going on from the checkpoint if there is one of this run; seconds that it took now.
+    """Train a network, going on from the checkpoint if there is one of this run; seconds of this call alone.
 
     Parameters
     ----------
@@ -174,9 +175,11 @@ class Finished:
 
     @staticmethod
     def key(network: MessagePassingNetwork, data: Structures, recipe: Recipe) -> str:
-        """What a run depends on: an untrained network, data and recipe."""
+        """What a run depends on: an untrained network, data, recipe, and the sources of the package."""
         arrays = [network.parameters.flat, data.positions, data.energies, data.forces]
         digest = sha256(json.dumps([network.settings(), asdict(recipe)], sort_keys=True).encode())
+        for source in sorted(Path(lrc_numba.__file__).parent.rglob("*.py")):
+            digest.update(source.read_bytes())
         for array in arrays:
             digest.update(b"" if array is None else array.tobytes())
         return digest.hexdigest()[:16]

@@ -19,7 +19,7 @@ from ...multipliers.multiplier import Multiplier
 
 __all__ = ["MOST", "SmallGradient", "SmallPlan", "Tables"]
 
-MOST = 256  # points: of more, a grid is faster
+MOST = 256  # points; an estimate of where a grid begins to be faster
 KEPT = 2**28  # bytes of matrices
 AT_ONCE = 2**22  # numbers, of points times modes
 
