@@ -34,6 +34,7 @@ from .tools.learning import record
 BOX, CELLS, PER_CELL, CUTOFF, DELTA, MODES, MU = 5.0, 10, 2, 1.5, 0.05, 501, 0.5
 TIMES = (1, 2, 5, 10)  # the box of the training
 SAMPLES, TESTS = 1000, 20
+TEST_SEED = 77000  # of snapshots that no run but the last one has seen
 PROTOCOL = Protocol((Stage(16, 200), Stage(64, 300)), rate=2e-3, schedule="cosine", warmup=100)
 POLISHED, PIECE = 1200, 300  # iterations of L-BFGS, and of each piece, after which the network is kept
 QUICK = Protocol((Stage(16, 30),), rate=2e-3, schedule="cosine", warmup=20)
@@ -96,7 +97,7 @@ def errors(network: FullRangeNetwork, seed: int) -> list[dict]:
     """Errors of the forces in every box, of the network and of one whose number of modes is always the same."""
     rows = []
     for times in TIMES:
-        points, forces = _snapshots(times, TESTS, seed=1000 + seed)
+        points, forces = _snapshots(times, TESTS, seed=TEST_SEED + seed)
         found = network.predict(Structures.from_arrays(points, times * BOX)).forces.reshape(points.shape)
         old = FullRangeNetwork(times * BOX, CUTOFF, MODES, dim=1, lam=network.lam, scales=network.descriptor.scales)
         old.parameters.flat[...] = network.parameters.flat

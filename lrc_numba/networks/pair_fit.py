@@ -59,7 +59,7 @@ def fit_pairs(
         if weights.forces:
             left = (own.forces - made.forces).reshape(-1, 1)
             blocks.append(np.sqrt(weights.forces * each) * np.concatenate([of_forces, left], axis=1))
-        triangle = np.linalg.qr(np.concatenate(blocks), mode="r")
+        triangle = np.asarray(np.linalg.qr(np.concatenate(blocks), mode="r"))
     design, left = triangle[:, :-1], triangle[:, -1]
     lengths = np.linalg.norm(design, axis=0)
     lengths = np.where(lengths > 0, lengths, 1.0)
