@@ -54,9 +54,11 @@ def fit_pairs(
         of_energy, of_forces = _design(network, part, functions, own)
         blocks, each = [triangle], 1.0 / (len(own.positions) if weights.per_point else 1)
         if weights.energy:
+            assert own.energies is not None
             row = np.append(of_energy, own.energies - made.energies)
             blocks.append(np.sqrt(weights.energy) * each * row[None])
         if weights.forces:
+            assert own.forces is not None and made.forces is not None
             left = (own.forces - made.forces).reshape(-1, 1)
             blocks.append(np.sqrt(weights.forces * each) * np.concatenate([of_forces, left], axis=1))
         triangle = np.asarray(np.linalg.qr(np.concatenate(blocks), mode="r"))
