@@ -2,8 +2,9 @@
 
 Each curve has thirteen distances; networks learn energies and forces of the ten shorter ones and are asked for the
 three longest, which are beyond the reach of their messages. Two rounds of messages within 5 A, without and with a
-convolution of 32 learned features in each round (Coulomb kernel of width 2 A, periodic box of 30 A), trained alike. CC
-are two charged molecules, CP a charged and a polar one, PP two polar ones; A is apolar.
+convolution of 32 learned features in each round (Coulomb kernel of width 2 A, periodic box of 30 A), trained alike, at
+last by L-BFGS on all structures, as tails go on with the slopes that were learned before them. CC are two charged
+molecules, CP a charged and a polar one, PP two polar ones; A is apolar.
 
 The data are from the BioFragment database (HSE06+MBD), as in the repository of SOG-Net: files dimer_CC.npz and so on.
 
@@ -80,7 +81,8 @@ def main() -> None:
     learned = Structures.concatenate([curve[:SHORTER] for curve in curves])
     species = np.unique(learned.species)
     weights = LossWeights(energy=1.0, forces=FORCES / (3 * float(learned.counts.mean())))
-    recipe = Recipe(args.steps or (300 if args.quick else 6000), batch=10, rate=2e-3, weights=weights)
+    steps = args.steps or (300 if args.quick else 6000)
+    recipe = Recipe(steps, batch=10, rate=2e-3, weights=weights, polishing=20 if args.quick else 200)
 
     def make(seed: int, far: bool) -> MessagePassingNetwork:
         """An untrained network."""

@@ -20,7 +20,7 @@ from lrc_numba.training import Protocol, Stage, Trainer, polish
 
 from .common import arguments, environment, print_table, save_json
 
-__all__ = ["Recipe", "as_lines", "learn", "learning_arguments", "on_file", "record", "run_seeds"]
+__all__ = ["Recipe", "as_lines", "in_double_precision", "learn", "learning_arguments", "on_file", "record", "run_seeds"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Recipe:
     largest_gradient : float
         Longer ones are shortened.
     polishing : int
-        Iterations of L-BFGS at the end.
+        Iterations of L-BFGS at the end, in double precision.
     pairs : bool
         Whether energies of pairs are found by least squares, before and after.
     """
@@ -72,8 +72,10 @@ def learning_arguments(name: str, description: str, data: str) -> argparse.Argum
     return parser
 
 
-def learn(network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed: int, checkpoint: Path) -> float:
-    """Train a network, going on from the checkpoint if there is one of this run; seconds of this call alone.
+def learn(
+    network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed: int, checkpoint: Path
+) -> tuple[MessagePassingNetwork, float]:
+    """Train a network, going on from the checkpoint if there is one of this run.
 
     Parameters
     ----------
@@ -86,12 +88,17 @@ def learn(network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed
     seed : int
         Of the order of the structures.
     checkpoint : Path
-        Removed where it is of another run.
+        Removed where it is of another run; beside it lies a file with the seconds that it took.
+
+    Returns
+    -------
+    MessagePassingNetwork, float
+        The trained one, in double precision where it was polished, and the processor's seconds, all runs together.
     """
     per_epoch = ceil(len(data) / recipe.batch)
     stages = (Stage(recipe.batch, max(1, round(recipe.steps / per_epoch))),)
     protocol = Protocol(stages, rate=recipe.rate, schedule="cosine", warmup=min(100, recipe.steps // 10), last=2e-3)
-    start = time.perf_counter()
+    clock = _Clock(checkpoint.with_suffix(".seconds"))
     if recipe.pairs:
         network.fit_pairs(data, recipe.weights)
     trainer = Trainer(
@@ -104,15 +111,58 @@ def learn(network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed
         checkpoint=checkpoint,
     )
     try:
-        trainer.resume()
+        resumed = trainer.resume()
     except ValueError:
+        resumed = False
         checkpoint.unlink()
-    trainer.run()
-    if recipe.polishing:
-        polish(network, data, recipe.weights, iterations=recipe.polishing)
-    if recipe.pairs:
-        network.fit_pairs(data, recipe.weights)
-    return time.perf_counter() - start
+    if not resumed:
+        clock.path.unlink(missing_ok=True)
+    with clock:
+        trainer.run()
+    with clock:
+        if recipe.polishing:
+            network = in_double_precision(network)
+            polish(network, data, recipe.weights, iterations=recipe.polishing)
+        if recipe.pairs:
+            network.fit_pairs(data, recipe.weights)
+    return network, clock.seconds()
+
+
+def in_double_precision(network: MessagePassingNetwork) -> MessagePassingNetwork:
+    """The same network in float64, for the last digits.
+
+    Parameters
+    ----------
+    network : MessagePassingNetwork
+        In any precision.
+    """
+    double = MessagePassingNetwork.from_settings(network.settings() | {"dtype": "float64"}, network.threads)
+    double.parameters.flat[...] = network.parameters.flat
+    return double
+
+
+class _Clock:
+    """Adds up the processor's seconds of a training that may be interrupted.
+
+    Parameters
+    ----------
+    path : Path
+        Of a file with those up to now.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self._start = path, 0.0
+
+    def seconds(self) -> float:
+        """Those up to now."""
+        return float(self.path.read_text()) if self.path.exists() else 0.0
+
+    def __enter__(self) -> None:
+        self._start = time.process_time()
+
+    def __exit__(self, *_) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(f"{self.seconds() + time.process_time() - self._start:.3f}")
 
 
 def run_seeds(
@@ -156,7 +206,7 @@ def run_seeds(
                 runs.append(finished.runs[key])
                 continue
             name = f"{label.replace(' ', '-')}-{'far' if far else 'near'}-{seed}"
-            taken = learn(network, data, recipe, seed, args.output / "checkpoints" / f"{name}.npz")
+            network, taken = learn(network, data, recipe, seed, args.output / "checkpoints" / f"{name}.npz")
             run = {"seed": seed, "long_range": far, "seconds": taken, "parameters": network.parameters.flat.size}
             runs.append(run | measure(network))
             finished.add(key, runs[-1])
