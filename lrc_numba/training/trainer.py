@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -363,8 +363,5 @@ class Trainer:
 
 def _sketches(prefix: str, data: Structures) -> dict:
     """What identifies data, by the names of their arrays."""
-    names = ("positions", "cell", "species", "charges", "energies", "forces", "stress")
-    arrays = {name: getattr(data, name) for name in names}
-    known = {name: array for name, array in arrays.items() if array is not None}
-    floats = {name: array if array.dtype.kind == "f" else array.astype(np.float64) for name, array in known.items()}
-    return {f"{prefix}{name}": sketch(array) for name, array in floats.items()}
+    arrays = {each.name: getattr(data, each.name) for each in fields(data)}
+    return {f"{prefix}{name}": sketch(array) for name, array in arrays.items() if array is not None}
