@@ -171,9 +171,24 @@ class Checkpoint:
 
     def __init__(self, path: Path, identity: dict):
         self.path = path
-        identity = {"networks": NETWORK_VERSION} | identity
-        self.identity = json.loads(json.dumps(identity))  # as it is read: with lists for tuples
         self._known: tuple[int, ...] | None = None  # the file that was read or written last
+        self.identify(identity)
+
+    def identify(self, identity: dict, anew: bool = False) -> None:
+        """Take the present identity; a ValueError where a file that was read or written here has another one.
+
+        Parameters
+        ----------
+        identity : dict
+            As for a new one.
+        anew : bool
+            Whether the file is about to be read, so that what was known of it does not matter.
+        """
+        own = json.loads(json.dumps({"networks": NETWORK_VERSION} | identity))  # as it is read: with lists for tuples
+        differing = _differing(self.identity, own) if self._known is not None and not anew else []
+        if differing:
+            raise ValueError(f"checkpoint: {self.path} is of a run with other {', '.join(differing)}")
+        self.identity = own
 
     def write(self, state: State) -> None:
         """Write the state, atomically."""

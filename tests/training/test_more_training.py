@@ -78,6 +78,31 @@ def test_what_makes_data_other_data(tmp_path):
     assert Trainer(made, data, protocol=SHORT, checkpoint=path).resume()
 
 
+def test_settings_that_change_between_making_and_going_on(tmp_path):
+    """A trainer is of the network as it is when it runs or resumes, not as it was when the trainer was made."""
+    data, weights = molecules(), LossWeights(1.0, 0.1)
+
+    def trainer(fitted_before: bool) -> Trainer:
+        made = network()
+        if fitted_before:
+            made.fit_references(data)
+        return Trainer(made, data, protocol=SHORT, weights=weights, checkpoint=tmp_path / "state.npz")
+
+    first = trainer(fitted_before=False)
+    first.network.fit_references(data)
+    first.run(1, progress=False)
+    unfitted = trainer(fitted_before=False)
+    with pytest.raises(ValueError, match="of a run with other network; nothing was changed"):
+        unfitted.resume()
+    unfitted.network.fit_references(data)
+    assert unfitted.resume()
+    assert trainer(fitted_before=True).resume()
+    unfitted.network.references.energies = unfitted.network.references.energies + 1.0
+    with pytest.raises(ValueError, match="of a run with other network"):
+        unfitted.run(1, progress=False)
+    assert trainer(fitted_before=True).resume()
+
+
 def test_the_best_parameters_are_kept(tmp_path):
     """They are those of the smallest loss on the validation data, and training ends when it gets no better."""
     log, held = tmp_path / "log.jsonl", molecules(3, 1)
