@@ -6,7 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from math import ceil
 from pathlib import Path
@@ -88,7 +88,7 @@ def learn(
     seed : int
         Of the order of the structures.
     checkpoint : Path
-        Removed where it is of another run; beside it lies a file with the seconds that it took.
+        Of this very run; beside it lies a file with the seconds that it took.
 
     Returns
     -------
@@ -110,12 +110,7 @@ def learn(
         seed=seed,
         checkpoint=checkpoint,
     )
-    try:
-        resumed = trainer.resume()
-    except ValueError:
-        resumed = False
-        checkpoint.unlink()
-    if not resumed:
+    if not trainer.resume():
         clock.path.unlink(missing_ok=True)
     with clock:
         trainer.run()
@@ -206,7 +201,8 @@ def run_seeds(
                 runs.append(finished.runs[key])
                 continue
             name = f"{label.replace(' ', '-')}-{'far' if far else 'near'}-{seed}"
-            network, taken = learn(network, data, recipe, seed, args.output / "checkpoints" / f"{name}.npz")
+            checkpoint = args.output / "checkpoints" / f"{name}-{key}.npz"  # a changed source or recipe begins anew
+            network, taken = learn(network, data, recipe, seed, checkpoint)
             run = {"seed": seed, "long_range": far, "seconds": taken, "parameters": network.parameters.flat.size}
             runs.append(run | measure(network))
             finished.add(key, runs[-1])
@@ -233,7 +229,7 @@ class Finished:
     @staticmethod
     def key(network: MessagePassingNetwork, data: Structures, recipe: Recipe) -> str:
         """What a run depends on: an untrained network, data, recipe, and the sources of the package."""
-        arrays = [network.parameters.flat, data.positions, data.energies, data.forces]
+        arrays = [network.parameters.flat, *(getattr(data, each.name) for each in fields(data))]
         digest = sha256(json.dumps([network.settings(), asdict(recipe)], sort_keys=True).encode())
         for source in sorted(Path(lrc_numba.__file__).parent.rglob("*.py")):
             digest.update(source.read_bytes())
@@ -260,7 +256,7 @@ def on_file(args: argparse.Namespace, label: str) -> list[dict]:
     args : Namespace
         Of ``learning_arguments``.
     label : str
-        "name" or "name-part", where runs are recorded by parts.
+        "name" or "name part", where runs are recorded by parts.
     """
     name, _, part = label.partition(" ")
     runs = json.loads((args.output / f"{name}.json").read_text(encoding="utf-8"))["runs"]
