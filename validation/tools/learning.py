@@ -167,6 +167,7 @@ def run_seeds(
     measure: Callable[[MessagePassingNetwork], dict],
     args: argparse.Namespace,
     label: str,
+    ranges: tuple[bool, ...] = (False, True),
 ) -> list[dict]:
     """Train with and without a long range for every seed.
 
@@ -184,6 +185,8 @@ def run_seeds(
         Of ``learning_arguments``.
     label : str
         Of the record, and of the part of it where it has parts: "name" or "name part".
+    ranges : tuple of bool
+        Whether there is a long range, in each training.
 
     Returns
     -------
@@ -194,7 +197,7 @@ def run_seeds(
         return on_file(args, label)
     runs, finished = [], Finished(args.output / f"{label.replace(' ', '-')}.runs.jsonl")
     for seed in args.seeds[:1] if args.quick else args.seeds:
-        for far in (False, True):
+        for far in ranges:
             network = make(seed, far)
             key = finished.key(network, data, recipe)
             if key in finished.runs:
@@ -278,7 +281,7 @@ def as_lines(runs: list[dict], names: list[str], scale: float = 1.0, digits: int
         Behind the point.
     """
     lines = []
-    for far in (False, True):
+    for far in sorted({run["long_range"] for run in runs}):
         cells = ["with" if far else "without"]
         for name in names:
             values = scale * np.array([run[name] for run in runs if run["long_range"] == far])
