@@ -2,10 +2,10 @@
 
 Each curve has thirteen distances; networks learn energies and forces of the ten shorter ones and are asked for the
 three longest, which are beyond the reach of their messages. Two rounds of messages within 5 A, without and with a
-convolution of 32 learned features in each round (Coulomb kernel of width 2 A): once in the periodic box of 30 A that the
-data come with, and once without periodic images, as the energies are those of molecules alone. In that box the images
-of a charge 10 A away change its force by a sixth, which is learned where there are data and wrong beyond. CC are two
-charged molecules, CP a charged and a polar one, PP two polar ones; A is apolar.
+convolution of 32 learned features in each round (Coulomb kernel of width 2 A): once in the periodic box of 30 A that
+the data come with, and once without periodic images, as the energies are those of molecules alone. In that box the
+images of a charge 10 A away change its force by a sixth, which is learned where there are data and wrong beyond. CC are
+two charged molecules, CP a charged and a polar one, PP two polar ones; A is apolar.
 
 The data are from the BioFragment database (HSE06+MBD), as in the repository of SOG-Net: files dimer_CC.npz and so on.
 
