@@ -39,9 +39,29 @@ class LRCCalculator(Calculator):
         super().__init__(**options)
         if isinstance(network, (str, Path)):
             network = EnergyNetwork.load(network, threads=threads)
+        if not isinstance(network, EnergyNetwork):
+            raise TypeError(f"network: expected an EnergyNetwork or the file of one, got {type(network).__name__}")
         if network.dim != 3:
             raise ValueError(f"network: expected three dimensions, got {network.dim}")
         self.network = network
+        self._parameters = network.parameters.flat.copy()  # those of the results
+        self._references = network.references and network.references.energies.copy()
+
+    def check_state(self, atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last call; "parameters" where those of the network have.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            One structure.
+        tol : float
+            Up to which numbers of it are the same.
+        """
+        changes, network = list(super().check_state(atoms, tol)), self.network
+        same = np.array_equal(self._parameters, network.parameters.flat)
+        if same and network.references is not None:
+            same = np.array_equal(self._references, network.references.energies)
+        return changes if same else [*changes, "parameters"]
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
         """Fill ``results``; called by ASE.
@@ -65,6 +85,8 @@ class LRCCalculator(Calculator):
             charges=self.atoms.get_initial_charges(),
         )
         made = self.network.predict(structure, stress="stress" in properties)
+        self._parameters = self.network.parameters.flat.copy()
+        self._references = self.network.references and self.network.references.energies.copy()
         energy = float(made.energies[0])
         self.results = {"energy": energy, "free_energy": energy, "energies": made.potentials}
         self.results["forces"] = np.asarray(made.forces, dtype=np.float64)

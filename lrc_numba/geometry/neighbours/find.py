@@ -114,8 +114,9 @@ class NeighbourList:
         positions, cell, periodic, offsets
             As for ``find_pairs``.
         """
-        given, points = _as_points(positions, self.cutoff)
+        given, points = _as_points(positions)
         offsets = as_offsets(offsets, len(points))
+        _check_near(given, self.cutoff, offsets)
         cells, periodic = as_cells(cell, periodic, given.shape[1], len(offsets) - 1)
         self._lists = self._search(points, cells, periodic, offsets)
         self._positions, self._offsets, self._cells, self._periodic = points.copy(), offsets, cells, periodic
@@ -213,9 +214,10 @@ class NeighbourList:
     def _moved(self, positions, cell) -> tuple[np.ndarray, np.ndarray]:
         if self._lists is None:
             raise ValueError("positions: no neighbours were found yet; call build first")
-        given, points = _as_points(positions, self.cutoff)
+        given, points = _as_points(positions)
         if points.shape != self._positions.shape:
             raise ValueError(f"positions: expected the {len(self._positions)} points of before, got {given.shape}")
+        _check_near(given, self.cutoff, self._offsets)
         if cell is None:
             return points, self._cells
         front = AXES - given.shape[1]
@@ -232,15 +234,23 @@ def as_positions(positions) -> np.ndarray:
     return array
 
 
-def _as_points(positions, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+def _check_near(given: np.ndarray, cutoff: float, offsets: np.ndarray) -> None:
+    """A ValueError that names a point so far away that distances are lost to rounding."""
+    if len(given) and not np.abs(given).max() < FARTHEST * cutoff:
+        i = int(np.abs(given).max(axis=1).argmax())
+        b = int(np.searchsorted(offsets, i, side="right")) - 1
+        raise ValueError(
+            f"positions: point {i - int(offsets[b])} of structure {b} is too far away for distances of {cutoff:g}, at "
+            f"{given[i].tolist()}"
+        )
+
+
+def _as_points(positions) -> tuple[np.ndarray, np.ndarray]:
     """Checked positions, and the same in double precision with zeros in front, (N, 3)."""
     given = as_positions(positions)
     count, dim = given.shape
     if count >= 2**30:
         raise ValueError(f"positions: expected fewer than 2^30 points, got {count}")
-    if count and not np.abs(given).max() < FARTHEST * cutoff:
-        i = int(np.abs(given).max(axis=1).argmax())
-        raise ValueError(f"positions: point {i} is too far away for distances of {cutoff:g}, at {given[i].tolist()}")
     if dim == AXES and given.dtype == np.float64 and given.flags.writeable:  # of others loops would be compiled anew
         return given, given
     points = np.zeros((count, AXES))
