@@ -137,7 +137,12 @@ def starts_of(counts) -> np.ndarray:
 
 def _is_ragged(value, ndim: int) -> bool:
     """Whether that is a sequence of arrays with so many axes, one for each structure."""
-    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0 and np.ndim(value[0]) == ndim
+    if not isinstance(value, Sequence) or isinstance(value, str) or not len(value):
+        return False
+    try:
+        return np.ndim(value[0]) == ndim
+    except ValueError:  # rows of different lengths, which ``real_numbers`` refuses by name
+        return False
 
 
 def as_points(value, offsets) -> tuple[np.ndarray, np.ndarray]:
@@ -220,7 +225,7 @@ def as_species(array: np.ndarray | None, offsets: np.ndarray) -> np.ndarray | No
     """
     if array is None or array.dtype.kind in "iu":
         return None if array is None else array.astype(np.int64)
-    broken = array != np.floor(array)
+    broken = ~((array == np.floor(array)) & (np.abs(array) < 2.0**63))  # infinite ones are none either
     if broken.any():
         i = int(broken.argmax())
         b = int(np.searchsorted(offsets, i, side="right")) - 1

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
@@ -133,11 +134,23 @@ class Structures:
             Of ``save``, or of any other origin; without pickled objects.
         padding : int, optional
             As for ``from_arrays``.
+
+        Raises
+        ------
+        FileNotFoundError
+            Where there is no such file.
+        ValueError
+            Naming the file where it cannot be read, and as for ``from_arrays``.
         """
         known = {field.name for field in fields(cls)}
-        with np.load(path, allow_pickle=False) as file:
-            names = [name for name in file if ALIASES.get(name, name) in known]
-            arrays = {ALIASES.get(name, name): file[name] for name in names}
+        if Path(path).is_file() and not is_zipfile(path):
+            raise ValueError(f"path: {path} is damaged, or no .npz file")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                names = [name for name in file if ALIASES.get(name, name) in known]
+                arrays = {ALIASES.get(name, name): file[name] for name in names}
+        except (BadZipFile, ValueError) as wrong:
+            raise ValueError(f"path: {path} is damaged, or has arrays of objects ({wrong})") from wrong
         if len(arrays) < len(names):
             raise ValueError(f"path: {path} has two arrays of one meaning among {', '.join(names)}")
         if "positions" not in arrays:

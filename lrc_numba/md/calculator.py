@@ -44,8 +44,7 @@ class LRCCalculator(Calculator):
         if network.dim != 3:
             raise ValueError(f"network: expected three dimensions, got {network.dim}")
         self.network = network
-        self._parameters = network.parameters.flat.copy()  # those of the results
-        self._references = network.references and network.references.energies.copy()
+        self._held = self._numbers()  # those of the network that results are of
 
     def check_state(self, atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last call; "parameters" where those of the network have.
@@ -57,11 +56,14 @@ class LRCCalculator(Calculator):
         tol : float
             Up to which numbers of it are the same.
         """
-        changes, network = list(super().check_state(atoms, tol)), self.network
-        same = np.array_equal(self._parameters, network.parameters.flat)
-        if same and network.references is not None:
-            same = np.array_equal(self._references, network.references.energies)
-        return changes if same else [*changes, "parameters"]
+        changes = list(super().check_state(atoms, tol))
+        return changes if np.array_equal(self._held, self._numbers()) else [*changes, "parameters"]
+
+    def _numbers(self) -> np.ndarray:
+        """All that is learned, a copy in double precision."""
+        references = self.network.references
+        fitted = np.zeros(0) if references is None else references.energies
+        return np.concatenate([self.network.parameters.flat, fitted])
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
         """Fill ``results``; called by ASE.
@@ -85,8 +87,7 @@ class LRCCalculator(Calculator):
             charges=self.atoms.get_initial_charges(),
         )
         made = self.network.predict(structure, stress="stress" in properties)
-        self._parameters = self.network.parameters.flat.copy()
-        self._references = self.network.references and self.network.references.energies.copy()
+        self._held = self._numbers()
         energy = float(made.energies[0])
         self.results = {"energy": energy, "free_energy": energy, "energies": made.potentials}
         self.results["forces"] = np.asarray(made.forces, dtype=np.float64)

@@ -105,14 +105,14 @@ class YukawaChannels:
 
     sigma = None  # it needs periodic images
 
-    def stretch(self, _: Parameters) -> float:
-        """1, as τ is not learned."""
-        return 1.0
-
     def __init__(self, lam: tuple[float, ...], tau: float, prefix: str = "", scalar: bool = False):
         self.lam, self.tau, self.scalar = lam, tau, scalar
         self.names = {"lam": f"{prefix}lam"} if scalar else {"beta": f"{prefix}beta", "lam": f"{prefix}lam"}
         self._kept: tuple | None = None
+
+    def stretch(self, _: Parameters) -> float:
+        """1, as τ is not learned."""
+        return 1.0
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters."""

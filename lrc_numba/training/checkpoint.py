@@ -172,6 +172,7 @@ class Checkpoint:
     def __init__(self, path: Path, identity: dict):
         self.path = path
         self._known: tuple[int, ...] | None = None  # the file that was read or written last
+        self.identity: dict = {}
         self.identify(identity)
 
     def identify(self, identity: dict, anew: bool = False) -> None:

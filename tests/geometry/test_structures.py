@@ -359,3 +359,20 @@ def test_nothing_is_calculated(ase):
     assert moved.forces is None
     assert moved.energies is None
     assert moved.stress is None
+
+
+def test_files_and_numbers_that_are_none(tmp_path):
+    """Errors name the file, or the argument and the point."""
+    (tmp_path / "text.npz").write_text("no structures")
+    np.save(tmp_path / "single.npy", np.zeros((2, 3)))
+    np.savez(tmp_path / "objects.npz", positions=np.array([None, 1]))
+    for name in ("text.npz", "single.npy", "objects.npz"):
+        with pytest.raises(ValueError, match=f"path: .*{name} is damaged, or"):
+            Structures.load(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        Structures.load(tmp_path / "none.npz")
+    with pytest.raises(ValueError, match="positions: expected an array, got rows of different lengths"):
+        Structures.from_arrays([[[0.0, 0, 0], [1.0, 0]], [[0.0, 0, 0]]])
+    for number in (np.inf, np.nan, 0.5):
+        with pytest.raises(ValueError, match=r"species: expected integers, got .* for point 1 of structure 0"):
+            Structures.from_arrays(np.zeros((2, 3)), species=[1.0, number])
