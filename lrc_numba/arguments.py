@@ -249,6 +249,23 @@ def as_positive(name: str, value, below: float) -> float:
     return float(value)
 
 
+def as_real(name: str, value) -> float:
+    """A finite number.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : float
+        What came.
+    """
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    if not np.isfinite(value):
+        raise ValueError(f"{name}: expected a finite number, got {value}")
+    return float(value)
+
+
 def as_choice(name: str, value, choices: tuple[str, ...]) -> str:
     """One of ``choices``.
 
