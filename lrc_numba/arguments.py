@@ -216,17 +216,27 @@ def points_shape(name: str, value, dim: int | None, arrays: ModuleType = host) -
     return shape
 
 
-def as_modes(modes, dim: int) -> tuple[int, ...]:
-    """One positive integer for every axis, or d of them."""
-    refuse_masked("modes", modes)
+def as_modes(modes, dim: int, name: str = "modes") -> tuple[int, ...]:
+    """One positive integer for every axis, or d of them.
+
+    Parameters
+    ----------
+    modes : int or d ints
+        What came.
+    dim : int
+        d.
+    name : str
+        What to call it in a message.
+    """
+    refuse_masked(name, modes)
     modes = modes.tolist() if isinstance(modes, (np.ndarray, np.integer)) else modes
     given = modes if isinstance(modes, (tuple, list)) else (modes,) * dim
     if not all(isinstance(m, numbers.Integral) and not isinstance(m, bool) for m in given):
-        raise TypeError(f"modes: expected an int or {dim} ints, got {modes!r}")
+        raise TypeError(f"{name}: expected an int or {dim} ints, got {modes!r}")
     if len(given) != dim:
-        raise ValueError(f"modes: expected an int or {dim} ints for points in {dim} dimension(s), got {modes!r}")
+        raise ValueError(f"{name}: expected an int or {dim} ints for points in {dim} dimension(s), got {modes!r}")
     if min(given) < 1:
-        raise ValueError(f"modes: expected at least one mode per axis, got {modes!r}")
+        raise ValueError(f"{name}: expected at least one {name[:-1]} per axis, got {modes!r}")
     return tuple(int(m) for m in given)
 
 

@@ -11,23 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import deepcopy
-from math import sqrt
 from typing import Self
 
 import numpy as np
 
-from . import arguments
 from .engine.deconvolution import MultiplierTable
 from .engine.grid import Grid
 from .engine.operator import Operator
-from .gradient import Gradient, parameter_gradient, table_gradients
+from .geometry.cell import Cell
+from .gradient import Gradient, parameter_gradient
 from .machine.memory import WORTH_A_LOOK
 from .multipliers import Multiplier
-from .planning.calls import Call, Points, as_names, describe_memory, is_complex, parts_of_complex, refuse_complex
+from .planning.calls import Call, as_names, is_complex, parts_of_complex, refuse_complex
 from .planning.choices import Choices
+from .planning.gradients import WRT_OF_ENERGY, energy_gradient, refuse_energy, vjp
 from .planning.guard import alone, computes, in_range
+from .planning.points import GivenPoints, Points, describe_memory
+from .planning.window_shape import WindowShape
 
-__all__ = ["Gradient", "LRCPlan"]
+__all__ = ["Gradient", "LRCPlan", "WindowShape"]
 
 
 class LRCPlan:
@@ -42,8 +44,13 @@ class LRCPlan:
     eps : float
         Relative ℓ² error allowed against the direct Fourier sum (relative to its terms, where those cancel); float32
         needs 1e-5 or more.
-    window : {"kaiser_bessel", "gaussian", "gaussian_paper"}
-        The last is the paper's Appendix B to the letter: no oversampling, and no promise about eps.
+    window : {"kaiser_bessel", "gaussian", "gaussian_paper"} or WindowShape
+        A family, of which the narrowest that keeps eps is taken. The last is the paper's Appendix B to the letter: no
+        oversampling, and no promise about eps. A ``WindowShape`` is a window of the user's own; it needs ``nodes``,
+        and eps makes no promise: ``print(plan)`` estimates the alias.
+    nodes : int or d ints, optional
+        Grid nodes per axis, at least 2K + 1 for modes with |n| ≤ K; products of 2, 3 and 5 that are even are fastest.
+        By default those that are expected to be fastest.
     gradient : {"exact", "spectral"}
         Derivative of the computed operator, or of the exact kernel. The first is the gradient of the computed energy to
         rounding; of the second, eps is promised against the gradient of the exact kernel, relative to its terms.
@@ -94,14 +101,15 @@ class LRCPlan:
         modes,
         *,
         eps: float = 1e-6,
-        window: str = "kaiser_bessel",
+        window: str | WindowShape = "kaiser_bessel",
+        nodes: int | tuple[int, ...] | None = None,
         gradient: str = "exact",
         dtype=np.float64,
         threads: int | None = None,
         backend: str = "cpu",
         dim: int | None = None,
     ):
-        choices = Choices(box, modes, eps, window, gradient, dtype, threads, backend, dim)
+        choices = Choices(box, modes, eps, window, gradient, dtype, threads, backend, dim, nodes)
         self.choices, self.eps, self.window, self.gradient = choices, choices.eps, choices.window, choices.gradient
         self.dtype, self.threads, self.backend = choices.dtype, choices.threads, choices.backend
         self._grid: Grid | None = None
@@ -116,7 +124,7 @@ class LRCPlan:
 
     def __setattr__(self, name: str, value) -> None:
         if not name.startswith("_") and getattr(self, "_fixed", False):
-            raise AttributeError(f"{name}: a plan is fixed when it is made; make another one")
+            raise AttributeError(f"{name}: a plan is fixed when it is made, but for set_cell; make another one")
         object.__setattr__(self, name, value)
 
     def __copy__(self) -> Self:
@@ -131,6 +139,11 @@ class LRCPlan:
         if self._grid is None:
             raise ValueError("dim: neither box nor modes tells the dimension; call set_points first or pass dim")
         return self._grid
+
+    @property
+    def window_shape(self) -> WindowShape:
+        """The window of the grid with its shape and degree; a ValueError while the dimension is not known."""
+        return WindowShape.of(self.grid.window)
 
     @property
     def n_points(self) -> int:
@@ -160,44 +173,59 @@ class LRCPlan:
         RuntimeError
             Where the plan is at work in another thread.
         """
-        arrays, on_device = self.choices.engine.arrays, hasattr(points, "__cuda_array_interface__")
-        dim, targets_size = self._grid.dim if self._grid else None, 0.0
-        arguments.points_shape("points", points, dim, arrays)
-        points, size = arguments.measured_array("points", points, self.dtype, arrays)
-        if targets is not None:
-            arguments.points_shape("targets", targets, points.shape[-1], arrays)
-            targets, targets_size = arguments.measured_array("targets", targets, self.dtype, arrays)
-            if targets.shape[:-2] != points.shape[:-2]:
-                raise ValueError(f"targets: expected as many snapshots as points, {points.shape}, got {targets.shape}")
-        batch = 1 if points.ndim == 2 else points.shape[0]
-        most = max(points.shape[-2], 0 if targets is None else targets.shape[-2])
-        if batch * most >= 2**31:
-            raise ValueError(f"points: expected fewer than 2^31 of them, got {batch * most}")
-        grid = self.choices.grid(points.shape[-1], most, self._grid)
         held = self._operator.space.nbytes if self._grid is not None else 0
-        needed = grid.memory(most, batch, 1, targets=targets is not None) - held
-        self.choices.check_memory("points", f"{points.shape} with modes={grid.modes}", needed)
-        self._check_positions("points", points, size, grid)
-        if targets is not None:
-            self._check_positions("targets", targets, targets_size, grid)
-        self._points, self._cheap = None, 0  # until both are ready
-        self._use(grid)
-        sources = read = self._operator.sort("points", points.reshape(-1, grid.dim), batch)
-        if targets is not None:
-            read = self._operator.sort("targets", targets.reshape(-1, grid.dim), batch)
-        self._points = Points(sources, read, points.shape, None if targets is None else targets.shape, on_device)
+        self._sort(GivenPoints.of(points, targets, self.choices, self._grid, held))
+        return self
+
+    def _sort(self, given: GivenPoints) -> None:
+        """Take points that are checked."""
+        self._points, self._cheap = None, 0  # until both sources and targets are ready
+        self._use(given.grid)
+        self._points = given.sort(self._operator)
+
+    @alone
+    def set_cell(self, box, points=None, targets=None) -> Self:
+        """Go on in another cell, with the same modes, nodes, window and workspace. Returns the plan.
+
+        The one choice of a plan that may change: a molecular dynamics run at constant pressure, or one plan for
+        systems alike, need not make plans. Results are those of a new plan with this cell, the same nodes and the same
+        window, bit for bit. Tables of the lattice, and of multipliers, are made anew when they are needed; this call by
+        itself takes some 0.1 ms.
+
+        Parameters
+        ----------
+        box : float, (d,) or (d, d) array
+            As for ``LRCPlan``; of as many dimensions.
+        points, targets
+            As for ``set_points``. Without points the plan has none afterwards: they are folded into the cell.
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError
+            As ``LRCPlan`` and ``set_points``; the plan is then as it was, with the exceptions that ``set_points`` has.
+        RuntimeError
+            Where the plan is at work in another thread.
+        """
+        if targets is not None and points is None:
+            raise ValueError("targets: expected points with them")
+        choices, grid = self.choices.with_box(box), self._grid
+        if grid is not None:
+            grid = grid.with_cell(Cell(choices.box, grid.dim))
+        held = 0 if self._grid is None else self._operator.space.nbytes
+        given = None if points is None else GivenPoints.of(points, targets, choices, grid, held)
+        self.choices.box = choices.box
+        self._points, self._tabulated = None, None
+        if grid is not None:
+            space = self._operator.space
+            self._grid, self._operator = grid, Operator(grid, self.threads, self.gradient == "spectral", space)
+        if given is not None:
+            self._sort(given)
         return self
 
     def _use(self, grid: Grid) -> None:
         if grid is not self._grid:
             self._grid = grid
             self._operator = Operator(grid, self.threads, self.gradient == "spectral")
-
-    def _check_positions(self, name: str, points: np.ndarray, squares: float, grid: Grid) -> None:
-        """A ValueError where a point is too far away to have a place in the cell, before others lose their memory."""
-        # Fractional coordinates are at most |x| over the smallest height; half of 2^52 leaves room for rounding.
-        if sqrt(squares) >= 2.0**51 * grid.cell.smallest_height:
-            Operator(grid, self.threads, False).sort(name, points.reshape(-1, grid.dim), 1)  # somewhere else
 
     # ------------------------------------------------------------------ the operator and its derivatives
     @alone
@@ -301,34 +329,61 @@ class LRCPlan:
         g, size = call.cotangent("cotangent", cotangent)
 
         def compute() -> Gradient:
-            return self._vjp(call, multiplier, g, wanted, exclude_self)
+            return vjp(self._operator, call, multiplier, g, wanted, exclude_self)
 
         if not wanted & {"parameters", "cell"} and call.safe_vjp(size, self.grid.steepest):
             return compute()
         return in_range(self, lambda: dict(values=values, multiplier=multiplier, cotangent=cotangent), compute)
 
-    def _vjp(self, call: Call, multiplier: Multiplier, g: np.ndarray, wanted: set[str], exclude_self: bool) -> Gradient:
-        """``vjp`` of arguments that are checked."""
-        points, table, of_table = call.points, call.table, wanted & {"parameters", "cell"}
-        # Both of these follow from the cotangent of φ̂.
-        result = self._operator.vjp(*call.operands, g, wanted - of_table | ({"table"} if of_table else set()))
-        by_parameters, by_cell = None, None
-        if of_table:
-            of_phi = call.table_cotangent(result.table, [(g, call.values)] if exclude_self else [])
-            by_parameters, by_cell = table_gradients(multiplier, self.grid.mode_set, of_phi, of_table)
-        output, by_values, moved = result.output, result.values, "points" in wanted
-        if exclude_self:
-            output = output - table.self_interaction(call.values)
-            if by_values is not None:
-                by_values = by_values - table.self_interaction(g, adjoint=True)
-        return Gradient(
-            output=call.returned(output, call.shape),
-            points=call.returned(result.sources if moved else None, points.shape),
-            values=call.returned(by_values, call.values_shape),
-            parameters=by_parameters,
-            targets=call.returned(result.targets, points.targets_shape) if moved and points.targets_shape else None,
-            cell=by_cell,
-        )
+    @alone
+    def energy(
+        self,
+        values,
+        multiplier: Multiplier,
+        *,
+        wrt: Collection[str] = ("points",),
+        exclude_self: bool = False,
+    ) -> Gradient:
+        """Gradient of E = ½ Σ f·u for a φ̂ that is real and the same for every channel, so that K is symmetric.
+
+        Then ∂E/∂x_i = Σ_c f_i^c ∇u^c(x_i) and ∂E/∂f = u: with the channels of f alone, one pass over the points each
+        way, where ``vjp(values, multiplier, values / 2)``, which gives the same, takes twice as many channels.
+
+        Parameters
+        ----------
+        values, multiplier, exclude_self
+            As for ``convolve``.
+        wrt : collection of {"points", "values", "parameters", "cell", "cells"}
+            Which gradients are wanted. "cell" is that by one strain of all snapshots, (d, d), "cells" that by a strain
+            of each, (B, d, d) for points (B, N, d), in ``Gradient.cell``; both need what ``vjp`` says.
+
+        Returns
+        -------
+        Gradient
+            ``output`` is u, and so is ``values``: E is ``np.sum(values * output) / 2``.
+
+        Raises
+        ------
+        ValueError
+            For points with targets, for multipliers that are complex or have channels.
+        NotImplementedError
+            For a derivative that the multiplier does not define.
+        """
+        refuse_complex(self.dtype, values=values)
+        wanted = as_names(wrt, WRT_OF_ENERGY)
+        if {"cell", "cells"} <= wanted:
+            raise ValueError(f"wrt: expected 'cell' or 'cells', not both, got {wrt!r}")
+        if wanted & {"cell", "cells"} and isinstance(multiplier, Multiplier):
+            multiplier._check_cell()
+        call = self._call(values, multiplier, exclude_self)
+        refuse_energy(call, multiplier)
+
+        def compute() -> Gradient:
+            return energy_gradient(self._operator, call, multiplier, wanted, exclude_self)
+
+        if not wanted & {"parameters", "cell", "cells"} and call.safe_vjp(call.size, self.grid.steepest):
+            return compute()
+        return in_range(self, lambda: dict(values=values, multiplier=multiplier), compute)
 
     @computes
     def parameters_jvp(
