@@ -1,0 +1,1 @@
+"""Electrostatics: sums over pairs of charges, and what is built on them."""
