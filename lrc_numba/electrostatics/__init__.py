@@ -1,1 +1,22 @@
-"""Electrostatics: sums over pairs of charges, and what is built on them."""
+"""Range-separated electrostatics: potentials, calculators, and what stands around them."""
+
+from .calculators import Calculator, EwaldCalculator, MeshCalculator, Result
+from .potentials import (
+    CombinedPotential,
+    CoulombPotential,
+    InversePowerLawPotential,
+    Potential,
+    ProlateCoulombPotential,
+)
+
+__all__ = [
+    "Calculator",
+    "CombinedPotential",
+    "CoulombPotential",
+    "EwaldCalculator",
+    "InversePowerLawPotential",
+    "MeshCalculator",
+    "Potential",
+    "ProlateCoulombPotential",
+    "Result",
+]

@@ -23,11 +23,13 @@ from scipy.special import erfc, j0, j1, k0, k1
 
 from ..geometry.modes import ModeSet
 from ..multipliers import Multiplier
+from .series import chebyshev_series
 from .potentials import CoulombPotential, Potential
 
 __all__ = ["Boundary", "LongRangeKernel", "choose_boundary"]
 
 TOLERANCE = 1e-16  # of v at the distance where v_LR counts as v
+ROUNDING = 1e-12  # of the largest k²
 ROOM = 1.1  # of the extent of the points, so that they may move before there has to be another grid
 
 
@@ -202,7 +204,9 @@ class LongRangeKernel(Multiplier):
         if self.boundary.axis is None:
             return np.zeros(modes.size), modes.k2, self.boundary.radius
         along = modes.k @ self.boundary.axis
-        return along, np.maximum(modes.k2 - along**2, 0.0) * (modes.k2 > 0), self.boundary.radius
+        across2 = np.maximum(modes.k2 - along**2, 0.0)
+        floor = ROUNDING * float(modes.k2.max(initial=0.0))  # what a tilted axis leaves of zero
+        return np.where(along**2 > floor, along, 0.0), np.where(across2 > floor, across2, 0.0), self.boundary.radius
 
     def _table(self, modes: ModeSet) -> Chebyshev:
         """v̂ of v_LR times an error function, as a series in k²."""
@@ -221,7 +225,7 @@ class LongRangeKernel(Multiplier):
             """∫ v_LR cut sin(kr)/(kr) 4πr² dr."""
             return np.sinc(np.sqrt(k2)[:, None] * r / pi) @ weights
 
-        self._series = Chebyshev.interpolate(transform, int(highest * far / 2) + 60, [0.0, highest**2])
+        self._series = chebyshev_series(transform, 0.0, highest**2, int(highest * far / 2) + 80)
         return self._series
 
 
@@ -262,7 +266,7 @@ def _slab(kz: np.ndarray, h2: np.ndarray, radius: float) -> tuple[np.ndarray, ..
 def _wire(kz: np.ndarray, kp2: np.ndarray, radius: float) -> tuple[np.ndarray, ...]:
     """The kernel of a wire, and its slopes by k_z² and k_p²."""
     kz, kp, k2 = np.abs(kz), np.sqrt(kp2), kz**2 + kp2
-    flat = kz < 1e-12 * np.sqrt(k2.max(initial=1.0))
+    flat = kz == 0
     z, p = np.where(flat, 1.0, kz) * radius, kp * radius
     k2_safe = np.where(flat, 1.0, k2)
     ratio = np.where(p > 0, j1(p) / np.where(p > 0, p, 1.0), 0.5)

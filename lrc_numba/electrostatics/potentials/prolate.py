@@ -15,15 +15,16 @@ from math import pi
 from typing import Self
 
 import numpy as np
-from numpy.polynomial import Chebyshev, legendre
+from numpy.polynomial import legendre
 from scipy.linalg import eigh_tridiagonal
 
 from ... import arguments
+from ..series import chebyshev_series
 from .inverse_power import CoulombPotential
 
 __all__ = ["ProlateCoulombPotential"]
 
-_DEGREE = 90  # of the series in r² and in k²
+_POINTS = 120  # of the series in r² and in k²
 _FAR = 4.0  # χ is a series up to this multiple of (c/r_c)²
 _NODES = 160  # of quadratures over [0, 1]
 _FLATTEST, _STEEPEST = 2.0, 45.0  # c: beyond that ψ(1) is far below rounding
@@ -55,14 +56,10 @@ class ProlateCoulombPotential(CoulombPotential):
         self._integral_of_psi = float(weights @ psi)
         self._weights = weights * psi / self._integral_of_psi
         # x² = r²/r_c² up to 1, k² up to _FAR (c/r_c)²: both parts are smooth functions of these.
-        self._in_r2 = Chebyshev.interpolate(
-            lambda s: legendre.legval(np.sqrt(s)[:, None] * self._t, wave) @ weights / self._integral_of_psi,
-            _DEGREE,
-            [0.0, 1.0],
-        ).trim(1e-17)
-        self._in_k2 = Chebyshev.interpolate(
-            lambda s: self._cosines(np.sqrt(s) * self.band), _DEGREE, [0.0, _FAR]
-        ).trim(1e-17)
+        self._in_r2 = chebyshev_series(
+            lambda s: legendre.legval(np.sqrt(s)[:, None] * self._t, wave) @ weights / self._integral_of_psi, 0, 1, _POINTS
+        )
+        self._in_k2 = chebyshev_series(lambda s: self._cosines(np.sqrt(s) * self.band), 0, _FAR, _POINTS)
         self.edge = float(legendre.legval(1.0, wave))  # ψ(1)/ψ(0)
 
     def __repr__(self) -> str:

@@ -1,0 +1,284 @@
+r"""What all calculators share: pairs within a cutoff, modes beyond it, and what is taken off again.
+
+    V_i = ½ [ Σ′ q_j v_SR(r_ij) + u_i − q_i v_LR(0) − B Q/V ]      u = (1/V) Σ_k v̂(k) S(k) e^{ik·r_i}
+
+u is a convolution by a plan: of the engine's, on a mesh (``MeshCalculator``, ``PMECalculator``, ``P3MCalculator``), or of
+explicit sums (``EwaldCalculator``). All derivatives are those of the computed energy.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import pi
+
+import numpy as np
+
+from ... import arguments
+from ...geometry.neighbours import NeighbourList
+from ...geometry.structures import Structures
+from ...machine.cpu.parallel import available_threads
+from ..boundaries import Boundary, LongRangeKernel, choose_boundary
+from ..pair_sum import PairSum, pair_sum
+from ..potentials import Potential
+from ..short_range import radial_form
+from .result import Result
+
+__all__ = ["Calculator", "LongRange"]
+
+NEUTRAL = 1e-10  # of Σ |q|: a net charge that is rounding
+KEPT = 8  # plans for cells that come again, as in a batch
+
+
+@dataclass
+class LongRange:
+    """The modes of one kind of structure: a plan, where images are, and the multiplier.
+
+    Attributes
+    ----------
+    plan : LRCPlan or DirectPlan
+        With ``set_points``, ``set_cell``, ``energy`` and so on.
+    boundary : Boundary
+        Its cell is that of the plan.
+    kernel : LongRangeKernel
+        φ̂.
+    """
+
+    plan: object
+    boundary: Boundary
+    kernel: LongRangeKernel
+
+
+class Calculator(ABC):
+    """Energies of charges, and what follows from them.
+
+    Parameters
+    ----------
+    potential : Potential
+        With a smearing.
+    cutoff : float
+        Of the pairs, units of length.
+    skin : float
+        By how much further pairs are searched for, so that lists are good until a point has moved by half of it.
+    dtype : float32 or float64
+        Of results; pairs are added up in float64.
+    threads : int, optional
+        At most so many; results do not depend on it.
+
+    Notes
+    -----
+    It keeps lists of neighbours and memory between calls: one calculator serves one thread of the user's at a time.
+    """
+
+    def __init__(
+        self,
+        potential: Potential,
+        cutoff: float,
+        *,
+        skin: float = 0.0,
+        dtype=np.float64,
+        threads: int | None = None,
+    ):
+        if not isinstance(potential, Potential):
+            raise TypeError(f"potential: expected a Potential, got {type(potential).__name__}")
+        self.potential, self.dtype = potential, arguments.as_dtype(dtype)
+        self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
+        self.threads = arguments.as_threads(threads, available_threads())
+        self.neighbours = NeighbourList(self.cutoff, skin, full=self.threads > 2, threads=self.threads)
+        self._far: dict[tuple, LongRange] = {}
+        self._form, self._listed = None, None
+
+    # ------------------------------------------------------------------ what differs
+    @abstractmethod
+    def _modes(self, cell: np.ndarray) -> tuple[int, int, int]:
+        """Modes along each axis of a cell."""
+
+    @abstractmethod
+    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int]):
+        """A plan for a cell."""
+
+    def _new_kernel(self, boundary: Boundary, plan) -> LongRangeKernel:
+        """φ̂ for a plan."""
+        return LongRangeKernel(self.potential, boundary)
+
+    # ------------------------------------------------------------------ the face
+    def compute(
+        self,
+        positions,
+        charges=None,
+        cell=None,
+        *,
+        periodic=True,
+        forces: bool = False,
+        stress: bool = False,
+        charge_gradient: bool = False,
+    ) -> Result:
+        """Potentials and energy of charges, and derivatives where they are wanted.
+
+        Parameters
+        ----------
+        positions : (N, 3) array, or Structures
+            Units of length; unwrapped along axes that are not periodic.
+        charges : (N,) or (N, C) array
+            q, of C channels that do not see each other; those of the structures by default.
+        cell : float, (3,) or (3, 3) array, optional
+            Length(s), or lattice vectors as rows; not needed where nothing is periodic.
+        periodic : bool or 3 bools
+            Along which lattice vectors there are images: three, two (a slab), one (a wire) or none.
+        forces, stress, charge_gradient : bool
+            What is wanted besides. A stress of structures that are not periodic along all axes is None, ``strain`` is
+            there.
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError
+            Naming the argument, what came and what was expected.
+        """
+        batch = isinstance(positions, Structures)
+        structures = positions if batch else _as_structure(positions, cell, periodic)
+        values = self._as_charges(structures, charges)
+        near = self._pairs(structures, values, stress)
+        parts = [
+            self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))
+        ]
+        return _joined(parts, structures, np.shape(charges) if charges is not None else values.shape, batch,
+                       forces, stress, charge_gradient, self.dtype)
+
+    def _as_charges(self, structures: Structures, charges) -> np.ndarray:
+        """Charges (N, C)."""
+        if charges is None:
+            charges = structures.charges
+            if charges is None:
+                raise ValueError("charges: expected them for every point, got none")
+        dtype = arguments.common_dtype(charges=charges)
+        values = arguments.as_array("charges", charges, dtype)
+        count = len(structures.positions)
+        if values.ndim not in (1, 2) or len(values) != count or values.size < count:
+            raise ValueError(f"charges: expected shape ({count},) or ({count}, C), as positions has, got {values.shape}")
+        return values.reshape(count, -1)
+
+    # ------------------------------------------------------------------ short range
+    @property
+    def form(self):
+        """v_SR as loops over pairs take it; made anew where the potential changed."""
+        key = self.potential.key()
+        if self._form is None or self._form[0] != key:
+            self._form = key, radial_form(self.potential, self.cutoff)
+        return self._form[1]
+
+    def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:
+        """The sum over pairs, all structures at once."""
+        cell, layout = structures.cell, (structures.offsets.tobytes(), structures.periodic.tobytes())
+        positions = structures.positions
+        outdated = self._listed != layout or self.neighbours.is_outdated(positions, cell)
+        if outdated:
+            self._listed = None
+            self.neighbours.search(positions, cell, periodic=structures.periodic, offsets=structures.offsets)
+            self._listed = layout
+        where = {} if outdated else {"positions": positions, "cell": cell}
+        return pair_sum(self.neighbours, self.form, charges, virial=strain, **where)
+
+    # ------------------------------------------------------------------ long range
+    def long_range(self, positions: np.ndarray, cell: np.ndarray, periodic) -> LongRange:
+        """The plan for a structure, its points set.
+
+        Parameters
+        ----------
+        positions : (N, 3)
+            Points.
+        cell : (3, 3)
+            Lattice vectors.
+        periodic : three bools
+            Along which there are images.
+        """
+        key = cell.tobytes(), tuple(bool(flag) for flag in periodic)
+        far = self._far.pop(key, None)
+        if far is None or not far.boundary.serves(positions):
+            boundary = choose_boundary(self.potential, positions, cell, key[1])
+            modes = self._modes(boundary.cell)
+            far = self._moved(boundary, modes) or LongRange(self._new_plan(boundary.cell, modes), boundary, None)
+            far.kernel = self._new_kernel(boundary, far.plan)
+        self._far[key] = far
+        while len(self._far) > KEPT:
+            del self._far[next(iter(self._far))]
+        far.plan.set_points(np.asarray(positions, dtype=self.dtype))
+        return far
+
+    def _moved(self, boundary: Boundary, modes: tuple[int, int, int]) -> LongRange | None:
+        """A plan of a cell seen before with as many modes, in another cell."""
+        if len(self._far) < KEPT:
+            return None
+        for key, far in self._far.items():
+            if far.plan.mode_set.modes == modes:
+                del self._far[key]
+                far.plan.set_cell(boundary.cell)
+                far.boundary = boundary
+                return far
+        return None
+
+    def _of_structure(self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool) -> tuple:
+        """V (n, C), E, F (n, 3) and ∂E/∂ε of one structure."""
+        some = slice(int(structures.offsets[b]), int(structures.offsets[b + 1]))
+        q = charges[some]
+        if not len(q):
+            return np.zeros(q.shape), 0.0, np.zeros((0, 3)), np.zeros((3, 3))
+        all_periodic, net = bool(structures.periodic[b].all()), q.sum(axis=0, dtype=np.float64)
+        net = np.where(np.abs(net) <= NEUTRAL * np.abs(q).sum(axis=0), 0.0, net)
+        if all_periodic:
+            self.potential.check_net_charge(net)
+        far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
+        wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
+        found = far.plan.energy(q.astype(self.dtype), far.kernel, wrt=wrt)
+        background = self.potential.background / structures.volume[b] if all_periodic else 0.0
+        twice = near.potential[some] + found.output - self.potential.value_at_r0 * q - background * net
+        energy = 0.5 * float(np.sum(q * twice, dtype=np.float64))
+        moved = -(near.gradient[some] + found.points) if forces else None
+        strain = None
+        if stress:
+            strain = near.strain[b] + found.cell + 0.5 * background * float(net @ net) * np.eye(3)
+        return 0.5 * twice, energy, moved, strain
+
+
+def modes_within(cell: np.ndarray, highest: float) -> tuple[int, int, int]:
+    """Modes along each axis so that all with |k| up to ``highest`` are there.
+
+    Parameters
+    ----------
+    cell : (3, 3)
+        Lattice vectors.
+    highest : float
+        Inverse length.
+    """
+    lengths = np.linalg.norm(cell, axis=1)
+    return tuple(2 * max(1, int(np.ceil(highest * length / (2 * pi)))) + 1 for length in lengths)  # type: ignore[return-value]
+
+
+def _as_structure(positions, cell, periodic) -> Structures:
+    """One structure, checked."""
+    flags = np.broadcast_to(np.asarray(periodic, dtype=bool), (3,))
+    if cell is None and flags.any():
+        if np.ndim(periodic) == 0:
+            flags = np.zeros(3, dtype=bool) if periodic is True else flags
+    structure = Structures.from_arrays(positions, np.zeros((3, 3)) if cell is None else cell, periodic=flags)
+    if structure.dim != 3:
+        raise ValueError(f"positions: expected three dimensions, got shape {np.shape(positions)}")
+    return structure
+
+
+def _joined(parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, charge_gradient: bool, dtype) -> Result:
+    """The result of all structures."""
+    potential = np.concatenate([part[0] for part in parts]).astype(dtype).reshape(shape)
+    result = Result(potential, np.array([part[1] for part in parts]))
+    if forces:
+        result.forces = np.concatenate([part[2] for part in parts]).astype(dtype)
+    if stress:
+        result.strain = np.stack([part[3] for part in parts])
+        if structures.periodic.all():
+            result.stress = result.strain / structures.volume[:, None, None]
+    if charge_gradient:
+        result.charge_gradient = 2 * potential
+    if not batch:
+        result.energy = float(result.energy[0])
+        result.strain = None if result.strain is None else result.strain[0]
+        result.stress = None if result.stress is None else result.stress[0]
+    return result

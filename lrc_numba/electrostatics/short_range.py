@@ -1,0 +1,37 @@
+"""The part of short range as a form for loops over pairs: powers less a polynomial in r²."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+from .potentials import Potential
+from .radial_form import RadialForm
+from .series import chebyshev_series
+
+__all__ = ["radial_form"]
+
+POINTS = 80  # of the series in r² that is cut down
+EXACT = 1e-15  # of v_LR(0)
+
+
+def radial_form(potential: Potential, cutoff: float, tolerance: float = EXACT) -> RadialForm:
+    """v_SR within a cutoff, with the lowest degree that keeps a tolerance.
+
+    Parameters
+    ----------
+    potential : Potential
+        With a smearing.
+    cutoff : float
+        r_c, units of length.
+    tolerance : float
+        Of v_LR, over v_LR(0).
+    """
+    series = chebyshev_series(lambda u: potential.long_range(np.sqrt(u)), 0.0, cutoff**2, POINTS).coef
+    tails = np.cumsum(np.abs(series[::-1]))[::-1]  # what is lost without the coefficients from there on
+    needed = np.flatnonzero(tails > tolerance * abs(potential.value_at_r0))
+    series = series[: int(needed[-1]) + 1 if len(needed) else 1]
+    # Powers of t grow with the degree and cancel: the conversion needs more digits than the result has.
+    powers = chebyshev.cheb2poly(series.astype(np.longdouble)).astype(np.float64)
+    terms = potential.powers()
+    return RadialForm(tuple(p for p, _ in terms), tuple(a for _, a in terms), tuple(powers.tolist()), cutoff)
