@@ -15,7 +15,7 @@ import numpy as np
 from . import arguments
 from .geometry.cell import Cell
 from .geometry.modes import ModeSet
-from .gradient import Gradient, table_gradients
+from .gradient import Gradient, parameter_gradient, table_gradients
 from .multipliers import Multiplier
 
 __all__ = ["DirectPlan"]
@@ -191,6 +191,26 @@ class DirectPlan:
         f, table = self._values("values", values), self._table(multiplier)
         spectrum = self.spectrum(f)
         return self._gradient(multiplier, table, (f, f / 2), (spectrum, spectrum / 2), wrt, np.shape(values))
+
+    def parameters_jvp(
+        self, values, multiplier: Multiplier, cotangent, dpoints=None, dvalues=None, dcotangent=None
+    ) -> dict[str, np.ndarray]:
+        """Derivative of ``vjp(…).parameters`` along a direction.
+
+        Parameters
+        ----------
+        values, multiplier, cotangent
+            As for ``vjp``.
+        dpoints, dvalues, dcotangent : arrays, optional
+            ẋ, ḟ and ġ.
+        """
+        f, g = self._values("values", values), self._values("cotangent", cotangent)
+        df = np.zeros_like(f) if dvalues is None else self._values("dvalues", dvalues)
+        dg = np.zeros_like(g) if dcotangent is None else self._values("dcotangent", dcotangent)
+        moved = self.spectrum(f, df, dpoints) * self.spectrum(g).conj()
+        moved += self.spectrum(f) * self.spectrum(g, dg, dpoints).conj()
+        scale = self.mode_set.weights / self.mode_set.cell.volume
+        return parameter_gradient(multiplier, self.mode_set, moved.sum(axis=1) * scale)
 
     def _gradient(self, multiplier, table, values, spectra, wrt: Collection[str], shape: tuple[int, ...]) -> Gradient:
         """What ``vjp`` and ``energy`` return, from both spectra."""

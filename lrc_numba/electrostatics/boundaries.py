@@ -14,6 +14,8 @@ period R more than that. In free space other potentials are cut off by an error 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from math import pi
 
@@ -23,13 +25,14 @@ from scipy.special import erfc, j0, j1, k0, k1
 
 from ..geometry.modes import ModeSet
 from ..multipliers import Multiplier
-from .series import chebyshev_series
 from .potentials import CoulombPotential, Potential
+from .series import chebyshev_series
 
 __all__ = ["Boundary", "LongRangeKernel", "choose_boundary"]
 
 TOLERANCE = 1e-16  # of v at the distance where v_LR counts as v
 ROUNDING = 1e-12  # of the largest k²
+WIDER = 1.02  # than the reach R was chosen for: 4e-16 of v is left then
 ROOM = 1.1  # of the extent of the points, so that they may move before there has to be another grid
 
 
@@ -51,6 +54,8 @@ class Boundary:
         Up to which extents along the open axes of ``frame`` it serves.
     frame : (3, 3) float64
         Unit vectors, rows, along which extents are measured; zeros for periodic axes.
+    reach : float
+        Of the short range that R was chosen for.
     """
 
     cell: np.ndarray
@@ -59,15 +64,20 @@ class Boundary:
     radius: float
     extent: np.ndarray
     frame: np.ndarray
+    reach: float = np.inf
 
-    def serves(self, positions: np.ndarray) -> bool:
-        """Whether these points are as close together as R asks for.
+    def serves(self, positions: np.ndarray, potential: Potential | None = None) -> bool:
+        """Whether these points are as close together as R asks for, and the potential as short.
 
         Parameters
         ----------
         positions : (N, 3)
             Units of length.
+        potential : Potential, optional
+            Where its smearing may have changed.
         """
+        if potential is not None and self.radius and potential.reach(TOLERANCE) > WIDER * self.reach:
+            return False
         return bool((_extents(positions, self.frame) <= self.extent).all())
 
 
@@ -105,7 +115,7 @@ def choose_boundary(potential: Potential, positions: np.ndarray, cell: np.ndarra
     smooth = 0.0 if isinstance(potential, CoulombPotential) else reach  # the error function's own width
     radius = float(np.linalg.norm(extents)) + reach + smooth
     padded = np.where(np.array(flags)[:, None], cell, frame * (extents + radius + reach + smooth)[:, None])
-    return Boundary(padded, flags, axis, radius, extents, frame)
+    return Boundary(padded, flags, axis, radius, extents, frame, reach)
 
 
 def _frame(cell: np.ndarray, periodic: tuple[bool, ...]) -> tuple[np.ndarray | None, np.ndarray]:
@@ -159,10 +169,11 @@ class LongRangeKernel(Multiplier):
     def __init__(self, potential: Potential, boundary: Boundary):
         super().__init__()
         self.potential, self.boundary = potential, boundary
-        self._series: Chebyshev | None = None
+        self._series: tuple[tuple, Chebyshev] | None = None
+        self._derived: tuple[tuple, dict[str, list[LongRangeKernel]]] | None = None
 
     def state(self) -> tuple:
-        return LongRangeKernel, id(self.boundary), self.potential.key()
+        return type(self), id(self.boundary), self.potential.key()
 
     def values(self, modes: ModeSet) -> np.ndarray:
         k2 = np.where(modes.k2 > 0, modes.k2, 1.0)
@@ -173,22 +184,84 @@ class LongRangeKernel(Multiplier):
         bare = self.potential.prefactor * _CUT[sum(self.boundary.periodic)](*self._components_of_k(modes))[0]
         return bare * self.potential.cloud(modes.k2)
 
-    def cell_vjp(self, modes: ModeSet, cotangent: np.ndarray) -> np.ndarray:
-        weights = np.real(cotangent)
+    # ------------------------------------------------------------------ by the parameters
+    def by_parameters(self) -> dict[str, list[LongRangeKernel]]:
+        """Kernels of the derivatives of the potential by each number of its parameters, by name."""
+        key = self.potential.key()
+        if self._derived is None or self._derived[0] != key:
+            kernels: dict[str, list[LongRangeKernel]] = {}
+            for name in self.potential.parameters:
+                potentials = self.potential.derivatives(name)
+                kernels[name] = [copy(self) for _ in potentials]
+                for kernel, potential in zip(kernels[name], potentials, strict=True):
+                    kernel.potential, kernel._series, kernel._derived = potential, None, None
+            self._derived = key, kernels
+        return self._derived[1]
+
+    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
+        """∂φ̂/∂θ for every parameter of the potential, (*shape of θ, modes); where R is stays."""
+        return self.map_parameters(lambda kernel: kernel.values(modes))
+
+    def map_parameters(self, function: Callable[[LongRangeKernel], np.ndarray]) -> dict[str, np.ndarray]:
+        """A function (modes,) of all derived kernels, of the shapes of the parameters and the modes.
+
+        Parameters
+        ----------
+        function : function
+            Of a kernel.
+        """
+        shapes = {name: value.shape for name, value in self.potential.parameters.items()}
+        return {
+            name: np.stack([function(kernel) for kernel in kernels]).reshape(*shapes[name], -1)
+            for name, kernels in self.by_parameters().items()
+        }
+
+    def vjp(self, modes: ModeSet, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: slopes @ np.real(cotangent) for name, slopes in self.derivatives(modes).items()}
+
+    # ------------------------------------------------------------------ by the cell
+    def cell_jvp(self, modes: ModeSet, strain: np.ndarray) -> np.ndarray:
+        """Tangent of φ̂ along a strain ε of the cell, (modes,); that of 1/V is none of it.
+
+        Parameters
+        ----------
+        modes : ModeSet
+            The modes.
+        strain : (3, 3)
+            ε: lattice vectors become a(1 + ε).
+        """
+        of_k2, of_along2, along = self._slopes(modes)
+        moved = -2.0 * of_k2 * np.einsum("ma,ab,mb->m", modes.k, strain, modes.k)
+        axis = self.boundary.axis
+        if axis is None:
+            return moved
+        turned = axis @ strain @ axis
+        if sum(self.boundary.periodic) == 1:
+            return moved - 2.0 * of_along2 * along**2 * turned
+        return moved + 2.0 * of_along2 * along * (along * turned - 2.0 * modes.k @ strain @ axis)
+
+    def _slopes(self, modes: ModeSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """dφ̂ by k² with what is along an axis held, by the square of that, and what is along it."""
+        none, inside = np.zeros(modes.size), modes.k2 > 0
         if all(self.boundary.periodic):
-            slope = np.where(modes.k2 > 0, self.potential.fourier_slope(np.where(modes.k2 > 0, modes.k2, 1.0)), 0.0)
-            return -2.0 * (modes.k.T * (slope * weights)) @ modes.k
+            slope = self.potential.fourier_slope(np.where(inside, modes.k2, 1.0))
+            return np.where(inside, slope, 0.0), none, none
         if not isinstance(self.potential, CoulombPotential):
-            return -2.0 * (modes.k.T * (self._table(modes).deriv()(modes.k2) * weights)) @ modes.k
+            return self._table(modes).deriv()(modes.k2), none, none
         along, across2, radius = self._components_of_k(modes)
         bare, by_along2, by_across2 = _CUT[sum(self.boundary.periodic)](along, across2, radius)
         cloud, slope = (part(modes.k2) for part in (self.potential.cloud, self.potential.cloud_slope))
-        factor = self.potential.prefactor * weights
+        factor = self.potential.prefactor
+        return factor * (bare * slope + by_across2 * cloud), factor * (by_along2 - by_across2) * cloud, along
+
+    def cell_vjp(self, modes: ModeSet, cotangent: np.ndarray) -> np.ndarray:
+        weights = np.real(cotangent)
+        of_k2, of_along2, along = self._slopes(modes)
+        strain = -2.0 * (modes.k.T * (of_k2 * weights)) @ modes.k
+        if self.boundary.axis is None:
+            return strain
         # Wavevectors change by −ε k; the components along and across follow the axis, which turns with the lattice.
-        of_k2 = (bare * slope + by_across2 * cloud) * factor
-        strain = -2.0 * (modes.k.T * of_k2) @ modes.k
-        if self.boundary.axis is not None:
-            strain += self._by_axis(modes, along, (by_along2 - by_across2) * cloud * factor)
+        strain += self._by_axis(modes, along, of_along2 * weights)
         return (strain + strain.T) / 2
 
     def _by_axis(self, modes: ModeSet, along: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -210,9 +283,10 @@ class LongRangeKernel(Multiplier):
 
     def _table(self, modes: ModeSet) -> Chebyshev:
         """v̂ of v_LR times an error function, as a series in k²."""
-        if self._series is not None and self._series.domain[1] >= modes.k2.max():
-            return self._series
-        potential, reach = self.potential, self.potential.reach(TOLERANCE)
+        key = self.potential.key()
+        if self._series is not None and self._series[0] == key and self._series[1].domain[1] >= modes.k2.max():
+            return self._series[1]
+        potential, reach = self.potential, self.boundary.reach
         highest = float(np.sqrt(modes.k2.max())) * 1.05
         width = reach / 8.5
         far = self.boundary.radius + reach
@@ -225,8 +299,9 @@ class LongRangeKernel(Multiplier):
             """∫ v_LR cut sin(kr)/(kr) 4πr² dr."""
             return np.sinc(np.sqrt(k2)[:, None] * r / pi) @ weights
 
-        self._series = chebyshev_series(transform, 0.0, highest**2, int(highest * far / 2) + 80)
-        return self._series
+        series = chebyshev_series(transform, 0.0, highest**2, int(highest * far / 2) + 80)
+        self._series = key, series
+        return series
 
 
 def _free(_, k2: np.ndarray, radius: float) -> tuple[np.ndarray, ...]:
@@ -239,7 +314,9 @@ def _free(_, k2: np.ndarray, radius: float) -> tuple[np.ndarray, ...]:
     safe = np.where(small, 1.0, z)
     # (z sin z / 2 − 1 + cos z)/z⁴ = −1/24 + z²/360 − z⁴/13440 + …
     bracket = np.where(
-        small, -1 / 24 + z**2 / 360 - z**4 / 13440 + z**6 / 907200, (safe * np.sin(safe) / 2 - 1 + np.cos(safe)) / safe**4
+        small,
+        -1 / 24 + z**2 / 360 - z**4 / 13440 + z**6 / 907200,
+        (safe * np.sin(safe) / 2 - 1 + np.cos(safe)) / safe**4,
     )
     return value, np.zeros(k2.shape), 4 * pi * radius**4 * bracket
 

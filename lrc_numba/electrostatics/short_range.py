@@ -12,7 +12,7 @@ from .series import chebyshev_series
 __all__ = ["radial_form"]
 
 POINTS = 80  # of the series in r² that is cut down
-EXACT = 1e-15  # of v_LR(0)
+EXACT = 1e-15  # of the largest v_LR
 
 
 def radial_form(potential: Potential, cutoff: float, tolerance: float = EXACT) -> RadialForm:
@@ -25,11 +25,14 @@ def radial_form(potential: Potential, cutoff: float, tolerance: float = EXACT) -
     cutoff : float
         r_c, units of length.
     tolerance : float
-        Of v_LR, over v_LR(0).
+        Of v_LR, over its largest value, which is that at r = 0 but for sums of potentials and derivatives.
     """
     series = chebyshev_series(lambda u: potential.long_range(np.sqrt(u)), 0.0, cutoff**2, POINTS).coef
     tails = np.cumsum(np.abs(series[::-1]))[::-1]  # what is lost without the coefficients from there on
-    needed = np.flatnonzero(tails > tolerance * abs(potential.value_at_r0))
+    largest = np.abs(potential.long_range(np.linspace(0.0, cutoff, POINTS))).max()
+    # Half of the points are enough for the series: in sums of potentials that cancel, more is rounding of the terms.
+    rounding = 2.0 * tails[POINTS // 2] if len(tails) > POINTS // 2 else 0.0
+    needed = np.flatnonzero(tails > max(tolerance * max(largest, abs(potential.value_at_r0)), rounding))
     series = series[: int(needed[-1]) + 1 if len(needed) else 1]
     # Powers of t grow with the degree and cancel: the conversion needs more digits than the result has.
     powers = chebyshev.cheb2poly(series.astype(np.longdouble)).astype(np.float64)

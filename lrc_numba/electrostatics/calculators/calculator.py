@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import pi
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,9 @@ from ...machine.cpu.parallel import available_threads
 from ..boundaries import Boundary, LongRangeKernel, choose_boundary
 from ..pair_sum import PairSum, pair_sum
 from ..potentials import Potential
+from ..radial_form import RadialForm
 from ..short_range import radial_form
+from .operator import ChargeOperator, derived_forms
 from .result import Result
 
 __all__ = ["Calculator", "LongRange"]
@@ -44,7 +47,7 @@ class LongRange:
         φ̂.
     """
 
-    plan: object
+    plan: Any
     boundary: Boundary
     kernel: LongRangeKernel
 
@@ -86,7 +89,14 @@ class Calculator(ABC):
         self.threads = arguments.as_threads(threads, available_threads())
         self.neighbours = NeighbourList(self.cutoff, skin, full=self.threads > 2, threads=self.threads)
         self._far: dict[tuple, LongRange] = {}
-        self._form, self._listed = None, None
+        self._form: tuple[tuple, RadialForm] | None = None
+        self._listed: tuple[bytes, bytes] | None = None
+        self._derived: tuple[tuple, dict] = ((), {})
+
+    def __getstate__(self) -> dict:
+        """Copies find lists and make plans of their own."""
+        neighbours = NeighbourList(self.cutoff, self.neighbours.skin, full=self.neighbours.full, threads=self.threads)
+        return self.__dict__ | {"neighbours": neighbours, "_far": {}, "_listed": None}
 
     # ------------------------------------------------------------------ what differs
     @abstractmethod
@@ -112,6 +122,7 @@ class Calculator(ABC):
         forces: bool = False,
         stress: bool = False,
         charge_gradient: bool = False,
+        parameter_gradient: bool = False,
     ) -> Result:
         """Potentials and energy of charges, and derivatives where they are wanted.
 
@@ -128,6 +139,9 @@ class Calculator(ABC):
         forces, stress, charge_gradient : bool
             What is wanted besides. A stress of structures that are not periodic along all axes is None, ``strain`` is
             there.
+        parameter_gradient : bool
+            Whether ∂E/∂θ is wanted for the parameters of the potential; cutoff and modes stay, so it is that of the
+            computed energy, errors of truncation and all.
 
         Raises
         ------
@@ -141,8 +155,13 @@ class Calculator(ABC):
         parts = [
             self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))
         ]
-        return _joined(parts, structures, np.shape(charges) if charges is not None else values.shape, batch,
-                       forces, stress, charge_gradient, self.dtype)
+        result = _joined(parts, structures, np.shape(charges) if charges is not None else values.shape, batch,
+                         forces, stress, charge_gradient, self.dtype)
+        if parameter_gradient:
+            q = values.astype(np.float64)
+            both = ChargeOperator(self, structures).parameters(q, q)
+            result.parameter_gradient = {name: each / 2 if batch else each[0] / 2 for name, each in both.items()}
+        return result
 
     def _as_charges(self, structures: Structures, charges) -> np.ndarray:
         """Charges (N, C)."""
@@ -166,16 +185,42 @@ class Calculator(ABC):
             self._form = key, radial_form(self.potential, self.cutoff)
         return self._form[1]
 
-    def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:
-        """The sum over pairs, all structures at once."""
+    def derived(self, name: str) -> list[tuple[Potential, RadialForm]]:
+        """Potentials that are the derivatives by a parameter of the potential, each with its part of short range.
+
+        Parameters
+        ----------
+        name : str
+            Of one of its ``parameters``.
+        """
+        key = self.potential.key()
+        if self._derived[0] != key:
+            self._derived = key, {}
+        forms = self._derived[1]
+        if name not in forms:
+            forms[name] = derived_forms(self.potential, name, self.cutoff)
+        return forms[name]
+
+    def update_neighbours(self, structures: Structures) -> dict:
+        """Search where lists are outdated; returns what ``pair_sum`` has to be told of where points are by now.
+
+        Parameters
+        ----------
+        structures : Structures
+            Of three dimensions.
+        """
         cell, layout = structures.cell, (structures.offsets.tobytes(), structures.periodic.tobytes())
         positions = structures.positions
-        outdated = self._listed != layout or self.neighbours.is_outdated(positions, cell)
-        if outdated:
-            self._listed = None
-            self.neighbours.search(positions, cell, periodic=structures.periodic, offsets=structures.offsets)
-            self._listed = layout
-        where = {} if outdated else {"positions": positions, "cell": cell}
+        if self._listed == layout and not self.neighbours.is_outdated(positions, cell):
+            return {"positions": positions, "cell": cell}
+        self._listed = None
+        self.neighbours.search(positions, cell, periodic=structures.periodic, offsets=structures.offsets)
+        self._listed = layout
+        return {}
+
+    def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:
+        """The sum over pairs, all structures at once."""
+        where = self.update_neighbours(structures)
         return pair_sum(self.neighbours, self.form, charges, virial=strain, **where)
 
     # ------------------------------------------------------------------ long range
@@ -193,7 +238,7 @@ class Calculator(ABC):
         """
         key = cell.tobytes(), tuple(bool(flag) for flag in periodic)
         far = self._far.pop(key, None)
-        if far is None or not far.boundary.serves(positions):
+        if far is None or not far.boundary.serves(positions, self.potential):
             boundary = choose_boundary(self.potential, positions, cell, key[1])
             modes = self._modes(boundary.cell)
             far = self._moved(boundary, modes) or LongRange(self._new_plan(boundary.cell, modes), boundary, None)
@@ -216,14 +261,25 @@ class Calculator(ABC):
                 return far
         return None
 
+    @staticmethod
+    def net_charge(charges: np.ndarray) -> np.ndarray:
+        """Q of every channel, (C,), 0 where it is rounding.
+
+        Parameters
+        ----------
+        charges : (N, C)
+            Of one structure.
+        """
+        net = charges.sum(axis=0, dtype=np.float64)
+        return np.where(np.abs(net) <= NEUTRAL * np.abs(charges).sum(axis=0), 0.0, net)
+
     def _of_structure(self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool) -> tuple:
         """V (n, C), E, F (n, 3) and ∂E/∂ε of one structure."""
         some = slice(int(structures.offsets[b]), int(structures.offsets[b + 1]))
         q = charges[some]
         if not len(q):
             return np.zeros(q.shape), 0.0, np.zeros((0, 3)), np.zeros((3, 3))
-        all_periodic, net = bool(structures.periodic[b].all()), q.sum(axis=0, dtype=np.float64)
-        net = np.where(np.abs(net) <= NEUTRAL * np.abs(q).sum(axis=0), 0.0, net)
+        all_periodic, net = bool(structures.periodic[b].all()), self.net_charge(q)
         if all_periodic:
             self.potential.check_net_charge(net)
         far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])

@@ -27,6 +27,8 @@ class Result:
         ``strain`` over the volume of the cell.
     charge_gradient : (N,) or (N, C)
         ∂E/∂q = 2 V.
+    parameter_gradient : dict of str to array
+        ∂E/∂θ by the name of a parameter of the potential, of its shape, () or (M,); with (B,) in front for structures.
     """
 
     potential: np.ndarray
@@ -35,3 +37,4 @@ class Result:
     strain: np.ndarray | None = None
     stress: np.ndarray | None = None
     charge_gradient: np.ndarray | None = None
+    parameter_gradient: dict[str, np.ndarray] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Self
 
 import numpy as np
@@ -115,6 +116,27 @@ class CombinedPotential(Potential):
     def check_net_charge(self, net: np.ndarray) -> None:
         for potential in self.potentials:
             potential.check_net_charge(net)
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        return super().parameters | {"weights": self.weights.copy()}
+
+    def _set(self, name: str, value: np.ndarray) -> None:
+        if name == "weights":
+            self.weights = arguments.as_array("weights", value, np.dtype(np.float64)).copy()
+            return
+        super()._set(name, value)
+        if name == "smearing":
+            self.potentials = [potential.with_smearing(self.sigma) for potential in self.potentials]
+
+    def derivatives(self, name: str) -> list[Self]:
+        if name != "weights":
+            return super().derivatives(name)
+        several = []
+        for weights in np.eye(len(self.weights)):
+            several.append(copy(self))
+            several[-1].weights = weights
+        return several
 
     def by_smearing(self) -> Self:
         other = super().with_smearing(self.sigma)

@@ -14,6 +14,7 @@ lengths are measured in, every part is a power of it times a function, which giv
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from copy import copy
 from typing import Self
 
@@ -148,10 +149,60 @@ class Potential(ABC):
             Q of every structure and channel.
         """
 
-    # ------------------------------------------------------------------ by the smearing
+    # ------------------------------------------------------------------ by the parameters
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """What can be learned, by name: copies of shape (), or (M,) for the weights of M potentials."""
+        values = {"prefactor": np.array(self.prefactor)}
+        return values if self.smearing is None else values | {"smearing": np.array(self.smearing)}
+
+    def set_parameters(self, values: Mapping[str, np.ndarray]) -> None:
+        """Write some of the parameters, in place.
+
+        Parameters
+        ----------
+        values : mapping of str to array
+            By name, of the shapes that ``parameters`` has.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming a parameter that there is not, or what is wrong with its value.
+        """
+        shapes = {name: value.shape for name, value in self.parameters.items()}
+        for name, value in values.items():
+            if name not in shapes:
+                raise ValueError(f"{name}: expected one of {', '.join(shapes)}, the parameters of {self!r}")
+            if np.shape(value) != shapes[name]:
+                raise ValueError(f"{name}: expected shape {shapes[name]}, got {np.shape(value)}")
+            self._set(name, np.asarray(value, dtype=np.float64))
+
+    def _set(self, name: str, value: np.ndarray) -> None:
+        """Write one of them."""
+        if name == "smearing":
+            self.smearing = arguments.as_positive("smearing", float(value), np.inf)
+        else:
+            self.prefactor = arguments.as_real("prefactor", float(value))
+
+    def derivatives(self, name: str) -> list[Self]:
+        """Potentials whose parts are the derivatives by each number of a parameter: v is linear in all but σ.
+
+        Parameters
+        ----------
+        name : str
+            Of ``parameters``.
+        """
+        if name == "smearing":
+            return [self.by_smearing()]
+        if name != "prefactor":
+            raise ValueError(f"name: expected one of {', '.join(self.parameters)}, got {name!r}")
+        other = copy(self)
+        other.prefactor = 1.0
+        return [other]
+
     @abstractmethod
     def by_smearing(self) -> Self:
-        """A potential whose parts of long range are those of ∂v_LR/∂σ."""
+        """A potential whose parts of long range are those of ∂v_LR/∂σ, and those of short range −∂v_LR/∂σ."""
 
     def key(self) -> tuple:
         """All that values depend on, to tell whether tables of them are still good."""
