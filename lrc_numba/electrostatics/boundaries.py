@@ -28,12 +28,13 @@ from ..multipliers import Multiplier
 from .potentials import CoulombPotential, Potential
 from .series import chebyshev_series
 
-__all__ = ["Boundary", "LongRangeKernel", "choose_boundary"]
+__all__ = ["Boundary", "LongRangeKernel", "choose_boundary", "rounded_extents"]
 
 TOLERANCE = 1e-16  # of v at the distance where v_LR counts as v
 ROUNDING = 1e-12  # of the largest k²
 WIDER = 1.02  # than the reach R was chosen for: 4e-16 of v is left then
-ROOM = 1.1  # of the extent of the points, so that they may move before there has to be another grid
+STEP = 1.2  # between sizes up to which extents are rounded, so that few plans do, and points may move
+SMALLEST = -8  # steps below the reach
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Boundary:
     radius : float
         R; 0 where all axes are periodic.
     extent : (3,) float64
-        Up to which extents along the open axes of ``frame`` it serves.
+        Up to which extents along the open axes of ``frame`` it serves, see ``rounded_extents``.
     frame : (3, 3) float64
         Unit vectors, rows, along which extents are measured; zeros for periodic axes.
     reach : float
@@ -78,7 +79,7 @@ class Boundary:
         """
         if potential is not None and self.radius and potential.reach(TOLERANCE) > WIDER * self.reach:
             return False
-        return bool((_extents(positions, self.frame) <= self.extent).all())
+        return bool((_extents(positions, self.frame) <= self.extent * (1 + ROUNDING)).all())
 
 
 def choose_boundary(potential: Potential, positions: np.ndarray, cell: np.ndarray, periodic) -> Boundary:
@@ -111,11 +112,32 @@ def choose_boundary(potential: Potential, positions: np.ndarray, cell: np.ndarra
     extents = _extents(positions, frame)
     _check_room(extents, cell, frame, flags)
     reach = potential.reach(TOLERANCE)
-    extents = np.where(extents > 0, ROOM * extents, reach * (frame != 0).any(axis=1))
+    extents = np.array(rounded_extents(potential, positions, cell, flags))
     smooth = 0.0 if isinstance(potential, CoulombPotential) else reach  # the error function's own width
     radius = float(np.linalg.norm(extents)) + reach + smooth
     padded = np.where(np.array(flags)[:, None], cell, frame * (extents + radius + reach + smooth)[:, None])
     return Boundary(padded, flags, axis, radius, extents, frame, reach)
+
+
+def rounded_extents(potential: Potential, positions: np.ndarray, cell: np.ndarray, periodic) -> tuple[float, ...]:
+    """Extents of points along open axes, rounded up to one of few sizes; zeros for periodic axes.
+
+    What is computed then depends on the points alone, and not on those that came before.
+
+    Parameters
+    ----------
+    potential, positions, cell, periodic
+        As for ``choose_boundary``.
+    """
+    flags = tuple(bool(flag) for flag in periodic)
+    if all(flags):
+        return (0.0, 0.0, 0.0)
+    frame = _frame(cell, flags)[1]
+    unit = 2.0 ** np.rint(np.log2(potential.reach(TOLERANCE)))
+    with np.errstate(divide="ignore"):
+        steps = np.ceil(np.log(_extents(positions, frame) / unit) / np.log(STEP) - 1e-9)
+    sizes = unit * STEP ** np.maximum(steps, SMALLEST)
+    return tuple(np.where((frame != 0).any(axis=1), sizes, 0.0).tolist())
 
 
 def _frame(cell: np.ndarray, periodic: tuple[bool, ...]) -> tuple[np.ndarray | None, np.ndarray]:

@@ -18,9 +18,7 @@ from lrc_numba.electrostatics import (
 )
 from lrc_numba.geometry.structures import Structures
 
-STEP = (
-    3e-4  # relative; differences of fourth order are off by 3e-16 fifth derivatives (10⁴ of σ⁻⁶) and 1e-12 of rounding
-)
+STEP = 3e-4  # relative; differences are off by 3e-16 fifth derivatives, 10⁴ of σ⁻⁶, and by 1e-12 from rounding
 SHORT = 1.6  # of cutoffs and modes at which a hundredth of the energy is missing, so that it depends on the smearing
 
 
@@ -108,7 +106,7 @@ def test_of_what_is_cut_short(name):
     assert abs(own) > 1e-3 * abs(result.energy)
 
 
-@pytest.mark.parametrize("boundary", ["slab", "wire", "open"])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("truncated", [False, True])
 def test_of_open_axes(boundary, truncated):
     """The kernel of Coulomb's potential that is cut off."""
@@ -205,7 +203,7 @@ def test_parameters_are_written():
 
 def test_a_wider_smearing_has_a_wider_cell():
     """In free space: what was padded for a smearing would not do for one that was learned since."""
-    positions, q, cell = charges()
+    positions, q, _ = charges()
     made = EwaldCalculator(CoulombPotential(0.5), 5.0)
     wanted = made.compute(positions, q, periodic=False).energy
     made.potential.set_parameters({"smearing": 0.75})

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import pi
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ... import arguments
 from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
 from ...machine.cpu.parallel import available_threads
-from ..boundaries import Boundary, LongRangeKernel, choose_boundary
+from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_extents
 from ..pair_sum import PairSum, pair_sum
 from ..potentials import Potential
 from ..radial_form import RadialForm
@@ -97,6 +97,13 @@ class Calculator(ABC):
         """Copies find lists and make plans of their own."""
         neighbours = NeighbourList(self.cutoff, self.neighbours.skin, full=self.neighbours.full, threads=self.threads)
         return self.__dict__ | {"neighbours": neighbours, "_far": {}, "_listed": None}
+
+    is_plain: ClassVar[bool] = True
+    """Whether energies are those of pairs, one convolution, selves and background alone, as ``ChargeOperator`` has it."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.is_plain = cls.is_plain and "_of_structure" not in vars(cls)
 
     # ------------------------------------------------------------------ what differs
     @abstractmethod
@@ -236,10 +243,11 @@ class Calculator(ABC):
         periodic : three bools
             Along which there are images.
         """
-        key = cell.tobytes(), tuple(bool(flag) for flag in periodic)
+        flags = tuple(bool(flag) for flag in periodic)
+        key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags)
         far = self._far.pop(key, None)
         if far is None or not far.boundary.serves(positions, self.potential):
-            boundary = choose_boundary(self.potential, positions, cell, key[1])
+            boundary = choose_boundary(self.potential, positions, cell, flags)
             modes = self._modes(boundary.cell)
             far = self._moved(boundary, modes) or LongRange(self._new_plan(boundary.cell, modes), boundary, None)
             far.kernel = self._new_kernel(boundary, far.plan)

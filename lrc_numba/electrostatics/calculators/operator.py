@@ -60,12 +60,22 @@ class ChargeOperator:
     structures : Structures
         Of three dimensions.
 
+    Raises
+    ------
+    NotImplementedError
+        For a calculator that adds terms of its own.
+
     Notes
     -----
     Charges p and q, and their tangents, are float64 of shape (N, C).
     """
 
     def __init__(self, calculator: Calculator, structures: Structures):
+        if not calculator.is_plain:
+            raise NotImplementedError(
+                f"calculator: {type(calculator).__name__} adds terms of its own, which have no derivatives here; use a "
+                "MeshCalculator or an EwaldCalculator"
+            )
         self.calculator, self.structures = calculator, structures
         self._where = calculator.update_neighbours(structures)
 
