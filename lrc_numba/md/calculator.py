@@ -1,45 +1,57 @@
-"""An ASE calculator around a network."""
+"""An ASE calculator around a network, or around charges with an electrostatic energy."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from ..electrostatics import Calculator as ChargeCalculator
 from ..geometry.structures import Structures
 from ..networks import EnergyNetwork
 
-__all__ = ["LRCCalculator"]
+__all__ = ["COULOMB", "LRCCalculator"]
+
+COULOMB = units.Hartree * units.Bohr
+"""e²/4πε₀ = 14.3996… eV Å: the prefactor of a potential between charges in e, for energies in eV."""
 
 
 class LRCCalculator(Calculator):
-    """Energy, forces and stress of a network, for ASE's dynamics and optimisers.
+    """Energy, forces and stress of a network or of point charges, for ASE's dynamics and optimisers.
 
-    Units are those that the network learned: for ASE's own, eV and Å. Energies do not depend on velocities, so
+    Units are those that a network learned, and for charges those of the potential: ASE's own, eV and Å, come from
+    ``CoulombPotential(prefactor=COULOMB)``. Nothing is converted here. Energies do not depend on velocities, so
     ``free_energy`` is the energy.
 
     Parameters
     ----------
-    network : EnergyNetwork, str or Path
-        Of three dimensions; or the file of a saved one.
+    network : EnergyNetwork, str or Path, or a calculator of ``lrc_numba.electrostatics``
+        Of three dimensions; or the file of a saved network. Charges of a calculator are the initial charges of the
+        atoms, and it takes atoms that are periodic along any of their axes; with a skin it looks for neighbours only
+        where atoms have moved by half of that. What it keeps belongs to this one afterwards.
     threads : int, optional
         For a network from a file.
 
     Raises
     ------
     ValueError
-        Naming the structure and point that the network cannot take, such as a species it does not know.
+        Naming the structure and point that the network cannot take, such as a species it does not know; atoms without
+        initial charges.
     """
 
-    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012, as ASE has it
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "charges"]  # noqa: RUF012
 
-    def __init__(self, network: EnergyNetwork | str | Path, *, threads: int | None = None, **options):
+    def __init__(
+        self, network: EnergyNetwork | ChargeCalculator | str | Path, *, threads: int | None = None, **options
+    ):
         super().__init__(**options)
         if isinstance(network, (str, Path)):
             network = EnergyNetwork.load(network, threads=threads)
-        if network.dim != 3:
+        if isinstance(network, EnergyNetwork) and network.dim != 3:
             raise ValueError(f"network: expected three dimensions, got {network.dim}")
         self.network = network
 
@@ -64,9 +76,36 @@ class LRCCalculator(Calculator):
             species=self.atoms.numbers,
             charges=self.atoms.get_initial_charges(),
         )
-        made = self.network.predict(structure, stress="stress" in properties)
-        energy = float(made.energies[0])
-        self.results = {"energy": energy, "free_energy": energy, "energies": made.potentials}
-        self.results["forces"] = np.asarray(made.forces, dtype=np.float64)
-        if made.stress is not None:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(made.stress[0])
+        if isinstance(self.network, EnergyNetwork):
+            self.results = _of_network(self.network, structure, "stress" in properties)
+            return
+        if not self.atoms.has("initial_charges"):
+            raise ValueError("charges: expected initial charges of the atoms, got none; see set_initial_charges")
+        self.results = _of_charges(self.network, structure, "stress" in properties)
+
+
+def _of_network(network: EnergyNetwork, structure: Structures, stress: bool) -> dict[str, Any]:
+    """What ASE wants of a network; a stress only where it was asked for."""
+    made = network.predict(structure, stress=stress)
+    energy = float(made.energies[0])
+    results: dict[str, Any] = {"energy": energy, "free_energy": energy, "energies": made.potentials}
+    results["forces"] = np.asarray(made.forces, dtype=np.float64)
+    if made.stress is not None:
+        results["stress"] = full_3x3_to_voigt_6_stress(made.stress[0])
+    return results
+
+
+def _of_charges(calculator: ChargeCalculator, structure: Structures, stress: bool) -> dict[str, Any]:
+    """The same of charges; their energies are shared out as q V."""
+    if stress and not structure.periodic.all():
+        raise ValueError(
+            f"stress: expected atoms that are periodic along all axes, got pbc={structure.periodic[0].tolist()}"
+        )
+    made = calculator.compute(structure, forces=True, stress=stress)
+    energy = float(np.asarray(made.energy)[0])
+    results: dict[str, Any] = {"energy": energy, "free_energy": energy, "charges": structure.charges}
+    results["energies"] = structure.charges * np.asarray(made.potential, dtype=np.float64)
+    results["forces"] = np.asarray(made.forces, dtype=np.float64)
+    if made.stress is not None:
+        results["stress"] = full_3x3_to_voigt_6_stress(made.stress[0])
+    return results

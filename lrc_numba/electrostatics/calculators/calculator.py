@@ -162,8 +162,8 @@ class Calculator(ABC):
         parts = [
             self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))
         ]
-        result = _joined(parts, structures, np.shape(charges) if charges is not None else values.shape, batch,
-                         forces, stress, charge_gradient, self.dtype)
+        shape = np.shape(structures.charges if charges is None else charges)
+        result = _joined(parts, structures, shape, batch, forces, stress, charge_gradient, self.dtype)
         if parameter_gradient:
             q = values.astype(np.float64)
             both = ChargeOperator(self, structures).parameters(q, q)
