@@ -142,3 +142,31 @@ def test_second_derivatives_are_symmetric():
     v, w = generator.standard_normal((6, 3)), generator.standard_normal(q.shape)
     by_charges = np.sum(v * operator.vjp(w, q, {"points"})[1])
     assert np.sum(w * operator.jvp(q, None, Direction(v))) == pytest.approx(by_charges, rel=1e-11)
+
+
+def test_calculators_with_terms_of_their_own():
+    """Are refused: their derivatives would lack those of these terms."""
+
+    class Shifted(EwaldCalculator):
+        def _of_structure(self, *arguments):
+            potential, energy, *more = super()._of_structure(*arguments)
+            return potential, energy + 1.0, *more
+
+    structures, q, _ = structure(CASES["cell"])
+    calculator = Shifted(CoulombPotential(0.5), 4.2)
+    with pytest.raises(NotImplementedError, match="calculator: Shifted adds terms of its own"):
+        calculator.compute(structures.positions, q, structures.cell[0], parameter_gradient=True)
+
+
+@pytest.mark.parametrize("boundary", ["slab", "wire", "open"])
+def test_results_do_not_depend_on_what_was_computed_before(boundary):
+    """With open axes, whose cells are padded for the points: the same bits after larger and smaller structures."""
+    structures, q, _ = structure(CASES[boundary])
+    cell, x = structures.cell[0], structures.positions
+    options = {"periodic": CASES[boundary], "forces": True}
+    used, new = (EwaldCalculator(CoulombPotential(0.5), 2.0, 4.0) for _ in range(2))
+    for factor in (1.6, 0.3):
+        used.compute(x * factor, q, cell * 2, **options)
+    for name in ("potential", "forces"):
+        wanted = getattr(new.compute(x, q, cell, **options), name)
+        np.testing.assert_array_equal(getattr(used.compute(x, q, cell, **options), name), wanted)
