@@ -22,7 +22,9 @@ CALLS = {
     "jvp": lambda plan: plan.jvp(VALUES, KERNEL, POINTS),
     "vjp": lambda plan: plan.vjp(VALUES, KERNEL, VALUES),
     "parameters_jvp": lambda plan: plan.parameters_jvp(VALUES, KERNEL, VALUES, POINTS),
+    "energy": lambda plan: plan.energy(VALUES, KERNEL),
     "set_points": lambda plan: plan.set_points(POINTS),
+    "set_cell": lambda plan: plan.set_cell(1.0, POINTS),
 }
 
 
