@@ -248,7 +248,7 @@ def test_errors_of_shapes(arguments, options, error, message):
 
 def test_errors_of_transforms():
     """A shape that is left to a plan has no transform by itself; numbers must be finite."""
-    with pytest.raises(ValueError, match="shape and degree of .* are left to a plan; take its window_shape"):
+    with pytest.raises(ValueError, match=r"shape and degree of .* are left to a plan; take its window_shape"):
         WindowShape("kaiser_bessel", 6).transform(0.1)
     with pytest.raises(ValueError, match="kappa: expected finite"):
         SPLINE.transform([np.nan])
