@@ -7,17 +7,21 @@ With u = r² and N = −P, so that v = Σ_m a_m u^{−p_m/2} + N(t), the loops w
 of which both are multiplied by charges at the end; −g (x_i − x_j) is the gradient of v by x_i. Arguments they share,
 for n points and E images, see ``geometry.neighbours.ImageLists``:
 
-    rows         (4 (E + 1),)  coordinates and charge of images
+    part, lo, hi                the number of a share, and where it begins and ends
+    rows         (4 (E + 1),)   coordinates and charge of images
     homes, owner, where, counts, listed     of the lists
-    form         exponents and strengths of the powers, (M,) float64; coefficients of N and of −4/r_c² N', lowest
-                 first; r_c²
+    exponents, strengths  (M,)  p and a
+    coefficients                of N and of −4/r_c² N', lowest power first, one after the other
+    cutoff_square               r_c²
+    squares                     u
     size         a tuple as long as there are coefficients of N
     kind         a tuple: empty without powers, of length 1 for a single 1/r, of length 2 for any others
     virial       a tuple: of length 1 where the virial is wanted, else empty
-    potential    (n,)          Σ_j q_j v, added to or written
-    gradient     (n, 3)        of ½ Σ_ij q_i q_j v, likewise
-    strains      (n, 6)        −½ q_i Σ_j q_j g d d of points: 11, 22, 33, 12, 13, 23; (0, 6) without virial
-    closest      (parts,)      least r² of a share that was met, twice the cutoff's where there is none
+    potential    (n,)           Σ_j q_j v
+    gradient     (n, 3)         of ½ Σ_ij q_i q_j v by the positions
+    strains      (n, 6)         what points have of the derivative by the strain, by their lists: 11, 22, 33, 12, 13, 23
+    sums         (S, 4 (n + 1)) gradient and potential of every point, as shares of half lists have them
+    closest      (parts,)       least r² that a share met, or 2 r_c²
 """
 
 from __future__ import annotations
@@ -151,7 +155,7 @@ def sum_half(
     strains,
     closest,
 ):
-    """Sums over the pairs of shares [lo, hi) of half lists, share s being ``homes`` from bounds[s] to bounds[s + 1].
+    """Sums over the pairs of shares [lo, hi) of half lists, share s being ``homes`` from ``bounds``[s] to the next.
 
     To ``sums[s]`` (4 (n + 1),), from a full cache line on, are added gradient and potential of all points, four numbers
     each. Shares are not those of threads: they are always the same.

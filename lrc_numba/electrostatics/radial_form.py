@@ -69,14 +69,13 @@ class RadialForm:
         u = np.where(inside, squares, self.cutoff**2)
         chain, t = 2.0 / self.cutoff**2, 2.0 * u / self.cutoff**2 - 1.0
         polynomial = np.polynomial.Polynomial(self.coefficients or (0.0,))
-        results = []
-        for k in range(order + 1):
-            value = -(chain**k) * polynomial.deriv(k)(t)
-            for exponent, strength in zip(self.exponents, self.strengths, strict=True):
-                falling = np.prod(-0.5 * exponent - np.arange(k))
-                value = value + strength * falling * u ** (-0.5 * exponent - k)
-            results.append(np.where(inside, value, 0.0))
-        return results
+        results = [-(chain**k) * polynomial.deriv(k)(t) for k in range(order + 1)]
+        for exponent, strength in zip(self.exponents, self.strengths, strict=True):
+            term = strength * (1.0 / np.sqrt(u) if exponent == 1 else u ** (-0.5 * exponent))
+            for k in range(order + 1):
+                results[k] += term
+                term = term * ((-0.5 * exponent - k) / u)
+        return [np.where(inside, value, 0.0) for value in results]
 
     @cached_property
     def for_loops(self) -> tuple:
