@@ -26,7 +26,7 @@ A strain turns k_j into k_j − ε k_j and leaves n, j, K and U as they are, whi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import product
 from math import pi
 
@@ -44,8 +44,8 @@ INFLUENCES = ("optimal", "energy", "ik", "spme", "plain")
 NEGLIGIBLE = 1e-14  # of v̂ k²: aliases from there on are left out
 
 
-class Waves:
-    """Wavevectors of some waves, for kernels, which ask for no more than this of a ``ModeSet``.
+class Waves(ModeSet):
+    """Some waves of a lattice, for kernels, which ask for no more than this of a ``ModeSet``.
 
     Parameters
     ----------
@@ -57,15 +57,9 @@ class Waves:
         Of the lattice.
     """
 
-    dim = 3
-
     def __init__(self, k: np.ndarray, k2: np.ndarray, cell: Cell):
-        self.k, self.k2, self.cell, self.size = k, k2, cell, len(k2)
-
-    @cached_property
-    def norm(self) -> np.ndarray:
-        """|k|, (size,)."""
-        return np.sqrt(self.k2)
+        self.cell, self.dim, self.size = cell, cell.dim, len(k2)
+        self.__dict__ |= {"k": k, "k2": k2}  # which a set of modes computes
 
 
 def aliases(modes: ModeSet, steps: tuple[int, ...], highest: float) -> Iterator[tuple[tuple, np.ndarray, Waves]]:
@@ -148,7 +142,7 @@ class InfluenceKernel(Multiplier):
         return _outer(self.window.transform(n / K) ** 2 for n, K in zip(modes.axes, self.nodes, strict=True))
 
     def _numerator(self, modes: ModeSet) -> np.ndarray:
-        """Σ_j c_j U_j² v̂_j, with c_j = 1, k·k_j/k² or k_j², or what stands for it where n = 0 or there is no such sum."""
+        """Σ_j c_j U_j² v̂_j, with c_j = 1, k·k_j/k² or k_j²; v̂ where n = 0 or there is no such sum."""
         total = np.zeros(modes.size)
         for j, index, waves in self._terms(modes):
             total[index] += self._factor(modes, j, index, waves) * self.base.values(waves)
@@ -216,7 +210,7 @@ class InfluenceKernel(Multiplier):
         strain = np.zeros((3, 3))
         for j, index, waves in self._terms(modes):
             some = weights[index]
-            strain += self.base.cell_vjp(waves, some * self._factor(modes, j, index, waves))  # type: ignore[arg-type]
+            strain += self.base.cell_vjp(waves, some * self._factor(modes, j, index, waves))
             strain += self._by_factor(modes, j, index, waves, some)
         if self.influence == "optimal":
             strain += self._by_squares(modes, np.real(cotangent) * self.values(modes))

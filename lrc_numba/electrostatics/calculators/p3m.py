@@ -6,7 +6,7 @@ import numpy as np
 
 from ... import arguments
 from ..potentials import Potential
-from .classical import ClassicalMeshCalculator
+from .classical import ClassicalMesh, ClassicalMeshCalculator
 from .influence import INFLUENCES
 
 __all__ = ["P3MCalculator"]
@@ -36,14 +36,12 @@ class P3MCalculator(ClassicalMeshCalculator):
 
     Notes
     -----
-    Energies are m − 2 times continuously differentiable, and forces minus their derivative. Errors fall as h^m with the
-    spacing h, where v̂ has died away on the mesh. Of an even number of nodes the highest wave, which has no sign, is left
-    out: that costs v̂ there, which is below the aliases of the others. All influence functions work with slabs, wires and
-    free space; there a strain along an open axis strains the padded cell with its mesh, while a new calculator pads
-    anew, and both agree to the error of the mesh.
+    Energies are m − 2 times continuously differentiable, and forces minus their derivative. Where v̂ has died away on
+    the mesh, errors of energies fall as h^m with the spacing h and those of forces as h^(m−1). Of an even number of
+    nodes the highest wave, which has no sign, is left out: that costs v̂ there, no more than the aliases of the others.
+    All influence functions work with slabs, wires and free space; there a strain along an open axis strains the padded
+    cell with its mesh, while a new calculator pads anew, and both agree to the error of the mesh.
     """
-
-    _window = "bspline"
 
     def __init__(
         self,
@@ -60,7 +58,5 @@ class P3MCalculator(ClassicalMeshCalculator):
         threads: int | None = None,
     ):
         influence = arguments.as_choice("influence", influence, INFLUENCES)
-        mesh = dict(nodes=nodes, remove_self_interaction=remove_self_interaction)
-        super().__init__(
-            potential, cutoff, mesh_spacing, interpolation_nodes, influence, **mesh, skin=skin, dtype=dtype, threads=threads
-        )
+        mesh = ClassicalMesh("bspline", influence, interpolation_nodes, mesh_spacing, nodes, remove_self_interaction)
+        super().__init__(potential, cutoff, mesh, skin=skin, dtype=dtype, threads=threads)

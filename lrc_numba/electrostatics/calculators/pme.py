@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..potentials import Potential
-from .classical import ClassicalMeshCalculator
+from .classical import ClassicalMesh, ClassicalMeshCalculator
 
 __all__ = ["PMECalculator"]
 
@@ -35,14 +35,12 @@ class PMECalculator(ClassicalMeshCalculator):
 
     Notes
     -----
-    ``MeshCalculator`` is more accurate at the same cost, and its energies are C¹. Forces are minus the derivative of the
-    computed energy here too. With an even m energies are continuous and forces jump where points pass nodes; with an odd
-    m energies jump, too, half-way between them, by about the error, and there no derivative says so. The error falls as
-    h^m with the spacing h for an even m, and that of forces as h^{m−1}. Of an even number of nodes the highest wave, which
-    has no sign, is left out; v̂ has to be small there in any case.
+    ``MeshCalculator`` is more accurate at the same cost, and its energies are C¹. Forces are minus the derivative of
+    the computed energy here too. With an even m energies are continuous and forces jump where points pass nodes; with
+    an odd m energies jump, too, half-way between them, by about the error, and there no derivative says so. Errors of
+    energies fall as h^m with the spacing h, and those of forces as h^(m−1). Of an even number of nodes the highest
+    wave, which has no sign, is left out; v̂ has to be small there in any case.
     """
-
-    _window = "lagrange"
 
     def __init__(
         self,
@@ -57,7 +55,5 @@ class PMECalculator(ClassicalMeshCalculator):
         dtype=np.float64,
         threads: int | None = None,
     ):
-        mesh = dict(nodes=nodes, remove_self_interaction=remove_self_interaction)
-        super().__init__(
-            potential, cutoff, mesh_spacing, interpolation_nodes, "none", **mesh, skin=skin, dtype=dtype, threads=threads
-        )
+        mesh = ClassicalMesh("lagrange", "none", interpolation_nodes, mesh_spacing, nodes, remove_self_interaction)
+        super().__init__(potential, cutoff, mesh, skin=skin, dtype=dtype, threads=threads)

@@ -81,12 +81,15 @@ class SelfInteraction:
         slopes : bool
             Whether the derivative is wanted, None otherwise.
         """
-        parts = self._correlations(positions, slopes)
-        weights, by_tau = [part[0] for part in parts], [part[1] for part in parts]
-        value = self._contracted(*weights) - self.exact
+        taus = self._in_cells(positions)
+        parts = [polynomial.polyval(tau, self.correlations.T).T for tau in taus]
+        value = self._contracted(parts) - self.exact
         if not slopes:
             return value, None
-        by_node = [2.0 * self._contracted(*weights[:a], by_tau[a], *weights[a + 1 :]) for a in range(3)]
+        by_node = []
+        for a, tau in enumerate(taus):
+            by_tau = polynomial.polyval(tau, polynomial.polyder(self.correlations.T)).T
+            by_node.append(2.0 * self._contracted([*parts[:a], by_tau, *parts[a + 1 :]]))
         return value, (np.stack(by_node, axis=1) * self.kernel.nodes) @ self.modes.cell.inverse.T
 
     def strain(self, positions: np.ndarray, squares: np.ndarray) -> np.ndarray:
@@ -100,34 +103,27 @@ class SelfInteraction:
             q_i², all channels together.
         """
         kernel, modes = self.kernel, self.modes
-        parts = [part[0] for part in self._correlations(positions, False)]
+        parts = [polynomial.polyval(tau, self.correlations.T).T for tau in self._in_cells(positions)]
         together = np.einsum("n,na,nb,nc->abc", squares, *parts, optimize=True)
         waves = _waves(modes, kernel.nodes, len(together))
         spread = np.einsum("abc,xa,yb,zc->xyz", together, *waves, optimize=True).ravel()
         half = 0.5 / modes.cell.volume
         strain = kernel.cell_vjp(modes, half * modes.weights * spread / kernel.window_squared(modes))
-        strain -= 0.5 * float(squares @ (self._contracted(*parts) - self.exact)) * np.eye(3)
+        strain -= 0.5 * float(squares @ (self._contracted(parts) - self.exact)) * np.eye(3)
         total = float(squares.sum()) * half
         for index, images in _all(kernel, modes):
-            strain -= kernel.base.cell_vjp(images, total * modes.weights[index])  # type: ignore[arg-type]
+            strain -= kernel.base.cell_vjp(images, total * modes.weights[index])
         return strain
 
-    def _correlations(self, positions: np.ndarray, slopes: bool) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """C_a (N, m) along each axis, and dC_a/dτ."""
+    def _in_cells(self, positions: np.ndarray) -> list[np.ndarray]:
+        """τ of the points along each axis of the mesh, (N,) each."""
         fractions = np.asarray(positions, dtype=np.float64) @ self.modes.cell.inverse
-        shift = 1.0 - len(self.correlations) / 2
-        parts = []
-        for a, count in enumerate(self.kernel.nodes):
-            coordinate = fractions[:, a] * count + shift
-            tau = 2.0 * (coordinate - np.floor(coordinate)) - 1.0
-            values = polynomial.polyval(tau, self.correlations.T).T
-            by_tau = polynomial.polyval(tau, polynomial.polyder(self.correlations.T)).T if slopes else None
-            parts.append((values, by_tau))
-        return parts
+        grid = fractions * self.kernel.nodes + (1.0 - len(self.correlations) / 2)
+        return list((2.0 * (grid - np.floor(grid)) - 1.0).T)
 
-    def _contracted(self, first: np.ndarray, second: np.ndarray, last: np.ndarray) -> np.ndarray:
-        """Σ_D g(D) of three numbers per point, (N,)."""
-        m = len(self.table)
+    def _contracted(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Σ_D g(D) Π_a of three (N, m), (N,)."""
+        m, (first, second, last) = len(self.table), parts
         rows = (first @ self.table.reshape(m, -1)).reshape(-1, m, m)
         return np.einsum("nbc,nb,nc->n", rows, second, last)
 
