@@ -59,13 +59,17 @@ def sizes(refinement: float) -> tuple[int, ...]:
 # ---------------------------------------------------------------------- accuracy
 @pytest.mark.parametrize("kind", INFLUENCES)
 def test_influence_functions(kind):
-    """The kernel of a plan over U₀² against sums over |j| ≤ 12 written out, to what those leave out: some 12^(2 − 2m)."""
+    """The kernel of a plan over U₀² against sums over |j| ≤ 12 written out, to what those leave out: 12^(2 − 2m).
+
+    Essmann's is a product of sums along single axes, of terms that fall more slowly, so there are more of them.
+    """
     m, potential = 4, CoulombPotential(SIGMA)
     calculator = classical(kind, potential, m=m, nodes=NODES)
     far = calculator.long_range(ions()[0], LEFT_HANDED, (True, True, True))
     modes, reciprocal = far.plan.grid.mode_set, 2 * np.pi * np.linalg.inv(LEFT_HANDED).T
     influence = far.kernel.values(modes) / np.prod(np.sinc(modes.numbers / NODES) ** (2 * m), axis=1)
     chosen = np.random.default_rng(0).choice(np.arange(1, modes.size), 12, replace=False)
+    many = np.arange(-400, 401)[:, None]
     aliases = np.array(list(product(range(-12, 13), repeat=3))) * NODES
     for index in chosen:
         waves = modes.numbers[index] + aliases
@@ -77,7 +81,7 @@ def test_influence_functions(kind):
             "optimal": (u**2 @ (k2 * v)) / (u**2).sum() / (u**2 @ k2),
             "energy": (u**2 @ v) / (u**2).sum() ** 2,
             "ik": (u**2 @ (v * (k @ own))) / (own @ own) / (u**2).sum() ** 2,
-            "spme": direct / u.sum() ** 2,
+            "spme": direct / np.prod(np.sum(np.sinc(modes.numbers[index] / NODES + many) ** m, axis=0)) ** 2,
             "plain": direct / np.prod(np.sinc(modes.numbers[index] / NODES) ** (2 * m)),
         }
         assert influence[index] == pytest.approx(expected[kind], rel=1e-5)
@@ -155,14 +159,14 @@ def test_the_optimal_influence_function_is_the_best():
 
 
 @pytest.mark.parametrize("periodic", [(True, True, False), (False, False, True), (False, False, False)])
-@pytest.mark.parametrize("kind", ["optimal", "spme", "plain", "pme"])
+@pytest.mark.parametrize("kind", ["optimal", *(pytest.param(kind, marks=SLOW) for kind in ("spme", "plain", "pme"))])
 def test_open_boundaries(kind, periodic):
-    """Against sums over modes in the same surroundings: 1e-3 with four nodes and a spacing of σ/2.5, and forces are
+    """Against sums over modes in the same surroundings: 1e-3 with four nodes and a spacing of σ/2, and forces are
     minus the derivative of the energy, to 1e-8 by differences."""
     potential = CoulombPotential(SIGMA)
     positions, charges = np.random.default_rng(3).uniform(0, 3, (6, 3)), np.array([1.0, -1.0, 2.0, -1.0, 0.5, -0.5])
     cell = np.where(np.array(periodic)[:, None], np.diag([5.0, 4.0, 6.0]), 0.0)
-    calculator = classical(kind, potential, SIGMA / 2.5, remove_self_interaction=True)
+    calculator = classical(kind, potential, SIGMA / 2, remove_self_interaction=True)
     exact = ewald(potential).compute(positions, charges, cell, periodic=periodic, forces=True)
     result = calculator.compute(positions, charges, cell, periodic=periodic, forces=True)
     bound = 5e-3 if kind == "pme" else 1e-3
@@ -173,7 +177,7 @@ def test_open_boundaries(kind, periodic):
     def energy(h: float) -> float:
         return calculator.compute(positions + h * direction, charges, cell, periodic=periodic).energy
 
-    assert best_difference(energy, -np.sum(result.forces * direction), np.linalg.norm(result.forces)) <= 1e-8
+    assert best_difference(energy, -np.sum(result.forces * direction), np.linalg.norm(result.forces), (3e-5,)) <= 1e-8
 
 
 # ---------------------------------------------------------------------- derivatives
@@ -200,7 +204,7 @@ def test_derivatives(kind, p, remove):
     )
     for energy, gradient, direction in along:
         size = np.linalg.norm(gradient) * np.linalg.norm(direction)
-        assert best_difference(energy, np.sum(gradient * direction), size) <= 1e-8
+        assert best_difference(energy, np.sum(gradient * direction), size, (1e-4, 3e-5)) <= 1e-8
 
 
 # ---------------------------------------------------------------------- self-interaction
@@ -236,7 +240,7 @@ def test_without_self_interaction_forces_are_more_accurate(kind, gain):
 # ---------------------------------------------------------------------- calls
 @pytest.mark.parametrize("kind", ["pme", "optimal"])
 def test_batches(kind):
-    """Eleven structures of different cells and sizes, more than there are plans kept, are as one by one, bit for bit."""
+    """Eleven structures of different cells and sizes, more than plans are kept, are as one by one, bit for bit."""
     rng = np.random.default_rng(7)
     cells = [LEFT_HANDED * scale for scale in np.linspace(0.9, 1.1, 11)]
     counts = [int(n) for n in rng.integers(1, 6, 11)]
@@ -266,7 +270,7 @@ def test_more_cells_than_plans():
     assert energy == pytest.approx(new.compute(positions, charges, LEFT_HANDED * scale).energy, rel=1e-13)
 
 
-@pytest.mark.parametrize("kind", ["pme", "optimal"])
+@pytest.mark.parametrize("kind", [pytest.param("pme", marks=SLOW), "optimal"])
 def test_float32(kind):
     """As float64 to 1e-4: sums over the mesh lose two of seven digits."""
     positions, charges = ions()
