@@ -88,12 +88,12 @@ def test_influence_functions(kind):
 
 
 def _falls(kind: str, m: int, remove: bool) -> tuple[float, float]:
-    """Powers of the spacing with which errors of potentials and of forces fall from σ to σ/3."""
+    """Powers of the spacing with which errors of potentials and of forces fall from σ/2 to σ/6."""
     potential, errors = CoulombPotential(SIGMA), []
     positions, charges = ions()
     exact = ewald(potential).compute(positions, charges, LEFT_HANDED, forces=True)
     shifts = np.random.default_rng(1).uniform(0.0, 1.0, (6, 3))
-    for refinement in (1.0, 3.0):
+    for refinement in (2.0, 6.0):
         calculator = classical(kind, potential, m=m, nodes=sizes(refinement), remove_self_interaction=remove)
         parts = [calculator.compute(positions + shift, charges, LEFT_HANDED, forces=True) for shift in shifts]
         errors.append(
@@ -102,7 +102,7 @@ def _falls(kind: str, m: int, remove: bool) -> tuple[float, float]:
                 rms(np.concatenate([part.forces - exact.forces for part in parts])),
             )
         )
-    finer = np.log(sizes(3.0)[0] / sizes(1.0)[0])
+    finer = np.log(sizes(6.0)[0] / sizes(2.0)[0])
     return tuple(np.log(np.array(errors[0]) / errors[1]) / finer)  # type: ignore[return-value]
 
 
@@ -114,12 +114,12 @@ QUICK = [("pme", 4), ("optimal", 4), ("spme", 4)]
 @pytest.mark.parametrize(("kind", "m"), [case if case in QUICK else pytest.param(*case, marks=SLOW) for case in EVERY])
 def test_errors_fall_as_a_power_of_the_spacing(kind, m, remove):
     """h^m for potentials, where the alias of a spline, sinc^m, and the remainder of a polynomial of degree m − 1 fall
-    so; h^(m−1) for forces, whose aliases have a wavenumber of 1/h more. At least so, less 0.6: where points are in
-    their cells of the mesh moves errors of eight of them by a factor of two, and six shifts do not average all of it,
-    over a factor of three in h."""
+    so; h^(m−1) for forces, whose aliases have a wavenumber of 1/h more. At least so, less 0.5: where points are in their
+    cells of the mesh changes errors of eight of them by half, six shifts do not average all of that, and with six nodes
+    a spacing of σ/2 is not small, so that the power is still 0.2 short."""
     of_potential, of_forces = _falls(kind, m, remove)
-    assert of_potential >= m - 0.6
-    assert of_forces >= m - 1.6
+    assert of_potential >= m - 0.5
+    assert of_forces >= m - 1.5
 
 
 @pytest.mark.parametrize("p", [1, pytest.param(0.5, marks=SLOW), pytest.param(3, marks=SLOW), 6])
