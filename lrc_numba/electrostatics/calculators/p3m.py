@@ -41,6 +41,11 @@ class P3MCalculator(ClassicalMeshCalculator):
     nodes the highest wave, which has no sign, is left out: that costs v̂ there, no more than the aliases of the others.
     All influence functions work with slabs, wires and free space; there a strain along an open axis strains the padded
     cell with its mesh, while a new calculator pads anew, and both agree to the error of the mesh.
+
+    The influence functions differ where the mesh is coarse, spacings from σ on: there, without self-interaction,
+    "optimal" has 0.8 of the force error of "spme". Taking the self-interaction off makes forces 1.5 to 3 times as
+    accurate where charges are disordered; in crystals that fit the mesh it may do the opposite, as errors of a charge
+    by itself and by its neighbours cancel there.
     """
 
     def __init__(
