@@ -115,8 +115,8 @@ QUICK = [("pme", 4), ("optimal", 4), ("spme", 4)]
 def test_errors_fall_as_a_power_of_the_spacing(kind, m, remove):
     """h^m for potentials, where the alias of a spline, sinc^m, and the remainder of a polynomial of degree m − 1 fall
     so; h^(m−1) for forces, whose aliases have a wavenumber of 1/h more. At least so, less 0.5: where points are in
-    their cells of the mesh changes errors of eight of them by half, six shifts do not average all of that, and with six nodes
-    a spacing of σ/2 is not small, so that the power is still 0.2 short."""
+    their cells of the mesh changes errors of eight of them by half, six shifts do not average all of that, and with six
+    nodes a spacing of σ/2 is not small, so that the power is still 0.2 short."""
     of_potential, of_forces = _falls(kind, m, remove)
     assert of_potential >= m - 0.5
     assert of_forces >= m - 1.5
