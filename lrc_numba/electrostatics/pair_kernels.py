@@ -7,16 +7,21 @@ With u = r² and N = −P, so that v = Σ_m a_m u^{−p_m/2} + N(t), the loops w
 of which both are multiplied by charges at the end; −g (x_i − x_j) is the gradient of v by x_i. Arguments they share,
 for n points and E images, see ``geometry.neighbours.ImageLists``:
 
-    rows         (4 (E + 1),)  coordinates and charge of images
+    part, lo, hi                the number of a share, and where it begins and ends
+    rows         (4 (E + 1),)   coordinates and charge of images
     homes, owner, where, counts, listed     of the lists
-    form         exponents and strengths of the powers, (M,) float64; coefficients of N, lowest first; r_c²
-    size         a tuple as long as there are coefficients
+    exponents, strengths  (M,)  p and a
+    coefficients                of N and of −4/r_c² N', lowest power first, one after the other
+    cutoff_square               r_c²
+    squares                     u
+    size         a tuple as long as there are coefficients of N
     kind         a tuple: empty without powers, of length 1 for a single 1/r, of length 2 for any others
     virial       a tuple: of length 1 where the virial is wanted, else empty
-    potential    (n,)          Σ_j q_j v, added to or written
-    gradient     (n, 3)        of ½ Σ_ij q_i q_j v, likewise
-    strains      (n, 6)        −½ q_i Σ_j q_j g d d of points: 11, 22, 33, 12, 13, 23; (0, 6) without virial
-    closest      (parts,)      least r² of a share that was met, twice the cutoff's where there is none
+    potential    (n,)           Σ_j q_j v
+    gradient     (n, 3)         of ½ Σ_ij q_i q_j v by the positions
+    strains      (n, 6)         what points have of the derivative by the strain, by their lists: 11, 22, 33, 12, 13, 23
+    sums         (S, 4 (n + 1)) gradient and potential of every point, as shares of half lists have them
+    closest      (parts,)       least r² that a share met, or 2 r_c²
 """
 
 from __future__ import annotations
@@ -30,8 +35,10 @@ from ..machine.cpu.simd_pairs import (
     least,
     load_quads,
     lower,
-    polynomial,
+    polynomials,
     power,
+    reload,
+    sums_of,
 )
 
 __all__ = ["EIGHT", "LANES", "add_weighted", "fold", "radial", "sum_full", "sum_half"]
@@ -44,14 +51,14 @@ EIGHT = (0,) * LANES
 def radial(squares, exponents, strengths, coefficients, cutoff_square, size, kind):
     """v and g for eight squares of distances, whatever they are beyond the cutoff."""
     t = simd.fma(2.0 / cutoff_square, squares, simd.fill(-1.0, EIGHT))
-    value, slope = polynomial(coefficients, t, size)
+    value, steep = polynomials(coefficients, t, size)
     if len(kind) == 0:
-        return value, (-4.0 / cutoff_square) * slope
+        return value, steep
     inverse = inverse_root(squares)
     if len(kind) == 1:
         scaled = strengths[0] * inverse
-        return value + scaled, simd.fma(-4.0 / cutoff_square, slope, scaled * (inverse * inverse))
-    steep = simd.fill(0.0, EIGHT)
+        return value + scaled, simd.fma(scaled, inverse * inverse, steep)
+    pole = simd.fill(0.0, EIGHT)
     for m in range(len(exponents)):
         exponent = exponents[m]
         whole = int(exponent)
@@ -62,8 +69,8 @@ def radial(squares, exponents, strengths, coefficients, cutoff_square, size, kin
         else:
             term = strengths[m] * power(squares, -0.5 * exponent)
         value = value + term
-        steep = simd.fma(exponent, term, steep)
-    return value, simd.fma(-4.0 / cutoff_square, slope, steep * (inverse * inverse))
+        pole = simd.fma(exponent, term, pole)
+    return value, simd.fma(pole, inverse * inverse, steep)
 
 
 @kernel
@@ -100,6 +107,7 @@ def sum_full(
         fx, fy, fz = total, total, total
         xx, yy, zz, xy, xz, yz = total, total, total, total, total, total
         for at in range(where[i], where[i] + counts[i], LANES):
+            reload()
             xj, yj, zj, charges = load_quads(rows, listed, at)
             dx, dy, dz = x - xj, y - yj, z - zj
             squares = simd.fma(dz, dz, simd.fma(dy, dy, dx * dx))
@@ -114,14 +122,12 @@ def sum_full(
                 xy, xz, yz = simd.fma(gx, dy, xy), simd.fma(gx, dz, xz), simd.fma(gy, dz, yz)
             else:
                 fx, fy, fz = simd.fma(steep, dx, fx), simd.fma(steep, dy, fy), simd.fma(steep, dz, fz)
-        potential[i] = simd.total(total)
-        gradient[i, 0] = -charge * simd.total(fx)
-        gradient[i, 1] = -charge * simd.total(fy)
-        gradient[i, 2] = -charge * simd.total(fz)
+        potential[i], pull_x, pull_y, pull_z = sums_of(total, fx, fy, fz)
+        gradient[i, 0], gradient[i, 1], gradient[i, 2] = -charge * pull_x, -charge * pull_y, -charge * pull_z
         if len(virial) == 1:
             share = -0.5 * charge
-            strains[i, 0], strains[i, 1] = share * simd.total(xx), share * simd.total(yy)
-            strains[i, 2], strains[i, 3] = share * simd.total(zz), share * simd.total(xy)
+            s0, s1, s2, s3 = sums_of(xx, yy, zz, xy)
+            strains[i, 0], strains[i, 1], strains[i, 2], strains[i, 3] = share * s0, share * s1, share * s2, share * s3
             strains[i, 4], strains[i, 5] = share * simd.total(xz), share * simd.total(yz)
     closest[part] = least(nearest)
 
@@ -149,7 +155,7 @@ def sum_half(
     strains,
     closest,
 ):
-    """Sums over the pairs of shares [lo, hi) of half lists, share s being ``homes`` from bounds[s] to bounds[s + 1].
+    """Sums over the pairs of shares [lo, hi) of half lists, share s being ``homes`` from ``bounds``[s] to the next.
 
     To ``sums[s]`` (4 (n + 1),), from a full cache line on, are added gradient and potential of all points, four numbers
     each. Shares are not those of threads: they are always the same.
@@ -185,13 +191,14 @@ def sum_half(
                     xx, yy, zz = simd.fma(gx, dx, xx), simd.fma(gy, dy, yy), simd.fma(gz, dz, zz)
                     xy, xz, yz = simd.fma(gx, dy, xy), simd.fma(gx, dz, xz), simd.fma(gy, dz, yz)
                 add_quads(mine, owner, listed, at, gx, gy, gz, q * value)
-            mine[4 * i] -= simd.total(fx)
-            mine[4 * i + 1] -= simd.total(fy)
-            mine[4 * i + 2] -= simd.total(fz)
-            mine[4 * i + 3] += simd.total(total)
+            pull_x, pull_y, pull_z, own = sums_of(fx, fy, fz, total)
+            mine[4 * i] -= pull_x
+            mine[4 * i + 1] -= pull_y
+            mine[4 * i + 2] -= pull_z
+            mine[4 * i + 3] += own
             if len(virial) == 1:
-                strains[i, 0], strains[i, 1] = -simd.total(xx), -simd.total(yy)
-                strains[i, 2], strains[i, 3] = -simd.total(zz), -simd.total(xy)
+                s0, s1, s2, s3 = sums_of(xx, yy, zz, xy)
+                strains[i, 0], strains[i, 1], strains[i, 2], strains[i, 3] = -s0, -s1, -s2, -s3
                 strains[i, 4], strains[i, 5] = -simd.total(xz), -simd.total(yz)
         closest[s] = least(nearest)
 

@@ -38,10 +38,14 @@ def sum_channels(
     strains,
     closest,
 ):
-    """Sums of the points of ``homes`` [lo, hi), see ``pair_kernels``; with ``half`` also of those they are paired with.
+    """Sums of the points of ``homes`` [lo, hi); with ``half`` also of those they are paired with.
 
     Parameters
     ----------
+    part, lo, hi, rows, homes, owner, where, counts, listed, exponents, strengths, coefficients, cutoff_square
+        See ``pair_kernels``; the charges in ``rows`` are not looked at.
+    size, kind, closest
+        Likewise.
     lanes : tuple
         As long as the vectors of charges.
     stride : int

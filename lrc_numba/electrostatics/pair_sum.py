@@ -222,7 +222,7 @@ def pair_sum_jvp(
     """
     given, dtype, points, cells = _checked(neighbours, form, charges, positions, cell)
     lists = neighbours.lists
-    q = given.astype(np.float64).reshape(len(points), -1)
+    q = given.astype(np.float64).reshape(len(points), 1 if given.ndim == 1 else given.shape[1])
     dq = _like("tangent.charges", tangent.charges, given.shape).reshape(q.shape)
     pairs = lists.pairs(points, cells, np.float64)
     first, second, apart, squares = pairs.first, pairs.second, pairs.displacement, pairs.distance**2

@@ -11,7 +11,13 @@ from .. import arguments
 
 __all__ = ["RadialForm"]
 
-SIZES = (*range(5, 26, 4), 33, 41)  # numbers of coefficients for which loops are compiled; more in steps of eight
+SIZES = (
+    *range(5, 18, 2),
+    21,
+    25,
+    33,
+    41,
+)  # numbers of coefficients for which loops are compiled; more in steps of eight
 STEP = 8
 
 
@@ -27,7 +33,7 @@ class RadialForm:
         a_m, as many.
     coefficients : tuple of float
         Of P in powers of t = 2r²/r_c² − 1, lowest first; none for P = 0. Loops are compiled for some degrees, and
-        zeros are added up to the next: 4, 8, 12, 16, 20, 24, 32, 40 and further ones.
+        zeros are added up to the next: 4, 6, …, 16, 20, 24, 32, 40 and further ones.
     cutoff : float
         r_c, units of length.
     """
@@ -63,22 +69,22 @@ class RadialForm:
         u = np.where(inside, squares, self.cutoff**2)
         chain, t = 2.0 / self.cutoff**2, 2.0 * u / self.cutoff**2 - 1.0
         polynomial = np.polynomial.Polynomial(self.coefficients or (0.0,))
-        results = []
-        for k in range(order + 1):
-            value = -(chain**k) * polynomial.deriv(k)(t)
-            for exponent, strength in zip(self.exponents, self.strengths, strict=True):
-                falling = np.prod(-0.5 * exponent - np.arange(k))
-                value = value + strength * falling * u ** (-0.5 * exponent - k)
-            results.append(np.where(inside, value, 0.0))
-        return results
+        results = [-(chain**k) * polynomial.deriv(k)(t) for k in range(order + 1)]
+        for exponent, strength in zip(self.exponents, self.strengths, strict=True):
+            term = strength * (1.0 / np.sqrt(u) if exponent == 1 else u ** (-0.5 * exponent))
+            for k in range(order + 1):
+                results[k] += term
+                term = term * ((-0.5 * exponent - k) / u)
+        return [np.where(inside, value, 0.0) for value in results]
 
     @cached_property
     def for_loops(self) -> tuple:
-        """What loops take, see ``pair_kernels``: exponents, strengths, coefficients of −P, r_c², size and kind."""
-        wanted = max(len(self.coefficients), 2)
+        """What loops take, see ``pair_kernels``: exponents, strengths, coefficients, r_c², size and kind."""
+        wanted = len(self.coefficients)
         size = next((size for size in SIZES if size >= wanted), -(-(wanted - 1) // STEP) * STEP + 1)
-        coefficients = np.zeros(size)
-        coefficients[: len(self.coefficients)] = np.negative(self.coefficients)
+        value = np.zeros(size)
+        value[: len(self.coefficients)] = np.negative(self.coefficients)
+        slope = -4.0 / self.cutoff**2 * np.arange(1, size) * value[1:]
         kind = 0 if not self.exponents else 1 if self.exponents == (1.0,) else 2
         powers = np.array(self.exponents, dtype=np.float64), np.array(self.strengths, dtype=np.float64)
-        return (*powers, coefficients, self.cutoff**2, (0,) * size, (0,) * kind)
+        return (*powers, np.concatenate([value, slope]), self.cutoff**2, (0,) * size, (0,) * kind)

@@ -4,6 +4,17 @@ from .calculator import Calculator
 from .ewald import EwaldCalculator
 from .mesh import MeshCalculator
 from .operator import ChargeOperator, Direction
+from .p3m import P3MCalculator
+from .pme import PMECalculator
 from .result import Result
 
-__all__ = ["Calculator", "ChargeOperator", "Direction", "EwaldCalculator", "MeshCalculator", "Result"]
+__all__ = [
+    "Calculator",
+    "ChargeOperator",
+    "Direction",
+    "EwaldCalculator",
+    "MeshCalculator",
+    "P3MCalculator",
+    "PMECalculator",
+    "Result",
+]

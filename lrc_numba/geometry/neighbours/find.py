@@ -209,7 +209,7 @@ class NeighbourList:
             if not self._periodic[:, front:].all():
                 return True
             strain = np.linalg.inv(self._cells[:, front:, front:]) @ cells[:, front:, front:]
-            shrinking = float(np.linalg.svd(strain, compute_uv=False).min(initial=1.0))
+            shrinking = float(np.linalg.svd(strain, compute_uv=False).min(initial=np.inf))
             strains = np.zeros((len(strain), AXES, AXES))
             strains[:, front:, front:] = strain
         shares = parallel.even(len(points), self.threads, 10_000)

@@ -309,7 +309,19 @@ def write_pairs(
 
 @kernel
 def furthest(part, lo, hi, points, old, strains, structure_of, squares):
-    """The largest |x − x_old F|² of points [lo, hi), in ``squares[part]``; F of each structure, or one for all."""
+    """The largest |x − x_old F|² of points [lo, hi), in ``squares[part]``.
+
+    Parameters
+    ----------
+    part, lo, hi, points, structure_of
+        See the module.
+    old : (n, 3) float64
+        x_old.
+    strains : (B or 1, 3, 3) float64
+        F of each structure, or one for all.
+    squares : (parts,) float64
+        Written.
+    """
     largest = 0.0
     for i in range(lo, hi):
         strain, square = strains[min(structure_of[i], len(strains) - 1)], 0.0

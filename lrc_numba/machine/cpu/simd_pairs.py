@@ -24,8 +24,10 @@ __all__ = [
     "least",
     "load_quads",
     "lower",
-    "polynomial",
+    "polynomials",
     "power",
+    "reload",
+    "sums_of",
 ]
 
 QUAD = 4  # numbers in a row
@@ -278,31 +280,82 @@ def least(typing_context, vector):
 
 
 @intrinsic
-def polynomial(typing_context, coefficients, t, size):
-    """Σ_k c_k t^k and its derivative by t, two vectors, by Horner's rule.
+def polynomials(typing_context, coefficients, t, size):
+    """Σ_k c_k t^k of degree n and Σ_k s_k t^k of degree n − 1, two vectors.
+
+    Even and odd powers apart, by Horner's rule in t²: the four sums do not wait for each other.
 
     Parameters
     ----------
     coefficients : (…,) float64
-        c, lowest power first.
+        c and then s, lowest power first.
     t : Vector of eight float64
         Where.
     size : tuple
-        As long as there are coefficients: known to the compiler, so all is unrolled.
+        Of length n + 1 > 2: known to the compiler, so all is unrolled.
     """
     count = len(size)
 
     def _generate(context, builder, signature, arguments):
         table, t = arguments[:2]
-        value = derivative = context.get_constant_null(EIGHT)
-        for k in range(count - 1, -1, -1):
-            address = element(context, builder, signature.args[0], table, _LONG(k))
-            number = splat(builder, builder.load(address), t.type)
-            if k < count - 2:
-                derivative = fused(builder, derivative, t, value)
-            elif k == count - 2:
-                derivative = value
-            value = number if k == count - 1 else fused(builder, value, t, number)
-        return context.make_tuple(builder, signature.return_type, [value, derivative])
+        square, results = build(builder, t.type, builder.fmul, t, t), []
+        for first, last in ((0, count), (count, 2 * count - 1)):
+            halves = []
+            for begin in (first, first + 1):
+                value = None
+                for k in reversed(range(begin, last, 2)):
+                    number = builder.load(element(context, builder, signature.args[0], table, _LONG(k)))
+                    number = splat(builder, number, t.type)
+                    value = number if value is None else fused(builder, value, square, number)
+                halves.append(value)
+            results.append(fused(builder, halves[1], t, halves[0]))
+        return context.make_tuple(builder, signature.return_type, results)
 
     return types.containers.UniTuple(EIGHT, 2)(coefficients, t, size), _generate
+
+
+@intrinsic
+def reload(typing_context):
+    """Nothing at run time; the compiler may keep no number of an array in a register across this place.
+
+    In a loop that is short of registers it would move loads of constants out of the loop and then spill them as whole
+    vectors, where a machine multiplies by a number in memory at no cost.
+    """
+
+    def _generate(context, builder, signature, arguments):
+        builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
+        return context.get_dummy_value()
+
+    return types.void(), _generate
+
+
+@intrinsic
+def sums_of(typing_context, first, second, third, fourth):
+    """The sums of the lanes of four vectors, always in the same order.
+
+    Parameters
+    ----------
+    first, second, third, fourth : Vector of eight float64
+        Added up.
+    """
+
+    def _generate(context, builder, signature, arguments):
+        if not VECTORS:
+            sums = []
+            for vector in arguments:
+                lanes = elements(builder, vector)
+                while len(lanes) > 1:
+                    lanes = [builder.fadd(lanes[i], lanes[i + 1]) for i in range(0, len(lanes), 2)]
+                sums.extend(lanes)
+            return context.make_tuple(builder, signature.return_type, sums)
+
+        def added(left, right, lanes: tuple):
+            return builder.fadd(*(builder.shuffle_vector(left, right, lanes_of(chosen)) for chosen in lanes))
+
+        a, b, c, d = arguments
+        rows = added(added(a, b, (_EVEN, _ODD)), added(c, d, (_EVEN, _ODD)), (_FRONT, _BACK))
+        rows = added(rows, rows, ([0, 1, 2, 3], [4, 5, 6, 7]))
+        sums = [builder.extract_element(rows, _INT(lane)) for lane in range(QUAD)]
+        return context.make_tuple(builder, signature.return_type, sums)
+
+    return types.containers.UniTuple(types.float64, QUAD)(first, second, third, fourth), _generate
