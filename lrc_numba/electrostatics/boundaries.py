@@ -101,7 +101,8 @@ def choose_boundary(potential: Potential, positions: np.ndarray, cell: np.ndarra
     ValueError
         Where points stick out of the cell along an open axis, and for a potential that has no such kernel.
     """
-    flags = tuple(bool(flag) for flag in periodic)
+    a, b, c = (bool(flag) for flag in periodic)
+    flags = a, b, c
     if all(flags):
         return Boundary(cell, flags, None, 0.0, np.zeros(3), np.zeros((3, 3)))
     if any(flags) and not isinstance(potential, CoulombPotential):
@@ -289,6 +290,7 @@ class LongRangeKernel(Multiplier):
     def _by_axis(self, modes: ModeSet, along: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Σ weights d(along²)/dε: of a normal n, d(k·n) = −2 k·εn + (k·n) n·εn; of a direction w, −(k·w) w·εw."""
         axis = self.boundary.axis
+        assert axis is not None
         square = np.outer(axis, axis) * float(weights @ along**2)
         if sum(self.boundary.periodic) == 1:
             return -2.0 * square

@@ -101,6 +101,7 @@ def _of_charges(calculator: ChargeCalculator, structure: Structures, stress: boo
         raise ValueError(
             f"stress: expected atoms that are periodic along all axes, got pbc={structure.periodic[0].tolist()}"
         )
+    assert structure.charges is not None
     made = calculator.compute(structure, forces=True, stress=stress)
     energy = float(np.asarray(made.energy)[0])
     results: dict[str, Any] = {"energy": energy, "free_energy": energy, "charges": structure.charges}

@@ -165,7 +165,7 @@ class Calculator(ABC):
         parts = [
             self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))
         ]
-        shape = np.shape(structures.charges if charges is None else charges)
+        shape = values.shape[:1] if charges is None else np.shape(charges)
         result = _joined(parts, structures, shape, batch, forces, stress, charge_gradient, self.dtype)
         if parameter_gradient:
             q = values.astype(np.float64)
