@@ -93,7 +93,9 @@ def by_weights(weights: np.ndarray, some: Structures) -> tuple[np.ndarray, np.nd
     return gradient @ weights, gradient
 
 
-def learn(model, start: np.ndarray, data: Structures, wanted: np.ndarray, preset: Preset, seed: int) -> list[list[float]]:
+def learn(
+    model, start: np.ndarray, data: Structures, wanted: np.ndarray, preset: Preset, seed: int
+) -> list[list[float]]:
     """The parameters after every step."""
     parameters, adam, rng = start.copy(), Adam(2), np.random.default_rng(seed)
     path = [parameters.tolist()]
@@ -152,7 +154,9 @@ def draw(runs: list[dict], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m figures.learned_charges", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m figures.learned_charges",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--preset", choices=PRESETS, default="quick", help="default: %(default)s")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: %(default)s")

@@ -141,7 +141,8 @@ def main() -> None:
     print(f"Madelung constants and lattice sums: largest relative error {sums:.1e}")
     table = {"title": title, "header": header, "lines": lines}
     save_json(
-        args.output / "truths.json", {"environment": environment(args.threads), **table, "rows": rows, "lattice_sums": sums}
+        args.output / "truths.json",
+        {"environment": environment(args.threads), **table, "rows": rows, "lattice_sums": sums},
     )
 
 
