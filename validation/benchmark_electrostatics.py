@@ -1,7 +1,7 @@
 """Energies and forces of ions by lrc_numba, LAMMPS, torch-pme and OpenMM, at equal measured error of the forces.
 
-Perturbed rock salt and water, in the order of no lattice. Ours are the parameters of ``tune``, nothing searched by hand;
-the settings of peers are the fastest of a grid over cutoff, order and mesh whose measured root mean square error is
+Perturbed rock salt and water, in no lattice order. Ours are the parameters of ``tune``, nothing searched by hand; the
+settings of peers are the fastest of a grid over cutoff, order and mesh whose measured root mean square error is
 within the target, which is in e²/Å². Times are medians of calls that take turns, warm: with the neighbours of the call
 before, and with neighbours found in every call.
 
