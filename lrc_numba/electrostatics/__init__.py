@@ -8,6 +8,7 @@ from .potentials import (
     Potential,
     ProlateCoulombPotential,
 )
+from .tuning import tune
 
 __all__ = [
     "Calculator",
@@ -19,4 +20,5 @@ __all__ = [
     "Potential",
     "ProlateCoulombPotential",
     "Result",
+    "tune",
 ]

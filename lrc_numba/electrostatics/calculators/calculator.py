@@ -21,7 +21,7 @@ from ...machine.cpu.parallel import available_threads
 from ..boundaries import Boundary, LongRangeKernel, choose_boundary
 from ..pair_sum import PairSum, pair_sum
 from ..potentials import Potential
-from ..short_range import radial_form
+from ..short_range import EXACT, radial_form
 from .result import Result
 
 __all__ = ["Calculator", "LongRange"]
@@ -87,6 +87,18 @@ class Calculator(ABC):
         self.neighbours = NeighbourList(self.cutoff, skin, full=self.threads > 2, threads=self.threads)
         self._far: dict[tuple, LongRange] = {}
         self._form, self._listed = None, None
+        self.pair_tolerance, self.tuning = EXACT, None  # of the pairs' polynomial; what ``tune`` says of it
+
+    def __repr__(self) -> str:
+        return "\n".join(self._described() + ([] if self.tuning is None else self.tuning.lines()))
+
+    def _described(self) -> list[str]:
+        """Lines of text: what it is made of."""
+        return [
+            f"{type(self).__name__} in {self.dtype.name}, {self.threads} thread(s)",
+            f"  potential  {self.potential!r}",
+            f"  cutoff     {self.cutoff:.6g}",
+        ]
 
     # ------------------------------------------------------------------ what differs
     @abstractmethod
@@ -161,9 +173,9 @@ class Calculator(ABC):
     @property
     def form(self):
         """v_SR as loops over pairs take it; made anew where the potential changed."""
-        key = self.potential.key()
+        key = self.potential.key(), self.pair_tolerance
         if self._form is None or self._form[0] != key:
-            self._form = key, radial_form(self.potential, self.cutoff)
+            self._form = key, radial_form(self.potential, self.cutoff, self.pair_tolerance)
         return self._form[1]
 
     def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:

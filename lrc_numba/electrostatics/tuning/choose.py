@@ -1,0 +1,203 @@
+"""The cheapest choice that keeps an error, by estimates and a model of the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from math import ceil, pi, prod
+
+import numpy as np
+
+from ...engine.grid.sizes import good_size
+from ...planning.window_shape import WindowShape
+from ..potentials import Potential
+from ..short_range import EXACT, radial_form
+from .cost import mesh_cost, pairs_cost, phases_cost
+from .divisions import Division, divisions
+from .estimates import axis_terms, marginals, mesh_terms, modes_term, polynomial_term
+from .system import System, exits, kept_modes
+from .windows import RATIOS, WIDTHS, quadrature, refined, table
+
+__all__ = ["Choice", "choose"]
+
+NEIGHBOURS = np.geomspace(12, 3000, 19)  # within the cutoffs that are tried
+OF_POLYNOMIAL = 0.03  # of ΔF²
+LOOKED_AT = 8  # choices that are worked out on the real mesh
+GROWTHS = 9  # how often a mesh is made larger until it does
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Everything a calculator is made of, and what is expected of it.
+
+    Attributes
+    ----------
+    division : Division
+        Cutoff, σ or c, highest wavenumber.
+    potential : Potential
+        Divided.
+    tolerance : float
+        Of the pairs' polynomial.
+    degree : int
+        Of it.
+    kept : three ints
+        K of the modes along each axis.
+    nodes : three ints or None
+        Of the mesh.
+    window : WindowShape or None
+        Of the mesh.
+    errors : dict
+        ΔF of each term.
+    cost : dict
+        Expected nanoseconds of each part, on one core.
+    """
+
+    division: Division
+    potential: Potential
+    tolerance: float
+    degree: int
+    kept: tuple[int, ...]
+    nodes: tuple[int, ...] | None = None
+    window: WindowShape | None = None
+    errors: dict[str, float] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def estimate(self) -> float:
+        """ΔF of all terms."""
+        return float(np.sqrt(sum(part**2 for part in self.errors.values())))
+
+    @property
+    def spacing(self) -> float:
+        """Of the nodes along the axis with the widest; units of length."""
+        lengths = np.linalg.norm(self.division.cell, axis=1)
+        return max(float(length) / n for length, n in zip(lengths, self.nodes, strict=True))  # type: ignore[arg-type]
+
+    def in_cell(self, system: System, cell: np.ndarray) -> float:
+        """The estimate for the same modes and nodes where the cell has changed, points with it.
+
+        Parameters
+        ----------
+        system : System
+            As the choice was made for.
+        cell : (3, 3)
+            Lattice vectors of the modes.
+        """
+        spectrum = self.division.spectrum
+        squeezed = abs(np.linalg.det(self.division.cell) / np.linalg.det(cell))
+        terms = self.division.pairs + float(modes_term(spectrum, exits(cell, self.kept)))
+        own = 0.0
+        if self.window is not None:
+            transform = self.window.transform
+            pairs, own = mesh_terms(spectrum, cell, self.kept, self.nodes, transform)  # type: ignore[arg-type]
+            terms += float(pairs)
+        return float(np.sqrt(system.strength * squeezed * terms + system.fourth * own))
+
+
+def cutoffs(system: System) -> np.ndarray:
+    """r_c that are tried, by how many points are within."""
+    return (NEIGHBOURS / (4 / 3 * pi * system.density)) ** (1 / 3)
+
+
+def choose(
+    system: System, bare: Potential, splitting: str, method: str, aim: float, cutoff: float | None = None
+) -> Choice | None:
+    """The cheapest choice; None where none of those that are tried keeps the error.
+
+    Parameters
+    ----------
+    system : System
+        Charges.
+    bare : Potential
+        To be divided.
+    splitting : {"gaussian", "prolate"}
+        How.
+    method : {"mesh", "ewald"}
+        How modes are added up.
+    aim : float
+        RMS error of forces.
+    cutoff : float, optional
+        r_c, where that is given.
+    """
+    tried = cutoffs(system) if cutoff is None else [cutoff]
+    every = (division for r in tried for division in divisions(system, bare, splitting, float(r), aim))
+    powers = tuple(p for p, _ in bare.powers())
+    drafts = sorted(_drafts(system, every, powers, method, aim), key=lambda draft: draft[0])
+    best: Choice | None = None
+    for cost, division, ratio, width in drafts[:LOOKED_AT]:
+        if best is not None and cost > 1.15 * sum(best.cost.values()):
+            break
+        choice = _worked_out(system, division, ratio, width, powers, aim)
+        if choice and (best is None or sum(choice.cost.values()) < sum(best.cost.values())):
+            best = choice
+    return best
+
+
+def _drafts(system: System, every: Iterator[Division], powers, method: str, aim: float) -> Iterator[tuple]:
+    """(cost, division, ratio, width) of all that keeps the error where meshes may have any spacing."""
+    for division in every:
+        near = pairs_cost(system, division.cutoff, 12, powers)
+        if method == "ewald":
+            kept = kept_modes(division.cell, division.k_cutoff)
+            yield near + phases_cost(system.count, kept), division, None, 0
+            continue
+        left = (0.95 - OF_POLYNOMIAL) * aim**2 - system.strength * division.pairs
+        ways = exits(division.cell, np.linalg.norm(division.cell, axis=1) * division.k_cutoff / (2 * pi) - 0.5)
+        left -= system.strength * float(modes_term(division.spectrum, ways))
+        t, weights = quadrature()
+        k = t * division.k_cutoff
+        across = marginals(division.spectrum, k)
+        volume = abs(float(np.linalg.det(division.cell)))
+        for ratio in RATIOS:
+            spacing = 2 * pi * float(ratio) / division.k_cutoff
+            nodes = volume / spacing**3
+            for width in WIDTHS:
+                cost = near + mesh_cost(system.count, (nodes,), width)
+                pairs, own = axis_terms(across, k, weights * division.k_cutoff, (2 * pi / spacing,) * 2, *table(width, float(ratio)))
+                if (3 * (system.strength * pairs + system.fourth * own)).min() <= left:
+                    yield cost, division, float(ratio), width
+                    break
+
+
+def _worked_out(system: System, division: Division, ratio: float | None, width: int, powers, aim: float) -> Choice | None:
+    """A choice on the real modes and mesh, made finer until it keeps the error."""
+    potential = division.potential()
+    tolerance, degree, of_polynomial = _polynomial(potential, division.cutoff, OF_POLYNOMIAL * aim**2 / system.strength)
+    cell, spectrum = division.cell, division.spectrum
+    kept = kept_modes(cell, division.k_cutoff)
+    terms = {
+        "pairs": system.strength * (division.pairs + of_polynomial),
+        "modes": system.strength * float(modes_term(spectrum, exits(cell, kept))),
+    }
+    cost = {"pairs": pairs_cost(system, division.cutoff, degree, powers)}
+    choice = Choice(division, potential, tolerance, degree, kept)
+    if ratio is None:
+        cost["modes"] = phases_cost(system.count, kept)
+        return replace(choice, errors={name: part**0.5 for name, part in terms.items()}, cost=cost)
+    spacing = 2 * pi * ratio / division.k_cutoff
+    lengths = np.linalg.norm(cell, axis=1)
+    for _ in range(GROWTHS):
+        nodes = tuple(
+            good_size(max(ceil(length / spacing - 1e-9), 2 * top + 1)) for length, top in zip(lengths, kept, strict=True)
+        )
+        window, (pairs, own) = refined(spectrum, cell, kept, nodes, width, (system.strength, system.fourth))
+        terms["mesh"], terms["own aliases"] = system.strength * pairs, system.fourth * own
+        if sum(terms.values()) <= aim**2:
+            cost["mesh"] = mesh_cost(system.count, nodes, width)
+            errors = {name: part**0.5 for name, part in terms.items()}
+            return replace(choice, nodes=nodes, window=window, errors=errors, cost=cost)
+        spacing = 0.999 * max(length / n for length, n in zip(lengths, nodes, strict=True))
+    return None
+
+
+def _polynomial(potential: Potential, cutoff: float, limit: float) -> tuple[float, int, float]:
+    """Tolerance, padded degree and error of the shortest polynomial within a limit."""
+    tolerances = [10.0 ** (-i / 2) for i in range(4, 31)]
+    low, high = -1, len(tolerances) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        form = radial_form(potential, cutoff, tolerances[middle])
+        low, high = (low, middle) if polynomial_term(potential, form) <= limit else (middle, high)
+    tolerance = max(tolerances[high], EXACT)
+    form = radial_form(potential, cutoff, tolerance)
+    return tolerance, len(form.for_loops[2]) - 1, polynomial_term(potential, form)

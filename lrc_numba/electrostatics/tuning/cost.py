@@ -1,0 +1,71 @@
+"""What energy and forces cost: constants of one core with vectors of eight, in nanoseconds.
+
+``python -m validation.electrostatics --cost`` measures them. They decide between choices and promise nothing.
+"""
+
+from __future__ import annotations
+
+from math import pi, prod
+
+from ...engine.grid.sizes import PER_LANE, PER_NODE, PER_POINT, PER_ROW
+from ...machine.cpu.lanes import vector_lanes
+from .system import System
+
+__all__ = ["mesh_cost", "pairs_cost", "phases_cost"]
+
+PER_PAIR = 1.7  # a pair within the cutoff, or nearly, of a half list, with its forces
+PER_DEGREE = 0.11  # and degree of the polynomial
+PER_POWER = 6.0  # where powers have to be taken: all but 1/r
+PER_ATOM = 40.0  # a row of a list
+PER_PHASE = 2.6  # a charge and a stored mode, all three passes of explicit sums
+
+
+def pairs_cost(system: System, cutoff: float, degree: int, powers: tuple[float, ...]) -> float:
+    """Nanoseconds of all pairs.
+
+    Parameters
+    ----------
+    system : System
+        Charges.
+    cutoff : float
+        r_c.
+    degree : int
+        Of the polynomial.
+    powers : tuple of float
+        Exponents.
+    """
+    around = 4 * pi / 3 * cutoff**3 * system.density
+    if not any(system.periodic):
+        around = min(around, system.count)
+    each = PER_PAIR + PER_DEGREE * degree + (0.0 if powers == (1.0,) else PER_POWER)
+    return system.count * (PER_ATOM + around / 2 * each)
+
+
+def mesh_cost(count: int, nodes: tuple[float, ...], width: int) -> float:
+    """Nanoseconds of the modes on a mesh.
+
+    Parameters
+    ----------
+    count : int
+        Charges.
+    nodes : three numbers
+        Of the mesh.
+    width : int
+        w of the window.
+    """
+    lanes = vector_lanes(width)
+    rows = 3 * lanes * PER_LANE + width**2 * PER_ROW.get(lanes, PER_ROW[24])
+    return count * (PER_POINT + 2 * rows) + prod(nodes) * PER_NODE
+
+
+def phases_cost(count: int, kept: tuple[int, ...]) -> float:
+    """Nanoseconds of explicit sums over modes.
+
+    Parameters
+    ----------
+    count : int
+        Charges.
+    kept : three ints
+        K along each axis.
+    """
+    return count * prod(2 * top + 1 for top in kept) / 2 * PER_PHASE

@@ -1,0 +1,224 @@
+"""``tune``: a calculator for an accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import arguments
+from ...geometry.structures import Structures
+from ..calculators import Calculator, EwaldCalculator, MeshCalculator
+from ..potentials import Potential
+from .choose import Choice, choose
+from .divisions import may_be_prolate
+from .report import Tuning
+from .system import System
+
+__all__ = ["tune"]
+
+METHODS = ("mesh", "ewald")
+AIM = 0.85  # of what is asked for, as estimates scatter
+TIGHTER = 20.0  # the run that errors are measured against
+LOOSE = 0.2  # of what is asked for: below it is too careful
+ROUNDS = 4  # choices that are measured
+FLOORS = {"float64": 2e-13, "float32": 3e-6}  # of forces between neighbours
+
+
+def tune(
+    potential: Potential,
+    positions,
+    charges=None,
+    cell=None,
+    accuracy: float = 1e-4,
+    *,
+    periodic=True,
+    calculator: str | type[Calculator] = "mesh",
+    splitting: str | None = None,
+    cutoff: float | None = None,
+    skin: float = 0.0,
+    fixed_mesh: bool = False,
+    threads: int | None = None,
+    dtype=np.float64,
+) -> Calculator:
+    r"""The calculator that is expected to be fastest for energies and forces of an accuracy.
+
+    Cutoff, smearing or band, modes, mesh and window follow from integrals for the errors of forces (see
+    ``tuning.estimates``) and a model of the cost. The error is then measured on the given points against a run for a
+    twentieth of it, and the choice tightened where it is missed, or loosened where it is far better.
+
+    Parameters
+    ----------
+    potential : Potential
+        Its smearing, or cutoff and band, are chosen; what it has does not matter.
+    positions, charges, cell, periodic
+        As for ``Calculator.compute``; one structure, typical of those to come.
+    accuracy : float
+        Root of the mean square of the error of the force on a point, √(⟨|ΔF|²⟩): energy/length, that is prefactor ·
+        charge²/length² for Coulomb's potential.
+    calculator : {"mesh", "ewald"} or a class
+        Which, of ``MeshCalculator`` and ``EwaldCalculator``.
+    splitting : {"prolate", "gaussian"}, optional
+        How the potential is divided; by default a prolate where that can be, on a mesh and for Coulomb's potential.
+    cutoff : float, optional
+        r_c of the pairs, units of length; by default the fastest.
+    skin, threads, dtype
+        As for the calculator.
+    fixed_mesh : bool
+        Keep modes and nodes when the cell changes, see ``MeshCalculator.freeze_mesh``.
+
+    Returns
+    -------
+    Calculator
+        ``print(calculator)`` shows all choices; ``calculator.tuning`` has them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what came and what was expected; for an accuracy out of reach it says what is within.
+    """
+    if not isinstance(potential, Potential):
+        raise TypeError(f"potential: expected a Potential, got {type(potential).__name__}")
+    method = _method(calculator)
+    kind = np.dtype(arguments.as_dtype(dtype))
+    if method == "ewald" and kind != np.float64:
+        raise ValueError(f"dtype: explicit sums are in float64, got {kind.name}")
+    if fixed_mesh and method != "mesh":
+        raise ValueError(f"fixed_mesh: expected calculator='mesh', got {calculator!r}")
+    wanted = arguments.as_positive("accuracy", accuracy, np.inf)
+    radius = None if cutoff is None else arguments.as_positive("cutoff", cutoff, np.inf)
+    splitting = _splitting(splitting, potential, method)
+    structure, system = _system(potential, positions, charges, cell, periodic)
+    settings = {"skin": skin, "threads": threads} | ({"dtype": kind} if method == "mesh" else {})
+    search = _Search(potential, system, splitting, method, radius, settings)
+    search.check_reach(wanted, kind.name)
+    tuned = search.run(wanted, structure)
+    if fixed_mesh:
+        tuned.freeze_mesh()  # type: ignore[attr-defined]
+    return tuned
+
+
+def _method(calculator) -> str:
+    """"mesh" or "ewald"."""
+    names: dict = {MeshCalculator: "mesh", EwaldCalculator: "ewald"}
+    names |= {cls.__name__: name for cls, name in tuple(names.items())}
+    name = names.get(calculator, calculator) if isinstance(calculator, (str, type)) else calculator
+    return arguments.as_choice("calculator", name, METHODS)
+
+
+def _splitting(splitting: str | None, potential: Potential, method: str) -> str:
+    """"prolate" or "gaussian"."""
+    if splitting is None:
+        return "prolate" if method == "mesh" and may_be_prolate(potential) else "gaussian"
+    name = arguments.as_choice("splitting", splitting, ("prolate", "gaussian"))
+    if name == "prolate" and not may_be_prolate(potential):
+        raise ValueError(f"splitting: a prolate divides Coulomb's potential, and this is {potential!r}; use 'gaussian'")
+    return name
+
+
+def _system(potential: Potential, positions, charges, cell, periodic) -> tuple[dict, System]:
+    """Arguments of ``compute``, and the system, checked."""
+    if isinstance(positions, Structures):
+        if len(positions) != 1:
+            raise ValueError(f"positions: expected one structure, got {len(positions)}")
+        periodic, cell = positions.periodic[0], positions.cell[0]
+        charges = positions.charges if charges is None else charges
+        positions = positions.positions
+    if charges is None:
+        raise ValueError("charges: expected them for every point, got none")
+    points = np.asarray(positions, dtype=np.float64)
+    values = np.asarray(charges, dtype=np.float64)
+    # The calculator checks these thoroughly; with few pairs that is cheap.
+    flags = np.broadcast_to(np.asarray(periodic, dtype=bool), (3,))
+    flags = np.zeros(3, dtype=bool) if cell is None and np.ndim(periodic) == 0 else flags
+    lattice = np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=np.float64)
+    structure = Structures.from_arrays(points, lattice, periodic=flags)
+    if values.ndim not in (1, 2) or len(values) != len(points) or not np.isfinite(values).all():
+        raise ValueError(f"charges: expected finite ones, ({len(points)},) or ({len(points)}, C), got {values.shape}")
+    if len(points) < 2 or not values.any():
+        raise ValueError(f"positions: expected two points or more with charges, got {len(points)}")
+    columns = values.reshape(len(points), -1)
+    if flags.all():
+        potential.check_net_charge(np.where(np.abs(columns.sum(0)) < 1e-10 * np.abs(columns).sum(0), 0.0, columns.sum(0)))
+    system = System.of(structure.positions.astype(np.float64), columns, structure.cell[0], flags)
+    return {"positions": points, "charges": values, "cell": structure.cell[0], "periodic": flags}, system
+
+
+class _Search:
+    """Choices for one system, and what is measured of them."""
+
+    def __init__(self, potential, system: System, splitting: str, method: str, cutoff, settings: dict):
+        self.potential, self.system, self.splitting, self.method = potential, system, splitting, method
+        self.cutoff, self.settings = cutoff, settings
+        self.scale = system.scale(potential)
+
+    def check_reach(self, accuracy: float, dtype: str) -> None:
+        """A ValueError for what rounding does not allow."""
+        floor = FLOORS[dtype] * self.scale
+        if accuracy < floor:
+            raise ValueError(
+                f"accuracy: {accuracy:.1e} is out of reach in {dtype} with forces of about {self.scale:.1e}; "
+                f"expected at least {floor:.1e}" + (", or dtype=float64" if dtype == "float32" else "")
+            )
+
+    def choice(self, aim: float) -> Choice:
+        """The cheapest for an error."""
+        choice = choose(self.system, self.potential, self.splitting, self.method, aim, self.cutoff)
+        if choice is None:
+            within = next((a for a in aim * 10.0 ** np.arange(0.5, 12.1, 0.5) if self._possible(a)), None)
+            hint = "nothing is" if within is None else f"{within:.1e} is"
+            where = "" if self.cutoff is None else f" with a cutoff of {self.cutoff:g}"
+            raise ValueError(f"accuracy: {aim:.1e} is out of reach{where}; {hint} within it")
+        return choice
+
+    def _possible(self, aim: float) -> bool:
+        return choose(self.system, self.potential, self.splitting, self.method, aim, self.cutoff) is not None
+
+    def build(self, choice: Choice) -> Calculator:
+        """A calculator."""
+        division = choice.division
+        if self.method == "mesh":
+            built: Calculator = MeshCalculator(
+                choice.potential,
+                division.cutoff,
+                division.k_cutoff,
+                window=choice.window,
+                spacing=choice.spacing,
+                **self.settings,
+            )
+        else:
+            built = EwaldCalculator(choice.potential, division.cutoff, division.k_cutoff, **self.settings)
+        built.pair_tolerance = choice.tolerance
+        return built
+
+    def reference(self, accuracy: float, structure: dict) -> tuple[np.ndarray, float]:
+        """Forces of a tighter run, and the error expected of them."""
+        aim = max(accuracy / TIGHTER, FLOORS["float64"] * self.scale)
+        splitting = "prolate" if may_be_prolate(self.potential) else "gaussian"
+        for loosen in (1.0, 2.0, 4.0, 8.0):
+            choice = choose(self.system, self.potential, splitting, "mesh", loosen * aim)
+            if choice is not None:
+                break
+        else:
+            raise ValueError(f"accuracy: {accuracy:.1e} is out of reach")
+        settings = {"threads": self.settings["threads"]}
+        tight = _Search(self.potential, self.system, splitting, "mesh", None, settings).build(choice)
+        return tight.compute(**structure, forces=True).forces, choice.estimate  # type: ignore[return-value]
+
+    def run(self, accuracy: float, structure: dict) -> Calculator:
+        """Choose, measure, and choose again."""
+        aim, kept = AIM * accuracy, None
+        choice = self.choice(aim)
+        forces, expected = self.reference(accuracy, structure)
+        for rounds in range(1, ROUNDS + 1):
+            built = self.build(choice)
+            result = built.compute(**structure, forces=True).forces
+            measured = float(np.sqrt(np.mean(np.sum((result - forces) ** 2, axis=1, dtype=np.float64))))
+            built.tuning = Tuning(accuracy, measured, expected, rounds, choice, self.system)
+            if measured <= accuracy and (kept is None or measured > kept.tuning.measured):
+                kept = built
+            if LOOSE * accuracy <= measured <= accuracy or (kept is not None and measured > accuracy):
+                break
+            aim *= min(AIM * accuracy / max(measured, 1e-300), 8.0)
+            choice = self.choice(aim)
+        if kept is None:
+            kept = built
+        return kept
