@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from math import ceil, pi, prod
 
@@ -22,6 +22,7 @@ __all__ = ["Choice", "choose"]
 
 NEIGHBOURS = np.geomspace(12, 3000, 19)  # within the cutoffs that are tried
 OF_POLYNOMIAL = 0.03  # of ΔF²
+LOOSER = (1.0, 1.4, 2.0)  # aims by which potentials are divided: whole numbers of modes make errors smaller
 LOOKED_AT = 8  # choices that are worked out on the real mesh
 GROWTHS = 9  # how often a mesh is made larger until it does
 
@@ -120,7 +121,8 @@ def choose(
         r_c, where that is given.
     """
     tried = cutoffs(system) if cutoff is None else [cutoff]
-    every = (division for r in tried for division in divisions(system, bare, splitting, float(r), aim))
+    aims = [loose * aim for loose in LOOSER]
+    every = (division for r in tried for a in aims for division in divisions(system, bare, splitting, float(r), a))
     powers = tuple(p for p, _ in bare.powers())
     drafts = sorted(_drafts(system, every, powers, method, aim), key=lambda draft: draft[0])
     best: Choice | None = None
@@ -133,30 +135,37 @@ def choose(
     return best
 
 
-def _drafts(system: System, every: Iterator[Division], powers, method: str, aim: float) -> Iterator[tuple]:
+def _drafts(system: System, every: Iterable[Division], powers, method: str, aim: float) -> Iterator[tuple]:
     """(cost, division, ratio, width) of all that keeps the error where meshes may have any spacing."""
     for division in every:
         near = pairs_cost(system, division.cutoff, 12, powers)
+        kept = kept_modes(division.cell, division.k_cutoff)
+        terms = division.pairs + float(modes_term(division.spectrum, exits(division.cell, kept)))
+        left = (1 - OF_POLYNOMIAL) * aim**2 - system.strength * terms
+        if left <= 0:
+            continue
         if method == "ewald":
-            kept = kept_modes(division.cell, division.k_cutoff)
             yield near + phases_cost(system.count, kept), division, None, 0
             continue
-        left = (0.95 - OF_POLYNOMIAL) * aim**2 - system.strength * division.pairs
-        ways = exits(division.cell, np.linalg.norm(division.cell, axis=1) * division.k_cutoff / (2 * pi) - 0.5)
-        left -= system.strength * float(modes_term(division.spectrum, ways))
-        t, weights = quadrature()
-        k = t * division.k_cutoff
-        across = marginals(division.spectrum, k)
-        volume = abs(float(np.linalg.det(division.cell)))
-        for ratio in RATIOS:
-            spacing = 2 * pi * float(ratio) / division.k_cutoff
-            nodes = volume / spacing**3
-            for width in WIDTHS:
-                cost = near + mesh_cost(system.count, (nodes,), width)
-                pairs, own = axis_terms(across, k, weights * division.k_cutoff, (2 * pi / spacing,) * 2, *table(width, float(ratio)))
-                if (3 * (system.strength * pairs + system.fourth * own)).min() <= left:
-                    yield cost, division, float(ratio), width
-                    break
+        for ratio, nodes, width in _meshes(system, division, left):
+            yield near + mesh_cost(system.count, (nodes,), width), division, ratio, width
+
+
+def _meshes(system: System, division: Division, limit: float) -> Iterator[tuple[float, float, int]]:
+    """Kept modes per node, nodes, and the narrowest window that keeps ΔF² within a limit."""
+    t, weights = quadrature()
+    k, widths = t * division.k_cutoff, list(WIDTHS)
+    across = marginals(division.spectrum, k)
+    volume = abs(float(np.linalg.det(division.cell)))
+    for ratio in RATIOS:
+        spacing = 2 * pi * float(ratio) / division.k_cutoff
+        g = 2 * pi / spacing, 2 * pi / spacing
+        while widths:  # fewer nodes never need a narrower one
+            terms = axis_terms(across, k, weights * division.k_cutoff, g, *table(widths[0], float(ratio)))
+            if (3 * (system.strength * terms[0] + system.fourth * terms[1])).min() <= limit:
+                yield float(ratio), volume / spacing**3, widths[0]
+                break
+            del widths[0]
 
 
 def _worked_out(system: System, division: Division, ratio: float | None, width: int, powers, aim: float) -> Choice | None:
@@ -169,6 +178,8 @@ def _worked_out(system: System, division: Division, ratio: float | None, width: 
         "pairs": system.strength * (division.pairs + of_polynomial),
         "modes": system.strength * float(modes_term(spectrum, exits(cell, kept))),
     }
+    if sum(terms.values()) > aim**2:
+        return None
     cost = {"pairs": pairs_cost(system, division.cutoff, degree, powers)}
     choice = Choice(division, potential, tolerance, degree, kept)
     if ratio is None:

@@ -1,22 +1,27 @@
 """What energy and forces cost: constants of one core with vectors of eight, in nanoseconds.
 
-``python -m validation.electrostatics --cost`` measures them. They decide between choices and promise nothing.
+Measured on 8,000 random points: pairs with cutoffs of 17 and 57 half pairs a point and polynomials of degree 4 to 16;
+meshes of 24³, 48³ and 64³ nodes with windows of width 4 to 12, points sorted in each call. ``python -m
+validation.electrostatics --cost`` does that again. They decide between choices and promise nothing.
 """
 
 from __future__ import annotations
 
 from math import pi, prod
 
-from ...engine.grid.sizes import PER_LANE, PER_NODE, PER_POINT, PER_ROW
+from ...engine.grid.sizes import PER_LANE, PER_ROW
 from ...machine.cpu.lanes import vector_lanes
 from .system import System
 
 __all__ = ["mesh_cost", "pairs_cost", "phases_cost"]
 
-PER_PAIR = 1.7  # a pair within the cutoff, or nearly, of a half list, with its forces
-PER_DEGREE = 0.11  # and degree of the polynomial
-PER_POWER = 6.0  # where powers have to be taken: all but 1/r
-PER_ATOM = 40.0  # a row of a list
+PER_PAIR = 2.2  # a pair within the cutoff of a half list, with its forces
+PER_DEGREE = 0.06  # and degree of the polynomial
+PER_POWER = 4.0  # where powers have to be taken: all but 1/r
+PER_ATOM = 150.0  # a row of a list
+PER_POINT = 150.0  # sorting, gathering, and all that does not depend on the window
+WINDOW = 1.3  # how much longer rows take than in the model of the engine, which has them one by one
+PER_NODE = 16.0  # clearing, folding, both transforms, multiplying, filling
 PER_PHASE = 2.6  # a charge and a stored mode, all three passes of explicit sums
 
 
@@ -55,7 +60,7 @@ def mesh_cost(count: int, nodes: tuple[float, ...], width: int) -> float:
     """
     lanes = vector_lanes(width)
     rows = 3 * lanes * PER_LANE + width**2 * PER_ROW.get(lanes, PER_ROW[24])
-    return count * (PER_POINT + 2 * rows) + prod(nodes) * PER_NODE
+    return count * (PER_POINT + 2 * WINDOW * rows) + prod(nodes) * PER_NODE
 
 
 def phases_cost(count: int, kept: tuple[int, ...]) -> float:

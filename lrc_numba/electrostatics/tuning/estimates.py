@@ -29,7 +29,7 @@ import numpy as np
 
 from ..potentials import Potential, ProlateCoulombPotential
 
-__all__ = ["ALIASES", "POWERS", "Spectrum", "axis_terms", "marginals", "mesh_terms", "modes_term", "pairs_term", "polynomial_term"]
+__all__ = ["ALIASES", "POWERS", "Spectrum", "axis_terms", "legendre", "marginals", "mesh_terms", "modes_term", "pairs_term", "polynomial_term"]
 
 FINE = 3000  # wavenumbers of a spectrum
 LOWEST = 1e-40  # of v̂: where a Gaussian's spectrum ends
@@ -38,8 +38,15 @@ ALIASES = np.array([-3, -2, -1, 1, 2, 3])
 POWERS = np.stack([ALIASES**0, ALIASES, ALIASES**2])
 
 
-@lru_cache(maxsize=4)
-def _legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=64)
+def legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss–Legendre nodes and weights on [−1, 1].
+
+    Parameters
+    ----------
+    nodes : int
+        How many.
+    """
     return np.polynomial.legendre.leggauss(nodes)
 
 
@@ -57,7 +64,7 @@ def pairs_term(potential: Potential, cutoff: float) -> float:
         return 0.0 if cutoff >= potential.cutoff else np.inf
     # v_SR′² falls as e^{−r²/σ²}: from r_c on within σ²/r_c or σ.
     far = np.sqrt(cutoff**2 + 40 * potential.sigma**2) - cutoff
-    t, weights = _legendre(48)
+    t, weights = legendre(48)
     r = cutoff + far * (t + 1) / 2
     return float(4 * pi * (far / 2 * weights) @ (r**2 * (r * potential.short_range_slope(r)) ** 2))
 
@@ -72,7 +79,7 @@ def polynomial_term(potential: Potential, form) -> float:
     form : RadialForm
         What the loops over pairs take for v_SR.
     """
-    t, weights = _legendre(96)
+    t, weights = legendre(96)
     r = form.cutoff * (t + 1) / 2
     polynomial = np.polynomial.Polynomial(form.coefficients)
     slope = 4 * r / form.cutoff**2 * polynomial.deriv()(2 * (r / form.cutoff) ** 2 - 1)

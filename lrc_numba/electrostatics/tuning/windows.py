@@ -15,7 +15,7 @@ from scipy.special import hyp0f1
 
 from ...engine.window.choose import HAT, MAX_DEGREE, fitted_window
 from ...planning.window_shape import WindowShape
-from .estimates import ALIASES, POWERS, Spectrum, mesh_terms
+from .estimates import ALIASES, POWERS, Spectrum, legendre, mesh_terms
 
 __all__ = ["RATIOS", "WIDTHS", "refined", "table", "shapes"]
 
@@ -27,10 +27,9 @@ POINTS = 14  # wavenumbers up to the highest kept
 SLACK = 1.03  # how much larger the error may be for a lower degree
 
 
-@lru_cache(maxsize=1)
 def quadrature() -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights on [0, 1] for integrals up to the highest kept mode."""
-    t, weights = np.polynomial.legendre.leggauss(POINTS)
+    t, weights = legendre(POINTS)
     return (t + 1) / 2, weights / 2
 
 
@@ -50,7 +49,7 @@ def shapes(width: int, ratio: float) -> list[tuple[float, float]]:
 
 def _transforms(width: int, tried, kappa: np.ndarray) -> np.ndarray:
     """ψ̂ of shapes, (shapes, ...) for κ of any shape, up to a factor of each."""
-    t, weights = np.polynomial.legendre.leggauss(2 * (3 * width + 16))
+    t, weights = legendre(2 * (3 * width + 16))
     t, weights = t[t > 0], weights[t > 0]
     values = np.stack([hyp0f1(nu, (beta / 2) ** 2 * (1 - t**2)) / hyp0f1(nu, (beta / 2) ** 2) for beta, nu in tried])
     cosines = np.cos(pi * (width - HAT) * kappa[..., None] * t) * weights
