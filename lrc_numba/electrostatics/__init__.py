@@ -1,6 +1,6 @@
 """Range-separated electrostatics: potentials, calculators, and what stands around them."""
 
-from .calculators import Calculator, EwaldCalculator, MeshCalculator, Result
+from .calculators import Calculator, EwaldCalculator, MeshCalculator, P3MCalculator, PMECalculator, Result
 from .potentials import (
     CombinedPotential,
     CoulombPotential,
@@ -17,6 +17,8 @@ __all__ = [
     "EwaldCalculator",
     "InversePowerLawPotential",
     "MeshCalculator",
+    "P3MCalculator",
+    "PMECalculator",
     "Potential",
     "ProlateCoulombPotential",
     "Result",

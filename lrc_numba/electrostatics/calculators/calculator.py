@@ -42,11 +42,14 @@ class LongRange:
         Its cell is that of the plan.
     kernel : LongRangeKernel
         φ̂.
+    modes : tuple of int
+        What the plan was made with.
     """
 
     plan: object
     boundary: Boundary
     kernel: LongRangeKernel
+    modes: tuple[int, int, int]
 
 
 class Calculator(ABC):
@@ -167,7 +170,7 @@ class Calculator(ABC):
         count = len(structures.positions)
         if values.ndim not in (1, 2) or len(values) != count or values.size < count:
             raise ValueError(f"charges: expected shape ({count},) or ({count}, C), as positions has, got {values.shape}")
-        return values.reshape(count, -1)
+        return values.reshape(count, 1 if values.ndim == 1 else values.shape[1])
 
     # ------------------------------------------------------------------ short range
     @property
@@ -208,7 +211,7 @@ class Calculator(ABC):
         if far is None or not far.boundary.serves(positions):
             boundary = choose_boundary(self.potential, positions, cell, key[1])
             modes = self._modes(boundary.cell)
-            far = self._moved(boundary, modes) or LongRange(self._new_plan(boundary.cell, modes), boundary, None)
+            far = self._moved(boundary, modes) or LongRange(self._new_plan(boundary.cell, modes), boundary, None, modes)
             far.kernel = self._new_kernel(boundary, far.plan)
         self._far[key] = far
         while len(self._far) > KEPT:
@@ -221,7 +224,7 @@ class Calculator(ABC):
         if len(self._far) < KEPT:
             return None
         for key, far in self._far.items():
-            if far.plan.mode_set.modes == modes:
+            if far.modes == modes:
                 del self._far[key]
                 far.plan.set_cell(boundary.cell)
                 far.boundary = boundary
