@@ -12,8 +12,9 @@ from ..potentials import Potential
 
 __all__ = ["System", "exits", "kept_modes"]
 
-IN_A_BIN = 40.0  # points, on average: fewer would count themselves for too much
-ROUNDS = 3  # bins get smaller where most of the cell is empty
+IN_A_BIN = 40.0  # points, on average, in bins with any: with fewer they would count themselves for too much
+FINER = 0.85  # steps in which bins get smaller
+MOST_BINS = 200  # along an axis
 DIRECTIONS = 400
 
 
@@ -72,13 +73,16 @@ class System:
         flags = tuple(bool(flag) for flag in periodic)
         box, fractions = _box(positions, cell, flags)
         volume = abs(float(np.linalg.det(box)))
-        occupied, count = volume, len(positions)
-        for _ in range(ROUNDS):
-            side = (IN_A_BIN * occupied / count) ** (1 / 3)
-            shape = [max(1, int(length / side)) for length in np.linalg.norm(box, axis=1)]
-            bins = np.ravel_multi_index(tuple(np.minimum((fractions * shape).astype(int), np.subtract(shape, 1)).T), shape)
+        count, lengths = len(positions), np.linalg.norm(box, axis=1)
+        side, shape = lengths.max() / FINER, np.ones(3, dtype=int)
+        numbers, of_point = np.zeros(1), np.zeros(count, dtype=int)
+        while count > IN_A_BIN * len(numbers):
+            side *= FINER
+            shape = np.maximum(1, (lengths / side).astype(int))
+            bins = np.ravel_multi_index(tuple(np.minimum((fractions * shape).astype(int), shape - 1).T), tuple(shape))
             numbers, of_point = np.unique(bins, return_inverse=True)
-            occupied = volume * len(numbers) / float(np.prod(shape))
+            if side < lengths.max() / MOST_BINS:
+                break
         per_bin = volume / float(np.prod(shape))
         moments = np.zeros((len(numbers), charges.shape[1], charges.shape[1]))
         np.add.at(moments, of_point, charges[:, :, None] * charges[:, None, :])
