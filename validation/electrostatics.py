@@ -87,7 +87,9 @@ def cases(args) -> list[tuple[Charges, int]]:
     size = 250 if args.quick else 1000
     found = [(system, 1) for system in (*crystals(size), *periodic_systems(size), *open_systems(size // 2))]
     if args.quick:
-        found = [case for case in found if case[0].name in ("NaCl", "random ions", "droplet", "charged", "slab", "cluster")]
+        found = [
+            case for case in found if case[0].name in ("NaCl", "random ions", "droplet", "charged", "slab", "cluster")
+        ]
     by_name = {system.name: system for system, _ in found}
     powers = POWERS[1:]
     for p in powers:
@@ -96,7 +98,9 @@ def cases(args) -> list[tuple[Charges, int]]:
         found += [(by_name[name], p) for p in powers for name in ("triclinic", "cluster")]
     box = None if args.data is None else water(args.data)
     if box is None:
-        print("water: left out, --data has no water_spce_256.npz" if args.data else "water: left out, pass --data FOLDER")
+        print(
+            "water: left out, --data has no water_spce_256.npz" if args.data else "water: left out, pass --data FOLDER"
+        )
     else:
         found.append((box, 1))
     return found
@@ -105,7 +109,10 @@ def cases(args) -> list[tuple[Charges, int]]:
 def table(rows: list[dict]) -> dict:
     """All rows, and what of the promises is kept."""
     names = ["system", "p", "calculator", "splitting", "asked", "estimated", "by tune", "measured"]
-    lines = [[*(str(row[n]) for n in names[:4]), *(row[n] for n in names[4:]), f"{row['measured'] / row['asked']:.2f}"] for row in rows]
+    lines = [
+        [*(str(row[n]) for n in names[:4]), *(row[n] for n in names[4:]), f"{row['measured'] / row['asked']:.2f}"]
+        for row in rows
+    ]
     print_table("RMS errors of forces", [*names, "measured/asked"], lines)
     ratios = np.array([row["measured"] / row["asked"] for row in rows])
     guesses = np.array([row["measured"] / row["estimated"] for row in rows])

@@ -67,7 +67,9 @@ class MeshCalculator(Calculator):
         if window is not None and not isinstance(window, WindowShape):
             raise TypeError(f"window: expected a WindowShape, got {type(window).__name__}")
         if nodes is not None and spacing is not None:
-            raise ValueError(f"spacing: expected either nodes or a spacing, got nodes={nodes!r} and spacing={spacing!r}")
+            raise ValueError(
+                f"spacing: expected either nodes or a spacing, got nodes={nodes!r} and spacing={spacing!r}"
+            )
         if window is not None and nodes is None and spacing is None:
             raise ValueError(f"nodes: expected nodes or a spacing with window={window!r}")
         self.window = window

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from math import ceil, pi, prod
+from math import ceil, pi
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from ...engine.grid.sizes import good_size
 from ...planning.window_shape import WindowShape
 from ..potentials import Potential
 from ..short_range import EXACT, radial_form
-from .cost import mesh_cost, pairs_cost, phases_cost
+from .classical import ORDERS, classical_term, classical_window, coarsest, nodes_of
+from .cost import mesh_cost, own_cost, pairs_cost, phases_cost
 from .divisions import Division, divisions
 from .estimates import axis_terms, marginals, mesh_terms, modes_term, polynomial_term
 from .system import System, exits, kept_modes
@@ -43,6 +44,8 @@ class Choice:
         Of it.
     kept : three ints
         K of the modes along each axis.
+    method : str
+        How they are added up.
     nodes : three ints or None
         Of the mesh.
     window : WindowShape or None
@@ -58,6 +61,7 @@ class Choice:
     tolerance: float
     degree: int
     kept: tuple[int, ...]
+    method: str
     nodes: tuple[int, ...] | None = None
     window: WindowShape | None = None
     errors: dict[str, float] = field(default_factory=dict)
@@ -113,23 +117,27 @@ def choose(
         To be divided.
     splitting : {"gaussian", "prolate"}
         How.
-    method : {"mesh", "ewald"}
+    method : {"mesh", "ewald", "p3m", "pme"}
         How modes are added up.
     aim : float
         RMS error of forces.
     cutoff : float, optional
         r_c, where that is given.
     """
-    tried = cutoffs(system) if cutoff is None else [cutoff]
-    aims = [loose * aim for loose in LOOSER]
+    # Meshes of PME and P3M keep all their waves, and drafts of them take longer.
+    classical = method in ("p3m", "pme")
+    tried = cutoffs(system)[:: 2 if classical else 1] if cutoff is None else [cutoff]
+    aims = [loose * aim for loose in (LOOSER[:1] if classical else LOOSER)]
     every = (division for r in tried for a in aims for division in divisions(system, bare, splitting, float(r), a))
     powers = tuple(p for p, _ in bare.powers())
     drafts = sorted(_drafts(system, every, powers, method, aim), key=lambda draft: draft[0])
     best: Choice | None = None
-    for cost, division, ratio, width in drafts[:LOOKED_AT]:
-        if best is not None and cost > 1.15 * sum(best.cost.values()):
+    looked_at = 0
+    for cost, division, ratio, width in drafts:
+        if best is not None and (cost > 1.15 * sum(best.cost.values()) or looked_at >= LOOKED_AT):
             break
-        choice = _worked_out(system, division, ratio, width, powers, aim)
+        looked_at += 1
+        choice = _worked_out(system, division, (method, ratio, width), powers, aim)
         if choice and (best is None or sum(choice.cost.values()) < sum(best.cost.values())):
             best = choice
     return best
@@ -147,8 +155,21 @@ def _drafts(system: System, every: Iterable[Division], powers, method: str, aim:
         if method == "ewald":
             yield near + phases_cost(system.count, kept), division, None, 0
             continue
+        if method in ("p3m", "pme"):
+            yield from _classical_drafts(system, division, near, method, left)
+            continue
         for ratio, nodes, width in _meshes(system, division, left):
             yield near + mesh_cost(system.count, (nodes,), width), division, ratio, width
+
+
+def _classical_drafts(system: System, division: Division, near: float, method: str, limit: float) -> Iterator[tuple]:
+    """The same for PME and P3M: their orders, and the spacing in place of a ratio."""
+    potential, volume = division.potential(), abs(float(np.linalg.det(division.cell)))
+    for order in ORDERS:
+        spacing = coarsest(potential, method, order, limit / system.strength, pi / division.k_cutoff)
+        if spacing is not None:
+            nodes = (volume / spacing**3,)
+            yield near + mesh_cost(system.count, nodes, order) + own_cost(system.count, order), division, spacing, order
 
 
 def _meshes(system: System, division: Division, limit: float) -> Iterator[tuple[float, float, int]]:
@@ -168,35 +189,62 @@ def _meshes(system: System, division: Division, limit: float) -> Iterator[tuple[
             del widths[0]
 
 
-def _worked_out(system: System, division: Division, ratio: float | None, width: int, powers, aim: float) -> Choice | None:
+def _worked_out(system: System, division: Division, way: tuple, powers, aim: float) -> Choice | None:
     """A choice on the real modes and mesh, made finer until it keeps the error."""
+    method, ratio, width = way
     potential = division.potential()
     tolerance, degree, of_polynomial = _polynomial(potential, division.cutoff, OF_POLYNOMIAL * aim**2 / system.strength)
-    cell, spectrum = division.cell, division.spectrum
-    kept = kept_modes(cell, division.k_cutoff)
-    terms = {
-        "pairs": system.strength * (division.pairs + of_polynomial),
-        "modes": system.strength * float(modes_term(spectrum, exits(cell, kept))),
-    }
+    kept = kept_modes(division.cell, division.k_cutoff)
+    terms = {"pairs": system.strength * (division.pairs + of_polynomial)}
+    cost = {"pairs": pairs_cost(system, division.cutoff, degree, powers)}
+    choice = Choice(division, potential, tolerance, degree, kept, method, errors=terms, cost=cost)
+    if method in ("p3m", "pme"):
+        return _on_classical_mesh(system, choice, ratio, width, aim)
+    terms["modes"] = system.strength * float(modes_term(division.spectrum, exits(division.cell, kept)))
     if sum(terms.values()) > aim**2:
         return None
-    cost = {"pairs": pairs_cost(system, division.cutoff, degree, powers)}
-    choice = Choice(division, potential, tolerance, degree, kept)
-    if ratio is None:
-        cost["modes"] = phases_cost(system.count, kept)
-        return replace(choice, errors={name: part**0.5 for name, part in terms.items()}, cost=cost)
-    spacing = 2 * pi * ratio / division.k_cutoff
+    if method == "ewald":
+        return _with(choice, terms, cost | {"modes": phases_cost(system.count, kept)})
+    return _on_mesh(system, choice, 2 * pi * ratio / division.k_cutoff, width, aim)
+
+
+def _with(choice: Choice, squares: dict[str, float], cost: dict[str, float], **parts) -> Choice:
+    """The choice with the terms of ΔF², and more."""
+    return replace(choice, errors={name: part**0.5 for name, part in squares.items()}, cost=cost, **parts)
+
+
+def _on_mesh(system: System, choice: Choice, spacing: float, width: int, aim: float) -> Choice | None:
+    """A choice with the engine's mesh and window."""
+    cell, kept, terms = choice.division.cell, choice.kept, choice.errors
     lengths = np.linalg.norm(cell, axis=1)
     for _ in range(GROWTHS):
         nodes = tuple(
-            good_size(max(ceil(length / spacing - 1e-9), 2 * top + 1)) for length, top in zip(lengths, kept, strict=True)
+            good_size(max(ceil(length / spacing - 1e-9), 2 * top + 1))
+            for length, top in zip(lengths, kept, strict=True)
         )
-        window, (pairs, own) = refined(spectrum, cell, kept, nodes, width, (system.strength, system.fourth))
-        terms["mesh"], terms["own aliases"] = system.strength * pairs, system.fourth * own
+        weights = system.strength, system.fourth
+        window, (pairs, own) = refined(choice.division.spectrum, cell, kept, nodes, width, weights)
+        terms = terms | {"mesh": system.strength * pairs, "own aliases": system.fourth * own}
         if sum(terms.values()) <= aim**2:
-            cost["mesh"] = mesh_cost(system.count, nodes, width)
-            errors = {name: part**0.5 for name, part in terms.items()}
-            return replace(choice, nodes=nodes, window=window, errors=errors, cost=cost)
+            cost = choice.cost | {"mesh": mesh_cost(system.count, nodes, width)}
+            return _with(choice, terms, cost, nodes=nodes, window=window)
+        spacing = 0.999 * max(length / n for length, n in zip(lengths, nodes, strict=True))
+    return None
+
+
+def _on_classical_mesh(system: System, choice: Choice, spacing: float, order: int, aim: float) -> Choice | None:
+    """A choice with splines or Lagrange's polynomials, of which every wave of the mesh but the highest is kept."""
+    division, method = choice.division, choice.method
+    window, lengths = classical_window(method, order), np.linalg.norm(division.cell, axis=1)
+    for _ in range(GROWTHS):
+        nodes = nodes_of(method, order, spacing, division.cell)
+        kept = tuple((n - 1) // 2 for n in nodes)
+        modes = float(modes_term(division.spectrum, exits(division.cell, kept)))
+        mesh = classical_term(choice.potential, division.cell, nodes, window)
+        terms = choice.errors | {"modes": system.strength * modes, "mesh": system.strength * mesh}
+        if sum(terms.values()) <= aim**2:
+            cost = mesh_cost(system.count, nodes, order) + own_cost(system.count, order)
+            return _with(choice, terms, choice.cost | {"mesh": cost}, nodes=nodes, window=window, kept=kept)
         spacing = 0.999 * max(length / n for length, n in zip(lengths, nodes, strict=True))
     return None
 

@@ -13,7 +13,7 @@ from ...engine.grid.sizes import PER_LANE, PER_ROW
 from ...machine.cpu.lanes import vector_lanes
 from .system import System
 
-__all__ = ["mesh_cost", "pairs_cost", "phases_cost"]
+__all__ = ["mesh_cost", "own_cost", "pairs_cost", "phases_cost"]
 
 PER_PAIR = 2.2  # a pair within the cutoff of a half list, with its forces
 PER_DEGREE = 0.06  # and degree of the polynomial
@@ -22,6 +22,7 @@ PER_ATOM = 150.0  # a row of a list
 PER_POINT = 150.0  # sorting, gathering, and all that does not depend on the window
 WINDOW = 1.3  # how much longer rows take than in the model of the engine, which has them one by one
 PER_NODE = 16.0  # clearing, folding, both transforms, multiplying, filling
+PER_OWN = 0.6  # a charge and a product of three nodes, where its own interaction is taken off
 PER_PHASE = 2.6  # a charge and a stored mode, all three passes of explicit sums
 
 
@@ -74,3 +75,16 @@ def phases_cost(count: int, kept: tuple[int, ...]) -> float:
         K along each axis.
     """
     return count * prod(2 * top + 1 for top in kept) / 2 * PER_PHASE
+
+
+def own_cost(count: int, order: int) -> float:
+    """Nanoseconds of what charges do to themselves on a classical mesh.
+
+    Parameters
+    ----------
+    count : int
+        Charges.
+    order : int
+        m of the window.
+    """
+    return count * order**3 * PER_OWN

@@ -58,7 +58,12 @@ class Division:
 
 
 def divisions(
-    system: System, bare: Potential, splitting: str, cutoff: float, aim: float, shares: tuple[float, float] | None = None
+    system: System,
+    bare: Potential,
+    splitting: str,
+    cutoff: float,
+    aim: float,
+    shares: tuple[float, float] | None = None,
 ) -> Iterator[Division]:
     """Ways to keep an error with this cutoff; none where it cannot be kept.
 

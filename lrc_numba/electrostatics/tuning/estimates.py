@@ -29,7 +29,18 @@ import numpy as np
 
 from ..potentials import Potential, ProlateCoulombPotential
 
-__all__ = ["ALIASES", "POWERS", "Spectrum", "axis_terms", "legendre", "marginals", "mesh_terms", "modes_term", "pairs_term", "polynomial_term"]
+__all__ = [
+    "ALIASES",
+    "POWERS",
+    "Spectrum",
+    "axis_terms",
+    "legendre",
+    "marginals",
+    "mesh_terms",
+    "modes_term",
+    "pairs_term",
+    "polynomial_term",
+]
 
 FINE = 3000  # wavenumbers of a spectrum
 LOWEST = 1e-40  # of v̂: where a Gaussian's spectrum ends
@@ -218,7 +229,9 @@ def mesh_terms(
         k, kappa, g = n * step, n / nodes[a], nodes[a] * float(np.linalg.norm(reciprocal[a]))
         images = transform(kappa[:, None] + ALIASES) / transform(kappa)[..., None]
         alphas, single = (images**2) @ POWERS.T, images[..., 2] + images[..., 3]
-        of_pairs, of_own = axis_terms(marginals(spectrum, k), k, np.full(len(n), step), (g, nodes[a] * step), alphas, single)
+        of_pairs, of_own = axis_terms(
+            marginals(spectrum, k), k, np.full(len(n), step), (g, nodes[a] * step), alphas, single
+        )
         pairs, own = pairs + of_pairs, own + of_own
     return pairs, own
 

@@ -77,5 +77,7 @@ class Tuning:
         ]
         if choice.nodes is not None:
             ratios = ", ".join(f"{top / n:.2f}" for top, n in zip(choice.kept, choice.nodes, strict=True))
-            lines.append(f"    mesh       {choice.nodes}, {ratios} kept modes per node, window of width {choice.window.width}")  # type: ignore[union-attr]
+            lines.append(
+                f"    mesh       {choice.nodes}, {ratios} kept modes per node, window of width {choice.window.width}"
+            )  # type: ignore[union-attr]
         return [*lines, f"    cost       {1e3 * self.expected_cost:.3g} ms on one core expected ({costs})"]

@@ -90,7 +90,9 @@ class System:
         even = float(np.sum((charges.T @ charges) ** 2)) / (count * volume)
         density = float(np.bincount(of_point)[of_point].mean()) / per_bin
         fourth = float(np.mean(np.sum(charges**2, axis=1) ** 2))
-        return cls(positions, charges, cell, flags, strength, fourth, density, (strength / even) ** 0.5 if even else 1.0)  # type: ignore[arg-type]
+        return cls(
+            positions, charges, cell, flags, strength, fourth, density, (strength / even) ** 0.5 if even else 1.0
+        )  # type: ignore[arg-type]
 
     @property
     def count(self) -> int:

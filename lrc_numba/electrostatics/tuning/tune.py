@@ -6,7 +6,7 @@ import numpy as np
 
 from ... import arguments
 from ...geometry.structures import Structures
-from ..calculators import Calculator, EwaldCalculator, MeshCalculator
+from ..calculators import Calculator, EwaldCalculator, MeshCalculator, P3MCalculator, PMECalculator
 from ..potentials import Potential
 from .choose import Choice, choose
 from .divisions import may_be_prolate
@@ -15,7 +15,7 @@ from .system import System
 
 __all__ = ["tune"]
 
-METHODS = ("mesh", "ewald")
+METHODS = ("mesh", "ewald", "p3m", "pme")
 AIM = 0.85  # of what is asked for, as estimates scatter
 TIGHTER = 20.0  # the run that errors are measured against
 LOOSE = 0.2  # of what is asked for: below it is too careful
@@ -54,8 +54,9 @@ def tune(
     accuracy : float
         Root of the mean square of the error of the force on a point, √(⟨|ΔF|²⟩): energy/length, that is prefactor ·
         charge²/length² for Coulomb's potential.
-    calculator : {"mesh", "ewald"} or a class
-        Which, of ``MeshCalculator`` and ``EwaldCalculator``.
+    calculator : {"mesh", "ewald", "p3m", "pme"} or a class
+        Which: ``MeshCalculator``, ``EwaldCalculator``, or for comparisons ``P3MCalculator`` or ``PMECalculator``, which
+        take off what a charge does to itself.
     splitting : {"prolate", "gaussian"}, optional
         How the potential is divided; by default a prolate where that can be, on a mesh and for Coulomb's potential.
     cutoff : float, optional
@@ -87,7 +88,7 @@ def tune(
     radius = None if cutoff is None else arguments.as_positive("cutoff", cutoff, np.inf)
     splitting = _splitting(splitting, potential, method)
     structure, system = _system(potential, positions, charges, cell, periodic)
-    settings = {"skin": skin, "threads": threads} | ({"dtype": kind} if method == "mesh" else {})
+    settings = {"skin": skin, "threads": threads} | ({} if method == "ewald" else {"dtype": kind})
     search = _Search(potential, system, splitting, method, radius, settings)
     search.check_reach(wanted, kind.name)
     tuned = search.run(wanted, structure)
@@ -97,15 +98,15 @@ def tune(
 
 
 def _method(calculator) -> str:
-    """"mesh" or "ewald"."""
-    names: dict = {MeshCalculator: "mesh", EwaldCalculator: "ewald"}
+    """ "mesh" or "ewald"."""
+    names: dict = {MeshCalculator: "mesh", EwaldCalculator: "ewald", P3MCalculator: "p3m", PMECalculator: "pme"}
     names |= {cls.__name__: name for cls, name in tuple(names.items())}
     name = names.get(calculator, calculator) if isinstance(calculator, (str, type)) else calculator
     return arguments.as_choice("calculator", name, METHODS)
 
 
 def _splitting(splitting: str | None, potential: Potential, method: str) -> str:
-    """"prolate" or "gaussian"."""
+    """ "prolate" or "gaussian"."""
     if splitting is None:
         return "prolate" if method == "mesh" and may_be_prolate(potential) else "gaussian"
     name = arguments.as_choice("splitting", splitting, ("prolate", "gaussian"))
@@ -137,7 +138,9 @@ def _system(potential: Potential, positions, charges, cell, periodic) -> tuple[d
         raise ValueError(f"positions: expected two points or more with charges, got {len(points)}")
     columns = values.reshape(len(points), -1)
     if flags.all():
-        potential.check_net_charge(np.where(np.abs(columns.sum(0)) < 1e-10 * np.abs(columns).sum(0), 0.0, columns.sum(0)))
+        potential.check_net_charge(
+            np.where(np.abs(columns.sum(0)) < 1e-10 * np.abs(columns).sum(0), 0.0, columns.sum(0))
+        )
     system = System.of(structure.positions.astype(np.float64), columns, structure.cell[0], flags)
     return {"positions": points, "charges": values, "cell": structure.cell[0], "periodic": flags}, system
 
@@ -184,8 +187,12 @@ class _Search:
                 spacing=choice.spacing,
                 **self.settings,
             )
-        else:
+        elif self.method == "ewald":
             built = EwaldCalculator(choice.potential, division.cutoff, division.k_cutoff, **self.settings)
+        else:
+            kind = P3MCalculator if self.method == "p3m" else PMECalculator
+            own = {"remove_self_interaction": True} | self.settings
+            built = kind(choice.potential, division.cutoff, choice.spacing, choice.window.width, **own)  # type: ignore[union-attr]
         built.pair_tolerance = choice.tolerance
         return built
 

@@ -19,7 +19,9 @@ from .estimates import ALIASES, POWERS, Spectrum, legendre, mesh_terms
 
 __all__ = ["RATIOS", "WIDTHS", "refined", "table", "shapes"]
 
-RATIOS = np.array([0.2, 0.24, 0.28, 0.31, 0.34, 0.37, 0.39, 0.41, 0.43, 0.445, 0.46, 0.475, 0.487])  # kept modes per node
+RATIOS = np.array(
+    [0.2, 0.24, 0.28, 0.31, 0.34, 0.37, 0.39, 0.41, 0.43, 0.445, 0.46, 0.475, 0.487]
+)  # kept modes per node
 WIDTHS = tuple(range(4, 21))
 ORDERS = (1.0, 2.0)  # ν
 SCALES = np.linspace(0.85, 1.45, 9)  # of β, over that of the highest mode
