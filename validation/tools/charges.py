@@ -40,7 +40,7 @@ def _crystal(name: str, times: int, rng: np.random.Generator) -> Charges:
     """A cube of so many unit cells, every point moved by 0.05 spacings along each axis."""
     basis, charges, edge = LATTICES[name]
     if name == "NaCl":
-        sites = np.vstack([FACES, FACES + [0.5, 0, 0]]) % 1
+        sites = np.vstack([FACES, FACES + np.array([0.5, 0, 0])]) % 1
         charges = [1] * 4 + [-1] * 4
     elif name == "CsCl":
         sites = np.array(basis, dtype=float)
