@@ -2,9 +2,9 @@
 
 Rattled crystals, random ions (neutral, charged, in a triclinic cell), a droplet in a large box, a slab, a wire and a
 cluster, and water where ``--data`` has it; potentials 1/r^p with p = 1, 2, 3 and 6; targets from 1e-2 to 1e-8 in units
-of charge²/length² (of the typical force of 1/r, where p is not 1); every calculator. "measured" is against explicit sums
-over modes that are exact to about 1e-12, by ``EwaldCalculator``; what ``tune`` itself measured is "by tune". Promised:
-measured at most 1.5 times what is asked for, in every case, and not below a twentieth of it in the median.
+of charge²/length², or of forces scaled to those of 1/r where p is not 1; every calculator. "measured" is against
+explicit sums that are exact to about 1e-12, by ``EwaldCalculator``; what ``tune`` itself measured is "by tune".
+Promised: measured at most 1.5 times what is asked for, in every case, and not below a twentieth of it in the median.
 
   python -m validation.electrostatics --quick
   python -m validation.electrostatics --data FOLDER
@@ -126,7 +126,8 @@ def table(rows: list[dict]) -> dict:
     }
     print(
         f"\nmeasured/asked: at most {ratios.max():.2f} (promised {MOST}), median {np.median(ratios):.2f} (promised "
-        f"{LEAST} or more); measured/estimated: {guesses.min():.2f} to {guesses.max():.2f}, median {np.median(guesses):.2f}"
+        f"{LEAST} or more); measured/estimated: {guesses.min():.2f} to {guesses.max():.2f}, median "
+        f"{np.median(guesses):.2f}"
     )
     return summary
 

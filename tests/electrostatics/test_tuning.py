@@ -145,7 +145,7 @@ def test_a_frozen_mesh():
         for scale in (1.0, 1.004, 0.99):  # as in a run under pressure
             calculator.compute(scale * x, q, scale * SIDE)
             later = calculator.long_range(scale * x, scale * SIDE * np.eye(3), (True,) * 3).plan
-            assert later is plan and later.grid.n == plan.grid.n and later.grid.modes == plan.grid.modes
+            assert later is plan
     with pytest.warns(UserWarning, match=r"grown by up to 30\.0 %"):
         calculator.compute(1.3 * x, q, 1.3 * SIDE)
     calculator.unfreeze_mesh()

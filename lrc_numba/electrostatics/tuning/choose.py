@@ -21,9 +21,9 @@ from .windows import RATIOS, WIDTHS, quadrature, refined, table
 
 __all__ = ["Choice", "choose"]
 
-NEIGHBOURS = np.geomspace(12, 3000, 19)  # within the cutoffs that are tried
+NEIGHBOURS = np.geomspace(12, 3000, 16)  # within the cutoffs that are tried
 OF_POLYNOMIAL = 0.03  # of ΔF²
-LOOSER = (1.0, 1.4, 2.0)  # aims by which potentials are divided: whole numbers of modes make errors smaller
+LOOSER = (1.0, 1.6)  # aims by which potentials are divided: whole numbers of modes make errors smaller
 LOOKED_AT = 8  # choices that are worked out on the real mesh
 GROWTHS = 9  # how often a mesh is made larger until it does
 
@@ -132,11 +132,9 @@ def choose(
     powers = tuple(p for p, _ in bare.powers())
     drafts = sorted(_drafts(system, every, powers, method, aim), key=lambda draft: draft[0])
     best: Choice | None = None
-    looked_at = 0
-    for cost, division, ratio, width in drafts:
+    for looked_at, (cost, division, ratio, width) in enumerate(drafts):
         if best is not None and (cost > 1.15 * sum(best.cost.values()) or looked_at >= LOOKED_AT):
             break
-        looked_at += 1
         choice = _worked_out(system, division, (method, ratio, width), powers, aim)
         if choice and (best is None or sum(choice.cost.values()) < sum(best.cost.values())):
             best = choice

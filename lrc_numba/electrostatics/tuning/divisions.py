@@ -114,7 +114,7 @@ def _gaussian(system: System, bare: Potential, cutoff: float, limit: float, of_m
     low, high = 0.8, STEEPEST  # r_c/σ
     if pairs_term(bare.with_smearing(cutoff / high), cutoff) > limit:
         return
-    for _ in range(24):
+    for _ in range(16):
         middle = (low + high) / 2
         keeps = pairs_term(bare.with_smearing(cutoff / middle), cutoff) <= limit
         low, high = (low, middle) if keeps else (middle, high)

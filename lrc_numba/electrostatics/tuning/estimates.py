@@ -7,13 +7,17 @@ for charges without correlations (``System`` has the strength). The terms are
     pairs beyond the cutoff    4π ∫_{r_c}^∞ r² v_SR′² dr                    (Kolafa, Perram 1992 for p = 1)
     the pairs' polynomial      4π ∫_0^{r_c} r² (P′ − v_LR′)² dr
     modes that are left out    (2π)^{−3} ∫ k² v̂² d³k outside the kept ones
-    the mesh                   (2π)^{−3} ∫ v̂² Σ_a [2k² α₀ + 2 k·g_a α₁ + g_a² α₂] d³k      α_l = Σ_{m≠0} m^l (ψ̂(κ_a + m)/ψ̂(κ_a))²
+    the mesh                   (2π)^{−3} ∫ v̂² Σ_a [2k² α₀ + 2 k·g_a α₁ + g_a² α₂] d³k
 
-all integrated, as leading terms are off by factors for p > 1. The last is the sum over aliases of Hockney and Eastwood,
-to first order, for forces that are the exact gradient: an alias m of axis a is at k + m g_a, g_a = nodes_a b_a, and
-κ_a is k·a_a/(2π nodes_a). A charge also sees its own aliases, which add up coherently:
+with α_l = Σ_{m≠0} m^l (ψ̂(κ_a + m)/ψ̂(κ_a))². All are integrated, as leading terms are off by factors for p > 1. The
+last is the sum over aliases of Hockney and Eastwood, to first order, for forces that are the exact gradient: an alias m
+of axis a is at k + m g_a, g_a = nodes_a b_a, and κ_a is k·a_a/(2π nodes_a). A charge also sees its own aliases, which
+add up coherently:
 
     ΔF_self² = ⟨q⁴⟩ Σ_a 2 c_a² g_a²        c_a = (2π)^{−3} ∫ v̂ ψ̂(κ_a + 1)/ψ̂(κ_a) d³k
+
+A prolate ends at its cutoff, so that it has no term of pairs; beyond the band its v̂ goes over into that of the jump of
+its force at the cutoff, 4π ψ(1)/∫ψ · sin(kr_c)/(k³r_c), which the term of the modes has to infinity.
 
 v̂ is that of infinite space also where the kernel is cut off: what cutting adds lies beyond the distance of all pairs.
 """

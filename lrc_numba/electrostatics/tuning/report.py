@@ -66,18 +66,17 @@ class Tuning:
         terms = ", ".join(f"{name} {error:.1e}" for name, error in choice.errors.items())
         costs = ", ".join(f"{name} {1e-6 * cost:.3g}" for name, cost in choice.cost.items())
         name = "smearing" if division.splitting == "gaussian" else "band"
+        even, count, tight = self.system.evenness, self.system.count, self.reference
         lines = [
             "  tuned for RMS errors of forces",
             f"    asked      {self.accuracy:.1e}",
-            f"    estimated  {choice.estimate:.1e} ({terms}; {self.system.evenness:.2f} times those of an even density)",
-            f"    measured   {self.measured:.1e} on {self.system.count} points, against a run for {self.reference:.1e}; "
-            f"choice {self.rounds}",
-            f"    splitting  {division.splitting}, {name} {division.parameter:.6g}, polynomial of degree {choice.degree}",
+            f"    estimated  {choice.estimate:.1e}: {terms}; {even:.2f} times those of an even density",
+            f"    measured   {self.measured:.1e} on {count} points against a run for {tight:.1e}; choice {self.rounds}",
+            f"    splitting  {division.splitting}, {name} {division.parameter:.6g}; pairs: degree {choice.degree}",
             f"    modes      {tuple(2 * top + 1 for top in choice.kept)}",
         ]
-        if choice.nodes is not None:
+        if choice.nodes is not None and choice.window is not None:
             ratios = ", ".join(f"{top / n:.2f}" for top, n in zip(choice.kept, choice.nodes, strict=True))
-            lines.append(
-                f"    mesh       {choice.nodes}, {ratios} kept modes per node, window of width {choice.window.width}"
-            )  # type: ignore[union-attr]
-        return [*lines, f"    cost       {1e3 * self.expected_cost:.3g} ms on one core expected ({costs})"]
+            width = choice.window.width
+            lines.append(f"    mesh       {choice.nodes}, {ratios} kept modes per node, window of width {width}")
+        return [*lines, f"    cost       {1e3 * self.expected_cost:.3g} ms on one core expected: {costs}"]

@@ -17,7 +17,7 @@ from ...engine.window.choose import HAT, MAX_DEGREE, fitted_window
 from ...planning.window_shape import WindowShape
 from .estimates import ALIASES, POWERS, Spectrum, legendre, mesh_terms
 
-__all__ = ["RATIOS", "WIDTHS", "refined", "table", "shapes"]
+__all__ = ["RATIOS", "WIDTHS", "refined", "shapes", "table"]
 
 RATIOS = np.array(
     [0.2, 0.24, 0.28, 0.31, 0.34, 0.37, 0.39, 0.41, 0.43, 0.445, 0.46, 0.475, 0.487]
