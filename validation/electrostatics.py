@@ -8,6 +8,7 @@ Promised: measured at most 1.5 times what is asked for, in every case, and not b
 
   python -m validation.electrostatics --quick
   python -m validation.electrostatics --data FOLDER
+  python -m validation.electrostatics --cost
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from lrc_numba.electrostatics import CoulombPotential, EwaldCalculator, InverseP
 
 from .tools.charges import SPACING, Charges, crystals, open_systems, periodic_systems, water
 from .tools.common import arguments, environment, print_table, save_json
+from .tools.electrostatics_cost import measure_cost
 
 TARGETS = (1e-2, 1e-4, 1e-6, 1e-8)
 POWERS = (1, 2, 3, 6)
@@ -161,7 +163,12 @@ def main() -> None:
     parser = arguments("electrostatics", __doc__ or "")
     parser.add_argument("--data", type=Path, default=None, help="folder with water_spce_256.npz")
     parser.add_argument("--systems", nargs="+", default=None, help="only these")
+    parser.add_argument("--cost", action="store_true", help="measure what the model of the cost is made of instead")
     args = parser.parse_args()
+    if args.cost:
+        record = {"environment": environment(1), "rows": measure_cost()}
+        save_json(args.output / "electrostatics_cost.json", record)
+        return
     targets, rows = (TARGETS[::2] if args.quick else TARGETS), []
     chosen = [case for case in cases(args) if args.systems is None or case[0].name in args.systems]
     for system, p in tqdm(chosen, desc="systems", file=sys.stderr, leave=False):
