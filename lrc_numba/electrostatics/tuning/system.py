@@ -12,7 +12,7 @@ from ..potentials import Potential
 
 __all__ = ["System", "exits", "kept_modes"]
 
-IN_A_BIN = 40.0  # points, on average, in bins with any: with fewer they would count themselves for too much
+IN_A_BIN = 16.0  # points, on average, in bins with any: with fewer they would count themselves for too much
 FINER = 0.85  # steps in which bins get smaller
 MOST_BINS = 200  # along an axis
 DIRECTIONS = 400

@@ -18,7 +18,7 @@ __all__ = ["tune"]
 METHODS = ("mesh", "ewald", "p3m", "pme")
 AIM = 0.85  # of what is asked for, as estimates scatter
 TIGHTER = 20.0  # the run that errors are measured against
-LOOSE = 0.2  # of what is asked for: below it is too careful
+LOOSE, MIDDLE = 0.2, 0.5  # of what is asked for: below the first it is too careful, and then the second is aimed at
 WORTH_A_MESH = 1.0  # seconds of explicit sums
 ROUNDS = 4  # choices that are measured
 FLOORS = {"float64": 2e-13, "float32": 3e-6}  # of forces between neighbours
@@ -228,7 +228,8 @@ class _Search:
                 kept = built
             if LOOSE * accuracy <= measured <= accuracy or (kept is not None and measured > accuracy):
                 break
-            aim *= min(AIM * accuracy / max(measured, 1e-300), 8.0)
+            wanted = AIM if measured > accuracy else MIDDLE
+            aim *= min(wanted * accuracy / max(measured, 1e-300), 8.0)
             choice = self.choice(aim)
         if kept is None:
             kept = built
