@@ -169,7 +169,6 @@ def test_windows_and_nodes_of_ones_own():
     [
         ({"accuracy": 1e-16}, "out of reach in float64"),
         ({"accuracy": 1e-8, "dtype": np.float32}, "out of reach in float32"),
-        ({"accuracy": 1e-6, "cutoff": 0.05}, "accuracy.*cutoff"),
         ({"accuracy": 0.0}, "accuracy"),
         ({"splitting": "box"}, "splitting"),
         ({"calculator": "fmm"}, "calculator"),
