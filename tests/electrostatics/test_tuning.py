@@ -95,7 +95,7 @@ def test_a_droplet_in_a_large_box():
     cell, accuracy = 3 * SIDE * np.eye(3), 1e-4
     x, q = ions(SIDE * np.eye(3))
     calculator = tune(CoulombPotential(), x, q, cell, accuracy, calculator="ewald")
-    # Its density is 27 times that of the cell: √27 in errors, less what bins do not resolve.
+    # Its density is 27 times that of the cell, so errors are √27 = 5.2 times as large, less what bins do not resolve.
     assert 3 < calculator.tuning.system.evenness < 6
     assert error(calculator, exact(CoulombPotential(), x, q, cell), x, q, cell) < PROMISED * accuracy
 
