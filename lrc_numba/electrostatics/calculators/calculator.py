@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import pi
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from ..pair_sum import PairSum, pair_sum
 from ..potentials import Potential
 from ..short_range import EXACT, radial_form
 from .result import Result
+
+if TYPE_CHECKING:
+    from ..tuning.report import Tuning
 
 __all__ = ["Calculator", "LongRange"]
 
@@ -90,7 +94,8 @@ class Calculator(ABC):
         self.neighbours = NeighbourList(self.cutoff, skin, full=self.threads > 2, threads=self.threads)
         self._far: dict[tuple, LongRange] = {}
         self._form, self._listed = None, None
-        self.pair_tolerance, self.tuning = EXACT, None  # of the pairs' polynomial; what ``tune`` says of it
+        self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
+        self.tuning: Tuning | None = None  # what ``tune`` says of its choice
 
     def __repr__(self) -> str:
         return "\n".join(self._described() + ([] if self.tuning is None else self.tuning.lines()))

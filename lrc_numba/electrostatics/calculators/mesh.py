@@ -112,9 +112,9 @@ class MeshCalculator(Calculator):
         return tuple(good_size(max(ceil(a / self.spacing - 1e-6), m)) for a, m in zip(lengths, modes, strict=True))
 
     def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int]) -> LRCPlan:
-        window = {} if self.window is None else {"window": self.window}
+        window = "kaiser_bessel" if self.window is None else self.window
         nodes = self._nodes(cell, modes)
-        return LRCPlan(cell, modes, eps=self.eps, nodes=nodes, dtype=self.dtype, threads=self.threads, **window)
+        return LRCPlan(cell, modes, eps=self.eps, nodes=nodes, dtype=self.dtype, threads=self.threads, window=window)
 
     # ------------------------------------------------------------------ a mesh for cells that change
     def freeze_mesh(self) -> None:

@@ -76,7 +76,7 @@ def classical_term(potential: Potential, cell: np.ndarray, nodes: tuple[int, ...
         waves = n[:, None] + count * SHIFTS
         moments.append([(images * waves**power).sum(axis=1) for power in (0, 1, 2)])
         main.append(images[:, len(SHIFTS) // 2])
-    k2, squares = 0.0, 0.0
+    k2 = squares = np.zeros(1)
     for a in range(3):
         for b in range(3):
             powers = np.eye(3, dtype=int)[a] + np.eye(3, dtype=int)[b]

@@ -70,7 +70,7 @@ class System:
         periodic : three bools
             Along which there are images.
         """
-        flags = tuple(bool(flag) for flag in periodic)
+        flags = bool(periodic[0]), bool(periodic[1]), bool(periodic[2])
         box, fractions = _box(positions, cell, flags)
         volume = abs(float(np.linalg.det(box)))
         count, lengths = len(positions), np.linalg.norm(box, axis=1)

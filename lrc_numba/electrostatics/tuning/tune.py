@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from warnings import warn
+
 import numpy as np
 
 from ... import arguments
@@ -223,7 +225,7 @@ class _Search:
 
     def run(self, accuracy: float, structure: dict) -> Calculator:
         """Choose, measure, and choose again."""
-        aim, kept = AIM * accuracy, None
+        aim, kept, best = AIM * accuracy, None, 0.0
         choice = self.choice(aim)
         forces, expected = self.reference(accuracy, structure)
         for rounds in range(1, ROUNDS + 1):
@@ -231,13 +233,17 @@ class _Search:
             result = built.compute(**structure, forces=True).forces
             measured = float(np.sqrt(np.mean(np.sum((result - forces) ** 2, axis=1, dtype=np.float64))))
             built.tuning = Tuning(accuracy, measured, expected, rounds, choice, self.system)
-            if measured <= accuracy and (kept is None or measured > kept.tuning.measured):
-                kept = built
+            if best < measured <= accuracy:
+                kept, best = built, measured
             if LOOSE * accuracy <= measured <= accuracy or (kept is not None and measured > accuracy):
                 break
             wanted = AIM if measured > accuracy else MIDDLE
             aim *= min(wanted * accuracy / max(measured, 1e-300), 8.0)
             choice = self.choice(aim)
         if kept is None:
-            kept = built
-        return kept
+            warn(
+                f"accuracy: the choice with the smallest expected error has {measured:.1e}, not {accuracy:.1e}, on "
+                "these points; ask for less, or for a smaller one",
+                stacklevel=3,
+            )
+        return built if kept is None else kept
