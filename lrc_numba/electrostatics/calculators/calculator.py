@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import pi
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -25,13 +25,30 @@ from ..potentials import Potential
 from ..short_range import EXACT, radial_form
 from .result import Result
 
-if TYPE_CHECKING:
-    from ..tuning.report import Tuning
-
 __all__ = ["Calculator", "LongRange"]
 
 NEUTRAL = 1e-10  # of Σ |q|: a net charge that is rounding
 KEPT = 8  # plans for cells that come again, as in a batch
+
+
+class Tuned(Protocol):
+    """What ``tune`` says of a calculator that it made."""
+
+    @property
+    def accuracy(self) -> float:
+        """RMS error of forces that was asked for."""
+
+    def lines(self) -> list[str]:
+        """Lines of text."""
+
+    def error_in(self, cell: np.ndarray) -> float:
+        """What is expected with the same modes and nodes in another cell.
+
+        Parameters
+        ----------
+        cell : (3, 3)
+            Lattice vectors of the modes.
+        """
 
 
 @dataclass
@@ -95,7 +112,7 @@ class Calculator(ABC):
         self._far: dict[tuple, LongRange] = {}
         self._form, self._listed = None, None
         self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
-        self.tuning: Tuning | None = None  # what ``tune`` says of its choice
+        self.tuning: Tuned | None = None  # what ``tune`` says of its choice
 
     def __repr__(self) -> str:
         return "\n".join(self._described() + ([] if self.tuning is None else self.tuning.lines()))

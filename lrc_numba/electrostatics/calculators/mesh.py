@@ -6,15 +6,15 @@ from math import ceil, pi
 from warnings import warn
 
 import numpy as np
+from scipy.fft import next_fast_len
 
 from ... import arguments
-from ...engine.grid.sizes import good_size
 from ...plan import LRCPlan, WindowShape
 from ..boundaries import Boundary
 from ..potentials import Potential
 from .calculator import Calculator, LongRange, modes_within
 
-__all__ = ["MeshCalculator"]
+__all__ = ["MeshCalculator", "good_size"]
 
 STRETCHED = 1.05  # nodes and modes of a frozen mesh may be so much coarser than they were chosen
 ANOTHER_WARNING = 1.5  # times the error of the last
@@ -175,3 +175,14 @@ class MeshCalculator(Calculator):
         """Choose modes and nodes for every cell again."""
         self._frozen = self._looked_at = None
         self._far.clear()
+
+
+def good_size(minimum: int) -> int:
+    """The smallest even number from ``minimum`` on with no prime factor above 5.
+
+    Parameters
+    ----------
+    minimum : int
+        Nodes at least.
+    """
+    return 2 * int(next_fast_len((minimum + 1) // 2, real=True))

@@ -8,8 +8,8 @@ from math import ceil, pi
 
 import numpy as np
 
-from ...engine.grid.sizes import good_size
-from ...planning.window_shape import WindowShape
+from ...plan import WindowShape
+from ..calculators.mesh import good_size
 from ..potentials import Potential
 from ..short_range import EXACT, radial_form
 from .classical import ORDERS, classical_term, classical_window, coarsest, nodes_of

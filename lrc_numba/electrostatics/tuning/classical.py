@@ -13,7 +13,7 @@ from math import pi
 
 import numpy as np
 
-from ...planning.window_shape import WindowShape
+from ...plan import WindowShape
 from ..calculators.classical import ClassicalMesh
 from ..potentials import Potential
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from math import pi, prod
 
-from ...engine.grid.sizes import PER_LANE, PER_ROW
-from ...machine.cpu.lanes import vector_lanes
 from .system import System
 
 __all__ = ["mesh_cost", "own_cost", "pairs_cost", "phases_cost"]
@@ -20,7 +18,8 @@ PER_DEGREE = 0.06  # and degree of the polynomial
 PER_POWER = 4.0  # where powers have to be taken: all but 1/r
 PER_ATOM = 150.0  # a row of a list
 PER_POINT = 150.0  # sorting, gathering, and all that does not depend on the window
-WINDOW = 1.3  # how much longer rows take than in the model of the engine, which has them one by one
+PER_LANE = 0.65  # a lane of the vectors that the window's polynomials are in, an axis and a pass
+PER_ROW = {4: 0.78, 8: 0.78, 12: 1.2, 16: 1.75, 20: 2.35, 24: 2.75}  # a row of a window and pass, by lanes
 PER_NODE = 16.0  # clearing, folding, both transforms, multiplying, filling
 PER_OWN = 0.6  # a charge and a product of three nodes, where its own interaction is taken off
 PER_PHASE = 2.6  # a charge and a stored mode, all three passes of explicit sums
@@ -59,9 +58,9 @@ def mesh_cost(count: int, nodes: tuple[float, ...], width: int) -> float:
     width : int
         w of the window.
     """
-    lanes = vector_lanes(width)
+    lanes = 4 * -(-width // 4)
     rows = 3 * lanes * PER_LANE + width**2 * PER_ROW.get(lanes, PER_ROW[24])
-    return count * (PER_POINT + 2 * WINDOW * rows) + prod(nodes) * PER_NODE
+    return count * (PER_POINT + 2 * rows) + prod(nodes) * PER_NODE
 
 
 def phases_cost(count: int, kept: tuple[int, ...]) -> float:

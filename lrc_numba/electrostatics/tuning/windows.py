@@ -13,8 +13,7 @@ from math import pi
 import numpy as np
 from scipy.special import hyp0f1
 
-from ...engine.window.choose import HAT, MAX_DEGREE, fitted_window
-from ...planning.window_shape import WindowShape
+from ...plan import WindowShape
 from .estimates import ALIASES, POWERS, Spectrum, legendre, mesh_terms
 
 __all__ = ["RATIOS", "WIDTHS", "refined", "shapes", "table"]
@@ -23,6 +22,7 @@ RATIOS = np.array(
     [0.2, 0.24, 0.28, 0.31, 0.34, 0.37, 0.39, 0.41, 0.43, 0.445, 0.46, 0.475, 0.487]
 )  # kept modes per node
 WIDTHS = tuple(range(4, 21))
+HAT, MAX_DEGREE = 2, 20  # cells by which the hat function widens the window, and what it may have at most
 ORDERS = (1.0, 2.0)  # ν
 SCALES = np.linspace(0.85, 1.45, 9)  # of β, over that of the highest mode
 POINTS = 14  # wavenumbers up to the highest kept
@@ -100,7 +100,7 @@ def refined(
     shape = best_of(finer)
 
     def of_degree(degree: int) -> tuple:
-        return mesh_terms(spectrum, cell, kept, nodes, fitted_window("kaiser_bessel", width, shape, degree).transform)
+        return mesh_terms(spectrum, cell, kept, nodes, WindowShape("kaiser_bessel", width, shape, degree).transform)
 
     limit = SLACK**2 * _weighted(of_degree(MAX_DEGREE), weights)
     low, high = HAT, MAX_DEGREE  # the lowest degree within the limit is above low
