@@ -8,6 +8,7 @@ from .potentials import (
     Potential,
     ProlateCoulombPotential,
 )
+from .tuning import tune
 
 __all__ = [
     "Calculator",
@@ -21,4 +22,5 @@ __all__ = [
     "Potential",
     "ProlateCoulombPotential",
     "Result",
+    "tune",
 ]

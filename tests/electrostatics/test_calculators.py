@@ -111,11 +111,15 @@ def test_derivatives(where):
     def energy(x, q, a) -> float:
         return calculator.compute(x, q, a, periodic=periodic).energy
 
-    made = calculator.compute(positions, charges, cell, periodic=periodic, forces=True, stress=True, charge_gradient=True)
+    made = calculator.compute(
+        positions, charges, cell, periodic=periodic, forces=True, stress=True, charge_gradient=True
+    )
     h, moved, charged = 1e-4, rng.standard_normal((5, 3)), rng.standard_normal(5)
     by_points = (energy(positions + h * moved, charges, cell) - energy(positions - h * moved, charges, cell)) / (2 * h)
     assert -np.sum(made.forces * moved) == pytest.approx(by_points, rel=1e-6)
-    by_charges = (energy(positions, charges + h * charged, cell) - energy(positions, charges - h * charged, cell)) / (2 * h)
+    by_charges = (energy(positions, charges + h * charged, cell) - energy(positions, charges - h * charged, cell)) / (
+        2 * h
+    )
     assert made.charge_gradient @ charged == pytest.approx(by_charges, rel=1e-8)
     strain = rng.standard_normal((3, 3))
     strain = (strain + strain.T) / 2

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import pi
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_ext
 from ..pair_sum import PairSum, pair_sum
 from ..potentials import Potential
 from ..radial_form import RadialForm
-from ..short_range import radial_form
+from ..short_range import EXACT, radial_form
 from .operator import ChargeOperator, derived_forms
 from .result import Result
 
@@ -31,6 +31,26 @@ __all__ = ["Calculator", "LongRange"]
 
 NEUTRAL = 1e-10  # of Σ |q|: a net charge that is rounding
 KEPT = 8  # plans for cells that come again, as in a batch
+
+
+class Tuned(Protocol):
+    """What ``tune`` says of a calculator that it made."""
+
+    @property
+    def accuracy(self) -> float:
+        """RMS error of forces that was asked for."""
+
+    def lines(self) -> list[str]:
+        """Lines of text."""
+
+    def error_in(self, cell: np.ndarray) -> float:
+        """What is expected with the same modes and nodes in another cell.
+
+        Parameters
+        ----------
+        cell : (3, 3)
+            Lattice vectors of the modes.
+        """
 
 
 @dataclass
@@ -95,6 +115,8 @@ class Calculator(ABC):
         self._form: tuple[tuple, RadialForm] | None = None
         self._listed: tuple[bytes, bytes] | None = None
         self._derived: tuple[tuple, dict] = ((), {})
+        self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
+        self.tuning: Tuned | None = None  # what ``tune`` says of its choice
 
     def __getstate__(self) -> dict:
         """Copies find lists and make plans of their own."""
@@ -107,6 +129,17 @@ class Calculator(ABC):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.is_plain = cls.is_plain and "_of_structure" not in vars(cls)
+
+    def __repr__(self) -> str:
+        return "\n".join(self._described() + ([] if self.tuning is None else self.tuning.lines()))
+
+    def _described(self) -> list[str]:
+        """Lines of text: what it is made of."""
+        return [
+            f"{type(self).__name__} in {self.dtype.name}, {self.threads} thread(s)",
+            f"  potential  {self.potential!r}",
+            f"  cutoff     {self.cutoff:.6g}",
+        ]
 
     # ------------------------------------------------------------------ what differs
     @abstractmethod
@@ -190,9 +223,9 @@ class Calculator(ABC):
     @property
     def form(self):
         """v_SR as loops over pairs take it; made anew where the potential changed."""
-        key = self.potential.key()
+        key = self.potential.key(), self.pair_tolerance
         if self._form is None or self._form[0] != key:
-            self._form = key, radial_form(self.potential, self.cutoff)
+            self._form = key, radial_form(self.potential, self.cutoff, self.pair_tolerance)
         return self._form[1]
 
     def derived(self, name: str) -> list[tuple[Potential, RadialForm]]:

@@ -36,6 +36,9 @@ class EwaldCalculator(Calculator):
         highest = potential.highest_wavenumber(1e-16) if k_cutoff is None else k_cutoff
         self.k_cutoff = arguments.as_positive("k_cutoff", highest, np.inf)
 
+    def _described(self) -> list[str]:
+        return [*super()._described(), f"  k cutoff   {self.k_cutoff:.6g}"]
+
     def _modes(self, cell: np.ndarray) -> tuple[int, int, int]:
         return modes_within(cell, self.k_cutoff)
 
