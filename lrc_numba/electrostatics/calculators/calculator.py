@@ -19,9 +19,9 @@ from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
 from ...machine.cpu.parallel import available_threads
 from ..boundaries import Boundary, LongRangeKernel, choose_boundary
-from ..pair_sum import PairSum, pair_sum
+from ..pair_sum import PairSum
 from ..potentials import Potential
-from ..short_range import radial_form
+from ..short_range import near_sum, pair_form
 from .result import Result
 
 __all__ = ["Calculator", "LongRange"]
@@ -84,7 +84,8 @@ class Calculator(ABC):
         self.potential, self.dtype = potential, arguments.as_dtype(dtype)
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.threads = arguments.as_threads(threads, available_threads())
-        self.neighbours = NeighbourList(self.cutoff, skin, full=self.threads > 2, threads=self.threads)
+        farthest = potential.pair_reach(self.cutoff)
+        self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads)
         self._far: dict[tuple, LongRange] = {}
         self._form, self._listed = None, None
 
@@ -160,10 +161,10 @@ class Calculator(ABC):
     # ------------------------------------------------------------------ short range
     @property
     def form(self):
-        """v_SR as loops over pairs take it; made anew where the potential changed."""
+        """What pairs add to the modes, as sums over them take it; made anew where the potential changed."""
         key = self.potential.key()
         if self._form is None or self._form[0] != key:
-            self._form = key, radial_form(self.potential, self.cutoff)
+            self._form = key, pair_form(self.potential, self.cutoff)
         return self._form[1]
 
     def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:
@@ -176,7 +177,7 @@ class Calculator(ABC):
             self.neighbours.search(positions, cell, periodic=structures.periodic, offsets=structures.offsets)
             self._listed = layout
         where = {} if outdated else {"positions": positions, "cell": cell}
-        return pair_sum(self.neighbours, self.form, charges, virial=strain, **where)
+        return near_sum(self.neighbours, self.form, charges, virial=strain, **where)
 
     # ------------------------------------------------------------------ long range
     def long_range(self, positions: np.ndarray, cell: np.ndarray, periodic) -> LongRange:

@@ -24,6 +24,8 @@ class CombinedPotential(Potential):
         w_m; ones by default.
     smearing, prefactor
         As for ``Potential``; without a smearing that of the first potential.
+    exclusion_radius, exclusion_degree, exclusion_part
+        As for ``Potential``, of the sum; the potentials themselves have none.
 
     Attributes
     ----------
@@ -37,12 +39,24 @@ class CombinedPotential(Potential):
         weights=None,
         smearing: float | None = None,
         prefactor: float = 1.0,
+        *,
+        exclusion_radius: float | None = None,
+        exclusion_degree: int = 1,
+        exclusion_part: str = "whole",
     ):
         potentials = list(potentials)
         if not potentials or not all(isinstance(potential, Potential) for potential in potentials):
             raise TypeError(f"potentials: expected one or more of them, got {potentials!r}")
         smearing = potentials[0].smearing if smearing is None else smearing
-        super().__init__(smearing, prefactor)
+        super().__init__(
+            smearing,
+            prefactor,
+            exclusion_radius=exclusion_radius,
+            exclusion_degree=exclusion_degree,
+            exclusion_part=exclusion_part,
+        )
+        if any(potential.exclusion is not None for potential in potentials):
+            raise ValueError("potentials: expected none with an exclusion_radius; pass that of the sum instead")
         self.potentials = potentials if smearing is None else [v.with_smearing(smearing) for v in potentials]
         given = np.ones(len(potentials)) if weights is None else weights
         self.weights = arguments.as_array("weights", given, np.dtype(np.float64)).copy()

@@ -35,6 +35,8 @@ class InversePowerLawPotential(Potential):
         As for ``Potential``.
     reference_length : float, optional
         For p = 3 with a net charge: where the background has no energy, units of length.
+    exclusion_radius, exclusion_degree, exclusion_part
+        As for ``Potential``.
     """
 
     def __init__(
@@ -44,8 +46,17 @@ class InversePowerLawPotential(Potential):
         prefactor: float = 1.0,
         *,
         reference_length: float | None = None,
+        exclusion_radius: float | None = None,
+        exclusion_degree: int = 1,
+        exclusion_part: str = "whole",
     ):
-        super().__init__(smearing, prefactor)
+        super().__init__(
+            smearing,
+            prefactor,
+            exclusion_radius=exclusion_radius,
+            exclusion_degree=exclusion_degree,
+            exclusion_part=exclusion_part,
+        )
         self.exponent = arguments.as_positive("exponent", exponent, inf)
         if self.exponent > 6:
             raise ValueError(f"exponent: expected at most 6, got {exponent}")
@@ -155,12 +166,27 @@ class CoulombPotential(InversePowerLawPotential):
 
     Parameters
     ----------
-    smearing, prefactor
+    smearing, prefactor, exclusion_radius, exclusion_degree, exclusion_part
         As for ``Potential``.
     """
 
-    def __init__(self, smearing: float | None = None, prefactor: float = 1.0):
-        super().__init__(1.0, smearing, prefactor)
+    def __init__(
+        self,
+        smearing: float | None = None,
+        prefactor: float = 1.0,
+        *,
+        exclusion_radius: float | None = None,
+        exclusion_degree: int = 1,
+        exclusion_part: str = "whole",
+    ):
+        super().__init__(
+            1.0,
+            smearing,
+            prefactor,
+            exclusion_radius=exclusion_radius,
+            exclusion_degree=exclusion_degree,
+            exclusion_part=exclusion_part,
+        )
 
     def __repr__(self) -> str:
         return f"CoulombPotential(smearing={self.smearing}, prefactor={self.prefactor:g})"

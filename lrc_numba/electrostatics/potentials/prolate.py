@@ -39,12 +39,27 @@ class ProlateCoulombPotential(CoulombPotential):
         r_c, units of length.
     band : float
         c = k r_c of the highest mode needed, between 2 and 45; errors are about ψ₀^c(1)/ψ₀^c(0), 1e-5 at 12.
-    prefactor : float
+    prefactor, exclusion_radius, exclusion_degree, exclusion_part
         As for ``Potential``.
     """
 
-    def __init__(self, cutoff: float, band: float, prefactor: float = 1.0):
-        super().__init__(None, prefactor)
+    def __init__(
+        self,
+        cutoff: float,
+        band: float,
+        prefactor: float = 1.0,
+        *,
+        exclusion_radius: float | None = None,
+        exclusion_degree: int = 1,
+        exclusion_part: str = "whole",
+    ):
+        super().__init__(
+            None,
+            prefactor,
+            exclusion_radius=exclusion_radius,
+            exclusion_degree=exclusion_degree,
+            exclusion_part=exclusion_part,
+        )
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.band = arguments.as_positive("band", band, np.inf)
         if not _FLATTEST <= self.band <= _STEEPEST:
