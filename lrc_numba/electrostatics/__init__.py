@@ -1,6 +1,13 @@
 """Range-separated electrostatics: potentials, calculators, and what stands around them."""
 
-from .calculators import Calculator, EwaldCalculator, MeshCalculator, Result
+from .calculators import (
+    Calculator,
+    DipoleEwaldCalculator,
+    DipoleMeshCalculator,
+    EwaldCalculator,
+    MeshCalculator,
+    Result,
+)
 from .potentials import (
     CombinedPotential,
     CoulombPotential,
@@ -13,6 +20,8 @@ __all__ = [
     "Calculator",
     "CombinedPotential",
     "CoulombPotential",
+    "DipoleEwaldCalculator",
+    "DipoleMeshCalculator",
     "EwaldCalculator",
     "InversePowerLawPotential",
     "MeshCalculator",

@@ -177,6 +177,10 @@ class Calculator(ABC):
             self.neighbours.search(positions, cell, periodic=structures.periodic, offsets=structures.offsets)
             self._listed = layout
         where = {} if outdated else {"positions": positions, "cell": cell}
+        return self._sum_over_pairs(charges, strain, **where)
+
+    def _sum_over_pairs(self, charges: np.ndarray, strain: bool, **where) -> PairSum:
+        """The sum itself, at positions and in a cell other than those of the search where these are given."""
         return near_sum(self.neighbours, self.form, charges, virial=strain, **where)
 
     # ------------------------------------------------------------------ long range

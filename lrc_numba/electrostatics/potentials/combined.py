@@ -96,6 +96,9 @@ class CombinedPotential(Potential):
     def long_range_slope(self, r) -> np.ndarray:
         return self._sum(lambda v: v.long_range_slope(r))
 
+    def long_range_derivative(self, r, order: int) -> np.ndarray:
+        return self._sum(lambda v: v.long_range_derivative(r, order))
+
     def short_range(self, r) -> np.ndarray:
         return self._sum(lambda v: v.short_range(r))
 

@@ -90,6 +90,11 @@ class InversePowerLawPotential(Potential):
             return -2 * ((self.exponent + 2) * self._real(1, r) + 2 * np.square(r) * self._real(2, r)) / self.sigma
         return 2 * self._real(1, r)
 
+    def long_range_derivative(self, r, order: int) -> np.ndarray:
+        if self._derived:
+            raise NotImplementedError("derivatives by the smearing have no higher derivatives by the distance")
+        return self._real(order, r)
+
     def short_range(self, r) -> np.ndarray:
         if self._derived:
             return -self.long_range(r)

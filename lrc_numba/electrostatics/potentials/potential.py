@@ -119,6 +119,18 @@ class Potential(ABC):
         """v_SR′(r)/r."""
         return self.bare_slope(r) - self.long_range_slope(r)
 
+    def long_range_derivative(self, r, order: int) -> np.ndarray:
+        """The derivative of v_LR by r² of this order, up to the third, as dipoles need it.
+
+        Parameters
+        ----------
+        r : array_like
+            Units of length.
+        order : int
+            0 for v_LR itself.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no higher derivatives of its part of long range")
+
     def pair_reach(self, cutoff: float) -> float:
         """Up to which distance pairs are needed where v_SR is cut off at ``cutoff``, units of length."""
         if self.exclusion is None:

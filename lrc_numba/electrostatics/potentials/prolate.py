@@ -97,6 +97,14 @@ class ProlateCoulombPotential(CoulombPotential):
         inside = 2 * self._in_r2.deriv()(np.where(far, 1.0, r / self.cutoff) ** 2) / self.cutoff**3
         return self.prefactor * np.where(far, -1 / np.where(far, r, 1.0) ** 3, inside)
 
+    def long_range_derivative(self, r, order: int) -> np.ndarray:
+        r = np.asarray(r, dtype=np.float64)
+        far = r > self.cutoff
+        inside = self._in_r2.deriv(order)(np.where(far, 1.0, r / self.cutoff) ** 2) / self.cutoff ** (2 * order + 1)
+        falling = float(np.prod(-0.5 - np.arange(order)))
+        beyond = falling * np.where(far, r, 1.0) ** (-1 - 2 * order)
+        return self.prefactor * np.where(far, beyond, inside)
+
     def short_range(self, r) -> np.ndarray:
         return np.where(np.asarray(r) < self.cutoff, self.bare(r) - self.long_range(r), 0.0)
 
