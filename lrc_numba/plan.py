@@ -11,22 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import deepcopy
+from functools import partial
 from typing import Self
 
 import numpy as np
 
-from .engine.deconvolution import MultiplierTable
 from .engine.grid import Grid
 from .engine.operator import Operator
 from .geometry.cell import Cell
-from .gradient import Gradient, parameter_gradient
-from .machine.memory import WORTH_A_LOOK
+from .gradient import Gradient
+from .machine.workspace import Workspace
 from .multipliers import Multiplier
-from .planning.calls import Call, as_names, is_complex, parts_of_complex, refuse_complex
+from .planning.calls import Call, is_complex, parts_of_complex, refuse_complex
 from .planning.choices import Choices
-from .planning.gradients import WRT_OF_ENERGY, energy_gradient, refuse_energy, vjp
+from .planning.gradients import energy_gradient, names_of_energy, names_of_vjp, parameters_jvp, refuse_energy, vjp
 from .planning.guard import alone, computes, in_range
 from .planning.points import GivenPoints, Points, describe_memory
+from .planning.preparation import Preparation
 from .planning.window_shape import WindowShape
 
 __all__ = ["Gradient", "LRCPlan", "WindowShape"]
@@ -75,15 +76,6 @@ class LRCPlan:
 
     Notes
     -----
-    Which stage bounds which regime (``python -m validation.stages`` measures the first two):
-
-    * a point or more for every few nodes: spreading and interpolation, three quarters of the time, bound by loads and
-      stores in the first-level cache; sorting, an eighth, by the latency of memory;
-    * fewer points: the transforms, and clearing and padding the grid, bound by the bandwidth of memory; where points
-      keep to a part of the cell, only of the rows of the grid that their windows reach;
-    * a grid that is one tile (in one dimension, and small ones in two): nothing is sorted;
-    * below about a thousand points and modes: the interpreter, some 60 µs a call.
-
     A plan keeps its workspace between calls, so one plan serves one thread of the user's at a time. The tabulated
     multiplier is kept too, for as long as the same multiplier comes in the same ``state``: its parameters, its other
     attributes, and what its class defines. A multiplier whose state cannot be told for certain is tabulated in every
@@ -115,8 +107,7 @@ class LRCPlan:
         self._grid: Grid | None = None
         self._operator: Operator
         self._points: Points | None = None
-        self._cheap = 0  # up to so many channels on the grid, free memory is not checked: they need too little
-        self._tabulated: tuple | None = None
+        self._preparation = Preparation(choices)
         self._idle = [None]  # empty while the plan is at work
         self._fixed = True
         if choices.dim is not None:
@@ -179,7 +170,8 @@ class LRCPlan:
 
     def _sort(self, given: GivenPoints) -> None:
         """Take points that are checked."""
-        self._points, self._cheap = None, 0  # until both sources and targets are ready
+        self._points = None  # until both sources and targets are ready
+        self._preparation.new_points()
         self._use(given.grid)
         self._points = given.sort(self._operator)
 
@@ -187,10 +179,9 @@ class LRCPlan:
     def set_cell(self, box, points=None, targets=None) -> Self:
         """Go on in another cell, with the same modes, nodes, window and workspace. Returns the plan.
 
-        The one choice of a plan that may change: a molecular dynamics run at constant pressure, or one plan for
-        systems alike, need not make plans. Results are those of a new plan with this cell, the same nodes and the same
-        window, bit for bit. Tables of the lattice, and of multipliers, are made anew when they are needed; this call by
-        itself takes some 0.1 ms.
+        The one choice of a plan that may change, as at constant pressure. Results are those of a new plan with this
+        cell, the same nodes and the same window, bit for bit. Tables of the lattice and of multipliers are made anew
+        when they are needed; this call by itself takes some 0.1 ms.
 
         Parameters
         ----------
@@ -214,18 +205,18 @@ class LRCPlan:
         held = 0 if self._grid is None else self._operator.space.nbytes
         given = None if points is None else GivenPoints.of(points, targets, choices, grid, held)
         self.choices.box = choices.box
-        self._points, self._tabulated = None, None
+        self._points = None
+        self._preparation.new_cell()
         if grid is not None:
-            space = self._operator.space
-            self._grid, self._operator = grid, Operator(grid, self.threads, self.gradient == "spectral", space)
+            self._use(grid, self._operator.space)
         if given is not None:
             self._sort(given)
         return self
 
-    def _use(self, grid: Grid) -> None:
+    def _use(self, grid: Grid, space: Workspace | None = None) -> None:
         if grid is not self._grid:
             self._grid = grid
-            self._operator = Operator(grid, self.threads, self.gradient == "spectral")
+            self._operator = Operator(grid, self.threads, self.gradient == "spectral", space)
 
     # ------------------------------------------------------------------ the operator and its derivatives
     @alone
@@ -322,27 +313,17 @@ class LRCPlan:
             For a derivative that the multiplier does not define.
         """
         refuse_complex(self.dtype, values=values, cotangent=cotangent)
-        wanted = as_names(wrt)
-        if "cell" in wanted and isinstance(multiplier, Multiplier):
-            multiplier._check_cell()
+        wanted = names_of_vjp(wrt, multiplier)
         call = self._call(values, multiplier, exclude_self)
         g, size = call.cotangent("cotangent", cotangent)
-
-        def compute() -> Gradient:
-            return vjp(self._operator, call, multiplier, g, wanted, exclude_self)
-
+        compute = partial(vjp, self._operator, call, multiplier, g, wanted, exclude_self)
         if not wanted & {"parameters", "cell"} and call.safe_vjp(size, self.grid.steepest):
             return compute()
         return in_range(self, lambda: dict(values=values, multiplier=multiplier, cotangent=cotangent), compute)
 
     @alone
     def energy(
-        self,
-        values,
-        multiplier: Multiplier,
-        *,
-        wrt: Collection[str] = ("points",),
-        exclude_self: bool = False,
+        self, values, multiplier: Multiplier, *, wrt: Collection[str] = ("points",), exclude_self: bool = False
     ) -> Gradient:
         """Gradient of E = ½ Σ f·u for a φ̂ that is real and the same for every channel, so that K is symmetric.
 
@@ -370,17 +351,10 @@ class LRCPlan:
             For a derivative that the multiplier does not define.
         """
         refuse_complex(self.dtype, values=values)
-        wanted = as_names(wrt, WRT_OF_ENERGY)
-        if {"cell", "cells"} <= wanted:
-            raise ValueError(f"wrt: expected 'cell' or 'cells', not both, got {wrt!r}")
-        if wanted & {"cell", "cells"} and isinstance(multiplier, Multiplier):
-            multiplier._check_cell()
+        wanted = names_of_energy(wrt, multiplier)
         call = self._call(values, multiplier, exclude_self)
         refuse_energy(call, multiplier)
-
-        def compute() -> Gradient:
-            return energy_gradient(self._operator, call, multiplier, wanted, exclude_self)
-
+        compute = partial(energy_gradient, self._operator, call, multiplier, wanted, exclude_self)
         if not wanted & {"parameters", "cell", "cells"} and call.safe_vjp(call.size, self.grid.steepest):
             return compute()
         return in_range(self, lambda: dict(values=values, multiplier=multiplier), compute)
@@ -419,37 +393,10 @@ class LRCPlan:
         tangents = call.tangents(dpoints, dvalues, dtargets)
         g = call.cotangent("cotangent", cotangent)[0]
         dg = call.arrays.xp.zeros_like(g) if dcotangent is None else call.cotangent("dcotangent", dcotangent)[0]
-        moved = self._operator.table_jvp(*call.operands, g, dg, tangents)
-        moved = call.table_cotangent(moved, [(dg, call.values), (g, tangents.values)] if exclude_self else [])
-        return parameter_gradient(multiplier, self.grid.mode_set, moved)
+        return parameters_jvp(self._operator, call, multiplier, g, dg, tangents, exclude_self)
 
     # ------------------------------------------------------------------ a call
     def _call(self, values, multiplier: Multiplier, exclude_self: bool) -> Call:
         """The arguments of a call, checked and flattened."""
-        points = self._points
-        if points is None:
-            raise ValueError("points: none are set; call set_points first")
-        if exclude_self and points.targets_shape is not None:
-            raise ValueError("exclude_self: targets are not the points, so there is no self to exclude")
-        call = Call.of(points, self._table(multiplier), values, self.dtype, self.choices.engine.arrays)
-        # Values and tangents, or values and cotangents, may lie on the grid together; ik makes d channels of one.
-        most = 2 * max(call.channels) * (self.grid.dim if self.gradient == "spectral" else 1)
-        if most > self._cheap or call.table.maps > most:
-            targets, maps = points.targets_shape is not None, call.table.maps
-            needed = self.grid.memory(points.most, points.batch, most, targets=targets, maps=maps)
-            what = "{} channel(s) to {}".format(*call.channels)
-            self.choices.check_memory("values", what, needed - self._operator.space.nbytes)
-            if needed <= WORTH_A_LOOK:
-                self._cheap = most
-        return call
-
-    def _table(self, multiplier: Multiplier) -> MultiplierTable:
-        """φ̂ tabulated, anew where it may have changed."""
-        if not isinstance(multiplier, Multiplier):
-            raise TypeError(f"multiplier: expected a Multiplier, got {type(multiplier).__name__}")
-        state, kept = multiplier.state(), self._tabulated
-        if state is None or kept is None or kept[0] is not multiplier or kept[1] != state:
-            self._tabulated = kept = None  # its memory may be wanted
-            kept = (multiplier, state, MultiplierTable(multiplier, self.grid))
-            self._tabulated = kept if state is not None else None
-        return kept[2]
+        held = 0 if self._grid is None else self._operator.space.nbytes
+        return self._preparation.call(self._points, self._grid, held, values, multiplier, exclude_self)

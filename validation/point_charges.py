@@ -4,8 +4,8 @@ Two hundred charges of +1 and -1 in a periodic box of 10: forces of a repulsive 
 all images, of which the core carries most. Networks learn the forces of the first 40 frames and are asked for the last
 ten; they are told which charge is which as a species, and nothing of electrostatics. One round of messages within 3.5,
 without and with a convolution of 16 learned features (Coulomb kernel of width 1). Once as they are, by networks with
-energies of pairs in inverse powers of the distance, which go on where contacts are closer than what was learned; and
-once with the known core taken off, which hides the long range.
+energies of pairs, found by least squares, which go on where contacts are closer than what was learned; and once with
+the known core taken off, which hides the long range.
 
 The data are in the repository of SOG-Net: point_charges.npz.
 
@@ -80,8 +80,8 @@ def main() -> None:
         learned, tested = frames[:LEARNED], frames[-TESTED:]
         scale = float((learned.forces**2).mean())
         weights = LossWeights(forces=1 / (learned.forces[: learned.counts[0]].size * scale))
-        steps = args.steps or (200 if args.quick else 4000 if without_core else 8000)
-        recipe = Recipe(steps, batch=1, rate=8e-3, weights=weights, largest_gradient=5.0)
+        steps = args.steps or (200 if args.quick else 4000)
+        recipe = Recipe(steps, 1, rate=4e-3, weights=weights, largest_gradient=5.0, pairs=not without_core)
 
         def make(seed: int, far: bool, core: bool = not without_core) -> MessagePassingNetwork:
             """An untrained network."""

@@ -6,8 +6,9 @@ Every point has C scalars s, at first those of its species, and C vectors v, at 
     s    += W_o conv[W_f s]              the long range: a convolution of learned features (LRC layer), if there is one
     s, v += (a + b ⟨Uv, Vv⟩, c Uv)       with a, b, c from a dense chain of s and |Vv|
 
-and the energy of a point is a dense chain of s after the last round, plus that of its species and, where a core is
-wanted, a sum over pairs of inverse powers of the distance. Energies do not change
+and the energy of a point is a dense chain of s after the last round, plus that of its species and, where there is a
+core, a sum over pairs: of inverse powers of the distance, which are all that is left of a pair within the core, and of
+more radial functions than the messages have, with coefficients that ``fit_pairs`` finds. Energies do not change
 when a structure is moved, turned, or its points are numbered anew; with the long range, turned to the accuracy of the
 convolution, and in a cell as far as the cell allows.
 """
@@ -19,9 +20,12 @@ from typing import Self
 import numpy as np
 
 from .. import arguments
+from ..geometry.structures import Structures
 from .energy import EnergyNetwork
 from .layers.perceptron import Perceptron
 from .long_range import CoulombKernel
+from .loss import LossWeights
+from .pair_fit import fit_pairs
 from .parts.convolution import Convolution, SeriesEnd
 from .parts.dense import Concatenate, Dense, Linear
 from .parts.embedding import Embedding
@@ -38,7 +42,9 @@ from .references import ReferenceEnergies
 
 __all__ = ["MessagePassingNetwork"]
 
-POWERS = 12  # of the inverse distance in a core
+POWERS = (1, 6, 12)  # of the inverse distance in a core: charges, dispersion, repulsion
+FINER = 2  # times as many radial functions in energies of pairs as in messages
+CORE = "core"  # name of the energies of pairs
 GENTLE = 0.1  # of the usual size of the weights with which the long range begins
 
 
@@ -62,8 +68,8 @@ class MessagePassingNetwork(EnergyNetwork):
     eps : float, optional
         Accuracy of the convolution, and where the series of its kernel ends; derivatives are exact at any.
     core : float, optional
-        The distance at which atoms begin to touch, for data with closer and closer contacts: adds energies of pairs in
-        inverse powers of the distance, which go on beyond the data as they are.
+        The distance at which atoms begin to touch, for data with closer and closer contacts: adds energies of pairs,
+        and leaves contacts closer than this to their inverse powers, which go on beyond the data as they are.
     references : sequence of float, optional
         Energies of the species in rising order; ``fit_references`` finds them.
     dim : int
@@ -107,19 +113,44 @@ class MessagePassingNetwork(EnergyNetwork):
         self.eps = arguments.as_positive("eps", eps, 1.0)
         self.train_sigma = bool(train_sigma)
         self.core = None if core is None else arguments.as_positive("core", float(core), cutoff)
+        self._pair_functions = self._functions_of_pairs(cutoff)
+        self._pair_energies = PairEnergies(CORE, self.species, sum(each.count for each in self._pair_functions))
         program = Program(self._steps(cutoff, dim), "e")
         options = {"cutoff": cutoff, "dim": dim, "dtype": dtype, "seed": seed, "threads": threads}
         known = ReferenceEnergies(self.species, references)
         super().__init__(program, full_pairs=True, references=known, **options)
 
+    def fit_pairs(self, structures: Structures, weights: LossWeights) -> None:
+        """Find the coefficients of the energies of pairs by least squares, all else as it is; needs a core.
+
+        A good start, as what is a sum over pairs then needs no training, and a good end.
+
+        Parameters
+        ----------
+        structures : Structures
+            With energies or forces, whichever have a weight.
+        weights : LossWeights
+            Of energies and forces.
+        """
+        if self.core is None:
+            raise ValueError("core: this network has no energies of pairs; make one with a core")
+        fit_pairs(self, self._pair_energies, self._pair_functions, self.as_structures(structures), weights)
+
     # ------------------------------------------------------------------ the parts
+    def _functions_of_pairs(self, cutoff: float) -> list[RadialBasis]:
+        """What energies of pairs are sums of; none without a core."""
+        if self.core is None:
+            return []
+        powers = RadialBasis(cutoff, POWERS, "inverse", length=self.core)
+        return [powers, RadialBasis(cutoff, FINER * self.basis, core=self.core)]
+
     def _steps(self, cutoff: float, dim: int) -> list[Step]:
         width = self.channels
         steps = [
             Step(Displacements(), (GEOMETRY,), "D"),
             Step(Distances(), ("D",), "r"),
             Step(Directions(), ("D", "r"), "u"),
-            Step(RadialBasis(cutoff, self.basis), ("r",), "basis"),
+            Step(RadialBasis(cutoff, self.basis, core=self.core), ("r",), "basis"),
             Step(Embedding("embedding", self.species, width), (), "s0"),
             Step(Zeros(dim, width), (), "v0"),
         ]
@@ -131,8 +162,9 @@ class MessagePassingNetwork(EnergyNetwork):
             return [*steps[:-1], Step(Dense(last), (f"s{self.rounds}",), "e")]
         return [
             *steps,
-            Step(RadialBasis(cutoff, POWERS, "inverse", self.core), ("r",), "powers"),
-            Step(PairEnergies("core", self.species, POWERS), ("powers",), "core e"),
+            *(Step(each, ("r",), f"of pairs {i}") for i, each in enumerate(self._pair_functions)),
+            Step(Concatenate(), tuple(f"of pairs {i}" for i in range(len(self._pair_functions))), "of pairs"),
+            Step(self._pair_energies, ("of pairs",), "core e"),
             Step(Add(), ("learned e", "core e"), "e"),
         ]
 

@@ -150,11 +150,11 @@ class Call:
         return arguments.as_array(name, value, self.dtype, self.arrays).reshape(-1, shape[-1])
 
     def table_cotangent(self, cotangent, own_pairs: list) -> np.ndarray:
-        """S on the host, (*shape, n_modes), with what leaving out φ(0) contributes.
+        """S on the host, (*shape, n_modes) in double precision, with what leaving out φ(0) contributes.
 
         Parameters
         ----------
-        cotangent : (*shape, n_modes) complex
+        cotangent : (*shape, n_modes) complex, or float where S is real
             S.
         own_pairs : list of two arrays
             g and f, whose Σ_i g_i f_i is left out; none where nothing is.
@@ -163,7 +163,7 @@ class Call:
         for g, f in own_pairs:
             own = (g * f).sum() if self.table.per_channel else g.T @ f
             cotangent = cotangent - self.table.own_cotangent(self.arrays.to_host(own))
-        return cotangent.astype(np.complex128)
+        return cotangent.astype(np.complex128 if cotangent.dtype.kind == "c" else np.float64)
 
     def returned(self, array, shape: tuple[int, ...]):
         """A result in the shape and in the place that the user expects.

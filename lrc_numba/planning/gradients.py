@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.operator import Operator
-from ..gradient import Gradient, table_gradients
+from ..engine.tangents import Tangents
+from ..gradient import Gradient, parameter_gradient, table_gradients
 from ..multipliers import Multiplier
-from .calls import WRT, Call
+from .calls import WRT, Call, as_names
 
-__all__ = ["WRT_OF_ENERGY", "energy_gradient", "refuse_energy", "vjp"]
+__all__ = ["energy_gradient", "names_of_energy", "names_of_vjp", "parameters_jvp", "refuse_energy", "vjp"]
 
 OF_TABLE = frozenset({"parameters", "cell"})  # both follow from the cotangent of φ̂
 WRT_OF_ENERGY = (*WRT, "cells")
@@ -54,6 +55,57 @@ def vjp(
         targets=call.returned(result.targets, points.targets_shape) if moved and points.targets_shape else None,
         cell=by_cell,
     )
+
+
+def parameters_jvp(
+    operator: Operator,
+    call: Call,
+    multiplier: Multiplier,
+    g: np.ndarray,
+    dg: np.ndarray,
+    tangents: Tangents,
+    exclude_self: bool,
+) -> dict[str, np.ndarray]:
+    """``LRCPlan.parameters_jvp`` of arguments that are checked.
+
+    Parameters
+    ----------
+    operator, call, multiplier, g, exclude_self
+        As for ``vjp``.
+    dg : (B·T, C_out)
+        ġ.
+    tangents : Tangents
+        ḟ and ẋ.
+    """
+    moved = operator.table_jvp(*call.operands, g, dg, tangents)
+    moved = call.table_cotangent(moved, [(dg, call.values), (g, tangents.values)] if exclude_self else [])
+    return parameter_gradient(multiplier, operator.grid.mode_set, moved)
+
+
+def names_of_vjp(wrt, multiplier: Multiplier, known: tuple[str, ...] = WRT) -> set[str]:
+    """The gradients that are wanted; an error where the multiplier has not what those by the cell need.
+
+    Parameters
+    ----------
+    wrt : collection of str
+        As for ``LRCPlan.vjp``.
+    multiplier : Multiplier
+        What is none is for others to refuse.
+    known : tuple of str
+        Names that there are.
+    """
+    wanted = as_names(wrt, known)
+    if wanted & {"cell", "cells"} and isinstance(multiplier, Multiplier):
+        multiplier._check_cell()
+    return wanted
+
+
+def names_of_energy(wrt, multiplier: Multiplier) -> set[str]:
+    """``names_of_vjp`` for an energy, some of ``WRT_OF_ENERGY``."""
+    wanted = names_of_vjp(wrt, multiplier, WRT_OF_ENERGY)
+    if {"cell", "cells"} <= wanted:
+        raise ValueError(f"wrt: expected 'cell' or 'cells', not both, got {wrt!r}")
+    return wanted
 
 
 def refuse_energy(call: Call, multiplier: Multiplier) -> None:
@@ -125,4 +177,4 @@ def _per_snapshot(call: Call, cotangents, exclude_self: bool) -> np.ndarray:
         call.table_cotangent(cotangent, [(f / 2, f)] if exclude_self else [])
         for cotangent, f in zip(cotangents, rows, strict=True)
     ]
-    return np.stack(each) if each else np.zeros(cotangents.shape, dtype=np.complex128)
+    return np.stack(each) if each else np.zeros(cotangents.shape)

@@ -39,6 +39,8 @@ class Recipe:
         Longer ones are shortened.
     polishing : int
         Iterations of L-BFGS at the end.
+    pairs : bool
+        Whether energies of pairs are found by least squares, before and after.
     """
 
     steps: int
@@ -47,6 +49,7 @@ class Recipe:
     weights: LossWeights
     largest_gradient: float = 1.0
     polishing: int = 0
+    pairs: bool = False
 
 
 def learning_arguments(name: str, description: str, data: str) -> argparse.ArgumentParser:
@@ -89,6 +92,8 @@ def learn(network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed
     stages = (Stage(recipe.batch, max(1, round(recipe.steps / per_epoch))),)
     protocol = Protocol(stages, rate=recipe.rate, schedule="cosine", warmup=min(100, recipe.steps // 10), last=2e-3)
     start = time.perf_counter()
+    if recipe.pairs:
+        network.fit_pairs(data, recipe.weights)
     trainer = Trainer(
         network,
         data,
@@ -105,6 +110,8 @@ def learn(network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed
     trainer.run()
     if recipe.polishing:
         polish(network, data, recipe.weights, iterations=recipe.polishing)
+    if recipe.pairs:
+        network.fit_pairs(data, recipe.weights)
     return time.perf_counter() - start
 
 

@@ -156,7 +156,7 @@ class Calculator(ABC):
         count = len(structures.positions)
         if values.ndim not in (1, 2) or len(values) != count or values.size < count:
             raise ValueError(f"charges: expected shape ({count},) or ({count}, C), as positions has, got {values.shape}")
-        return values.reshape(count, -1)
+        return values.reshape(count, 1 if values.ndim == 1 else values.shape[1])
 
     # ------------------------------------------------------------------ short range
     @property

@@ -137,11 +137,12 @@ class InversePowerLawPotential(Potential):
     @property
     def _integral(self) -> float:
         """∫ v_SR over space for p < 3; what stands for it beyond."""
+        if self.exponent == 3 and self.reference_length is None:
+            return 0.0  # there is no net charge then
         if self._derived:
             return 2 * self._scale() / self.sigma
-        if self.exponent == 3:  # without a length there is no net charge
-            length = self.sigma if self.reference_length is None else self.reference_length
-            return 4 * pi * self.prefactor * log(self.sigma / length)
+        if self.reference_length is not None:
+            return 4 * pi * self.prefactor * log(self.sigma / self.reference_length)
         return 2 * self._scale() / (3 - self.exponent)
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...geometry.neighbours import Pairs
+from ...geometry.structures import Structures
 from ...machine.cpu.compile import kernel
 from ..layers.parameters import Parameters
 from ..references import species_index
@@ -117,10 +119,24 @@ class PairEnergies(Part):
         own = np.einsum("pn,pn->p", self._coefficients(tape), basis)[:, None] / 2
         return self._scatter.forward(tape, own)
 
+    def kinds(self, structures: Structures, pairs: Pairs, begin: int = 0) -> np.ndarray:
+        """Which row of coefficients every pair has, (P,).
+
+        Parameters
+        ----------
+        structures : Structures
+            With known species.
+        pairs : Pairs
+            Of their points.
+        begin : int
+            Number of the first structure, for messages.
+        """
+        index = species_index(self.species, structures, begin)
+        return self._table[index[pairs.first], index[pairs.second]]
+
     def forward(self, tape: Tape, basis):
-        index = species_index(self.species, tape.scene.structures, tape.scene.begin)
-        pairs = tape.scene.pairs
-        tape.kept |= {"kind": self._table[index[pairs.first], index[pairs.second]], "basis": basis}
+        scene = tape.scene
+        tape.kept |= {"kind": self.kinds(scene.structures, scene.pairs, scene.begin), "basis": basis}
         return self._of_points(tape, basis)
 
     def jvp(self, tape: Tape, tangent):

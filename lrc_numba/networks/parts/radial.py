@@ -2,7 +2,10 @@ r"""Functions of the distance of a pair that vanish at the cutoff R with two con
 
 switch    S(t) = 1 − 10 t³ + 15 t⁴ − 6 t⁵ of t = r/R, 0 from R on
 Bessel    b_n(r) = √(2/R) sin(nπr/R)/r · S
-inverse   b_n(r) = (ℓ/r)^n · S with a length ℓ, R by default
+inverse   b_p(r) = (ℓ/r)^p · S with a length ℓ, R by default
+
+With a core of length c they are zero up to c, and rise to what they are above until 1.2 c, by 1 − S there. What reads
+them then knows nothing of closer contacts, of which data have few, and says nothing of them.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from .part import Part, Tape
 __all__ = ["RadialBasis", "switch"]
 
 KINDS = ("bessel", "inverse")
+CORE_EDGE = 1.2  # cores from the origin, where functions that spare the core are what they would be without it
 
 
 def switch(r: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -40,23 +44,28 @@ class RadialBasis(Part):
     ----------
     cutoff : float
         R, units of length.
-    count : int
-        How many.
+    orders : int or sequence of int
+        n or p of each; a number stands for 1, 2, … up to it.
     kind : {"bessel", "inverse"}
         Which.
     length : float, optional
         ℓ, at which inverse powers are 1.
+    core : float, optional
+        c; 1.2 c has to be below the cutoff.
     """
 
-    def __init__(self, cutoff: float, count: int, kind: str = "bessel", length: float | None = None):
+    def __init__(self, cutoff: float, orders, kind: str = "bessel", *, length: float | None = None, core=None):
         if kind not in KINDS:
             raise ValueError(f"kind: expected one of {', '.join(map(repr, KINDS))}, got {kind!r}")
-        self.cutoff, self.count, self.kind = cutoff, count, kind
+        self.orders = np.arange(1, orders + 1) if isinstance(orders, int) else np.array(orders)
+        self.cutoff, self.count, self.kind, self.core = cutoff, len(self.orders), kind, core
         self.length = cutoff if length is None else length
+        if core is not None and CORE_EDGE * core >= cutoff:
+            raise ValueError(f"core: expected below {cutoff / CORE_EDGE:g}, as the cutoff is {cutoff:g}, got {core}")
 
     def _unswitched(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The functions and their derivatives without the switch."""
-        n = np.arange(1, self.count + 1, dtype=r.dtype)
+        n = self.orders.astype(r.dtype)
         if self.kind == "inverse":
             value = (self.length / r) ** n
             return value, -n * value / r, n * (n + 1) * value / (r * r)
@@ -66,12 +75,29 @@ class RadialBasis(Part):
         slope = (k * cosine - value) / r
         return value, slope, (-k * k * sine - 2.0 * slope) / r
 
-    def forward(self, tape: Tape, r):
-        f, df, ddf = self._unswitched(r)
+    def _switch(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the functions are multiplied with, and its first and second derivative."""
         s, ds, dds = switch(r, self.cutoff)
-        tape.kept["slope"] = df * s + f * ds
-        tape.kept["curve"] = ddf * s + 2.0 * df * ds + f * dds
-        return (f * s).astype(r.dtype, copy=False)
+        if self.core is None:
+            return s, ds, dds
+        t, dt, ddt = switch(np.maximum(r - self.core, 0.0), (CORE_EDGE - 1) * self.core)
+        return s * (1 - t), ds * (1 - t) - s * dt, dds * (1 - t) - 2 * ds * dt - s * ddt
+
+    def evaluate(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The functions and their first and second derivative, (P, count) each.
+
+        Parameters
+        ----------
+        r : (P, 1)
+            Distances.
+        """
+        f, df, ddf = self._unswitched(r)
+        s, ds, dds = self._switch(r)
+        return f * s, df * s + f * ds, ddf * s + 2.0 * df * ds + f * dds
+
+    def forward(self, tape: Tape, r):
+        value, tape.kept["slope"], tape.kept["curve"] = self.evaluate(r)
+        return value.astype(r.dtype, copy=False)
 
     def jvp(self, tape: Tape, dr):
         tape.kept["dr"] = dr

@@ -72,9 +72,9 @@ def pair_energies() -> Case:
     return Case(PairEnergies("core", SPECIES, 3), (rows(len(own.pairs), 3),), own)
 
 
-def radial(kind: str) -> Case:
+def radial(kind: str, core: float | None = None) -> Case:
     own, _, r = tangled(3)
-    return Case(RadialBasis(CUTOFF, 4, kind), (r,), own, step=2e-4)
+    return Case(RadialBasis(CUTOFF, 4 if core is None else (1, 3, 6), kind, core=core), (r,), own, step=2e-4)
 
 
 def directions(dim: int) -> Case:
@@ -140,6 +140,7 @@ CASES = {
     "pair energies": lambda: pair_energies(),
     "bessel": lambda: radial("bessel"),
     "inverse": lambda: radial("inverse"),
+    "bessel around a core": lambda: radial("bessel", 0.8),
     "messages still": lambda: messages(3, still=(0, 3)),
     "messages open": lambda: messages(2, periodic=False),
     "embedding": lambda: Case(Embedding("embedding", SPECIES, 5), (), scene()),
