@@ -42,11 +42,14 @@ class LongRange:
         Its cell is that of the plan.
     kernel : LongRangeKernel
         φ̂.
+    modes : tuple of int
+        Of the plan.
     """
 
     plan: object
     boundary: Boundary
     kernel: LongRangeKernel
+    modes: tuple[int, int, int]
 
 
 class Calculator(ABC):
@@ -201,25 +204,20 @@ class Calculator(ABC):
         if far is None or not far.boundary.serves(positions):
             boundary = choose_boundary(self.potential, positions, cell, key[1])
             modes = self._modes(boundary.cell)
-            far = self._moved(boundary, modes) or LongRange(self._new_plan(boundary.cell, modes), boundary, None)
-            far.kernel = self._new_kernel(boundary, far.plan)
+            plan = self._moved_plan(boundary, modes) or self._new_plan(boundary.cell, modes)
+            far = LongRange(plan, boundary, self._new_kernel(boundary, plan), modes)
         self._far[key] = far
         while len(self._far) > KEPT:
             del self._far[next(iter(self._far))]
         far.plan.set_points(np.asarray(positions, dtype=self.dtype))
         return far
 
-    def _moved(self, boundary: Boundary, modes: tuple[int, int, int]) -> LongRange | None:
-        """A plan of a cell seen before with as many modes, in another cell."""
+    def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int]):
+        """A plan of a cell seen before with as many modes, in another cell; None where there is none."""
         if len(self._far) < KEPT:
             return None
-        for key, far in self._far.items():
-            if far.plan.mode_set.modes == modes:
-                del self._far[key]
-                far.plan.set_cell(boundary.cell)
-                far.boundary = boundary
-                return far
-        return None
+        key = next((key for key, far in self._far.items() if far.modes == modes), None)
+        return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
 
     def _of_structure(self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool) -> tuple:
         """V (n, C), E, F (n, 3) and ∂E/∂ε of one structure."""
