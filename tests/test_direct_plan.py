@@ -22,7 +22,11 @@ class Tensor(Multiplier):
     def values(self, modes):
         decay = self.columns()[0] * np.exp(-0.02 * modes.k2)
         k = modes.k
-        rows = [[1 + 0 * k[:, 0], 0.1 * k[:, 0] ** 2], [0.3j * k[:, 1], 2 + 0j * k[:, 0]], [0.2j * k[:, 0], k[:, 1] ** 2]]
+        rows = [
+            [1 + 0 * k[:, 0], 0.1 * k[:, 0] ** 2],
+            [0.3j * k[:, 1], 2 + 0j * k[:, 0]],
+            [0.2j * k[:, 0], k[:, 1] ** 2],
+        ]
         return np.array(rows) * decay
 
     def derivatives(self, modes):

@@ -2,8 +2,9 @@ r"""Point dipoles: a dipole is two opposite charges of one place, so it feels an
 
     E = ½ Σ_ij −(μ_i·∇)(μ_j·∇) v(r_ij) = Σ_i μ_i·V_i        V_i = ½ ∂E/∂μ_i, and −2 V_i is the field
 
-With B = −v_SR′/r and C = −B′/r a pair has the energy μ_i·μ_j B − (μ_i·r)(μ_j·r) C, and the modes have v̂ |Σ μ·k e^{−ik·x}|²:
-that is the convolution of the three components of μ with the 3 × 3 multiplier v̂ k kᵀ, and all else is as for charges.
+With B = −v_SR′/r and C = −B′/r a pair has the energy μ_i·μ_j B − (μ_i·r)(μ_j·r) C, and the modes have
+v̂ |Σ μ·k e^{−ik·x}|²: that is the convolution of the three components of μ with the 3 × 3 multiplier v̂ k kᵀ, and all else
+is as for charges.
 The smoothed potential of a dipole at itself, −v_LR′/r at 0, is taken off. Around a sphere of cells there is a
 conductor, or a medium of the permittivity ε′, which adds 2π M²/((2ε′ + 1)V) for Coulomb's potential, M = Σ μ.
 """
@@ -60,9 +61,11 @@ class _Dipoles(Calculator):
     def __init__(self, potential: Potential, *settings, surface_epsilon: float = inf, **named):
         super().__init__(potential, *settings, **named)
         if not potential.has_radial_form or potential.exclusion is not None:
-            raise ValueError(f"potential: dipoles need one with powers and without an exclusion_radius, got {potential!r}")
-        self.surface_epsilon = inf if surface_epsilon == inf else arguments.as_positive(
-            "surface_epsilon", surface_epsilon, inf
+            raise ValueError(
+                f"potential: dipoles need one with powers and without an exclusion_radius, got {potential!r}"
+            )
+        self.surface_epsilon = (
+            inf if surface_epsilon == inf else arguments.as_positive("surface_epsilon", surface_epsilon, inf)
         )
         if not isinf(self.surface_epsilon) and not isinstance(potential, CoulombPotential):
             raise ValueError(f"surface_epsilon: only Coulomb's potential has a surface term, got {potential!r}")
@@ -109,9 +112,12 @@ class _Dipoles(Calculator):
     def _as_charges(self, structures: Structures, charges) -> np.ndarray:
         if charges is None:
             raise ValueError("dipoles: expected them for every point, got none")
-        values, shape = arguments.as_array("dipoles", charges, arguments.common_dtype(dipoles=charges)), (
-            len(structures.positions),
-            3,
+        values, shape = (
+            arguments.as_array("dipoles", charges, arguments.common_dtype(dipoles=charges)),
+            (
+                len(structures.positions),
+                3,
+            ),
         )
         if values.shape != shape:
             raise ValueError(f"dipoles: expected shape {shape}, as positions has, got {values.shape}")
@@ -154,7 +160,9 @@ class _Dipoles(Calculator):
         return PairSum(potential, gradient, (strains + strains.swapaxes(1, 2)) / 2)
 
     # ------------------------------------------------------------------ all of it
-    def _of_structure(self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool) -> tuple:
+    def _of_structure(
+        self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool
+    ) -> tuple:
         some = slice(int(structures.offsets[b]), int(structures.offsets[b + 1]))
         mu = charges[some]
         if not len(mu):
