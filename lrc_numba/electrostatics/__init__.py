@@ -14,6 +14,7 @@ from .potentials import (
     InversePowerLawPotential,
     Potential,
     ProlateCoulombPotential,
+    SplinePotential,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "Potential",
     "ProlateCoulombPotential",
     "Result",
+    "SplinePotential",
 ]

@@ -3,8 +3,8 @@ r"""Point dipoles: a dipole is two opposite charges of one place, so it feels an
     E = ½ Σ_ij −(μ_i·∇)(μ_j·∇) v(r_ij) = Σ_i μ_i·V_i        V_i = ½ ∂E/∂μ_i, and −2 V_i is the field
 
 With B = −v_SR′/r and C = −B′/r a pair has the energy μ_i·μ_j B − (μ_i·r)(μ_j·r) C, and the modes have
-v̂ |Σ μ·k e^{−ik·x}|²: that is the convolution of the three components of μ with the 3 × 3 multiplier v̂ k kᵀ, and all else
-is as for charges.
+v̂ |Σ μ·k e^{−ik·x}|²: that is the convolution of the three components of μ with the 3 × 3 multiplier v̂ k kᵀ, and all
+else is as for charges.
 The smoothed potential of a dipole at itself, −v_LR′/r at 0, is taken off. Around a sphere of cells there is a
 conductor, or a medium of the permittivity ε′, which adds 2π M²/((2ε′ + 1)V) for Coulomb's potential, M = Σ μ.
 """

@@ -77,6 +77,10 @@ class CombinedPotential(Potential):
         other.potentials = [potential.with_smearing(smearing) for potential in self.potentials]
         return other
 
+    @property
+    def has_radial_form(self) -> bool:  # type: ignore[override]
+        return all(potential.has_radial_form for potential in self.potentials)
+
     def powers(self) -> list[tuple[float, float]]:
         terms: dict[float, float] = {}
         for weight, potential in zip(self.weights, self.potentials, strict=True):
