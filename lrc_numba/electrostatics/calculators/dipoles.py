@@ -131,10 +131,10 @@ class _Dipoles(Calculator):
             total += strength * np.prod(-0.5 * p - np.arange(order)) * r ** (-p - 2 * order)
         return np.where(r < self.cutoff, total, 0.0)
 
-    def _sum_over_pairs(self, dipoles: np.ndarray, strain: bool, positions=None, cell=None) -> PairSum:
-        neighbours, mu = self.neighbours, dipoles.astype(np.float64)
-        lists, count = neighbours.lists, len(dipoles)
-        pairs = lists.pairs(*neighbours.moved(positions, cell), np.float64)
+    def _sum_over_pairs(self, charges: np.ndarray, strain: bool, **where) -> PairSum:
+        neighbours, mu = self.neighbours, charges.astype(np.float64)
+        lists, count = neighbours.lists, len(charges)
+        pairs = lists.pairs(*neighbours.moved(**where), np.float64)
         pairs.check_apart(APART * self.cutoff)
         first, second, r = pairs.first, pairs.second, pairs.displacement
         v1, v2, v3 = (self._short_range(pairs.distance, order) for order in (1, 2, 3))
@@ -170,7 +170,9 @@ class _Dipoles(Calculator):
         far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
         wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
         given = mu.astype(self.dtype)
-        modes = far.plan.vjp(given, far.kernel, given / 2, wrt=wrt)
+        modes = far.plan.vjp(  # type: ignore[attr-defined]
+            given, far.kernel, given / 2, wrt=wrt
+        )
         surface = self._surface(structures, b)
         total = mu.sum(axis=0, dtype=np.float64)
         own = float(self.potential.long_range_slope(0.0))  # −v_LR′/r at 0 is what a dipole does to itself
@@ -179,6 +181,7 @@ class _Dipoles(Calculator):
         moved = -(near.gradient[some] + modes.points) if forces else None
         strain = None
         if stress:
+            assert near.strain is not None
             strain = near.strain[b] + modes.cell - surface * float(total @ total) * np.eye(3)
         return 0.5 * twice, energy, moved, strain
 

@@ -58,5 +58,7 @@ def lode_convergence(
         rows["k_cutoff"].append((value, error(cut.compute(*structure))))
     for radial, angular in nodes:
         count = radial * angular * 2 * angular
-        rows["quadrature"].append((count, error(lode_by_quadrature(tight, *structure, radial, angular))))
+        rows["quadrature"].append(
+            (count, error(lode_by_quadrature(tight, *structure, radial_nodes=radial, angular_nodes=angular)))
+        )
     return rows

@@ -219,7 +219,7 @@ class LodeFeatures:
             for c in range(values.shape[1])
         ]
         output = np.stack([gradient.output for gradient in of_channels], axis=1).reshape(shape)
-        points = sum((gradient.points for gradient in of_channels), np.zeros((len(values), 3)))
+        points = np.sum([gradient.points for gradient in of_channels], axis=0)
         by_values = np.concatenate([gradient.values for gradient in of_channels], axis=1)
         return Gradient(output, points, by_values, None)
 

@@ -111,7 +111,7 @@ class SplinePotential(Potential):
     Notes
     -----
     Sums over pairs take v as it is, in arrays (``PairFunction``): no polynomial in r² has the odd powers that a table
-    may have. The names of torch-pme for ``radii``, ``values`` and ``transform`` are r_grid, y_grid, k_grid and yhat_grid.
+    may have. In torch-pme ``radii``, ``values`` and ``transform`` are r_grid, y_grid, k_grid and yhat_grid.
     """
 
     has_radial_form = False
@@ -245,7 +245,8 @@ class SplinePotential(Potential):
     # ------------------------------------------------------------------ in Fourier space
     def _quadrature(self) -> tuple[np.ndarray, np.ndarray]:
         """Nodes and 4πr² S (v − t) times their weights; a ValueError where the ends leave out too much."""
-        if self._nodes[0] is None:
+        held = self._nodes[0]
+        if held is None:
             edges = self.radii
             if len(edges) <= INTERVALS:  # of a function, or of a short table
                 edges = np.unique(np.concatenate([edges, np.linspace(edges[0], edges[-1], INTERVALS + 1)]))
@@ -260,11 +261,11 @@ class SplinePotential(Potential):
                 which = ("first", "last")[int(left.argmax())]
                 raise ValueError(
                     f"radii: beyond the {which} of them, {ends[left.argmax()]:g}, the transform misses about "
-                    f"{left.max() / max(total, 1e-300):.1e} of it, and accuracy={self.accuracy:g}; extend the table, pass "
-                    "the tail that v has, or a larger order or smearing"
+                    f"{left.max() / max(total, 1e-300):.1e} of it, above accuracy={self.accuracy:g}; extend the table, "
+                    "pass the tail that v has, or a larger order or smearing"
                 )
-            self._nodes[0] = r, weights * density
-        return self._nodes[0]
+            held = self._nodes[0] = r, weights * density
+        return held
 
     def _own_series(self, highest2: float) -> Chebyshev:
         """The transform of S (v − t) as a series in k²."""
