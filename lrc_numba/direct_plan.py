@@ -2,8 +2,8 @@ r"""``LRCPlan``'s operator and derivatives by explicit sums over modes: for refe
 
     F(k) = Σ_j f_j e^{−ik·x_j}      u_i = (1/V) Σ_k φ̂(k) F(k) e^{ik·x_i}
 
-Along a direction Ḟ = Σ (ḟ − i k·ẋ f) e^{−ik·x}. Phases are products of those along the axes, so that N points and M modes
-cost N · M complex multiplications and three matrix products of that size; nothing is left out, and nothing approximated.
+Along a direction Ḟ = Σ (ḟ − i k·ẋ f) e^{−ik·x}. Phases are products of those along the axes, so that N points and M
+modes cost N · M complex multiplications and three matrix products of that size; nothing is left out or approximated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AT_ONCE = 2**20  # phases
 
 
 class DirectPlan:
-    """A convolution of one snapshot with one real, even kernel, by sums over modes.
+    """A convolution of one snapshot by sums over modes.
 
     Parameters
     ----------
@@ -129,21 +129,31 @@ class DirectPlan:
         array = arguments.as_array(name, values, np.dtype(np.float64))
         return array.reshape(len(self._points), -1)
 
-    def _table(self, multiplier: Multiplier) -> np.ndarray:
-        return multiplier.checked_values(self.mode_set)[:, None] / self.mode_set.cell.volume
+    def _table(self, multiplier: Multiplier, channels: int) -> np.ndarray:
+        """φ̂/V, (modes,) or (C_out, C_in, modes)."""
+        table = multiplier.checked_values(self.mode_set) / self.mode_set.cell.volume
+        table = table[:, None] if table.ndim == 2 else table
+        if table.ndim > 1 and table.shape[1] != channels:
+            raise ValueError(f"multiplier: takes {table.shape[1]} channel(s), values have {channels}")
+        return table
+
+    def _shape(self, table: np.ndarray, values) -> tuple[int, ...]:
+        """Of u, as the user sees it."""
+        return np.shape(values) if table.ndim == 1 else (len(self._points), len(table))
 
     def convolve(self, values, multiplier: Multiplier) -> np.ndarray:
-        """u, of the shape of ``values``.
+        """u, of the shape of ``values``, or (N, C_out) where the multiplier has channels.
 
         Parameters
         ----------
         values : (N,) or (N, C)
             f.
         multiplier : Multiplier
-            Real φ̂ without channels.
+            φ̂.
         """
         f = self._values("values", values)
-        return self.field(self._table(multiplier) * self.spectrum(f)).reshape(np.shape(values))
+        table = self._table(multiplier, f.shape[1])
+        return self.field(_times(table, self.spectrum(f))).reshape(self._shape(table, values))
 
     def jvp(self, values, multiplier: Multiplier, dpoints=None, dvalues=None) -> np.ndarray:
         """u̇.
@@ -155,12 +165,13 @@ class DirectPlan:
         dpoints, dvalues : arrays, optional
             ẋ and ḟ.
         """
-        f, table = self._values("values", values), self._table(multiplier)
+        f = self._values("values", values)
+        table = self._table(multiplier, f.shape[1])
         df = np.zeros_like(f) if dvalues is None else self._values("dvalues", dvalues)
-        out = self.field(table * self.spectrum(f, df, dpoints))
+        out = self.field(_times(table, self.spectrum(f, df, dpoints)))
         if dpoints is not None:
-            out += np.einsum("nca,na->nc", self.field(table * self.spectrum(f), slopes=True), dpoints)
-        return out.reshape(np.shape(values))
+            out += np.einsum("nca,na->nc", self.field(_times(table, self.spectrum(f)), slopes=True), dpoints)
+        return out.reshape(self._shape(table, values))
 
     def vjp(
         self, values, multiplier: Multiplier, cotangent, *, wrt: Collection[str] = ("points", "values", "parameters")
@@ -171,14 +182,14 @@ class DirectPlan:
         ----------
         values, multiplier
             As for ``convolve``.
-        cotangent : array of the shape of the values
+        cotangent : array of the shape of u
             g.
         wrt : collection of {"points", "values", "parameters", "cell"}
             Which gradients are wanted.
         """
-        f, g, table = self._values("values", values), self._values("cotangent", cotangent), self._table(multiplier)
-        of_f, of_g = self.spectrum(f), self.spectrum(g)
-        return self._gradient(multiplier, table, (f, g), (of_f, of_g), wrt, np.shape(values))
+        f, g = self._values("values", values), self._values("cotangent", cotangent)
+        table, spectra = self._table(multiplier, f.shape[1]), (self.spectrum(f), self.spectrum(g))
+        return self._gradient(multiplier, table, (f, g), spectra, wrt, np.shape(values))
 
     def energy(self, values, multiplier: Multiplier, *, wrt: Collection[str] = ("points",)) -> Gradient:
         """u and the gradient of ½ Σ f·u.
@@ -186,10 +197,12 @@ class DirectPlan:
         Parameters
         ----------
         values, multiplier, wrt
-            As for ``vjp``.
+            As for ``vjp``; φ̂ is real and without channels.
         """
-        f, table = self._values("values", values), self._table(multiplier)
-        spectrum = self.spectrum(f)
+        f = self._values("values", values)
+        table, spectrum = self._table(multiplier, f.shape[1]), self.spectrum(f)
+        if table.ndim > 1 or np.iscomplexobj(table):
+            raise ValueError(f"multiplier: an energy needs a real one of shape (), got {multiplier!r}; use vjp")
         return self._gradient(multiplier, table, (f, f / 2), (spectrum, spectrum / 2), wrt, np.shape(values))
 
     def parameters_jvp(
@@ -216,13 +229,26 @@ class DirectPlan:
         """What ``vjp`` and ``energy`` return, from both spectra."""
         (f, g), (of_f, of_g) = values, spectra
         points, by_values, by_parameters, by_cell = None, None, None, None
+        of_u, of_adjoint = _times(table, of_f), _times(table, of_g, adjoint=True)
         if "points" in wrt:
-            points = np.einsum("nc,nca->na", g, self.field(table * of_f, slopes=True))
-            points += np.einsum("nc,nca->na", f, self.field(table * of_g, slopes=True))
+            points = np.einsum("nc,nca->na", g, self.field(of_u, slopes=True))
+            points += np.einsum("nc,nca->na", f, self.field(of_adjoint, slopes=True))
         if "values" in wrt:
-            by_values = self.field(table * of_g).reshape(shape)
+            by_values = self.field(of_adjoint).reshape(shape)
         of_table = set(wrt) & {"parameters", "cell"}
         if of_table:
-            cotangent = (of_f * of_g.conj()).sum(axis=1) * self.mode_set.weights / self.mode_set.cell.volume
+            scale = self.mode_set.weights / self.mode_set.cell.volume
+            pairs = "mc,mc->m" if table.ndim == 1 else "mc,mo->ocm"
+            cotangent = np.einsum(pairs, of_f, of_g.conj()) * scale
+            cotangent = cotangent.reshape(multiplier.checked_values(self.mode_set).shape)
             by_parameters, by_cell = table_gradients(multiplier, self.mode_set, cotangent, of_table)
-        return Gradient(self.field(table * of_f).reshape(shape), points, by_values, by_parameters, cell=by_cell)
+        output = self.field(of_u).reshape(self._shape(table, np.empty(shape)))
+        return Gradient(output, points, by_values, by_parameters, cell=by_cell)
+
+
+def _times(table: np.ndarray, spectrum: np.ndarray, adjoint: bool = False) -> np.ndarray:
+    """φ̂/V times a spectrum (modes, C), or its conjugate transpose."""
+    table = table.conj() if adjoint else table
+    if table.ndim == 1:
+        return table[:, None] * spectrum
+    return np.einsum("ocm,mo->mc" if adjoint else "ocm,mc->mo", table, spectrum)

@@ -26,14 +26,15 @@ from .planning.calls import Call, is_complex, parts_of_complex, refuse_complex
 from .planning.choices import Choices
 from .planning.gradients import energy_gradient, names_of_energy, names_of_vjp, parameters_jvp, refuse_energy, vjp
 from .planning.guard import alone, computes, in_range
+from .planning.meshes import Mesh, MeshStages
 from .planning.points import GivenPoints, Points, describe_memory
 from .planning.preparation import Preparation
 from .planning.window_shape import WindowShape
 
-__all__ = ["Gradient", "LRCPlan", "WindowShape"]
+__all__ = ["Gradient", "LRCPlan", "Mesh", "WindowShape"]
 
 
-class LRCPlan:
+class LRCPlan(MeshStages):
     """A prepared long-range convolution.
 
     Parameters

@@ -1,12 +1,22 @@
 """Range-separated electrostatics: potentials, calculators, and what stands around them."""
 
-from .calculators import Calculator, EwaldCalculator, MeshCalculator, P3MCalculator, PMECalculator, Result
+from .calculators import (
+    Calculator,
+    DipoleEwaldCalculator,
+    DipoleMeshCalculator,
+    EwaldCalculator,
+    MeshCalculator,
+    P3MCalculator,
+    PMECalculator,
+    Result,
+)
 from .potentials import (
     CombinedPotential,
     CoulombPotential,
     InversePowerLawPotential,
     Potential,
     ProlateCoulombPotential,
+    SplinePotential,
 )
 from .tuning import tune
 
@@ -14,6 +24,8 @@ __all__ = [
     "Calculator",
     "CombinedPotential",
     "CoulombPotential",
+    "DipoleEwaldCalculator",
+    "DipoleMeshCalculator",
     "EwaldCalculator",
     "InversePowerLawPotential",
     "MeshCalculator",
@@ -22,5 +34,6 @@ __all__ = [
     "Potential",
     "ProlateCoulombPotential",
     "Result",
+    "SplinePotential",
     "tune",
 ]

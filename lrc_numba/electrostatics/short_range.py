@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from ..geometry.neighbours import NeighbourList
+from .pair_function import PairFunction, pair_function_sum
+from .pair_sum import PairSum, pair_sum
 from .potentials import Potential
 from .radial_form import RadialForm
 from .series import chebyshev_series
 
-__all__ = ["radial_form"]
+__all__ = ["near_sum", "pair_form", "radial_form"]
 
 POINTS = 80  # of the series in r² that is cut down
 EXACT = 1e-15  # of the largest v_LR
@@ -38,3 +41,39 @@ def radial_form(potential: Potential, cutoff: float, tolerance: float = EXACT) -
     powers = chebyshev.cheb2poly(series.astype(np.longdouble)).astype(np.float64)
     terms = potential.powers()
     return RadialForm(tuple(p for p, _ in terms), tuple(a for _, a in terms), tuple(powers.tolist()), cutoff)
+
+
+def pair_form(potential: Potential, cutoff: float, tolerance: float = EXACT) -> RadialForm | PairFunction:
+    """What pairs add to the modes, as the sums over them take it: a ``RadialForm`` where that is exact.
+
+    Parameters
+    ----------
+    potential : Potential
+        With a smearing.
+    cutoff : float
+        Of v_SR, units of length.
+    tolerance : float
+        As for ``radial_form``.
+    """
+    if potential.exclusion is None and potential.has_radial_form:
+        return radial_form(potential, cutoff, tolerance)
+    return PairFunction(potential, cutoff)
+
+
+def near_sum(neighbours: NeighbourList, form: RadialForm | PairFunction, charges: np.ndarray, **settings) -> PairSum:
+    """The sum over pairs of a form of either kind.
+
+    Parameters
+    ----------
+    neighbours : NeighbourList
+        Built, with a cutoff not below that of ``form``.
+    form : RadialForm or PairFunction
+        v.
+    charges : (N, C)
+        q.
+    **settings
+        ``positions``, ``cell`` and ``virial``, as for ``pair_sum``.
+    """
+    if isinstance(form, RadialForm):
+        return pair_sum(neighbours, form, charges, **settings)
+    return pair_function_sum(neighbours, form, charges, **settings)

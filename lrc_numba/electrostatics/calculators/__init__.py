@@ -1,6 +1,7 @@
 """Calculators: pairs and modes put together."""
 
 from .calculator import Calculator
+from .dipoles import DipoleEwaldCalculator, DipoleMeshCalculator
 from .ewald import EwaldCalculator
 from .mesh import MeshCalculator
 from .operator import ChargeOperator, Direction
@@ -11,6 +12,8 @@ from .result import Result
 __all__ = [
     "Calculator",
     "ChargeOperator",
+    "DipoleEwaldCalculator",
+    "DipoleMeshCalculator",
     "Direction",
     "EwaldCalculator",
     "MeshCalculator",

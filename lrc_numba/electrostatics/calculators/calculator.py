@@ -20,10 +20,11 @@ from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
 from ...machine.cpu.parallel import available_threads
 from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_extents
-from ..pair_sum import PairSum, pair_sum
+from ..pair_function import PairFunction
+from ..pair_sum import PairSum
 from ..potentials import Potential
 from ..radial_form import RadialForm
-from ..short_range import EXACT, radial_form
+from ..short_range import EXACT, near_sum, pair_form
 from .operator import ChargeOperator, derived_forms
 from .result import Result
 
@@ -110,9 +111,10 @@ class Calculator(ABC):
         self.potential, self.dtype = potential, arguments.as_dtype(dtype)
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.threads = arguments.as_threads(threads, available_threads())
-        self.neighbours = NeighbourList(self.cutoff, skin, full=self.threads > 2, threads=self.threads)
+        farthest = potential.pair_reach(self.cutoff)
+        self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads)
         self._far: dict[tuple, LongRange] = {}
-        self._form: tuple[tuple, RadialForm] | None = None
+        self._form: tuple[tuple, RadialForm | PairFunction] | None = None
         self._listed: tuple[bytes, bytes] | None = None
         self._derived: tuple[tuple, dict] = ((), {})
         self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
@@ -222,10 +224,10 @@ class Calculator(ABC):
     # ------------------------------------------------------------------ short range
     @property
     def form(self):
-        """v_SR as loops over pairs take it; made anew where the potential changed."""
+        """What pairs add to the modes, as sums over them take it; made anew where the potential changed."""
         key = self.potential.key(), self.pair_tolerance
         if self._form is None or self._form[0] != key:
-            self._form = key, radial_form(self.potential, self.cutoff, self.pair_tolerance)
+            self._form = key, pair_form(self.potential, self.cutoff, self.pair_tolerance)
         return self._form[1]
 
     def derived(self, name: str) -> list[tuple[Potential, RadialForm]]:
@@ -263,8 +265,11 @@ class Calculator(ABC):
 
     def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:
         """The sum over pairs, all structures at once."""
-        where = self.update_neighbours(structures)
-        return pair_sum(self.neighbours, self.form, charges, virial=strain, **where)
+        return self._sum_over_pairs(charges, strain, **self.update_neighbours(structures))
+
+    def _sum_over_pairs(self, charges: np.ndarray, strain: bool, **where) -> PairSum:
+        """The sum itself, at positions and in a cell other than those of the search where these are given."""
+        return near_sum(self.neighbours, self.form, charges, virial=strain, **where)
 
     # ------------------------------------------------------------------ long range
     def long_range(self, positions: np.ndarray, cell: np.ndarray, periodic) -> LongRange:
@@ -285,25 +290,20 @@ class Calculator(ABC):
         if far is None or not far.boundary.serves(positions, self.potential):
             boundary = choose_boundary(self.potential, positions, cell, flags)
             modes = self._modes(boundary.cell)
-            far = self._moved(boundary, modes) or LongRange(self._new_plan(boundary.cell, modes), boundary, None, modes)
-            far.kernel = self._new_kernel(boundary, far.plan)
+            plan = self._moved_plan(boundary, modes) or self._new_plan(boundary.cell, modes)
+            far = LongRange(plan, boundary, self._new_kernel(boundary, plan), modes)
         self._far[key] = far
         while len(self._far) > KEPT:
             del self._far[next(iter(self._far))]
         far.plan.set_points(np.asarray(positions, dtype=self.dtype))
         return far
 
-    def _moved(self, boundary: Boundary, modes: tuple[int, int, int]) -> LongRange | None:
-        """A plan of a cell seen before with as many modes, in another cell."""
+    def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int]):
+        """A plan of a cell seen before with as many modes, in another cell; None where there is none."""
         if len(self._far) < KEPT:
             return None
-        for key, far in self._far.items():
-            if far.modes == modes:
-                del self._far[key]
-                far.plan.set_cell(boundary.cell)
-                far.boundary = boundary
-                return far
-        return None
+        key = next((key for key, far in self._far.items() if far.modes == modes), None)
+        return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
 
     @staticmethod
     def net_charge(charges: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from ... import arguments
 from ...plan import LRCPlan, WindowShape
 from ..boundaries import Boundary
 from ..potentials import Potential
-from .calculator import Calculator, LongRange, modes_within
+from .calculator import Calculator, modes_within
 
 __all__ = ["MeshCalculator", "good_size"]
 
@@ -136,16 +136,11 @@ class MeshCalculator(Calculator):
         self._frozen = np.array(far.boundary.cell), grid.modes, grid.n
         self._looked_at = far.boundary.cell, 1.0
 
-    def _moved(self, boundary: Boundary, modes: tuple[int, int, int]) -> LongRange | None:
+    def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int]):
         if self._frozen is None:
-            return super()._moved(boundary, modes)
-        for key, far in self._far.items():
-            if far.plan.grid.n == self._frozen[2]:  # type: ignore[attr-defined]
-                del self._far[key]
-                far.plan.set_cell(boundary.cell)  # type: ignore[attr-defined]
-                far.boundary = boundary
-                return far
-        return None
+            return super()._moved_plan(boundary, modes)
+        key = next((key for key, far in self._far.items() if far.plan.grid.n == self._frozen[2]), None)
+        return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
 
     def _look_at(self, cell: np.ndarray) -> None:
         """Warn where the frozen mesh does not keep its error in a cell."""

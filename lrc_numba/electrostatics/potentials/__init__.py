@@ -4,6 +4,7 @@ from .combined import CombinedPotential
 from .inverse_power import CoulombPotential, InversePowerLawPotential
 from .potential import Potential
 from .prolate import ProlateCoulombPotential
+from .spline import SplinePotential
 
 __all__ = [
     "CombinedPotential",
@@ -11,4 +12,5 @@ __all__ = [
     "InversePowerLawPotential",
     "Potential",
     "ProlateCoulombPotential",
+    "SplinePotential",
 ]

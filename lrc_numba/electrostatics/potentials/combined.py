@@ -25,6 +25,8 @@ class CombinedPotential(Potential):
         w_m; ones by default.
     smearing, prefactor
         As for ``Potential``; without a smearing that of the first potential.
+    exclusion_radius, exclusion_degree, exclusion_part
+        As for ``Potential``, of the sum; the potentials themselves have none.
 
     Attributes
     ----------
@@ -38,12 +40,24 @@ class CombinedPotential(Potential):
         weights=None,
         smearing: float | None = None,
         prefactor: float = 1.0,
+        *,
+        exclusion_radius: float | None = None,
+        exclusion_degree: int = 1,
+        exclusion_part: str = "whole",
     ):
         potentials = list(potentials)
         if not potentials or not all(isinstance(potential, Potential) for potential in potentials):
             raise TypeError(f"potentials: expected one or more of them, got {potentials!r}")
         smearing = potentials[0].smearing if smearing is None else smearing
-        super().__init__(smearing, prefactor)
+        super().__init__(
+            smearing,
+            prefactor,
+            exclusion_radius=exclusion_radius,
+            exclusion_degree=exclusion_degree,
+            exclusion_part=exclusion_part,
+        )
+        if any(potential.exclusion is not None for potential in potentials):
+            raise ValueError("potentials: expected none with an exclusion_radius; pass that of the sum instead")
         self.potentials = potentials if smearing is None else [v.with_smearing(smearing) for v in potentials]
         given = np.ones(len(potentials)) if weights is None else weights
         self.weights = arguments.as_array("weights", given, np.dtype(np.float64)).copy()
@@ -64,6 +78,10 @@ class CombinedPotential(Potential):
         other.potentials = [potential.with_smearing(smearing) for potential in self.potentials]
         return other
 
+    @property
+    def has_radial_form(self) -> bool:  # type: ignore[override]
+        return all(potential.has_radial_form for potential in self.potentials)
+
     def powers(self) -> list[tuple[float, float]]:
         terms: dict[float, float] = {}
         for weight, potential in zip(self.weights, self.potentials, strict=True):
@@ -82,6 +100,9 @@ class CombinedPotential(Potential):
 
     def long_range_slope(self, r) -> np.ndarray:
         return self._sum(lambda v: v.long_range_slope(r))
+
+    def long_range_derivative(self, r, order: int) -> np.ndarray:
+        return self._sum(lambda v: v.long_range_derivative(r, order))
 
     def short_range(self, r) -> np.ndarray:
         return self._sum(lambda v: v.short_range(r))

@@ -35,6 +35,8 @@ class InversePowerLawPotential(Potential):
         As for ``Potential``.
     reference_length : float, optional
         For p = 3 with a net charge: where the background has no energy, units of length.
+    exclusion_radius, exclusion_degree, exclusion_part
+        As for ``Potential``.
     """
 
     def __init__(
@@ -44,8 +46,17 @@ class InversePowerLawPotential(Potential):
         prefactor: float = 1.0,
         *,
         reference_length: float | None = None,
+        exclusion_radius: float | None = None,
+        exclusion_degree: int = 1,
+        exclusion_part: str = "whole",
     ):
-        super().__init__(smearing, prefactor)
+        super().__init__(
+            smearing,
+            prefactor,
+            exclusion_radius=exclusion_radius,
+            exclusion_degree=exclusion_degree,
+            exclusion_part=exclusion_part,
+        )
         self.exponent = arguments.as_positive("exponent", exponent, inf)
         if self.exponent > 6:
             raise ValueError(f"exponent: expected at most 6, got {exponent}")
@@ -78,6 +89,11 @@ class InversePowerLawPotential(Potential):
         if self._derived:
             return -2 * ((self.exponent + 2) * self._real(1, r) + 2 * np.square(r) * self._real(2, r)) / self.sigma
         return 2 * self._real(1, r)
+
+    def long_range_derivative(self, r, order: int) -> np.ndarray:
+        if self._derived:
+            raise NotImplementedError("derivatives by the smearing have no higher derivatives by the distance")
+        return self._real(order, r)
 
     def short_range(self, r) -> np.ndarray:
         if self._derived:
@@ -156,12 +172,27 @@ class CoulombPotential(InversePowerLawPotential):
 
     Parameters
     ----------
-    smearing, prefactor
+    smearing, prefactor, exclusion_radius, exclusion_degree, exclusion_part
         As for ``Potential``.
     """
 
-    def __init__(self, smearing: float | None = None, prefactor: float = 1.0):
-        super().__init__(1.0, smearing, prefactor)
+    def __init__(
+        self,
+        smearing: float | None = None,
+        prefactor: float = 1.0,
+        *,
+        exclusion_radius: float | None = None,
+        exclusion_degree: int = 1,
+        exclusion_part: str = "whole",
+    ):
+        super().__init__(
+            1.0,
+            smearing,
+            prefactor,
+            exclusion_radius=exclusion_radius,
+            exclusion_degree=exclusion_degree,
+            exclusion_part=exclusion_part,
+        )
 
     def __repr__(self) -> str:
         return f"CoulombPotential(smearing={self.smearing}, prefactor={self.prefactor:g})"

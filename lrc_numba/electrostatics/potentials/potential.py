@@ -21,6 +21,7 @@ from typing import Self
 import numpy as np
 
 from ... import arguments
+from ..exclusion import Exclusion
 
 __all__ = ["Potential"]
 
@@ -34,6 +35,18 @@ class Potential(ABC):
         σ, where short and long range meet, units of length; ``tune`` finds one.
     prefactor : float
         Factor of the potential, that of the units: 1 for charges in e and energies in e²/length.
+    exclusion_radius : float, optional
+        R of an exterior feature: within it charges are left out smoothly, units of length. The pairs that calculators
+        look for go up to it.
+    exclusion_degree : int
+        n: the factor is ((1 − cos πr/R)/2)ⁿ.
+    exclusion_part : {"whole", "long_range"}
+        Whether the factor is that of v, or of v_LR alone, without v_SR; the latter depends on the smearing.
+
+    Attributes
+    ----------
+    exclusion : Exclusion or None
+        These three.
 
     Raises
     ------
@@ -41,9 +54,18 @@ class Potential(ABC):
         Naming the argument, what came and what was expected.
     """
 
-    def __init__(self, smearing: float | None = None, prefactor: float = 1.0):
+    def __init__(
+        self,
+        smearing: float | None = None,
+        prefactor: float = 1.0,
+        *,
+        exclusion_radius: float | None = None,
+        exclusion_degree: int = 1,
+        exclusion_part: str = "whole",
+    ):
         self.smearing = None if smearing is None else arguments.as_positive("smearing", smearing, np.inf)
         self.prefactor = arguments.as_real("prefactor", prefactor)
+        self.exclusion = Exclusion.of(exclusion_radius, exclusion_degree, exclusion_part)
 
     def with_smearing(self, smearing: float) -> Self:
         """The same potential, divided at another σ.
@@ -65,6 +87,9 @@ class Potential(ABC):
         return self.smearing
 
     # ------------------------------------------------------------------ in real space
+    has_radial_form = True
+    """Whether v is the sum of ``powers`` and v_LR a smooth function of r², as fast loops over pairs need it."""
+
     @abstractmethod
     def powers(self) -> list[tuple[float, float]]:
         """(p, strength) of the terms strength/r^p that v is the sum of; empty where v is smooth at r = 0."""
@@ -94,6 +119,24 @@ class Potential(ABC):
     def short_range_slope(self, r) -> np.ndarray:
         """v_SR′(r)/r."""
         return self.bare_slope(r) - self.long_range_slope(r)
+
+    def long_range_derivative(self, r, order: int) -> np.ndarray:
+        """The derivative of v_LR by r² of this order, up to the third, as dipoles need it.
+
+        Parameters
+        ----------
+        r : array_like
+            Units of length.
+        order : int
+            0 for v_LR itself.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no higher derivatives of its part of long range")
+
+    def pair_reach(self, cutoff: float) -> float:
+        """Up to which distance pairs are needed where v_SR is cut off at ``cutoff``, units of length."""
+        if self.exclusion is None:
+            return cutoff
+        return self.exclusion.radius if self.exclusion.part == "long_range" else max(cutoff, self.exclusion.radius)
 
     # ------------------------------------------------------------------ in Fourier space
     @abstractmethod

@@ -39,12 +39,27 @@ class ProlateCoulombPotential(CoulombPotential):
         r_c, units of length.
     band : float
         c = k r_c of the highest mode needed, between 2 and 45; errors are about ψ₀^c(1)/ψ₀^c(0), 1e-5 at 12.
-    prefactor : float
+    prefactor, exclusion_radius, exclusion_degree, exclusion_part
         As for ``Potential``.
     """
 
-    def __init__(self, cutoff: float, band: float, prefactor: float = 1.0):
-        super().__init__(None, prefactor)
+    def __init__(
+        self,
+        cutoff: float,
+        band: float,
+        prefactor: float = 1.0,
+        *,
+        exclusion_radius: float | None = None,
+        exclusion_degree: int = 1,
+        exclusion_part: str = "whole",
+    ):
+        super().__init__(
+            None,
+            prefactor,
+            exclusion_radius=exclusion_radius,
+            exclusion_degree=exclusion_degree,
+            exclusion_part=exclusion_part,
+        )
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.band = arguments.as_positive("band", band, np.inf)
         if not _FLATTEST <= self.band <= _STEEPEST:
@@ -81,6 +96,14 @@ class ProlateCoulombPotential(CoulombPotential):
         far = r > self.cutoff
         inside = 2 * self._in_r2.deriv()(np.where(far, 1.0, r / self.cutoff) ** 2) / self.cutoff**3
         return self.prefactor * np.where(far, -1 / np.where(far, r, 1.0) ** 3, inside)
+
+    def long_range_derivative(self, r, order: int) -> np.ndarray:
+        r = np.asarray(r, dtype=np.float64)
+        far = r > self.cutoff
+        inside = self._in_r2.deriv(order)(np.where(far, 1.0, r / self.cutoff) ** 2) / self.cutoff ** (2 * order + 1)
+        falling = float(np.prod(-0.5 - np.arange(order)))
+        beyond = falling * np.where(far, r, 1.0) ** (-1 - 2 * order)
+        return self.prefactor * np.where(far, beyond, inside)
 
     def short_range(self, r) -> np.ndarray:
         return np.where(np.asarray(r) < self.cutoff, self.bare(r) - self.long_range(r), 0.0)
