@@ -2,8 +2,8 @@ r"""What all calculators share: pairs within a cutoff, modes beyond it, and what
 
     V_i = ½ [ Σ′ q_j v_SR(r_ij) + u_i − q_i v_LR(0) − B Q/V ]      u = (1/V) Σ_k v̂(k) S(k) e^{ik·r_i}
 
-u is a convolution by a plan: of the engine's, on a mesh (``MeshCalculator``, ``PMECalculator``, ``P3MCalculator``), or of
-explicit sums (``EwaldCalculator``). All derivatives are those of the computed energy.
+u is a convolution by a plan: one of the engine's, on a mesh (``MeshCalculator``, ``PMECalculator``, ``P3MCalculator``),
+or one of explicit sums (``EwaldCalculator``). All derivatives are those of the computed energy.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Calculator(ABC):
         return self.__dict__ | {"neighbours": neighbours, "_far": {}, "_listed": None}
 
     is_plain: ClassVar[bool] = True
-    """Whether energies are those of pairs, one convolution, selves and background alone, as ``ChargeOperator`` has it."""
+    """Whether energies are those of pairs, one convolution, selves and background, as ``ChargeOperator`` has it."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -197,9 +197,7 @@ class Calculator(ABC):
         structures = positions if batch else _as_structure(positions, cell, periodic)
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
-        parts = [
-            self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))
-        ]
+        parts = [self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))]
         shape = values.shape[:1] if charges is None else np.shape(charges)
         result = _joined(parts, structures, shape, batch, forces, stress, charge_gradient, self.dtype)
         if parameter_gradient:
@@ -218,10 +216,16 @@ class Calculator(ABC):
         values = arguments.as_array("charges", charges, dtype)
         count = len(structures.positions)
         if values.ndim not in (1, 2) or len(values) != count or values.size < count:
-            raise ValueError(f"charges: expected shape ({count},) or ({count}, C), as positions has, got {values.shape}")
+            raise ValueError(
+                f"charges: expected shape ({count},) or ({count}, C), as positions has, got {values.shape}"
+            )
         return values.reshape(count, 1 if values.ndim == 1 else values.shape[1])
 
     # ------------------------------------------------------------------ short range
+    def forget_neighbours(self) -> None:
+        """Search for pairs anew in the next call, whether points have moved or not."""
+        self._listed = None
+
     @property
     def form(self):
         """What pairs add to the modes, as sums over them take it; made anew where the potential changed."""
@@ -317,7 +321,9 @@ class Calculator(ABC):
         net = charges.sum(axis=0, dtype=np.float64)
         return np.where(np.abs(net) <= NEUTRAL * np.abs(charges).sum(axis=0), 0.0, net)
 
-    def _of_structure(self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool) -> tuple:
+    def _of_structure(
+        self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool
+    ) -> tuple:
         """V (n, C), E, F (n, 3) and ∂E/∂ε of one structure."""
         some = slice(int(structures.offsets[b]), int(structures.offsets[b + 1]))
         q = charges[some]
@@ -365,7 +371,9 @@ def _as_structure(positions, cell, periodic) -> Structures:
     return structure
 
 
-def _joined(parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, charge_gradient: bool, dtype) -> Result:
+def _joined(
+    parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, charge_gradient: bool, dtype
+) -> Result:
     """The result of all structures."""
     potential = np.concatenate([part[0] for part in parts]).astype(dtype).reshape(shape)
     result = Result(potential, np.array([part[1] for part in parts]))

@@ -68,7 +68,9 @@ class InversePowerLawPotential(Potential):
         self._derived = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(exponent={self.exponent:g}, smearing={self.smearing}, prefactor={self.prefactor:g})"
+        return (
+            f"{type(self).__name__}(exponent={self.exponent:g}, smearing={self.smearing}, prefactor={self.prefactor:g})"
+        )
 
     def powers(self) -> list[tuple[float, float]]:
         return [] if self._derived else [(self.exponent, self.prefactor)]

@@ -249,5 +249,7 @@ class Potential(ABC):
 
     def key(self) -> tuple:
         """All that values depend on, to tell whether tables of them are still good."""
-        own = [(name, value.tobytes() if isinstance(value, np.ndarray) else value) for name, value in vars(self).items()]
+        own = [
+            (name, value.tobytes() if isinstance(value, np.ndarray) else value) for name, value in vars(self).items()
+        ]
         return type(self), tuple(own)

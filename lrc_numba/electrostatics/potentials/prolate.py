@@ -72,7 +72,10 @@ class ProlateCoulombPotential(CoulombPotential):
         self._weights = weights * psi / self._integral_of_psi
         # x² = r²/r_c² up to 1, k² up to _FAR (c/r_c)²: both parts are smooth functions of these.
         self._in_r2 = chebyshev_series(
-            lambda s: legendre.legval(np.sqrt(s)[:, None] * self._t, wave) @ weights / self._integral_of_psi, 0, 1, _POINTS
+            lambda s: legendre.legval(np.sqrt(s)[:, None] * self._t, wave) @ weights / self._integral_of_psi,
+            0,
+            1,
+            _POINTS,
         )
         self._in_k2 = chebyshev_series(lambda s: self._cosines(np.sqrt(s) * self.band), 0, _FAR, _POINTS)
         self.edge = float(legendre.legval(1.0, wave))  # ψ(1)/ψ(0)
