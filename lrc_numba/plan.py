@@ -16,7 +16,7 @@ from typing import Self
 
 import numpy as np
 
-from .engine.grid import Grid
+from .engine.grid import Grid, good_size
 from .engine.operator import Operator
 from .geometry.cell import Cell
 from .gradient import Gradient
@@ -31,7 +31,7 @@ from .planning.points import GivenPoints, Points, describe_memory
 from .planning.preparation import Preparation
 from .planning.window_shape import WindowShape
 
-__all__ = ["Gradient", "LRCPlan", "Mesh", "WindowShape"]
+__all__ = ["Gradient", "LRCPlan", "Mesh", "WindowShape", "good_size"]
 
 
 class LRCPlan(MeshStages):
@@ -51,8 +51,7 @@ class LRCPlan(MeshStages):
         oversampling, and no promise about eps. A ``WindowShape`` is a window of the user's own; it needs ``nodes``,
         and eps makes no promise: ``print(plan)`` estimates the alias.
     nodes : int or d ints, optional
-        Grid nodes per axis, at least 2K + 1 for modes with |n| ≤ K; products of 2, 3 and 5 that are even are fastest.
-        By default those that are expected to be fastest.
+        Grid nodes per axis, at least 2K + 1 for modes with |n| ≤ K, best even products of 2, 3 and 5; or chosen.
     gradient : {"exact", "spectral"}
         Derivative of the computed operator, or of the exact kernel. The first is the gradient of the computed energy to
         rounding; of the second, eps is promised against the gradient of the exact kernel, relative to its terms.
@@ -377,10 +376,8 @@ class LRCPlan(MeshStages):
 
         Parameters
         ----------
-        values, multiplier, cotangent, exclude_self
-            As for ``vjp``.
-        dpoints, dvalues, dtargets
-            As for ``jvp``.
+        values, multiplier, cotangent, exclude_self, dpoints, dvalues, dtargets
+            As for ``vjp`` and ``jvp``.
         dcotangent : array of the shape of the output, optional
             ġ.
 

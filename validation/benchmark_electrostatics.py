@@ -8,8 +8,8 @@ before, and with neighbours found in every call.
   python -m validation.benchmark_electrostatics --quick
   python -m validation.benchmark_electrostatics --threads 1 2 --peers lammps torch openmm
 
-Peers that are not installed are left out and named. Also measured: a batch of 16 systems of 100 ions against one by one,
-the time of a system of 100 ions, and how much more a stress costs.
+Peers that are not installed are left out and named. Also measured: a batch of 16 systems of 100 ions against one by
+one, the time of a system of 100 ions, and how much more a stress costs.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def fastest(peer: Peer, target: float, exact: np.ndarray) -> dict | None:
     for settings in peer.settings(target):
         try:
             peer.open(**settings)
-        except Exception as refused:  # noqa: BLE001 - whatever a library says of settings that it cannot do
+        except Exception as refused:  # whatever a library says of settings that it cannot do
             print(f"  {peer.name} refuses {settings}: {refused}")
             continue
         found = error(peer.forces(), exact)

@@ -280,17 +280,15 @@ class LongRangeKernel(Multiplier):
     def cell_vjp(self, modes: ModeSet, cotangent: np.ndarray) -> np.ndarray:
         weights = np.real(cotangent)
         of_k2, of_along2, along = self._slopes(modes)
-        strain = -2.0 * (modes.k.T * (of_k2 * weights)) @ modes.k
-        if self.boundary.axis is None:
+        strain, axis = -2.0 * (modes.k.T * (of_k2 * weights)) @ modes.k, self.boundary.axis
+        if axis is None:
             return strain
         # Wavevectors change by −ε k; the components along and across follow the axis, which turns with the lattice.
-        strain += self._by_axis(modes, along, of_along2 * weights)
+        strain += self._by_axis(axis, modes, along, of_along2 * weights)
         return (strain + strain.T) / 2
 
-    def _by_axis(self, modes: ModeSet, along: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def _by_axis(self, axis: np.ndarray, modes: ModeSet, along: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Σ weights d(along²)/dε: of a normal n, d(k·n) = −2 k·εn + (k·n) n·εn; of a direction w, −(k·w) w·εw."""
-        axis = self.boundary.axis
-        assert axis is not None
         square = np.outer(axis, axis) * float(weights @ along**2)
         if sum(self.boundary.periodic) == 1:
             return -2.0 * square

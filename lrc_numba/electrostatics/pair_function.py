@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry.neighbours import NeighbourList, scatter_add
+from ..geometry.neighbours import ImageLists, NeighbourList, Pairs, scatter_add
 from .pair_kernels import add_weighted
-from .pair_sum import APART, PairSum
+from .pair_sum import APART, PairSum, PairTangent, moving_displacements, strains_of_pairs
 from .potentials import Potential
 
-__all__ = ["PairFunction", "pair_function_sum"]
+__all__ = ["PairFunction", "pair_function_jvp", "pair_function_sum"]
 
 
 @dataclass(frozen=True)
@@ -90,23 +90,57 @@ def pair_function_sum(
     ValueError
         For two points of a structure in one place.
     """
-    points, cells = neighbours.moved(positions, cell)
-    lists, q = neighbours.lists, charges.astype(np.float64)
-    pairs = lists.pairs(points, cells, np.float64)
-    pairs.check_apart(APART * function.cutoff)
-    near = np.flatnonzero(pairs.distance < function.cutoff)
+    lists, pairs, near = _near_pairs(neighbours, function, positions, cell)
+    q = charges.astype(np.float64)
     first, second, apart, r = pairs.first[near], pairs.second[near], pairs.displacement[near], pairs.distance[near]
     potential, gradient = np.zeros(q.shape), np.zeros((len(q), lists.dim))
     add_weighted(first, second, function.value(r), q, not lists.full, potential)
     share = 0.5 if lists.full else 1.0  # full lists have every pair twice
     pull = (share * np.einsum("pc,pc->p", q[first], q[second]) * function.slope(r))[:, None] * apart
     scatter_add(first, second, pull, gradient)
-    strain = None
-    if virial:
-        structure, batch = lists.structure_of[first], len(lists.offsets) - 1
-        strain = np.zeros((batch, lists.dim, lists.dim))
-        for a, b in np.ndindex(lists.dim, lists.dim):
-            strain[:, a, b] = np.bincount(structure, pull[:, a] * apart[:, b], minlength=batch)
-        strain = (strain + strain.transpose(0, 2, 1)) / 2
+    strain = strains_of_pairs(lists, first, pull, apart) if virial else None
     dtype = charges.dtype
     return PairSum(potential.astype(dtype), gradient.astype(dtype), None if strain is None else strain.astype(dtype))
+
+
+def pair_function_jvp(
+    neighbours: NeighbourList,
+    function: PairFunction,
+    charges: np.ndarray,
+    tangent: PairTangent,
+    *,
+    positions=None,
+    cell=None,
+) -> np.ndarray:
+    """Tangent of the potential of ``pair_function_sum`` along positions, charges and cell, (N, C) float64.
+
+    Parameters
+    ----------
+    neighbours, function, charges, positions, cell
+        As for ``pair_function_sum``.
+    tangent : PairTangent
+        The direction; its charges are (N, C).
+
+    Raises
+    ------
+    ValueError
+        For two points of a structure in one place.
+    """
+    lists, pairs, near = _near_pairs(neighbours, function, positions, cell)
+    first, second, r = pairs.first[near], pairs.second[near], pairs.distance[near]
+    along = np.einsum("pa,pa->p", pairs.displacement, moving_displacements(tangent, pairs, lists))[near]
+    q, half, out = charges.astype(np.float64), not lists.full, np.zeros(charges.shape)
+    add_weighted(first, second, function.slope(r) * along, q, half, out)  # the slope is v′/r, and along is r ṙ
+    if tangent.charges is not None:
+        add_weighted(first, second, function.value(r), tangent.charges.astype(np.float64), half, out)
+    return out
+
+
+def _near_pairs(
+    neighbours: NeighbourList, function: PairFunction, positions, cell
+) -> tuple[ImageLists, Pairs, np.ndarray]:
+    """Lists, pairs, and the numbers of those within the cutoff."""
+    lists = neighbours.lists
+    pairs = lists.pairs(*neighbours.moved(positions, cell), np.float64)
+    pairs.check_apart(APART * function.cutoff)
+    return lists, pairs, np.flatnonzero(pairs.distance < function.cutoff)

@@ -22,7 +22,15 @@ from .pair_kernels import add_weighted, fold, sum_full, sum_half
 from .pair_kernels_channels import sum_channels
 from .radial_form import RadialForm
 
-__all__ = ["PairSum", "PairTangent", "RadialForm", "pair_sum", "pair_sum_jvp"]
+__all__ = [
+    "PairSum",
+    "PairTangent",
+    "RadialForm",
+    "moving_displacements",
+    "pair_sum",
+    "pair_sum_jvp",
+    "strains_of_pairs",
+]
 
 APART = 1e-9  # cutoffs; two points nearer to each other than that are in one place
 WORTH_A_THREAD = 1000  # vectors of eight pairs
@@ -195,6 +203,25 @@ def _by_structure(strains: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return matrices
 
 
+def strains_of_pairs(lists: ImageLists, first: np.ndarray, pull: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """Σ of pull displacementᵀ over the pairs of every structure, symmetric, (B, d, d).
+
+    Parameters
+    ----------
+    lists : ImageLists
+        Of the pairs.
+    first : (P,) int64
+        Their first points.
+    pull, apart : (P, d) float64
+        ∂E/∂x of the first point, and displacements, units of length.
+    """
+    structure, batch = lists.structure_of[first], len(lists.offsets) - 1
+    strain = np.zeros((batch, lists.dim, lists.dim))
+    for a, b in np.ndindex(lists.dim, lists.dim):
+        strain[:, a, b] = np.bincount(structure, pull[:, a] * apart[:, b], minlength=batch)
+    return (strain + strain.transpose(0, 2, 1)) / 2
+
+
 # ---------------------------------------------------------------------- tangents
 def pair_sum_jvp(
     neighbours: NeighbourList, form: RadialForm, charges, tangent: PairTangent, *, positions=None, cell=None
@@ -228,7 +255,7 @@ def pair_sum_jvp(
     first, second, apart, squares = pairs.first, pairs.second, pairs.displacement, pairs.distance**2
     if form.exponents:
         pairs.check_apart(APART * form.cutoff)
-    moving = _moving(tangent, pairs, lists)
+    moving = moving_displacements(tangent, pairs, lists)
     value, slope, bend = form.derivatives(squares)
     along = 2.0 * np.einsum("pa,pa->p", apart, moving)  # tangent of r²
     potential, gradient = np.zeros(q.shape), np.zeros((len(points), lists.dim))
@@ -253,8 +280,23 @@ def _like(name: str, value, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def _moving(tangent: PairTangent, pairs: Pairs, lists: ImageLists) -> np.ndarray:
-    """Tangents of displacements x_i − x_j − shift·a of pairs (P, d)."""
+def moving_displacements(tangent: PairTangent, pairs: Pairs, lists: ImageLists) -> np.ndarray:
+    """Tangents of the displacements x_i − x_j − shift·a of pairs, (P, d) float64.
+
+    Parameters
+    ----------
+    tangent : PairTangent
+        ẋ and ȧ.
+    pairs : Pairs
+        Of ``lists``.
+    lists : ImageLists
+        Which images they are.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For tangents of other shapes.
+    """
     dim, batch = lists.dim, len(lists.offsets) - 1
     moving = np.zeros((len(pairs), dim))
     if tangent.positions is not None:

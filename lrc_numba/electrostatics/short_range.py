@@ -6,13 +6,13 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from ..geometry.neighbours import NeighbourList
-from .pair_function import PairFunction, pair_function_sum
-from .pair_sum import PairSum, pair_sum
+from .pair_function import PairFunction, pair_function_jvp, pair_function_sum
+from .pair_sum import PairSum, PairTangent, pair_sum, pair_sum_jvp
 from .potentials import Potential
 from .radial_form import RadialForm
 from .series import chebyshev_series
 
-__all__ = ["near_sum", "pair_form", "radial_form"]
+__all__ = ["near_jvp", "near_sum", "pair_form", "radial_form"]
 
 POINTS = 80  # of the series in r² that is cut down
 EXACT = 1e-15  # of the largest v_LR
@@ -77,3 +77,22 @@ def near_sum(neighbours: NeighbourList, form: RadialForm | PairFunction, charges
     if isinstance(form, RadialForm):
         return pair_sum(neighbours, form, charges, **settings)
     return pair_function_sum(neighbours, form, charges, **settings)
+
+
+def near_jvp(
+    neighbours: NeighbourList, form: RadialForm | PairFunction, charges: np.ndarray, tangent: PairTangent, **where
+) -> np.ndarray:
+    """Tangent of the potential of ``near_sum`` along positions, charges and cell, (N, C).
+
+    Parameters
+    ----------
+    neighbours, form, charges
+        As for ``near_sum``.
+    tangent : PairTangent
+        The direction.
+    **where
+        ``positions`` and ``cell``, as for ``pair_sum``.
+    """
+    if isinstance(form, RadialForm):
+        return pair_sum_jvp(neighbours, form, charges, tangent, **where).potential
+    return pair_function_jvp(neighbours, form, charges, tangent, **where)

@@ -68,7 +68,8 @@ class LRCCalculator(Calculator):
             What changed since the last call.
         """
         super().calculate(atoms, properties, system_changes)
-        assert self.atoms is not None
+        if self.atoms is None:
+            raise ValueError("atoms: expected a structure, got none")
         structure = Structures.from_arrays(
             self.atoms.positions,
             np.asarray(self.atoms.cell),
@@ -81,7 +82,8 @@ class LRCCalculator(Calculator):
             return
         if not self.atoms.has("initial_charges"):
             raise ValueError("charges: expected initial charges of the atoms, got none; see set_initial_charges")
-        self.results = _of_charges(self.network, structure, "stress" in properties)
+        charges = self.atoms.get_initial_charges()
+        self.results = _of_charges(self.network, structure, charges, "stress" in properties)
 
 
 def _of_network(network: EnergyNetwork, structure: Structures, stress: bool) -> dict[str, Any]:
@@ -95,17 +97,18 @@ def _of_network(network: EnergyNetwork, structure: Structures, stress: bool) -> 
     return results
 
 
-def _of_charges(calculator: ChargeCalculator, structure: Structures, stress: bool) -> dict[str, Any]:
+def _of_charges(
+    calculator: ChargeCalculator, structure: Structures, charges: np.ndarray, stress: bool
+) -> dict[str, Any]:
     """The same of charges; their energies are shared out as q V."""
     if stress and not structure.periodic.all():
         raise ValueError(
             f"stress: expected atoms that are periodic along all axes, got pbc={structure.periodic[0].tolist()}"
         )
-    assert structure.charges is not None
-    made = calculator.compute(structure, forces=True, stress=stress)
+    made = calculator.compute(structure, charges, forces=True, stress=stress)
     energy = float(np.asarray(made.energy)[0])
-    results: dict[str, Any] = {"energy": energy, "free_energy": energy, "charges": structure.charges}
-    results["energies"] = structure.charges * np.asarray(made.potential, dtype=np.float64)
+    results: dict[str, Any] = {"energy": energy, "free_energy": energy, "charges": charges}
+    results["energies"] = charges * np.asarray(made.potential, dtype=np.float64)
     results["forces"] = np.asarray(made.forces, dtype=np.float64)
     if made.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(made.stress[0])

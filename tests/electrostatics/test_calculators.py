@@ -1,4 +1,4 @@
-"""Calculators: lattice sums known in closed form or to many digits, independence of the splitting, derivatives, errors."""
+"""Calculators: lattice sums known to many digits, independence of the splitting, derivatives, errors."""
 
 from __future__ import annotations
 

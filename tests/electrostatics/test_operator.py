@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from drawn_structures import make_structures, points_in, random_cell
 
-from lrc_numba.electrostatics import CombinedPotential, CoulombPotential, EwaldCalculator, InversePowerLawPotential
+from lrc_numba.electrostatics import (
+    CombinedPotential,
+    CoulombPotential,
+    EwaldCalculator,
+    InversePowerLawPotential,
+    SplinePotential,
+)
 from lrc_numba.electrostatics.calculators import ChargeOperator, Direction
 from lrc_numba.geometry.structures import Structures
 
@@ -65,6 +71,38 @@ def test_tangents(boundary, kind):
     own = ChargeOperator(calculator, structures).jvp(q, dq, along)
     wanted = slope(lambda h: ChargeOperator(calculator, strained(structures, along, h)).apply(q + h * dq))
     assert relative(own, wanted) <= 1e-9
+
+
+@pytest.mark.parametrize("kind", ["exclusion", "spline"])
+def test_where_pairs_are_no_polynomial(kind):
+    """Tangents, transposes and derivatives by parameters of sums over pairs of any function: a ``PairFunction``."""
+    structures, q, generator = structure(CASES["cell"])
+    if kind == "exclusion":
+        potential = CoulombPotential(0.5, 1.4, exclusion_radius=2.5)
+    else:
+        functions = (lambda r: np.exp(-r) / r, lambda r: -np.exp(-r) * (r + 1) / r**2)
+        potential = SplinePotential([1e-6, 40.0], functions, 0.5, order=4.0)
+    calculator = EwaldCalculator(potential, 4.2, 9.0)
+    operator = ChargeOperator(calculator, structures)
+    p, dp, dq = generator.standard_normal((3, *q.shape))
+    strain = generator.standard_normal((1, 3, 3))
+    along = Direction(generator.standard_normal((6, 3)), strain + strain.transpose(0, 2, 1))
+    moved = operator.jvp(q, dq, along)
+    wanted = slope(lambda h: ChargeOperator(calculator, strained(structures, along, h)).apply(q + h * dq))
+    assert relative(moved, wanted) <= 1e-8  # modes at the cutoff carry 1e-9
+    value, points, by_strain = operator.vjp(p, q, {"points", "cell"})
+    still = operator.jvp(q, None, along)
+    turned = np.sum(points * along.positions) + np.sum(by_strain * along.strain)
+    assert abs(turned - np.sum(p * still)) <= 1e-11 * np.linalg.norm(p) * np.linalg.norm(still)
+    np.testing.assert_allclose(value, operator.apply(p), rtol=0, atol=1e-11)
+    own = operator.parameters_jvp(p, q, dp, dq, along)
+    for name, made in own.items():
+
+        def at(h: float, name=name) -> np.ndarray:
+            shifted = ChargeOperator(calculator, strained(structures, along, h))
+            return shifted.parameters(p + h * dp, q + h * dq)[name]
+
+        assert np.abs(made - slope(at)).max() <= 1e-8 * (1 + np.abs(made).max())
 
 
 @pytest.mark.parametrize("boundary", CASES)

@@ -34,6 +34,7 @@ POTENTIALS = {
     "p = 6": lambda: InversePowerLawPotential(6, 0.7, 0.9),
     "combined": combined,
     "prolate": lambda: ProlateCoulombPotential(3.0, 12.0, 1.3),
+    "exterior": lambda: CoulombPotential(0.7, 1.3, exclusion_radius=2.0),
 }
 BOUNDARIES = {
     "cell": (True, True, True),
@@ -148,6 +149,17 @@ def test_each_structure_has_its_own():
     alone = made.compute(positions[2:], q[2:, 0], cell, parameter_gradient=True)
     for name, own in alone.parameter_gradient.items():
         np.testing.assert_allclose(result.parameter_gradient[name][2], own, rtol=1e-10, atol=1e-11)
+
+
+def test_weights_of_nested_potentials():
+    """What is written to a potential within a sum is seen in the next call."""
+    positions, q, cell = charges()
+    made, same = calculator(combined()), combined()
+    made.compute(positions, q, cell)
+    for potential in (made.potential, same):
+        potential.potentials[0].set_parameters({"prefactor": 2.0})
+    wanted = calculator(same).compute(positions, q, cell).energy
+    assert made.compute(positions, q, cell).energy == pytest.approx(wanted, rel=1e-13)
 
 
 def test_parts_by_the_smearing():

@@ -49,7 +49,7 @@ class Peer(ABC):
     def step(self, rebuild: bool) -> float:
         """Seconds of energy and forces, with or without finding neighbours."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to give back
         """Give back what ``open`` took."""
 
 

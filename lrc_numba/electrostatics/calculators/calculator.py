@@ -20,6 +20,7 @@ from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
 from ...machine.cpu.parallel import available_threads
 from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_extents
+from ..checks import as_charges, as_structure, net_charge
 from ..pair_function import PairFunction
 from ..pair_sum import PairSum
 from ..potentials import Potential
@@ -30,7 +31,6 @@ from .result import Result
 
 __all__ = ["Calculator", "LongRange"]
 
-NEUTRAL = 1e-10  # of Σ |q|: a net charge that is rounding
 KEPT = 8  # plans for cells that come again, as in a batch
 
 
@@ -194,7 +194,7 @@ class Calculator(ABC):
             Naming the argument, what came and what was expected.
         """
         batch = isinstance(positions, Structures)
-        structures = positions if batch else _as_structure(positions, cell, periodic)
+        structures = positions if batch else as_structure(positions, cell, periodic)
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
         parts = [self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))]
@@ -208,18 +208,7 @@ class Calculator(ABC):
 
     def _as_charges(self, structures: Structures, charges) -> np.ndarray:
         """Charges (N, C)."""
-        if charges is None:
-            charges = structures.charges
-            if charges is None:
-                raise ValueError("charges: expected them for every point, got none")
-        dtype = arguments.common_dtype(charges=charges)
-        values = arguments.as_array("charges", charges, dtype)
-        count = len(structures.positions)
-        if values.ndim not in (1, 2) or len(values) != count or values.size < count:
-            raise ValueError(
-                f"charges: expected shape ({count},) or ({count}, C), as positions has, got {values.shape}"
-            )
-        return values.reshape(count, 1 if values.ndim == 1 else values.shape[1])
+        return as_charges(structures.charges if charges is None else charges, len(structures.positions))
 
     # ------------------------------------------------------------------ short range
     def forget_neighbours(self) -> None:
@@ -234,7 +223,7 @@ class Calculator(ABC):
             self._form = key, pair_form(self.potential, self.cutoff, self.pair_tolerance)
         return self._form[1]
 
-    def derived(self, name: str) -> list[tuple[Potential, RadialForm]]:
+    def derived(self, name: str) -> list[tuple[Potential, RadialForm | PairFunction]]:
         """Potentials that are the derivatives by a parameter of the potential, each with its part of short range.
 
         Parameters
@@ -309,18 +298,6 @@ class Calculator(ABC):
         key = next((key for key, far in self._far.items() if far.modes == modes), None)
         return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
 
-    @staticmethod
-    def net_charge(charges: np.ndarray) -> np.ndarray:
-        """Q of every channel, (C,), 0 where it is rounding.
-
-        Parameters
-        ----------
-        charges : (N, C)
-            Of one structure.
-        """
-        net = charges.sum(axis=0, dtype=np.float64)
-        return np.where(np.abs(net) <= NEUTRAL * np.abs(charges).sum(axis=0), 0.0, net)
-
     def _of_structure(
         self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool
     ) -> tuple:
@@ -329,7 +306,7 @@ class Calculator(ABC):
         q = charges[some]
         if not len(q):
             return np.zeros(q.shape), 0.0, np.zeros((0, 3)), np.zeros((3, 3))
-        all_periodic, net = bool(structures.periodic[b].all()), self.net_charge(q)
+        all_periodic, net = bool(structures.periodic[b].all()), net_charge(q)
         if all_periodic:
             self.potential.check_net_charge(net)
         far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
@@ -340,7 +317,7 @@ class Calculator(ABC):
         energy = 0.5 * float(np.sum(q * twice, dtype=np.float64))
         moved = -(near.gradient[some] + found.points) if forces else None
         strain = None
-        if stress:
+        if stress and near.strain is not None:
             strain = near.strain[b] + found.cell + 0.5 * background * float(net @ net) * np.eye(3)
         return 0.5 * twice, energy, moved, strain
 
@@ -359,18 +336,6 @@ def modes_within(cell: np.ndarray, highest: float) -> tuple[int, int, int]:
     return tuple(2 * max(1, int(np.ceil(highest * length / (2 * pi)))) + 1 for length in lengths)  # type: ignore[return-value]
 
 
-def _as_structure(positions, cell, periodic) -> Structures:
-    """One structure, checked."""
-    flags = np.broadcast_to(np.asarray(periodic, dtype=bool), (3,))
-    if cell is None and flags.any():
-        if np.ndim(periodic) == 0:
-            flags = np.zeros(3, dtype=bool) if periodic is True else flags
-    structure = Structures.from_arrays(positions, np.zeros((3, 3)) if cell is None else cell, periodic=flags)
-    if structure.dim != 3:
-        raise ValueError(f"positions: expected three dimensions, got shape {np.shape(positions)}")
-    return structure
-
-
 def _joined(
     parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, charge_gradient: bool, dtype
 ) -> Result:
@@ -386,7 +351,7 @@ def _joined(
     if charge_gradient:
         result.charge_gradient = 2 * potential
     if not batch:
-        result.energy = float(result.energy[0])
+        result.energy = float(parts[0][1])
         result.strain = None if result.strain is None else result.strain[0]
         result.stress = None if result.stress is None else result.stress[0]
     return result

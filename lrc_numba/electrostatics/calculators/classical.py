@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
+from typing import cast
 
 import numpy as np
-from scipy.fft import next_fast_len
 
 from ... import arguments
 from ...geometry.structures import Structures
-from ...plan import LRCPlan, WindowShape
+from ...plan import LRCPlan, WindowShape, good_size
 from ..boundaries import Boundary, LongRangeKernel
 from ..pair_sum import PairSum
 from ..potentials import Potential
@@ -81,7 +81,7 @@ class ClassicalMesh:
         if self.nodes is not None:
             return self.nodes
         fewest = np.ceil(np.linalg.norm(cell, axis=1) / self.spacing * (1 - 1e-12))  # a ratio that is whole stays so
-        return tuple(2 * int(next_fast_len(max(SMALLEST, int(count) + 1) // 2, real=True)) for count in fewest)
+        return tuple(good_size(max(SMALLEST, int(count))) for count in fewest)
 
 
 class ClassicalMeshCalculator(Calculator):
@@ -146,8 +146,7 @@ class ClassicalMeshCalculator(Calculator):
     def _self_interaction(self) -> SelfInteraction:
         """Of the structure whose modes were used last; kept for as long as nothing of it changes."""
         far = next(reversed(self._far.values()))
-        kernel, modes = far.kernel, far.plan.grid.mode_set  # type: ignore[attr-defined]
-        assert isinstance(kernel, InfluenceKernel)
+        kernel, modes = cast(InfluenceKernel, far.kernel), far.plan.grid.mode_set
         key, kept = (kernel.state(), modes.cell.matrix.tobytes()), self._own.get(id(far))
         if kept is None or kept[0] is not kernel or kept[1] != key:
             self._own = {id(each): self._own[id(each)] for each in self._far.values() if id(each) in self._own}

@@ -21,7 +21,7 @@ from ...geometry.neighbours import scatter_add
 from ...geometry.structures import Structures
 from ..boundaries import Boundary, LongRangeKernel
 from ..pair_kernels import add_weighted
-from ..pair_sum import APART, PairSum
+from ..pair_sum import APART, PairSum, strains_of_pairs
 from ..potentials import CoulombPotential, Potential
 from .calculator import Calculator
 from .ewald import EwaldCalculator
@@ -73,7 +73,7 @@ class _Dipoles(Calculator):
     def _new_kernel(self, boundary: Boundary, plan) -> LongRangeKernel:
         return DipoleKernel(self.potential, boundary)
 
-    def compute(
+    def compute(  # type: ignore[override]
         self,
         positions,
         dipoles=None,
@@ -112,13 +112,8 @@ class _Dipoles(Calculator):
     def _as_charges(self, structures: Structures, charges) -> np.ndarray:
         if charges is None:
             raise ValueError("dipoles: expected them for every point, got none")
-        values, shape = (
-            arguments.as_array("dipoles", charges, arguments.common_dtype(dipoles=charges)),
-            (
-                len(structures.positions),
-                3,
-            ),
-        )
+        values = arguments.as_array("dipoles", charges, arguments.common_dtype(dipoles=charges))
+        shape = (len(structures.positions), 3)
         if values.shape != shape:
             raise ValueError(f"dipoles: expected shape {shape}, as positions has, got {values.shape}")
         return values
@@ -151,13 +146,7 @@ class _Dipoles(Calculator):
         pull -= (c * of_second)[:, None] * mu[first] + (c * of_first)[:, None] * mu[second]
         pull *= 0.5 if lists.full else 1.0  # full lists have every pair twice
         scatter_add(first, second, pull, gradient)
-        if not strain:
-            return PairSum(potential, gradient)
-        structure, batch = lists.structure_of[first], len(lists.offsets) - 1
-        strains = np.zeros((batch, 3, 3))
-        for a, e in np.ndindex(3, 3):
-            strains[:, a, e] = np.bincount(structure, pull[:, a] * r[:, e], minlength=batch)
-        return PairSum(potential, gradient, (strains + strains.swapaxes(1, 2)) / 2)
+        return PairSum(potential, gradient, strains_of_pairs(lists, first, pull, r) if strain else None)
 
     # ------------------------------------------------------------------ all of it
     def _of_structure(
@@ -170,9 +159,7 @@ class _Dipoles(Calculator):
         far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
         wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
         given = mu.astype(self.dtype)
-        modes = far.plan.vjp(  # type: ignore[attr-defined]
-            given, far.kernel, given / 2, wrt=wrt
-        )
+        modes = far.plan.vjp(given, far.kernel, given / 2, wrt=wrt)
         surface = self._surface(structures, b)
         total = mu.sum(axis=0, dtype=np.float64)
         own = float(self.potential.long_range_slope(0.0))  # −v_LR′/r at 0 is what a dipole does to itself
@@ -180,8 +167,7 @@ class _Dipoles(Calculator):
         energy = 0.5 * float(np.sum(mu * twice, dtype=np.float64))
         moved = -(near.gradient[some] + modes.points) if forces else None
         strain = None
-        if stress:
-            assert near.strain is not None
+        if stress and near.strain is not None:
             strain = near.strain[b] + modes.cell - surface * float(total @ total) * np.eye(3)
         return 0.5 * twice, energy, moved, strain
 

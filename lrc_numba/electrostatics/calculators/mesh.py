@@ -6,15 +6,14 @@ from math import ceil, pi
 from warnings import warn
 
 import numpy as np
-from scipy.fft import next_fast_len
 
 from ... import arguments
-from ...plan import LRCPlan, WindowShape
+from ...plan import LRCPlan, WindowShape, good_size
 from ..boundaries import Boundary
 from ..potentials import Potential
 from .calculator import Calculator, modes_within
 
-__all__ = ["MeshCalculator", "good_size"]
+__all__ = ["MeshCalculator"]
 
 STRETCHED = 1.05  # nodes and modes of a frozen mesh may be so much coarser than they were chosen
 ANOTHER_WARNING = 1.5  # times the error of the last
@@ -170,14 +169,3 @@ class MeshCalculator(Calculator):
         """Choose modes and nodes for every cell again."""
         self._frozen = self._looked_at = None
         self._far.clear()
-
-
-def good_size(minimum: int) -> int:
-    """The smallest even number from ``minimum`` on with no prime factor above 5.
-
-    Parameters
-    ----------
-    minimum : int
-        Nodes at least.
-    """
-    return 2 * int(next_fast_len((minimum + 1) // 2, real=True))

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...geometry.structures import Structures
-from ..pair_sum import PairSum, PairTangent, pair_sum, pair_sum_jvp
+from ..checks import net_charge
+from ..pair_function import PairFunction
+from ..pair_sum import PairSum, PairTangent
 from ..potentials import Potential
 from ..radial_form import RadialForm
-from ..short_range import radial_form
+from ..short_range import near_jvp, near_sum, pair_form
 from ..strained import StrainedKernel
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Direction:
     strain: np.ndarray | None = None
 
 
+PairForm = RadialForm | PairFunction
 Bars = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 
 
@@ -91,7 +94,7 @@ class ChargeOperator:
         offsets = self.structures.offsets
         for b in np.flatnonzero(self.structures.periodic.all(axis=1)):
             some = q[int(offsets[b]) : int(offsets[b + 1])]
-            self.calculator.potential.check_net_charge(self.calculator.net_charge(some))
+            self.calculator.potential.check_net_charge(net_charge(some))
 
     def _each(self) -> Iterator[tuple[int, slice, LongRange]]:
         """Number, points and modes of every structure that has points."""
@@ -112,10 +115,10 @@ class ChargeOperator:
         """Arrays of the dtype of plans."""
         return [None if a is None else np.ascontiguousarray(a, dtype=self.calculator.dtype) for a in arrays]
 
-    def _near(self, form: RadialForm, q: np.ndarray, virial: bool = False) -> PairSum:
-        return pair_sum(self.calculator.neighbours, form, q, virial=virial, **self._where)
+    def _near(self, form: PairForm, q: np.ndarray, virial: bool = False) -> PairSum:
+        return near_sum(self.calculator.neighbours, form, q, virial=virial, **self._where)
 
-    def _near_jvp(self, form: RadialForm, q, dq, along: Direction) -> np.ndarray:
+    def _near_jvp(self, form: PairForm, q, dq, along: Direction) -> np.ndarray:
         """A_SR q̇ + Ȧ_SR q."""
         structures, dx, da = self.structures, along.positions, None
         if along.strain is not None:
@@ -123,7 +126,7 @@ class ChargeOperator:
             moved = np.einsum("na,nab->nb", structures.positions, strain)
             dx, da = moved if dx is None else dx + moved, structures.cell @ along.strain
         tangent = PairTangent(dx, dq, da)
-        return pair_sum_jvp(self.calculator.neighbours, form, q, tangent, **self._where).potential
+        return near_jvp(self.calculator.neighbours, form, q, tangent, **self._where)
 
     # ------------------------------------------------------------------ values and tangents
     def apply(self, q: np.ndarray) -> np.ndarray:
@@ -234,7 +237,8 @@ class ChargeOperator:
             else:
                 far[b] = modes.plan.vjp(f, modes.kernel, g, wrt=("parameters",)).parameters
 
-        def near(potential: Potential, form: RadialForm) -> np.ndarray:
+        def near(potential: Potential, form: PairForm) -> np.ndarray:
+            """Of one derived potential, (B,)."""
             return self._local(potential, p, q, self._near(form, q).potential)
 
         return self._collected(near, far)
@@ -261,7 +265,8 @@ class ChargeOperator:
                 moved = {name: value + more[name] for name, value in moved.items()}
             far[b] = moved
 
-        def near(potential: Potential, form: RadialForm) -> np.ndarray:
+        def near(potential: Potential, form: PairForm) -> np.ndarray:
+            """Of one derived potential, (B,)."""
             total = self._local(potential, dp, q, self._near(form, q).potential)
             total += self._local(potential, p, dq, self._near_jvp(form, q, dq, along))
             return total if along.strain is None else total + self._background_of_strain(potential, p, q, along.strain)
@@ -281,7 +286,7 @@ class ChargeOperator:
         backgrounds = np.array([self._background(b, potential) for b in range(len(self.structures))])
         return np.trace(strain, axis1=1, axis2=2) * backgrounds * np.einsum("bc,bc->b", *nets)
 
-    def _collected(self, near: Callable[[Potential, RadialForm], np.ndarray], far: list[dict]) -> dict[str, np.ndarray]:
+    def _collected(self, near: Callable[[Potential, PairForm], np.ndarray], far: list[dict]) -> dict[str, np.ndarray]:
         """Derivatives by all parameters: those of pairs, selves and backgrounds, and of modes."""
         result = {}
         for name, value in self.calculator.potential.parameters.items():
@@ -293,7 +298,7 @@ class ChargeOperator:
         return result
 
 
-def derived_forms(potential: Potential, name: str, cutoff: float) -> list[tuple[Potential, RadialForm]]:
+def derived_forms(potential: Potential, name: str, cutoff: float) -> list[tuple[Potential, PairForm]]:
     """Potentials that are the derivatives by a parameter, each with its part of short range.
 
     Parameters
@@ -305,4 +310,4 @@ def derived_forms(potential: Potential, name: str, cutoff: float) -> list[tuple[
     cutoff : float
         Of the pairs, units of length.
     """
-    return [(each, radial_form(each, cutoff)) for each in potential.derivatives(name)]
+    return [(each, pair_form(each, cutoff)) for each in potential.derivatives(name)]

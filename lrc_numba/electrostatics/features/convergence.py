@@ -17,7 +17,7 @@ TIGHT = 1e-12
 def lode_convergence(
     potential: Potential,
     radius: float,
-    structure: tuple,
+    structure: tuple[np.ndarray, np.ndarray, np.ndarray],
     *,
     eps: Sequence[float] = (1e-2, 1e-4, 1e-6, 1e-8),
     k_cutoffs: Sequence[float] = (),
@@ -58,7 +58,5 @@ def lode_convergence(
         rows["k_cutoff"].append((value, error(cut.compute(*structure))))
     for radial, angular in nodes:
         count = radial * angular * 2 * angular
-        rows["quadrature"].append(
-            (count, error(lode_by_quadrature(tight, *structure, radial_nodes=radial, angular_nodes=angular)))
-        )
+        rows["quadrature"].append((count, error(lode_by_quadrature(tight, *structure, radial, angular))))
     return rows

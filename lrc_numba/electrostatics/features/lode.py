@@ -31,6 +31,7 @@ from ...multipliers import Multiplier
 from ...plan import LRCPlan
 from ..boundaries import Boundary, LongRangeKernel
 from ..calculators.calculator import modes_within
+from ..checks import as_charges
 from ..potentials import Potential
 from ..series import chebyshev_series
 from .harmonics import number_of_harmonics, solid_harmonics
@@ -219,24 +220,20 @@ class LodeFeatures:
             for c in range(values.shape[1])
         ]
         output = np.stack([gradient.output for gradient in of_channels], axis=1).reshape(shape)
-        points = np.sum([gradient.points for gradient in of_channels], axis=0)
+        points = np.sum(np.array([gradient.points for gradient in of_channels]), axis=0)
         by_values = np.concatenate([gradient.values for gradient in of_channels], axis=1)
         return Gradient(output, points, by_values, None)
 
     def _prepared(self, positions, charges, cell) -> tuple[LRCPlan, LodeKernel, np.ndarray]:
         """A plan with its points, the kernel for its cell, and charges (N, C)."""
         points = arguments.as_points("positions", positions, np.dtype(np.float64), 3)
-        values = arguments.as_array("charges", charges, np.dtype(np.float64))
-        if values.ndim not in (1, 2) or len(values) != len(points) or values.size < len(points):
-            raise ValueError(f"charges: expected shape ({len(points)},) or ({len(points)}, C), got {values.shape}")
+        values = as_charges(charges, len(points)).astype(np.float64)
         lattice = Cell(cell, 3).matrix
-        if self._kernel is None or self._kernel[0] != lattice.tobytes():
+        if self._plan is None or self._kernel is None or self._kernel[0] != lattice.tobytes():
             self._plan = LRCPlan(lattice, modes_within(lattice, self.k_cutoff), eps=self.eps, threads=self.threads)
             boundary = Boundary(lattice, (True, True, True), None, 0.0, np.zeros(3), np.zeros((3, 3)))
             self._kernel = lattice.tobytes(), LodeKernel(self.potential, boundary, self.projection)
-        assert self._plan is not None
-        self._plan.set_points(points)
-        return self._plan, self._kernel[1], values.reshape(len(points), -1)
+        return self._plan.set_points(points), self._kernel[1], values
 
 
 def lode_by_quadrature(

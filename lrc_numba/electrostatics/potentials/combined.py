@@ -134,6 +134,9 @@ class CombinedPotential(Potential):
     def background(self) -> float:
         return self._sum(lambda v: v.background)
 
+    def key(self) -> tuple:
+        return *super().key(), *(potential.key() for potential in self.potentials)
+
     def check_net_charge(self, net: np.ndarray) -> None:
         for potential in self.potentials:
             potential.check_net_charge(net)

@@ -183,7 +183,7 @@ class Potential(ABC):
     def background(self) -> float:
         """B: a charged cell has B Q/V taken off its potentials; 0 where k = 0 is kept."""
 
-    def check_net_charge(self, net: np.ndarray) -> None:
+    def check_net_charge(self, net: np.ndarray) -> None:  # noqa: B027 - most potentials have nothing against any
         """Raise where the sums of this potential do not exist for such net charges.
 
         Parameters

@@ -8,8 +8,7 @@ from math import ceil, pi
 
 import numpy as np
 
-from ...plan import WindowShape
-from ..calculators.mesh import good_size
+from ...plan import WindowShape, good_size
 from ..potentials import Potential
 from ..short_range import EXACT, radial_form
 from .classical import ORDERS, classical_term, classical_window, coarsest, nodes_of

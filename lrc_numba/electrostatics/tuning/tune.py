@@ -9,6 +9,7 @@ import numpy as np
 from ... import arguments
 from ...geometry.structures import Structures
 from ..calculators import Calculator, EwaldCalculator, MeshCalculator, P3MCalculator, PMECalculator
+from ..checks import as_charges, as_structure, net_charge
 from ..potentials import Potential
 from .choose import Choice, choose
 from .divisions import may_be_prolate
@@ -128,25 +129,14 @@ def _system(potential: Potential, positions, charges, cell, periodic) -> tuple[d
         periodic, cell = positions.periodic[0], positions.cell[0]
         charges = positions.charges if charges is None else charges
         positions = positions.positions
-    if charges is None:
-        raise ValueError("charges: expected them for every point, got none")
-    points = np.asarray(positions, dtype=np.float64)
-    values = np.asarray(charges, dtype=np.float64)
-    # The calculator checks these thoroughly; with few pairs that is cheap.
-    flags = np.broadcast_to(np.asarray(periodic, dtype=bool), (3,))
-    flags = np.zeros(3, dtype=bool) if cell is None and np.ndim(periodic) == 0 else flags
-    lattice = np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=np.float64)
-    structure = Structures.from_arrays(points, lattice, periodic=flags)
-    if values.ndim not in (1, 2) or len(values) != len(points) or not np.isfinite(values).all():
-        raise ValueError(f"charges: expected finite ones, ({len(points)},) or ({len(points)}, C), got {values.shape}")
+    structure = as_structure(positions, cell, periodic)
+    points, flags = structure.positions.astype(np.float64), structure.periodic[0]
+    values = as_charges(charges, len(points)).astype(np.float64)
     if len(points) < 2 or not values.any():
         raise ValueError(f"positions: expected two points or more with charges, got {len(points)}")
-    columns = values.reshape(len(points), -1)
     if flags.all():
-        potential.check_net_charge(
-            np.where(np.abs(columns.sum(0)) < 1e-10 * np.abs(columns).sum(0), 0.0, columns.sum(0))
-        )
-    system = System.of(structure.positions.astype(np.float64), columns, structure.cell[0], flags)
+        potential.check_net_charge(net_charge(values))
+    system = System.of(points, values, structure.cell[0], flags)
     return {"positions": points, "charges": values, "cell": structure.cell[0], "periodic": flags}, system
 
 
