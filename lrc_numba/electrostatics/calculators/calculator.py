@@ -18,6 +18,7 @@ import numpy as np
 from ... import arguments
 from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
+from ...gradient import Gradient
 from ...machine.cpu.parallel import available_threads
 from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_extents
 from ..pair_function import PairFunction
@@ -117,6 +118,7 @@ class Calculator(ABC):
         self._form: tuple[tuple, RadialForm | PairFunction] | None = None
         self._listed: tuple[bytes, bytes] | None = None
         self._listed_cell = b""
+        self._ahead: dict[int, Gradient] = {}  # sums over modes of structures that were done together
         self._last: tuple | None = None  # what came in the call before, and the structure that it was
         self._derived: tuple[tuple, dict] = ((), {})
         self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
@@ -127,6 +129,8 @@ class Calculator(ABC):
         neighbours = NeighbourList(self.cutoff, self.neighbours.skin, full=self.neighbours.full, threads=self.threads)
         return self.__dict__ | {"neighbours": neighbours, "_far": {}, "_listed": None, "_last": None}
 
+    takes_snapshots: ClassVar[bool] = False
+    """Whether plans take several structures of one cell at once."""
     is_plain: ClassVar[bool] = True
     """Whether energies are those of pairs, one convolution, selves and background, as ``ChargeOperator`` has it."""
 
@@ -199,6 +203,7 @@ class Calculator(ABC):
         structures = positions if batch else self._as_structure(positions, cell, periodic)
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
+        self._ahead = self._snapshots(structures, values, forces, stress) if self.takes_snapshots and batch else {}
         parts = [self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))]
         shape = values.shape[:1] if charges is None else np.shape(charges)
         result = _joined(parts, structures, shape, batch, forces, stress, charge_gradient, self.dtype)
@@ -298,8 +303,8 @@ class Calculator(ABC):
 
         Parameters
         ----------
-        positions : (N, 3)
-            Points.
+        positions : (N, 3), or (B, N, 3)
+            Points; of B structures where all axes are periodic.
         cell : (3, 3)
             Lattice vectors.
         periodic : three bools
@@ -326,6 +331,28 @@ class Calculator(ABC):
         key = next((key for key, far in self._far.items() if far.modes == modes), None)
         return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
 
+    def _snapshots(self, structures: Structures, charges, forces: bool, stress: bool) -> dict[int, Gradient]:
+        """Sums over modes of structures that share a periodic cell and a number of points, all of them at once."""
+        groups: dict[tuple, list[int]] = {}
+        for b, count in enumerate(structures.counts.tolist()):
+            if count and structures.periodic[b].all():
+                groups.setdefault((structures.cell[b].tobytes(), count), []).append(b)
+        wrt = [name for name, wanted in (("points", forces), ("cells", stress)) if wanted]
+        results: dict[int, Gradient] = {}
+        for (_, count), members in groups.items():
+            if len(members) == 1:
+                continue
+            rows = structures.offsets[:-1][members][:, None] + np.arange(count)
+            far = self.long_range(
+                structures.positions[rows], structures.cell[members[0]], structures.periodic[members[0]]
+            )
+            made = far.plan.energy(charges[rows].astype(self.dtype), far.kernel, wrt=wrt)
+            for i, b in enumerate(members):
+                points = None if made.points is None else made.points[i]
+                cell = None if made.cell is None else made.cell[i]
+                results[b] = Gradient(made.output[i], points, None, None, cell=cell)
+        return results
+
     @staticmethod
     def net_charge(charges: np.ndarray) -> np.ndarray:
         """Q of every channel, (C,), 0 where it is rounding.
@@ -349,9 +376,11 @@ class Calculator(ABC):
         all_periodic, net = bool(structures.periodic[b].all()), self.net_charge(q)
         if all_periodic:
             self.potential.check_net_charge(net)
-        far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
-        wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
-        found = far.plan.energy(q.astype(self.dtype), far.kernel, wrt=wrt)
+        found = self._ahead.pop(b, None)
+        if found is None:
+            far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
+            wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
+            found = far.plan.energy(q.astype(self.dtype), far.kernel, wrt=wrt)
         background = self.potential.background / structures.volume[b] if all_periodic else 0.0
         twice = near.potential[some] + found.output - self.potential.value_at_r0 * q - background * net
         energy = 0.5 * float(np.sum(q * twice, dtype=np.float64))

@@ -46,6 +46,8 @@ class MeshCalculator(Calculator):
         Naming the argument, what came and what was expected.
     """
 
+    takes_snapshots = True
+
     def __init__(
         self,
         potential: Potential,
