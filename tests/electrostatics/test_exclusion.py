@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from ionic import derivative_errors, over_images, salt
@@ -86,6 +88,14 @@ def test_lists_of_either_kind_channels_and_batches_agree():
         assert relative(getattr(results[0], name), getattr(results[1], name)) < ROUNDING
     alone = half.compute(x, q, cell)
     assert relative(results[0].potential[:, 0], alone.potential) < ROUNDING
+
+
+def test_copies_look_as_far():
+    """R beyond the cutoff: copies find the same pairs, and give the same bits."""
+    x, q, cell = salt(6, 5)
+    calculator = EwaldCalculator(CoulombPotential(SIGMA, exclusion_radius=2 * RADIUS), RADIUS, k_cutoff=4.0)
+    wanted = calculator.compute(x, q, cell).potential
+    np.testing.assert_array_equal(deepcopy(calculator).compute(x, q, cell).potential, wanted)
 
 
 def test_other_potentials_take_an_exclusion():

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import pi
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from ... import arguments
 from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
+from ...gradient import Gradient
 from ...machine.cpu.parallel import available_threads
 from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_extents
 from ..checks import as_charges, as_structure, net_charge
@@ -116,15 +116,21 @@ class Calculator(ABC):
         self._far: dict[tuple, LongRange] = {}
         self._form: tuple[tuple, RadialForm | PairFunction] | None = None
         self._listed: tuple[bytes, bytes] | None = None
+        self._listed_cell = b""
+        self._ahead: dict[int, Gradient] = {}  # sums over modes of structures that were done together
+        self._last: tuple | None = None  # what came in the call before, and the structure that it was
         self._derived: tuple[tuple, dict] = ((), {})
         self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
         self.tuning: Tuned | None = None  # what ``tune`` says of its choice
 
     def __getstate__(self) -> dict:
         """Copies find lists and make plans of their own."""
-        neighbours = NeighbourList(self.cutoff, self.neighbours.skin, full=self.neighbours.full, threads=self.threads)
-        return self.__dict__ | {"neighbours": neighbours, "_far": {}, "_listed": None}
+        lists = self.neighbours
+        neighbours = NeighbourList(lists.cutoff, lists.skin, full=lists.full, threads=self.threads)
+        return self.__dict__ | {"neighbours": neighbours, "_far": {}, "_listed": None, "_last": None}
 
+    takes_snapshots: ClassVar[bool] = False
+    """Whether plans take several structures of one cell at once."""
     is_plain: ClassVar[bool] = True
     """Whether energies are those of pairs, one convolution, selves and background, as ``ChargeOperator`` has it."""
 
@@ -194,9 +200,10 @@ class Calculator(ABC):
             Naming the argument, what came and what was expected.
         """
         batch = isinstance(positions, Structures)
-        structures = positions if batch else as_structure(positions, cell, periodic)
+        structures = positions if batch else self._as_structure(positions, cell, periodic)
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
+        self._ahead = self._snapshots(structures, values, forces, stress) if self.takes_snapshots and batch else {}
         parts = [self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))]
         shape = values.shape[:1] if charges is None else np.shape(charges)
         result = _joined(parts, structures, shape, batch, forces, stress, charge_gradient, self.dtype)
@@ -205,6 +212,19 @@ class Calculator(ABC):
             both = ChargeOperator(self, structures).parameters(q, q)
             result.parameter_gradient = {name: each / 2 if batch else each[0] / 2 for name, each in both.items()}
         return result
+
+    def _as_structure(self, positions, cell, periodic) -> Structures:
+        """One structure, checked; of the cell of the call before, that is not looked at again."""
+        box = None if cell is None else np.asarray(cell)
+        key = None if box is None else (box.tobytes(), box.dtype, box.shape, np.asarray(periodic).tobytes())
+        last = self._last
+        if last is not None and key is not None and last[0] == key:
+            points = arguments.as_array("positions", positions, np.dtype(np.float64))
+            if points.shape == last[1].positions.shape:
+                return Structures(points, last[1].offsets, last[1].cell, last[1].periodic)
+        structure = as_structure(positions, cell, periodic)
+        self._last = (key, structure)
+        return structure
 
     def _as_charges(self, structures: Structures, charges) -> np.ndarray:
         """Charges (N, C)."""
@@ -247,13 +267,15 @@ class Calculator(ABC):
         structures : Structures
             Of three dimensions.
         """
-        cell, layout = structures.cell, (structures.offsets.tobytes(), structures.periodic.tobytes())
-        positions = structures.positions
-        if self._listed == layout and not self.neighbours.is_outdated(positions, cell):
-            return {"positions": positions, "cell": cell}
+        positions, cell = structures.positions, structures.cell
+        layout = (structures.offsets.tobytes(), structures.periodic.tobytes())
+        if self._listed == layout:
+            moved = {"positions": positions} | ({} if cell.tobytes() == self._listed_cell else {"cell": cell})
+            if not self.neighbours.is_outdated(**moved):
+                return moved
         self._listed = None
         self.neighbours.search(positions, cell, periodic=structures.periodic, offsets=structures.offsets)
-        self._listed = layout
+        self._listed, self._listed_cell = layout, cell.tobytes()
         return {}
 
     def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:
@@ -270,8 +292,8 @@ class Calculator(ABC):
 
         Parameters
         ----------
-        positions : (N, 3)
-            Points.
+        positions : (N, 3), or (B, N, 3)
+            Points; of B structures where all axes are periodic.
         cell : (3, 3)
             Lattice vectors.
         periodic : three bools
@@ -298,6 +320,28 @@ class Calculator(ABC):
         key = next((key for key, far in self._far.items() if far.modes == modes), None)
         return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
 
+    def _snapshots(self, structures: Structures, charges, forces: bool, stress: bool) -> dict[int, Gradient]:
+        """Sums over modes of structures that share a periodic cell and a number of points, all of them at once."""
+        groups: dict[tuple, list[int]] = {}
+        for b, count in enumerate(structures.counts.tolist()):
+            if count and structures.periodic[b].all():
+                groups.setdefault((structures.cell[b].tobytes(), count), []).append(b)
+        wrt = [name for name, wanted in (("points", forces), ("cells", stress)) if wanted]
+        results: dict[int, Gradient] = {}
+        for (_, count), members in groups.items():
+            if len(members) == 1:
+                continue
+            rows = structures.offsets[:-1][members][:, None] + np.arange(count)
+            far = self.long_range(
+                structures.positions[rows], structures.cell[members[0]], structures.periodic[members[0]]
+            )
+            made = far.plan.energy(charges[rows].astype(self.dtype), far.kernel, wrt=wrt)
+            for i, b in enumerate(members):
+                points = None if made.points is None else made.points[i]
+                cell = None if made.cell is None else made.cell[i]
+                results[b] = Gradient(made.output[i], points, None, None, cell=cell)
+        return results
+
     def _of_structure(
         self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool
     ) -> tuple:
@@ -309,9 +353,11 @@ class Calculator(ABC):
         all_periodic, net = bool(structures.periodic[b].all()), net_charge(q)
         if all_periodic:
             self.potential.check_net_charge(net)
-        far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
-        wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
-        found = far.plan.energy(q.astype(self.dtype), far.kernel, wrt=wrt)
+        found = self._ahead.pop(b, None)
+        if found is None:
+            far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
+            wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
+            found = far.plan.energy(q.astype(self.dtype), far.kernel, wrt=wrt)
         background = self.potential.background / structures.volume[b] if all_periodic else 0.0
         twice = near.potential[some] + found.output - self.potential.value_at_r0 * q - background * net
         energy = 0.5 * float(np.sum(q * twice, dtype=np.float64))
@@ -320,20 +366,6 @@ class Calculator(ABC):
         if stress and near.strain is not None:
             strain = near.strain[b] + found.cell + 0.5 * background * float(net @ net) * np.eye(3)
         return 0.5 * twice, energy, moved, strain
-
-
-def modes_within(cell: np.ndarray, highest: float) -> tuple[int, int, int]:
-    """Modes along each axis so that all with |k| up to ``highest`` are there.
-
-    Parameters
-    ----------
-    cell : (3, 3)
-        Lattice vectors.
-    highest : float
-        Inverse length.
-    """
-    lengths = np.linalg.norm(cell, axis=1)
-    return tuple(2 * max(1, int(np.ceil(highest * length / (2 * pi)))) + 1 for length in lengths)  # type: ignore[return-value]
 
 
 def _joined(

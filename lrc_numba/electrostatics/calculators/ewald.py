@@ -6,8 +6,9 @@ import numpy as np
 
 from ... import arguments
 from ...direct_plan import DirectPlan
+from ..modes import modes_within
 from ..potentials import Potential
-from .calculator import Calculator, modes_within
+from .calculator import Calculator
 
 __all__ = ["EwaldCalculator"]
 

@@ -10,8 +10,9 @@ import numpy as np
 from ... import arguments
 from ...plan import LRCPlan, WindowShape, good_size
 from ..boundaries import Boundary
+from ..modes import modes_within
 from ..potentials import Potential
-from .calculator import Calculator, modes_within
+from .calculator import Calculator
 
 __all__ = ["MeshCalculator"]
 
@@ -44,6 +45,8 @@ class MeshCalculator(Calculator):
     ValueError, TypeError
         Naming the argument, what came and what was expected.
     """
+
+    takes_snapshots = True
 
     def __init__(
         self,

@@ -30,8 +30,8 @@ from ...gradient import Gradient
 from ...multipliers import Multiplier
 from ...plan import LRCPlan
 from ..boundaries import Boundary, LongRangeKernel
-from ..calculators.calculator import modes_within
 from ..checks import as_charges
+from ..modes import modes_within
 from ..potentials import Potential
 from ..series import chebyshev_series
 from .harmonics import number_of_harmonics, solid_harmonics

@@ -78,6 +78,7 @@ class ProlateCoulombPotential(CoulombPotential):
             _POINTS,
         )
         self._in_k2 = chebyshev_series(lambda s: self._cosines(np.sqrt(s) * self.band), 0, _FAR, _POINTS)
+        self._spread = -float(self.cloud_slope(np.zeros(1))[0])  # a sixth of ⟨r²⟩ of the smeared charge
         self.edge = float(legendre.legval(1.0, wave))  # ψ(1)/ψ(0)
 
     def __repr__(self) -> str:
@@ -153,7 +154,7 @@ class ProlateCoulombPotential(CoulombPotential):
     @property
     def background(self) -> float:
         # v̂ of the whole potential less that of v_LR, 4π (1 − χ)/k², at k = 0.
-        return -4 * pi * self.prefactor * float(self.cloud_slope(np.zeros(1))[0])
+        return 4 * pi * self.prefactor * self._spread
 
     def with_smearing(self, smearing: float) -> Self:
         raise ValueError("smearing: a prolate splitting has a cutoff and a band instead")

@@ -9,13 +9,14 @@ from math import ceil, pi
 import numpy as np
 
 from ...plan import WindowShape, good_size
+from ..modes import kept_modes
 from ..potentials import Potential
 from ..short_range import EXACT, radial_form
 from .classical import ORDERS, classical_term, classical_window, coarsest, nodes_of
 from .cost import mesh_cost, own_cost, pairs_cost, phases_cost
 from .divisions import Division, divisions
 from .estimates import axis_terms, marginals, mesh_terms, modes_term, polynomial_term
-from .system import System, exits, kept_modes
+from .system import System, exits
 from .windows import RATIOS, WIDTHS, quadrature, refined, table
 
 __all__ = ["Choice", "choose"]

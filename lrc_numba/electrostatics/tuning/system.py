@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, pi
+from math import pi
 
 import numpy as np
 
 from ..boundaries import Boundary, choose_boundary
 from ..potentials import Potential
 
-__all__ = ["System", "exits", "kept_modes"]
+__all__ = ["System", "exits"]
 
 IN_A_BIN = 16.0  # points, on average, in bins with any: with fewer they would count themselves for too much
 FINER = 0.85  # steps in which bins get smaller
@@ -141,19 +141,6 @@ def exits(cell: np.ndarray, kept) -> np.ndarray:
     """
     along = np.abs(directions() @ cell.T) / (2 * pi)  # n = A k/2π
     return 1 / np.max(along / (np.array(kept) + 0.5), axis=1)
-
-
-def kept_modes(cell: np.ndarray, highest: float) -> tuple[int, ...]:
-    """K along each axis so that |k| up to ``highest`` are there.
-
-    Parameters
-    ----------
-    cell : (3, 3)
-        Lattice vectors of the modes.
-    highest : float
-        Inverse length.
-    """
-    return tuple(max(1, ceil(highest * float(length) / (2 * pi) - 1e-9)) for length in np.linalg.norm(cell, axis=1))
 
 
 def _box(positions: np.ndarray, cell: np.ndarray, flags) -> tuple[np.ndarray, np.ndarray]:

@@ -47,9 +47,9 @@ def tune(
 ) -> Calculator:
     r"""The calculator that is expected to be fastest for energies and forces of an accuracy.
 
-    Cutoff, smearing or band, modes, mesh and window follow from integrals for the errors of forces (see
-    ``tuning.estimates``) and a model of the cost. The error is then measured on the given points against a run for a
-    twentieth of it, and the choice tightened where it is missed, or loosened where it is far better.
+    Cutoff, smearing or band, modes, mesh and window follow from estimates of errors (``tuning.estimates``) and of the
+    cost. The error is then measured on the given points against a run for a twentieth of it, and the choice tightened
+    where it is missed, or loosened where it is far better.
 
     Parameters
     ----------
@@ -61,14 +61,11 @@ def tune(
         Root of the mean square of the error of the force on a point, √(⟨|ΔF|²⟩): energy/length, that is prefactor ·
         charge²/length² for Coulomb's potential.
     calculator : {"mesh", "ewald", "p3m", "pme"} or a class
-        Which: ``MeshCalculator``, ``EwaldCalculator``, or for comparisons ``P3MCalculator`` or ``PMECalculator``, which
-        take off what a charge does to itself.
+        Or for comparisons ``P3MCalculator`` or ``PMECalculator``, which take off what a charge does to itself.
     splitting : {"prolate", "gaussian"}, optional
         How the potential is divided; by default a prolate where that can be, on a mesh and for Coulomb's potential.
-    cutoff : float, optional
-        r_c of the pairs, units of length; by default the fastest.
-    skin, threads, dtype
-        As for the calculator.
+    cutoff, skin, threads, dtype
+        As for the calculator; the cutoff by default the fastest.
     fixed_mesh : bool
         Keep modes and nodes when the cell changes, see ``MeshCalculator.freeze_mesh``.
 
@@ -82,33 +79,29 @@ def tune(
     ValueError, TypeError
         Naming the argument, what came and what was expected; for an accuracy out of reach it says what is within.
     """
-    if not isinstance(potential, Potential):
-        raise TypeError(f"potential: expected a Potential, got {type(potential).__name__}")
-    method = _method(calculator)
-    kind = np.dtype(arguments.as_dtype(dtype))
+    method, kind = _method(calculator, dtype, fixed_mesh)
+    wanted = arguments.as_positive("accuracy", accuracy, np.inf)
+    structure, system = _system(potential, positions, charges, cell, periodic)
+    settings = {"skin": skin, "threads": threads} | ({} if method == "ewald" else {"dtype": kind})
+    search = _Search(potential, system, _splitting(splitting, potential, method), method, cutoff, settings)
+    search.check_reach(wanted, kind.name)
+    tuned = search.run(wanted, structure)
+    if isinstance(tuned, MeshCalculator) and fixed_mesh:
+        tuned.freeze_mesh()
+    return tuned
+
+
+def _method(calculator, dtype, fixed_mesh: bool) -> tuple[str, np.dtype]:
+    """One of ``METHODS``, and float32 or float64, where it has them."""
+    names: dict = {MeshCalculator: "mesh", EwaldCalculator: "ewald", P3MCalculator: "p3m", PMECalculator: "pme"}
+    names |= {cls.__name__: name for cls, name in tuple(names.items())}
+    name = names.get(calculator, calculator) if isinstance(calculator, (str, type)) else calculator
+    method, kind = arguments.as_choice("calculator", name, METHODS), np.dtype(arguments.as_dtype(dtype))
     if method == "ewald" and kind != np.float64:
         raise ValueError(f"dtype: explicit sums are in float64, got {kind.name}")
     if fixed_mesh and method != "mesh":
         raise ValueError(f"fixed_mesh: expected calculator='mesh', got {calculator!r}")
-    wanted = arguments.as_positive("accuracy", accuracy, np.inf)
-    radius = None if cutoff is None else arguments.as_positive("cutoff", cutoff, np.inf)
-    splitting = _splitting(splitting, potential, method)
-    structure, system = _system(potential, positions, charges, cell, periodic)
-    settings = {"skin": skin, "threads": threads} | ({} if method == "ewald" else {"dtype": kind})
-    search = _Search(potential, system, splitting, method, radius, settings)
-    search.check_reach(wanted, kind.name)
-    tuned = search.run(wanted, structure)
-    if fixed_mesh:
-        tuned.freeze_mesh()  # type: ignore[attr-defined]
-    return tuned
-
-
-def _method(calculator) -> str:
-    """ "mesh" or "ewald"."""
-    names: dict = {MeshCalculator: "mesh", EwaldCalculator: "ewald", P3MCalculator: "p3m", PMECalculator: "pme"}
-    names |= {cls.__name__: name for cls, name in tuple(names.items())}
-    name = names.get(calculator, calculator) if isinstance(calculator, (str, type)) else calculator
-    return arguments.as_choice("calculator", name, METHODS)
+    return method, kind
 
 
 def _splitting(splitting: str | None, potential: Potential, method: str) -> str:
@@ -123,6 +116,8 @@ def _splitting(splitting: str | None, potential: Potential, method: str) -> str:
 
 def _system(potential: Potential, positions, charges, cell, periodic) -> tuple[dict, System]:
     """Arguments of ``compute``, and the system, checked."""
+    if not isinstance(potential, Potential):
+        raise TypeError(f"potential: expected a Potential, got {type(potential).__name__}")
     if isinstance(positions, Structures):
         if len(positions) != 1:
             raise ValueError(f"positions: expected one structure, got {len(positions)}")
@@ -145,7 +140,8 @@ class _Search:
 
     def __init__(self, potential, system: System, splitting: str, method: str, cutoff, settings: dict):
         self.potential, self.system, self.splitting, self.method = potential, system, splitting, method
-        self.cutoff, self.settings = cutoff, settings
+        self.cutoff = None if cutoff is None else arguments.as_positive("cutoff", cutoff, np.inf)
+        self.settings = settings
         self.scale = system.scale(potential)
 
     def floor(self, dtype: str) -> float:
