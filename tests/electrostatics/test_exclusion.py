@@ -43,7 +43,7 @@ def test_whole_potentials_are_left_out_within_the_radius(exponent, degree):
         assert relative(result.potential, 2 * all_of_it.potential - inside) < (1e-7 if sigma != SIGMA else ROUNDING)
 
 
-@pytest.mark.parametrize("calculator", [EwaldCalculator, MeshCalculator])
+@pytest.mark.parametrize("calculator", [EwaldCalculator, pytest.param(MeshCalculator, marks=pytest.mark.slow)])
 def test_parts_of_long_range_are_left_out_within_the_radius(calculator):
     """With ``exclusion_part="long_range"`` there is no v_SR, and v_LR alone gets the factor."""
     x, q, cell = salt(6, 1)

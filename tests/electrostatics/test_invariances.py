@@ -31,7 +31,7 @@ def calculator(kind: str, p: float):
 
 EVERY = pytest.mark.parametrize(
     ("kind", "p"),
-    [("ewald", p) for p in (1.0, 2.5, 6.0)]
+    [("ewald", 1.0), ("ewald", 2.5), pytest.param("ewald", 6.0, marks=pytest.mark.slow)]
     + [pytest.param("mesh", p, marks=pytest.mark.slow) for p in (1.0, 2.5, 6.0)],
 )
 FEW = settings(max_examples=6, deadline=None)

@@ -10,7 +10,7 @@ from measures import relative
 from lrc_numba.electrostatics import CoulombPotential, EwaldCalculator, MeshCalculator
 
 
-@pytest.mark.parametrize("calculator", [EwaldCalculator, MeshCalculator])
+@pytest.mark.parametrize("calculator", [EwaldCalculator, pytest.param(MeshCalculator, marks=pytest.mark.slow)])
 def test_a_new_cell_after_many_others(calculator):
     """Plans are moved to other cells from the ninth on; results are those of a new calculator."""
     x, q, cell = salt(4)

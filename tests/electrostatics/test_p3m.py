@@ -122,7 +122,8 @@ def test_errors_fall_as_a_power_of_the_spacing(kind, m, remove):
     assert of_forces >= m - 1.5
 
 
-@pytest.mark.parametrize("p", [1, pytest.param(0.5, marks=SLOW), pytest.param(3, marks=SLOW), 6])
+@pytest.mark.slow
+@pytest.mark.parametrize("p", [1, 0.5, 3, 6])
 def test_fine_meshes_are_exact(p):
     """To 1e-8 with seven nodes and a spacing of σ/6; alias terms are (1/12)^7 there, for the wave of length 2πσ."""
     potential = InversePowerLawPotential(p, SIGMA, **({"reference_length": 1.0} if p == 3 else {}))
@@ -137,6 +138,7 @@ def test_fine_meshes_are_exact(p):
     assert relative(result.strain, exact.strain) <= 1e-8
 
 
+@pytest.mark.slow
 def test_the_energy_of_rock_salt():
     """Madelung's constant, to 1e-8."""
     corners = np.indices((2, 2, 2)).reshape(3, -1).T.astype(float)
@@ -181,9 +183,15 @@ def test_open_boundaries(kind, periodic):
 
 
 # ---------------------------------------------------------------------- derivatives
-@pytest.mark.parametrize("remove", [False, True])
-@pytest.mark.parametrize("p", [1, 6])
-@pytest.mark.parametrize("kind", ["pme", *INFLUENCES])
+@pytest.mark.parametrize(
+    ("kind", "p", "remove"),
+    [
+        (kind, p, remove) if p == 6 and remove else pytest.param(kind, p, remove, marks=SLOW)
+        for kind in ("pme", *INFLUENCES)
+        for p in (1, 6)
+        for remove in (False, True)
+    ],
+)
 def test_derivatives(kind, p, remove):
     """Forces, strain and the gradient by charges against differences, to 1e-8, on a coarse and uneven mesh."""
     calculator = classical(kind, InversePowerLawPotential(p, SIGMA), nodes=NODES, remove_self_interaction=remove)
@@ -209,7 +217,7 @@ def test_derivatives(kind, p, remove):
 
 # ---------------------------------------------------------------------- self-interaction
 @pytest.mark.parametrize("kind", ["pme", *INFLUENCES])
-@pytest.mark.parametrize("p", [1, 4])
+@pytest.mark.parametrize("p", [pytest.param(1, marks=SLOW), 4])
 def test_a_lone_charge_is_left_alone(kind, p):
     """All that a mesh gets wrong of one point per cell is its own doing: without it everything is as by exact sums, to
     rounding, on any mesh; with it the point is pushed about."""
@@ -260,6 +268,7 @@ def test_batches(kind):
         assert np.array_equal(batch.strain[b], single.strain)
 
 
+@pytest.mark.slow
 def test_more_cells_than_plans():
     """Nine cells with as many modes, one after the other: a plan goes on in another cell."""
     calculator = MeshCalculator(CoulombPotential(SIGMA), 4.0, eps=1e-4)

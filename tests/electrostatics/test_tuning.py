@@ -55,8 +55,17 @@ def power(p: float):
     return CoulombPotential() if p == 1 else InversePowerLawPotential(p)
 
 
-@pytest.mark.parametrize("p", [1, 2, 3, 6])
-@pytest.mark.parametrize("accuracy", [1e-2, 1e-5])
+FEW = ((1, 1e-5), (6, 1e-2))
+
+
+@pytest.mark.parametrize(
+    ("p", "accuracy"),
+    [
+        (p, accuracy) if (p, accuracy) in FEW else pytest.param(p, accuracy, marks=pytest.mark.slow)
+        for p in (1, 2, 3, 6)
+        for accuracy in (1e-2, 1e-5)
+    ],
+)
 def test_estimates_are_near_measured_errors(p, accuracy):
     # Explicit sums: the terms of pairs and of modes, for every power.
     cell = TRICLINIC
@@ -69,7 +78,7 @@ def test_estimates_are_near_measured_errors(p, accuracy):
     assert CARELESS * accuracy < measured < PROMISED * accuracy
 
 
-@pytest.mark.parametrize("splitting", ["prolate", "gaussian"])
+@pytest.mark.parametrize("splitting", ["prolate", pytest.param("gaussian", marks=pytest.mark.slow)])
 def test_a_mesh_keeps_its_accuracy(splitting):
     cell, accuracy = SIDE * np.eye(3), 1e-3
     x, q = ions(cell)
@@ -83,7 +92,14 @@ def test_a_mesh_keeps_its_accuracy(splitting):
         assert word in text
 
 
-@pytest.mark.parametrize("flags", [(True, True, False), (True, False, False), (False, False, False)])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (True, True, False),
+        pytest.param((True, False, False), marks=pytest.mark.slow),
+        pytest.param((False, False, False), marks=pytest.mark.slow),
+    ],
+)
 def test_open_boundaries(flags):
     # The density of the occupied region counts, whatever the cell has of vacuum.
     cell, accuracy = np.where(np.array(flags)[:, None], 4.0 * np.eye(3), 0.0), 1e-3
@@ -117,6 +133,7 @@ def test_the_example():
     assert doctest.testmod(lrc_numba.electrostatics).failed == 0
 
 
+@pytest.mark.slow
 def test_combined_potentials_and_channels():
     cell, accuracy = SIDE * np.eye(3), 1e-3
     x, q = ions(cell)
@@ -172,7 +189,7 @@ def test_a_frozen_mesh():
 
 def test_windows_and_nodes_of_ones_own():
     x, q = ions(SIDE * np.eye(3))
-    potential, window = ProlateCoulombPotential(3.0, 8.0), WindowShape("kaiser_bessel", 6, (9.0, 1.0))
+    potential, window = ProlateCoulombPotential(3.0, 8.0), WindowShape("bspline", 4)
     by_nodes = MeshCalculator(potential, 3.0, window=window, nodes=20)
     by_spacing = MeshCalculator(potential, 3.0, window=window, spacing=SIDE / 20)
     grids = [c.long_range(x, SIDE * np.eye(3), (True,) * 3).plan.grid for c in (by_nodes, by_spacing)]

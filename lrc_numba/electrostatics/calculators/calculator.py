@@ -206,7 +206,8 @@ class Calculator(ABC):
         self._ahead = self._snapshots(structures, values, forces, stress) if self.takes_snapshots and batch else {}
         parts = [self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))]
         shape = values.shape[:1] if charges is None else np.shape(charges)
-        result = _joined(parts, structures, shape, batch, forces, stress, charge_gradient, self.dtype)
+        result = _joined(parts, structures, shape, batch, forces, stress, self.dtype)
+        result.charge_gradient = 2 * result.potential if charge_gradient else None
         if parameter_gradient:
             q = values.astype(np.float64)
             both = ChargeOperator(self, structures).parameters(q, q)
@@ -368,9 +369,7 @@ class Calculator(ABC):
         return 0.5 * twice, energy, moved, strain
 
 
-def _joined(
-    parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, charge_gradient: bool, dtype
-) -> Result:
+def _joined(parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, dtype) -> Result:
     """The result of all structures."""
     potential = np.concatenate([part[0] for part in parts]).astype(dtype).reshape(shape)
     result = Result(potential, np.array([part[1] for part in parts]))
@@ -380,8 +379,6 @@ def _joined(
         result.strain = np.stack([part[3] for part in parts])
         if structures.periodic.all():
             result.stress = result.strain / structures.volume[:, None, None]
-    if charge_gradient:
-        result.charge_gradient = 2 * potential
     if not batch:
         result.energy = float(parts[0][1])
         result.strain = None if result.strain is None else result.strain[0]
