@@ -77,6 +77,11 @@ class RadialForm:
                 term = term * ((-0.5 * exponent - k) / u)
         return [np.where(inside, value, 0.0) for value in results]
 
+    @property
+    def padded_degree(self) -> int:
+        """Degree of P as the loops have it."""
+        return len(self.for_loops[4]) - 1
+
     @cached_property
     def for_loops(self) -> tuple:
         """What loops take, see ``pair_kernels``: exponents, strengths, coefficients, r_c², size and kind."""

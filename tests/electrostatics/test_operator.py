@@ -105,6 +105,17 @@ def test_where_pairs_are_no_polynomial(kind):
         assert np.abs(made - slope(at)).max() <= 1e-8 * (1 + np.abs(made).max())
 
 
+def test_operators_that_take_turns():
+    """Two operators of one calculator do not mix up the points of each other."""
+    structures, q, generator = structure(CASES["cell"])
+    moved = strained(structures, Direction(generator.standard_normal((6, 3))), 0.2)
+    calculator = EwaldCalculator(CoulombPotential(0.5), 4.2, 9.0)
+    first, second = (ChargeOperator(calculator, each) for each in (structures, moved))
+    for operator, each in ((first, structures), (second, moved), (first, structures)):
+        wanted = ChargeOperator(EwaldCalculator(CoulombPotential(0.5), 4.2, 9.0), each).apply(q)
+        np.testing.assert_allclose(operator.apply(q), wanted, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("boundary", CASES)
 def test_transpose(boundary):
     """∂(pᵀA q) along any direction is pᵀȦ q, whichever p is, and however long; A is symmetric."""

@@ -53,7 +53,7 @@ def measure_cost() -> list[dict]:
             for tolerance in TOLERANCES:
                 form = radial_form(potential, cutoff, tolerance)
                 taken = _shortest(lambda n=neighbours, f=form: pair_sum(n, f, q, positions=x, cell=cell[None]))
-                degree = len(form.for_loops[2]) - 1
+                degree = form.padded_degree
                 what = f"pairs within {cutoff:g}, {type(potential).__name__}, degree {degree}"
                 model = pairs_cost(system, cutoff, degree, form.exponents)
                 rows.append({"what": what, "ns": taken, "model": model})

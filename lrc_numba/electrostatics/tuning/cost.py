@@ -14,7 +14,7 @@ from .system import System
 __all__ = ["mesh_cost", "own_cost", "pairs_cost", "phases_cost"]
 
 PER_PAIR = 2.2  # a pair within the cutoff of a half list, with its forces
-PER_DEGREE = 0.06  # and degree of the polynomial
+PER_DEGREE = 0.12  # and degree of the polynomial
 PER_POWER = 4.0  # where powers have to be taken: all but 1/r
 PER_ATOM = 150.0  # a row of a list
 PER_POINT = 150.0  # sorting, gathering, and all that does not depend on the window
