@@ -1,9 +1,9 @@
 """Figure 8 of Loche et al. (2025): how LODE features converge.
 
 Random ions, half of each sign, in a periodic cube; features are projections of the long-range potential around each
-ion on r^{l+2n} and spherical harmonics. Measured are relative ℓ² errors against a reference with all of it tight: by the
-eps of the mesh (with the modes that belong to it), by the highest mode on a tight mesh, and by the nodes of a quadrature
-around each ion, the way of features without multipliers, whose modes and mesh are tight.
+ion on r^{l+2n} and spherical harmonics. Measured are relative ℓ² errors against a reference with all of it tight: by
+the eps of the mesh (with the modes that belong to it), by the highest mode on a tight mesh, and by the nodes of a
+quadrature around each ion, the way of features without multipliers, whose modes and mesh are tight.
 
     python -m figures.lode --preset quick
     python -m figures.lode --preset paper --seeds 0 1 2
@@ -49,7 +49,7 @@ PRESETS = {
         32,
         (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10),
         (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0),
-        ((2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8), (10, 10)),
+        ((2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8), (10, 10), (12, 12), (14, 14)),
     ),
 }
 
