@@ -107,8 +107,9 @@ def draw(runs: list[dict], path: Path) -> None:
     for axis, (name, title) in zip(axes, TITLES.items(), strict=True):
         for run in runs:
             settings, errors = np.array(run["errors"][name]).T
-            draw_line = axis.semilogy if name == "k_cutoff" else axis.loglog
-            draw_line(settings, errors, "o-", ms=4, lw=1, alpha=0.8, label=f"structure {run['seed']}")
+            axis.semilogy(settings, errors, "o-", ms=4, lw=1, alpha=0.8, label=f"structure {run['seed']}")
+        if name == "eps":
+            axis.set_xscale("log")
         axis.set_xlabel(title)
         axis.grid(alpha=0.3)
     settings = largest(runs, "eps")[0]
