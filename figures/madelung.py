@@ -212,7 +212,7 @@ def run(preset: Preset, seeds: list[int]) -> list[dict]:
 
 
 def summary(rows: list[dict]) -> list[list]:
-    """For every calculator: cases, how many missed, and median and largest of measured/asked of forces and constants."""
+    """For every calculator: cases, those missed, and median and largest measured/asked of forces and constants."""
     lines = []
     for label in CALCULATORS:
         of_kind = [row for row in rows if row["calculator"] == label]
