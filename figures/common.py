@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lrc_numba.geometry.cell import minimum_image
 from validation.tools.common import environment
 
 __all__ = ["figure_parser", "kept_record", "new_record", "rms", "separated_points"]
@@ -107,8 +108,7 @@ def separated_points(count: int, length: float, nearest: float, rng: np.random.G
     points = np.empty((0, 3))
     while len(points) < count:
         point = length * rng.random(3)
-        apart = points - point
-        apart -= length * np.round(apart / length)
+        apart = minimum_image(points - point, length)
         if (np.einsum("na,na->n", apart, apart) > nearest**2).all():
             points = np.concatenate([points, point[None]])
     return points

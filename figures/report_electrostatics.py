@@ -68,9 +68,9 @@ def _madelung(record: dict) -> list[str]:
     about = (
         f"{crystals} crystals of {min(counts)} to {max(counts)} ions, rattled by {madelung.RATTLED:g} of the distance "
         "of nearest neighbours; each calculator is what `tune` gives for an RMS error of forces from "
-        f"{max(targets):.0e} to {min(targets):.0e} of the force between nearest neighbours. Below, measured over asked: "
-        "forces of the rattled crystal, and the relative error of the Madelung constant of the perfect one. The "
-        "constant alone says little, as most errors cancel in it."
+        f"{max(targets):.0e} to {min(targets):.0e} of the force between nearest neighbours. Below, measured over "
+        "asked: forces of the rattled crystal, and the relative error of the Madelung constant of the perfect one. The "
+        "constant alone says little, as errors cancel in it by symmetry."
     )
     lines = [[str(cell) for cell in line[:3]] + [_ratio(v) for v in line[3:]] for line in madelung.summary(rows)]
     parts = ["### Madelung constants, and forces (their Fig. 3)\n", fill(about), table(madelung.SUMMARY, lines)]
@@ -113,9 +113,9 @@ def _learned(record: dict) -> list[str]:
     preset, runs = learned_charges.PRESETS[record["preset"]], record["runs"]
     about = (
         f"{preset.structures} structures of {learned_charges.IONS} ions at random places, energies of tight Ewald "
-        f"sums; Adam, {preset.steps} steps of {preset.batch} structures, on a mesh. The truth is {_pair('charges')} for "
-        f"the charges of two species, or both with the other sign, and {_pair('weights')} for the weights of 1/r and "
-        "1/r²."
+        f"sums; Adam, {preset.steps} steps of {preset.batch} structures, on a mesh. The truth is {_pair('charges')} "
+        f"for the charges of two species, or both with the other sign, and {_pair('weights')} for the weights of 1/r "
+        "and 1/r²."
     )
     lines = [
         [run["what"], str(run["seed"]), _numbers(run["start"], 2), _numbers(run["end"], 6), f"{run['error']:.1e}"]
@@ -149,5 +149,6 @@ def _lode(record: dict) -> list[str]:
         parts.append(table([title, *(f"{setting:g}" for setting in settings)], lines))
     settings, errors = lode.largest(runs, "eps")
     kept = int(np.sum(errors <= settings))
-    parts.append(fill(f"The error is within the eps asked for at {kept} of {len(settings)} of them."))
+    text = f"The error is within the eps asked for at {kept} of {len(settings)} of them. Wavenumbers come in steps, "
+    parts.append(fill(text + "as whole shells of modes are kept."))
     return parts
