@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -61,8 +59,9 @@ def new_record(name: str, args: argparse.Namespace, threads: int, **results: Any
     **results
         By name.
     """
-    words = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
-    made = environment(threads) | {"command": " ".join(["python", "-m", f"figures.{name}", *words])}
+    seeds = " ".join(map(str, args.seeds))
+    command = f"python -m figures.{name} --preset {args.preset} --seeds {seeds}"  # wherever that was written to
+    made = environment(threads) | {"command": command}
     return {"environment": made, "preset": args.preset, "seeds": args.seeds, **results}
 
 
