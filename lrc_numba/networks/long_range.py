@@ -2,10 +2,16 @@ r"""Trainable long-range kernels whose Fourier series ends smoothly, in any cell
 
     screened Coulomb   φ̂^c(k) = 4πβ_c/(k² + λ_c²) e^{−k²τ²/2}      for k ≠ 0, φ̂(0) = 0
     Coulomb            φ̂(k) = 4π/k² e^{−k²σ²/2}                    the same
-                       φ̂(k) = 4π (1 − cos kR)/k² e^{−k²σ²/2}       of structures without periodic images, φ̂(0) = 2πR²
+                       φ̂(k) = 4π c_d(kR)/k² e^{−k²σ²/2}            of structures without periodic images
 
-The last one is the kernel erf(r/√2σ)/r cut off at R (Vico, Greengard, Ferrando 2016): exact where no two points are
-further apart than R less some σ, in a cell in which their images are further away than R and some σ.
+The last one is Green's function of the Laplacian in d dimensions, smeared, cut off at R (Vico, Greengard, Ferrando
+2016): exact where no two points are further apart than R less some σ, in a cell of volume V in which their images are
+further away than R and some σ.
+
+    d   kernel    c_d(t)      φ̂(0)              at R the kernel is zero; so that it does not depend on R
+    3   1/r       1 − cos t   2πR²
+    2   −2 ln r   1 − J₀(t)   πR² − 2V ln R     2 ln R is taken off everywhere
+    1   −2π|x|    1 − cos t   2πR² − 2πR V      2πR is taken off
 
 A series that just stopped at its last mode, where 4πβ/k² is not small, would ring: in the forces by two per cent with
 501 modes in one dimension, at a wavelength that no short-range network can correct. So it ends with a Gaussian, which
@@ -20,6 +26,7 @@ from __future__ import annotations
 from math import inf, log, pi
 
 import numpy as np
+from scipy.special import j0
 
 from ..geometry.modes import ModeSet
 from ..multipliers.multiplier import Multiplier
@@ -147,7 +154,7 @@ class YukawaChannels:
 
 
 class SmearedCoulomb(Multiplier):
-    """The Coulomb kernel of Gaussian charges, erf(r/√2σ)/r in three dimensions.
+    """The Coulomb kernel of Gaussian charges in d dimensions, erf(r/√2σ)/r in three.
 
     Parameters
     ----------
@@ -168,15 +175,22 @@ class SmearedCoulomb(Multiplier):
         return SmearedCoulomb, self.radius, self._parameters["sigma"].tobytes()
 
     def _bare(self, modes: ModeSet) -> np.ndarray:
-        """φ̂ k² without the Gaussian."""
-        return (
-            4 * pi * np.where(modes.k2 > 0, 1.0 if self.radius is None else 1 - np.cos(modes.norm * self.radius), 0.0)
-        )
+        """φ̂ k² without the Gaussian, 0 at k = 0."""
+        if self.radius is None:
+            return 4 * pi * (modes.k2 > 0)
+        wave = j0 if modes.cell.dim == 2 else np.cos
+        return 4 * pi * (1 - wave(modes.norm * self.radius))
+
+    def _at_k0(self, modes: ModeSet) -> float:
+        """φ̂(0): the integral of the kernel up to R, less what it would be at R without the cut-off."""
+        r, volume = self.radius, modes.cell.volume
+        if r is None:
+            return 0.0
+        return {1: 2 * pi * r * (r - volume), 2: pi * r**2 - 2 * volume * log(r), 3: 2 * pi * r**2}[modes.cell.dim]
 
     def values(self, modes: ModeSet) -> np.ndarray:
         (sigma,) = self.columns()
-        at_k0 = 0.0 if self.radius is None else 2 * pi * self.radius**2
-        bare = np.where(modes.k2 > 0, self._bare(modes) / np.where(modes.k2 > 0, modes.k2, 1.0), at_k0)
+        bare = np.where(modes.k2 > 0, self._bare(modes) / np.where(modes.k2 > 0, modes.k2, 1.0), self._at_k0(modes))
         return bare * np.exp(-0.5 * sigma**2 * modes.k2)
 
     def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:

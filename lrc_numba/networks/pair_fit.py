@@ -16,6 +16,9 @@ from .parts.radial import RadialBasis
 __all__ = ["fit_pairs"]
 
 SMALLEST = 1e-10  # singular values over the largest, of columns of length 1, below which nothing is determined
+STORED = (
+    8.0  # units of rounding of the network; along smaller ones coefficients are so large that rounding them is worse
+)
 
 
 def fit_pairs(
@@ -50,22 +53,23 @@ def fit_pairs(
         raise ValueError(f"weights: pairs are fitted to energies and forces, got a weight of stress {weights.stress:g}")
     coefficients = network.parameters[f"{part.name}.coefficients"]
     triangle = np.zeros((0, coefficients.size + 1))  # that of the QR decomposition of all rows up to now
-    for b in range(len(structures)):
-        own = structures[b : b + 1]
-        made = network.predict(own, forces=weights.forces > 0)
+    made = network.predict(structures, forces=weights.forces > 0)
+    for b in np.flatnonzero(structures.counts):
+        own, points = structures[b : b + 1], slice(*structures.offsets[b : b + 2])
         of_energy, of_forces = _design(network, part, functions, own)
         blocks, each = [triangle], 1.0 / (len(own.positions) if weights.per_point else 1)
         if weights.energy:
-            row = np.append(of_energy, cast(np.ndarray, own.energies) - made.energies)
+            row = np.append(of_energy, cast(np.ndarray, own.energies) - made.energies[b])
             blocks.append(np.sqrt(weights.energy) * each * row[None])
         if weights.forces:
-            left = (cast(np.ndarray, own.forces) - cast(np.ndarray, made.forces)).reshape(-1, 1)
+            left = (cast(np.ndarray, own.forces) - cast(np.ndarray, made.forces)[points]).reshape(-1, 1)
             blocks.append(np.sqrt(weights.forces * each) * np.concatenate([of_forces, left], axis=1))
         triangle = np.asarray(np.linalg.qr(np.concatenate(blocks), mode="r"))
     design, left = triangle[:, :-1], triangle[:, -1]
     lengths = np.linalg.norm(design, axis=0)
     lengths = np.where(lengths > 0, lengths, 1.0)
-    change = np.linalg.lstsq(design / lengths, left, rcond=SMALLEST)[0] / lengths
+    smallest = max(SMALLEST, STORED * float(np.finfo(network.dtype).eps))
+    change = np.linalg.lstsq(design / lengths, left, rcond=smallest)[0] / lengths
     coefficients += change.reshape(coefficients.shape).astype(network.dtype)
 
 

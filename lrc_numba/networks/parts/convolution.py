@@ -1,7 +1,8 @@
 r"""The long-range convolution as a part, u_i^c = Σ_j φ^c(x_i − x_j) f_j^c over all points of a structure and images.
 
 A convolution belongs to no box. Its kernel ends its Fourier series at a wavenumber, a length of its own; how many modes
-that takes follows from the cell of each structure. Structures that share a cell are snapshots of one plan; where their
+that takes follows from the cell of each structure; in a small one it may be k = 0 alone, of which a periodic kernel has
+nothing. Structures that share a cell are snapshots of one plan; where their
 numbers of points differ, the shorter ones are filled up with points that carry nothing.
 
 Strain. Under x → x(1 + ε) fractional coordinates stay, and only φ̂/V changes: u̇ is the sum over a, b of ε_ab times the
@@ -175,10 +176,6 @@ class Convolution(Part):
         key = (cell.tobytes(), radius, modes, dtype.str, threads, small)  # a group each: plans hold points
         plan = self._plans.pop(key, None)
         if plan is None:
-            if max(modes) < 3:
-                raise ValueError(
-                    f"cell: {cell.tolist()} is too small for a mode besides k = 0 of this long-range kernel"
-                )
             if small:
                 plan = SmallPlan(cell, modes, dtype, self._tables)
             else:

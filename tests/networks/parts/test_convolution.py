@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from drawn_structures import SPECIES, make_structures
 from measures import relative
-from scipy.special import erf
+from scipy.special import erf, exp1
 from strategies import random_numbers
 
 from lrc_numba import LRCPlan
@@ -25,27 +25,35 @@ from lrc_numba.networks.parts.small import SmallPlan, Tables
 EPS = 1e-6
 
 
-def molecules(counts: tuple[int, ...], seed: int) -> Structures:
+def molecules(counts: tuple[int, ...], seed: int, dim: int = 3) -> Structures:
     """Structures without cells."""
-    return make_structures(3, counts, tuple(1.6 * n ** (1 / 3) + 0.5 for n in counts), periodic=False, seed=seed)
+    return make_structures(dim, counts, tuple(1.6 * n ** (1 / dim) + 0.5 for n in counts), periodic=False, seed=seed)
 
 
 def coulomb(points: np.ndarray, values: np.ndarray, sigma: float) -> np.ndarray:
-    """Σ_j erf(r/√2σ)/r f_j, with √(2/π)/σ of a point itself."""
-    r = np.linalg.norm(points[:, None] - points, axis=-1)
+    """Σ_j φ(r) f_j with 1/r, −2 ln r or −2π|x| smeared by a Gaussian; the limit at r = 0 of a point itself."""
+    r, dim = np.linalg.norm(points[:, None] - points, axis=-1), points.shape[1]
     np.fill_diagonal(r, 1.0)
-    kernel = erf(r / np.sqrt(2) / sigma) / r
-    np.fill_diagonal(kernel, np.sqrt(2 / np.pi) / sigma)
+    if dim == 1:
+        kernel = -2 * np.pi * r * erf(r / np.sqrt(2) / sigma)
+        kernel -= 2 * np.pi * sigma * np.sqrt(2 / np.pi) * np.exp(-(r**2) / (2 * sigma**2))
+        itself = -2 * np.sqrt(2 * np.pi) * sigma
+    elif dim == 2:
+        kernel, itself = -2 * np.log(r) - exp1(r**2 / (2 * sigma**2)), np.euler_gamma - np.log(2 * sigma**2)
+    else:
+        kernel, itself = erf(r / np.sqrt(2) / sigma) / r, np.sqrt(2 / np.pi) / sigma
+    np.fill_diagonal(kernel, itself)
     return kernel @ values
 
 
 @pytest.mark.parametrize("small", [256, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize(("eps", "sigma"), [(1e-3, 0.6), (1e-5, 1.0)])
-def test_convolution_without_images(small, eps, sigma):
+def test_convolution_without_images(small, eps, sigma, dim):
     """That of Gaussian charges in open space, by matrices and by a plan, for structures of different sizes."""
     end = (np.sqrt(2 * np.log(1 / eps)) + 0.5) / sigma  # e^{−k²σ²/2} is below eps there
     part = Convolution(CoulombKernel(sigma), SeriesEnd((end,)), eps, "features", small)
-    structures = molecules(counts=(5, 1, 2), seed=7)
+    structures = molecules(counts=(5, 1, 2), seed=7, dim=dim)
     values = random_numbers(3, 8, 2)
     found = convolved(part, structures, values)
     for lo, hi in pairwise(structures.offsets):
