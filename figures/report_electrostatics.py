@@ -84,6 +84,9 @@ def _madelung(record: dict) -> list[str]:
                 f"{worst['target']:.0e}); `tune` measures against a run for a twentieth of it, not against exact sums."
             )
         )
+    if not record["complete"]:
+        preset = madelung.PRESETS[record["preset"]]
+        parts.append(fill(f"This run was ended early: the preset has {len(preset.crystals)} crystals."))
     missed = [row for row in rows if row["missed"] is not None]
     if missed:
         by = {
