@@ -51,7 +51,7 @@ def _provenance(record: dict) -> str:
     """How the numbers were made."""
     made = record["environment"]
     text = f"`{made['command']}`; {made['date']}, {made['processor']}, Python {made['python']}, NumPy {made['numpy']}, "
-    text += f"Numba {made['numba']}; one core"
+    text += f"Numba {made['numba']}; {made['threads']} thread(s)"
     taken = record.get("processor_seconds")
     return text + (f", {seconds(taken)} of processor time." if taken else ".")
 
