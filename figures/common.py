@@ -45,7 +45,7 @@ def figure_parser(name: str, description: str, presets: Iterable[str], seeds: It
     return parser
 
 
-def new_record(name: str, args: argparse.Namespace, threads: int, **results: Any) -> dict:
+def new_record(name: str, args: argparse.Namespace, threads: int | None, **results: Any) -> dict:
     """What is written: where, how and with which options it was computed, and the results.
 
     Parameters
@@ -54,8 +54,8 @@ def new_record(name: str, args: argparse.Namespace, threads: int, **results: Any
         Of the script.
     args : Namespace
         Its options.
-    threads : int
-        That were used.
+    threads : int or None
+        That were used; None for as many as there are processors.
     **results
         By name.
     """

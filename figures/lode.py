@@ -132,7 +132,7 @@ def main() -> None:
         start = time.process_time()
         seeds = tqdm(args.seeds, file=sys.stderr, leave=False)
         runs = [measure(PRESETS[args.preset], seed) for seed in seeds]
-        record = new_record("lode", args, 1, processor_seconds=time.process_time() - start, runs=runs)
+        record = new_record("lode", args, None, processor_seconds=time.process_time() - start, runs=runs)
         save_json(path, record)
     table(record["runs"])
     draw(record["runs"], path.with_suffix(".png"))

@@ -51,7 +51,7 @@ def _provenance(record: dict) -> str:
     """How the numbers were made."""
     made = record["environment"]
     text = f"`{made['command']}`; {made['date']}, {made['processor']}, Python {made['python']}, NumPy {made['numpy']}, "
-    text += f"Numba {made['numba']}; one core"
+    text += f"Numba {made['numba']}; {made['threads']} thread(s)"
     taken = record.get("processor_seconds")
     return text + (f", {seconds(taken)} of processor time." if taken else ".")
 
@@ -84,6 +84,9 @@ def _madelung(record: dict) -> list[str]:
                 f"{worst['target']:.0e}); `tune` measures against a run for a twentieth of it, not against exact sums."
             )
         )
+    if not record["complete"]:
+        preset = madelung.PRESETS[record["preset"]]
+        parts.append(fill(f"This run was ended early: the preset has {len(preset.crystals)} crystals."))
     missed = [row for row in rows if row["missed"] is not None]
     if missed:
         by = {

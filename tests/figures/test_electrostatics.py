@@ -115,7 +115,7 @@ def test_sections_are_those_that_have_results(tmp_path):
     row = {"seed": 0, "accuracy": 1e-4, "error": 9e-5, "choices": ""}
     rows = [row | {"ions": n, "name": name, "seconds": 1e-6 * n} for n in (64, 1000) for name in ("Ewald", "P3M")]
     made = {"command": "python -m figures.ewald_speed", "date": "today", "processor": "one"}
-    made |= {"python": "3", "numpy": "2", "numba": "0"}
+    made |= {"python": "3", "numpy": "2", "numba": "0", "threads": 1}
     (tmp_path / "ewald_speed.json").write_text(json.dumps({"environment": made, "rows": rows[:3]}), encoding="utf-8")
     about, text = report_electrostatics.sections(tmp_path)
     assert "142501" in about
