@@ -141,7 +141,7 @@ def test_derivatives(where):
     ("splitting", "eps"),
     [
         ("gaussian", 1e-4),
-        ("prolate", 1e-4),
+        pytest.param("prolate", 1e-4, marks=pytest.mark.slow),
         pytest.param("gaussian", 1e-12, marks=pytest.mark.slow),
         pytest.param("prolate", 1e-12, marks=pytest.mark.slow),
     ],
@@ -233,6 +233,7 @@ def test_weights_that_change():
     assert energies[2] == pytest.approx(0.5 * energies[0] - 2 * energies[1], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_single_precision():
     """Forces within 1e-5 of those in double precision."""
     positions, charges = ions(40, seed=10)
