@@ -210,7 +210,7 @@ def test_batches_and_channels(make):
 
 def test_moving_points_and_cells():
     """A calculator that has seen others gives bit for bit what a new one gives, with and without a skin."""
-    positions, charges = ions(6, seed=8)
+    positions, charges = ions(6, seed=8, channels=2)
     used = {skin: MeshCalculator(CoulombPotential(0.4), 2.0, skin=skin, eps=1e-4) for skin in (0.0, 0.5)}
     for step in range(4):
         moved, cell = positions + 0.05 * step, LEFT_HANDED * (1 + 0.01 * (step // 2))
