@@ -61,9 +61,13 @@ def draw(results: dict[str, list[dict]], path) -> None:
     for place, runs in enumerate(results.values()):
         for far, colour in ((False, "tab:orange"), (True, "tab:blue")):
             values = [100 * run["test"] for run in runs if run["long_range"] == far]
-            axis.plot([place + 0.15 * far] * len(values), values, "o", color=colour)
-    axis.set_xticks(range(len(results)), list(results))
+            axis.plot([place + 0.1 * (far - 0.5)] * len(values), values, "o", color=colour, alpha=0.7)
+    axis.set_xticks(range(len(results)), ["forces as they are", "core taken off"])
+    axis.set_xlim(-0.5, len(results) - 0.5)
     axis.set_yscale("log")
+    axis.set_yticks((0.5, 1, 2, 5, 10), ("0.5", "1", "2", "5", "10"))
+    axis.minorticks_off()
+    axis.grid(axis="y", color="0.9")
     axis.set_ylabel("relative RMS error of forces (%)")
     axis.plot([], [], "o", color="tab:orange", label="without long range")
     axis.plot([], [], "o", color="tab:blue", label="with")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import platform
@@ -22,7 +23,7 @@ from .progress import Progress
 
 __all__ = ["Checkpoint", "Log", "State", "TrainingError", "locked", "sketch"]
 
-FORMAT, VERSION = "lrc_numba checkpoint", 4
+FORMAT, VERSION = "lrc_numba checkpoint", 5
 PROJECTIONS = 4
 ARRAYS = ("parameters", "mean", "square", "best")
 TOLERANCE = {"float32": 1e-5, "float64": 1e-9}  # of data's norm: computed on another processor, last digits differ
@@ -34,15 +35,19 @@ class TrainingError(RuntimeError):
 
 # ---------------------------------------------------------------------- data
 def sketch(array: np.ndarray) -> dict:
-    """Identify data up to the last digits, by its norm and sums with fixed weights.
+    """Identify floats up to the last digits, by their norm and sums with fixed weights; integers and flags by a hash.
 
-    A hash of rounded numbers would tell data apart where one of them is rounded the other way.
+    A hash of rounded numbers would tell data apart where one of them is rounded the other way; sums within a tolerance
+    would not notice that one of many large integers is another.
 
     Parameters
     ----------
-    array : float32 or float64
-        Points, forces or energies.
+    array : ndarray
+        Such as points, forces, energies, species or offsets.
     """
+    if array.dtype.kind != "f":
+        held = np.ascontiguousarray(array)
+        return {"dtype": array.dtype.name, "hash": hashlib.sha256(held.tobytes()).hexdigest(), "shape": [*array.shape]}
     flat = array.ravel().astype(np.float64)
     ratios = np.sqrt(np.array([2.0, 3.0, 5.0, 7.0])[:PROJECTIONS])  # irrational, so weights do not repeat
     sums = [float(flat @ np.cos(2 * np.pi * (np.arange(flat.size) * ratio % 1.0))) for ratio in ratios]
@@ -51,6 +56,8 @@ def sketch(array: np.ndarray) -> dict:
 
 def _same_sketch(saved: Any, own: dict) -> bool:
     """Whether two are of the same data."""
+    if "hash" in own:
+        return saved == own
     try:
         numbers = np.array([[s["norm"], *s["sums"]] for s in (saved, own)])
         tolerance = TOLERANCE[own["dtype"]] * own["norm"]
@@ -164,9 +171,24 @@ class Checkpoint:
 
     def __init__(self, path: Path, identity: dict):
         self.path = path
-        identity = {"networks": NETWORK_VERSION} | identity
-        self.identity = json.loads(json.dumps(identity))  # as it is read: with lists for tuples
         self._known: tuple[int, ...] | None = None  # the file that was read or written last
+        self.identify(identity)
+
+    def identify(self, identity: dict, anew: bool = False) -> None:
+        """Take the present identity; a ValueError where a file that was read or written here has another one.
+
+        Parameters
+        ----------
+        identity : dict
+            As for a new one.
+        anew : bool
+            Whether the file is about to be read, so that what was known of it does not matter.
+        """
+        own = json.loads(json.dumps({"networks": NETWORK_VERSION} | identity))  # as it is read: with lists for tuples
+        differing = _differing(self.identity, own) if self._known is not None and not anew else []
+        if differing:
+            raise ValueError(f"checkpoint: {self.path} is of a run with other {', '.join(differing)}")
+        self.identity = own
 
     def write(self, state: State) -> None:
         """Write the state, atomically."""

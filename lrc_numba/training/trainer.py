@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,9 @@ class Trainer:
         self.adam = Adam(self.network.parameters.flat.size)
         self.best = self.network.parameters.flat.copy()
         self._log = Log(self.log)
+        self._sketches = _sketches("", self.data)
+        if self.validation is not None:
+            self._sketches |= _sketches("validation ", self.validation)
         self._checkpoint = None if self.checkpoint is None else Checkpoint(self.checkpoint, self._identity())
         self._sound = True  # parameters, moments and counters are of one step, and the loss was a number
         self._saved = -np.inf  # when
@@ -229,6 +232,8 @@ class Trainer:
             And where another process is training with the checkpoint or the log, or went on with it meanwhile.
         FileExistsError
             Where there is a checkpoint or a log of another run, which ``resume`` was not called to go on with.
+        ValueError
+            Where settings changed since the checkpoint was read or written, such as scales or reference energies.
         """
         with _signals_between_steps() as interrupted, locked(self.checkpoint, self.log):
             self._check_files()
@@ -257,6 +262,7 @@ class Trainer:
             if not self._goes_on and path is not None and path.exists() and path.stat().st_size:
                 raise FileExistsError(f"{path} is there; resume() goes on from it, a new run needs it removed")
         if self._checkpoint is not None:
+            self._checkpoint.identify(self._identity())  # settings may have changed since the trainer was made
             self._checkpoint.check_unchanged()
         self._goes_on = True
         self._log.begin()
@@ -322,9 +328,7 @@ class Trainer:
         about: dict = {"network": self.network.settings(), "protocol": self.protocol.record(), "seed": self.seed}
         about["weights"] = asdict(self._weights)
         about |= {"patience": self.patience, "largest_gradient": self.largest_gradient, "frozen": list(self.frozen)}
-        about["data"] = _sketches("", self.data)
-        if self.validation is not None:
-            about["data"] |= _sketches("validation ", self.validation)
+        about["data"] = self._sketches
         return about | {"samples": [len(self.data), len(self.data.positions), self.data.dim]}
 
     def save(self) -> None:
@@ -352,6 +356,7 @@ class Trainer:
                 self._log.keep(self._log.until(0))
                 return False
             flat = self.network.parameters.flat
+            self._checkpoint.identify(self._identity(), anew=True)
             state = self._checkpoint.read(flat)
             lines = self._log.until(state.progress.step)
             flat[...], self.adam.mean[...], self.adam.square[...] = state.parameters, state.mean, state.square
@@ -363,8 +368,5 @@ class Trainer:
 
 def _sketches(prefix: str, data: Structures) -> dict:
     """What identifies data, by the names of their arrays."""
-    names = ("positions", "cell", "species", "charges", "energies", "forces", "stress")
-    arrays = {name: getattr(data, name) for name in names}
-    known = {name: array for name, array in arrays.items() if array is not None}
-    floats = {name: array if array.dtype.kind == "f" else array.astype(np.float64) for name, array in known.items()}
-    return {f"{prefix}{name}": sketch(array) for name, array in floats.items()}
+    arrays = {each.name: getattr(data, each.name) for each in fields(data)}
+    return {f"{prefix}{name}": sketch(array) for name, array in arrays.items() if array is not None}

@@ -190,7 +190,6 @@ def refused() -> dict:
     strange[4], twice[5] = 7, twice[4]
     slab = np.array([[True, True, True], [True, True, False]])
     tiny = Structures.from_arrays(np.zeros((1, 3)), 0.2, species=[1])
-    make = MessagePassingNetwork
     return {
         "unknown species": (
             lambda network: network.predict(replace(data, species=strange)),
@@ -226,6 +225,13 @@ def refused() -> dict:
         ),
         "no forces": (lambda network: network.loss(replace(data, forces=None), ALL), "forces: expected them for every"),
         "no such name": (lambda network: network.values(data, "s9"), "name: expected one of"),
+    }
+
+
+def refused_settings() -> dict:
+    """The same of networks that are not made."""
+    make = MessagePassingNetwork
+    return {
         "channels": (lambda network: make((1,), 1.0, channels=12), "channels: expected a multiple of 8, got 12"),
         "no channels": (lambda network: make((1,), 1.0, channels=0), "channels: expected a multiple of 8, got 0"),
         "half a channel": (
@@ -254,10 +260,10 @@ def refused() -> dict:
     }
 
 
-@pytest.mark.parametrize("name", list(refused()))
+@pytest.mark.parametrize("name", list(refused() | refused_settings()))
 def test_what_is_refused(name):
     """A ValueError that names the argument, the structure and the point."""
-    ask, message = refused()[name]
+    ask, message = (refused() | refused_settings())[name]
     with pytest.raises(ValueError, match=message):
         ask(network_of("far"))
 

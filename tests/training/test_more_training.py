@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,47 @@ def test_resume_is_exact(tmp_path):
     )
     with pytest.raises(ValueError, match="of a run with other data"):
         changed.resume()
+
+
+def test_what_makes_data_other_data(tmp_path):
+    """Also which axes are periodic, where structures begin, and species: the very numbers, of however many points."""
+    rng = np.random.default_rng(0)
+    points, forces = rng.random((2, 6, 1)) * 3, rng.standard_normal((2, 6, 1))
+    data = Structures.from_arrays(points, 3.0, forces=forces, species=np.arange(12).reshape(2, 6))
+    made, path = ShortRangeNetwork(3.0, 1.0, dim=1), tmp_path / "state.npz"
+    Trainer(made, data, protocol=SHORT, checkpoint=path).run(1, progress=False)
+    species = data.species.copy()
+    species[3] += 1
+    changes = {"periodic": ~data.periodic, "offsets": np.array([0, 5, 12]), "species": species}
+    for changed in (replace(data, **{name: array}) for name, array in changes.items()):
+        with pytest.raises(ValueError, match="of a run with other data; nothing was changed"):
+            Trainer(made, changed, protocol=SHORT, checkpoint=path).resume()
+    assert Trainer(made, data, protocol=SHORT, checkpoint=path).resume()
+
+
+def test_settings_that_change_between_making_and_going_on(tmp_path):
+    """A trainer is of the network as it is when it runs or resumes, not as it was when the trainer was made."""
+    data, weights = molecules(), LossWeights(1.0, 0.1)
+
+    def trainer(fitted_before: bool) -> Trainer:
+        made = network()
+        if fitted_before:
+            made.fit_references(data)
+        return Trainer(made, data, protocol=SHORT, weights=weights, checkpoint=tmp_path / "state.npz")
+
+    first = trainer(fitted_before=False)
+    first.network.fit_references(data)
+    first.run(1, progress=False)
+    unfitted = trainer(fitted_before=False)
+    with pytest.raises(ValueError, match="of a run with other network; nothing was changed"):
+        unfitted.resume()
+    unfitted.network.fit_references(data)
+    assert unfitted.resume()
+    assert trainer(fitted_before=True).resume()
+    unfitted.network.references.energies = unfitted.network.references.energies + 1.0
+    with pytest.raises(ValueError, match="of a run with other network"):
+        unfitted.run(1, progress=False)
+    assert trainer(fitted_before=True).resume()
 
 
 def test_the_best_parameters_are_kept(tmp_path):

@@ -212,7 +212,7 @@ def test_wrong_checkpoints(tmp_path):
         same.resume()
     header["version"] = 2
     np.savez(state, **(arrays | {"header": np.array(json.dumps(header))}))
-    with pytest.raises(ValueError, match=r"checkpoint: expected version 4 in .*, got 2; nothing was changed"):
+    with pytest.raises(ValueError, match=r"checkpoint: expected version 5 in .*, got 2; nothing was changed"):
         same.resume()
     state.write_bytes(whole)
     digits = Trainer(same.network, same.points, same.forces * (1 + 1e-12), SHORT, checkpoint=same.checkpoint)

@@ -6,7 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from math import ceil
 from pathlib import Path
@@ -20,7 +20,7 @@ from lrc_numba.training import Protocol, Stage, Trainer, polish
 
 from .common import arguments, environment, print_table, save_json
 
-__all__ = ["Recipe", "as_lines", "learn", "learning_arguments", "on_file", "record", "run_seeds"]
+__all__ = ["Recipe", "as_lines", "in_double_precision", "learn", "learning_arguments", "on_file", "record", "run_seeds"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Recipe:
     largest_gradient : float
         Longer ones are shortened.
     polishing : int
-        Iterations of L-BFGS at the end.
+        Iterations of L-BFGS at the end, in double precision.
     pairs : bool
         Whether energies of pairs are found by least squares, before and after.
     """
@@ -72,8 +72,10 @@ def learning_arguments(name: str, description: str, data: str) -> argparse.Argum
     return parser
 
 
-def learn(network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed: int, checkpoint: Path) -> float:
-    """Train a network, going on from the checkpoint if there is one of this run; seconds of this call alone.
+def learn(
+    network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed: int, checkpoint: Path
+) -> tuple[MessagePassingNetwork, float]:
+    """Train a network, going on from the checkpoint if there is one of this run.
 
     Parameters
     ----------
@@ -86,12 +88,17 @@ def learn(network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed
     seed : int
         Of the order of the structures.
     checkpoint : Path
-        Removed where it is of another run.
+        Of this very run; beside it lies a file with the seconds that it took.
+
+    Returns
+    -------
+    MessagePassingNetwork, float
+        The trained one, in double precision where it was polished, and the processor's seconds, all runs together.
     """
     per_epoch = ceil(len(data) / recipe.batch)
     stages = (Stage(recipe.batch, max(1, round(recipe.steps / per_epoch))),)
     protocol = Protocol(stages, rate=recipe.rate, schedule="cosine", warmup=min(100, recipe.steps // 10), last=2e-3)
-    start = time.perf_counter()
+    clock = _Clock(checkpoint.with_suffix(".seconds"))
     if recipe.pairs:
         network.fit_pairs(data, recipe.weights)
     trainer = Trainer(
@@ -103,16 +110,54 @@ def learn(network: MessagePassingNetwork, data: Structures, recipe: Recipe, seed
         seed=seed,
         checkpoint=checkpoint,
     )
-    try:
-        trainer.resume()
-    except ValueError:
-        checkpoint.unlink()
-    trainer.run()
-    if recipe.polishing:
-        polish(network, data, recipe.weights, iterations=recipe.polishing)
-    if recipe.pairs:
-        network.fit_pairs(data, recipe.weights)
-    return time.perf_counter() - start
+    if not trainer.resume():
+        clock.path.unlink(missing_ok=True)
+    with clock:
+        trainer.run()
+    with clock:
+        if recipe.polishing:
+            network = in_double_precision(network)
+            polish(network, data, recipe.weights, iterations=recipe.polishing)
+        if recipe.pairs:
+            network.fit_pairs(data, recipe.weights)
+    return network, clock.seconds()
+
+
+def in_double_precision(network: MessagePassingNetwork) -> MessagePassingNetwork:
+    """The same network in float64, for the last digits.
+
+    Parameters
+    ----------
+    network : MessagePassingNetwork
+        In any precision.
+    """
+    double = MessagePassingNetwork.from_settings(network.settings() | {"dtype": "float64"}, network.threads)
+    double.parameters.flat[...] = network.parameters.flat
+    return double
+
+
+class _Clock:
+    """Adds up the processor's seconds of a training that may be interrupted.
+
+    Parameters
+    ----------
+    path : Path
+        Of a file with those up to now.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self._start = path, 0.0
+
+    def seconds(self) -> float:
+        """Those up to now."""
+        return float(self.path.read_text()) if self.path.exists() else 0.0
+
+    def __enter__(self) -> None:
+        self._start = time.process_time()
+
+    def __exit__(self, *_) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(f"{self.seconds() + time.process_time() - self._start:.3f}")
 
 
 def run_seeds(
@@ -122,6 +167,7 @@ def run_seeds(
     measure: Callable[[MessagePassingNetwork], dict],
     args: argparse.Namespace,
     label: str,
+    ranges: tuple[bool, ...] = (False, True),
 ) -> list[dict]:
     """Train with and without a long range for every seed.
 
@@ -139,6 +185,8 @@ def run_seeds(
         Of ``learning_arguments``.
     label : str
         Of the record, and of the part of it where it has parts: "name" or "name part".
+    ranges : tuple of bool
+        Whether there is a long range, in each training.
 
     Returns
     -------
@@ -149,14 +197,15 @@ def run_seeds(
         return on_file(args, label)
     runs, finished = [], Finished(args.output / f"{label.replace(' ', '-')}.runs.jsonl")
     for seed in args.seeds[:1] if args.quick else args.seeds:
-        for far in (False, True):
+        for far in ranges:
             network = make(seed, far)
             key = finished.key(network, data, recipe)
             if key in finished.runs:
                 runs.append(finished.runs[key])
                 continue
             name = f"{label.replace(' ', '-')}-{'far' if far else 'near'}-{seed}"
-            taken = learn(network, data, recipe, seed, args.output / "checkpoints" / f"{name}.npz")
+            checkpoint = args.output / "checkpoints" / f"{name}-{key}.npz"  # a changed source or recipe begins anew
+            network, taken = learn(network, data, recipe, seed, checkpoint)
             run = {"seed": seed, "long_range": far, "seconds": taken, "parameters": network.parameters.flat.size}
             runs.append(run | measure(network))
             finished.add(key, runs[-1])
@@ -183,7 +232,7 @@ class Finished:
     @staticmethod
     def key(network: MessagePassingNetwork, data: Structures, recipe: Recipe) -> str:
         """What a run depends on: an untrained network, data, recipe, and the sources of the package."""
-        arrays = [network.parameters.flat, data.positions, data.energies, data.forces]
+        arrays = [network.parameters.flat, *(getattr(data, each.name) for each in fields(data))]
         digest = sha256(json.dumps([network.settings(), asdict(recipe)], sort_keys=True).encode())
         for source in sorted(Path(lrc_numba.__file__).parent.rglob("*.py")):
             digest.update(source.read_bytes())
@@ -210,7 +259,7 @@ def on_file(args: argparse.Namespace, label: str) -> list[dict]:
     args : Namespace
         Of ``learning_arguments``.
     label : str
-        "name" or "name-part", where runs are recorded by parts.
+        "name" or "name part", where runs are recorded by parts.
     """
     name, _, part = label.partition(" ")
     runs = json.loads((args.output / f"{name}.json").read_text(encoding="utf-8"))["runs"]
@@ -232,7 +281,7 @@ def as_lines(runs: list[dict], names: list[str], scale: float = 1.0, digits: int
         Behind the point.
     """
     lines = []
-    for far in (False, True):
+    for far in sorted({run["long_range"] for run in runs}):
         cells = ["with" if far else "without"]
         for name in names:
             values = scale * np.array([run[name] for run in runs if run["long_range"] == far])

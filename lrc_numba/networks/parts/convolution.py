@@ -163,10 +163,16 @@ class Convolution(Part):
         self._plan(cell, dtype, threads)
 
     def _plan(
-        self, cell: np.ndarray, dtype: np.dtype, threads: int, small: bool = False, stretch: float = 1.0
+        self,
+        cell: np.ndarray,
+        dtype: np.dtype,
+        threads: int,
+        small: bool = False,
+        stretch: float = 1.0,
+        radius: float | None = None,
     ) -> LRCPlan | SmallPlan:
         modes = self.end.modes(cell, stretch)
-        key = (cell.tobytes(), modes, dtype.str, threads, small)
+        key = (cell.tobytes(), radius, modes, dtype.str, threads, small)  # a group each: plans hold points
         plan = self._plans.pop(key, None)
         if plan is None:
             if max(modes) < 3:
@@ -199,7 +205,7 @@ class Convolution(Part):
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
             matrix = np.frombuffer(cell).reshape(structures.dim, structures.dim)
-            plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small, stretch)
+            plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small, stretch, radius)
             multiplier = self.kernel.multiplier(tape.parameters, radius)
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
         return groups

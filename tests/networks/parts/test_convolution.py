@@ -70,6 +70,27 @@ def test_long_range_of_a_network(factor):
     assert relative(u, wanted) <= network.eps
 
 
+def test_an_open_structure_beside_a_periodic_one_in_its_cell(monkeypatch):
+    """Both are convolved in the same cell, each with its own points."""
+    cells = []
+
+    class Noting(SmallPlan):
+        def __init__(self, cell, *others):
+            cells.append(cell.copy())
+            super().__init__(cell, *others)
+
+    monkeypatch.setattr("lrc_numba.networks.parts.convolution.SmallPlan", Noting)
+    network = MessagePassingNetwork(SPECIES, 1.5, channels=8, rounds=1, long_range=2, sigma=0.6)
+    molecule = molecules(counts=(4,), seed=2)
+    alone = network.predict(molecule)
+    crystal = Structures.from_arrays(molecule.positions + 0.3, cells[0], species=molecule.species)
+    both = network.predict(Structures.concatenate([molecule, crystal]))
+    assert len(cells) == 2
+    np.testing.assert_array_equal(cells[0], cells[1])
+    bound = 1e-12 * np.abs(alone.forces).max()
+    np.testing.assert_allclose(both.forces[:4], alone.forces, rtol=0, atol=bound)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_matrices_and_plans(dim):
