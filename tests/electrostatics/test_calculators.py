@@ -141,7 +141,7 @@ def test_derivatives(where):
     ("splitting", "eps"),
     [
         ("gaussian", 1e-4),
-        ("prolate", 1e-4),
+        pytest.param("prolate", 1e-4, marks=pytest.mark.slow),
         pytest.param("gaussian", 1e-12, marks=pytest.mark.slow),
         pytest.param("prolate", 1e-12, marks=pytest.mark.slow),
     ],
@@ -210,7 +210,7 @@ def test_batches_and_channels(make):
 
 def test_moving_points_and_cells():
     """A calculator that has seen others gives bit for bit what a new one gives, with and without a skin."""
-    positions, charges = ions(6, seed=8)
+    positions, charges = ions(6, seed=8, channels=2)
     used = {skin: MeshCalculator(CoulombPotential(0.4), 2.0, skin=skin, eps=1e-4) for skin in (0.0, 0.5)}
     for step in range(4):
         moved, cell = positions + 0.05 * step, LEFT_HANDED * (1 + 0.01 * (step // 2))
@@ -233,6 +233,7 @@ def test_weights_that_change():
     assert energies[2] == pytest.approx(0.5 * energies[0] - 2 * energies[1], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_single_precision():
     """Forces within 1e-5 of those in double precision."""
     positions, charges = ions(40, seed=10)

@@ -89,14 +89,18 @@ def error(made, positions, q, cell, periodic) -> float:
     return worst
 
 
-@pytest.mark.parametrize("name", POTENTIALS)
+SLOW = ("p = 3 with a length", "p = 6")  # parameters of one class, and loops of their own
+EVERY = {name: pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in POTENTIALS}
+
+
+@pytest.mark.parametrize("name", EVERY.values())
 def test_by_the_parameters(name):
     """Of a converged sum; by the smearing that is what is left of large parts, so those are tried below."""
     positions, q, cell = charges(net=name != "p = 3")
     assert error(calculator(POTENTIALS[name]()), positions, q, cell, True) <= 1e-9
 
 
-@pytest.mark.parametrize("name", [name for name in POTENTIALS if name != "prolate"])
+@pytest.mark.parametrize("name", [EVERY[name] for name in POTENTIALS if name != "prolate"])
 def test_of_what_is_cut_short(name):
     """With a cutoff and modes that miss a part of the energy, it depends on the smearing: by 1e-3 of it at least."""
     positions, q, cell = charges(net=name != "p = 3")
@@ -108,7 +112,7 @@ def test_of_what_is_cut_short(name):
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("truncated", [False, True])
+@pytest.mark.parametrize("truncated", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_of_open_axes(boundary, truncated):
     """The kernel of Coulomb's potential that is cut off."""
     positions, q, cell = charges()
@@ -129,7 +133,7 @@ def test_of_other_potentials_in_free_space():
     )
 
 
-@pytest.mark.parametrize("name", ["coulomb", "combined"])
+@pytest.mark.parametrize("name", ["coulomb", pytest.param("combined", marks=pytest.mark.slow)])
 def test_of_what_a_mesh_computes(name):
     """Exact at any ``eps``: it is that of the sum that is computed."""
     positions, q, cell = charges()
