@@ -11,7 +11,7 @@ import numpy as np
 from validation.tools.common import seconds
 
 from . import ewald_speed, learned_charges, lode, madelung
-from .markdown import fill, span, table
+from .markdown import fill, table
 
 __all__ = ["sections"]
 
@@ -68,9 +68,9 @@ def _madelung(record: dict) -> list[str]:
     about = (
         f"{crystals} crystals of {min(counts)} to {max(counts)} ions, rattled by {madelung.RATTLED:g} of the distance "
         "of nearest neighbours; each calculator is what `tune` gives for an RMS error of forces from "
-        f"{max(targets):.0e} to {min(targets):.0e} of the force between nearest neighbours. Below, measured over "
-        "asked: forces of the rattled crystal, and the relative error of the Madelung constant of the perfect one. The "
-        "constant alone says little, as errors cancel in it by symmetry."
+        f"{max(targets):.0e} to {min(targets):.0e} of the force between nearest neighbours (P3M and PME: to "
+        f"{madelung.FINEST:.0e}, as their meshes get large). Below, measured over asked: forces of the rattled "
+        "crystal, and the relative error of the Madelung constant of the perfect one. The constant alone says little, as errors cancel in it by symmetry."
     )
     lines = [[str(cell) for cell in line[:3]] + [_ratio(v) for v in line[3:]] for line in madelung.summary(rows)]
     parts = ["### Madelung constants, and forces (their Fig. 3)\n", fill(about), table(madelung.SUMMARY, lines)]
@@ -127,7 +127,7 @@ def _learned(record: dict) -> list[str]:
     header = ["learned", "seed", "start", "end", "largest difference from the truth"]
     parts = ["### Charges and weights learned from energies (their Fig. 6)\n", fill(about), table(header, lines)]
     taken = [run["processor_seconds"] for run in runs]
-    return [*parts, fill(f"A training takes {span(taken)} s of one core, energies of the tight sums included.")]
+    return [*parts, fill(f"Seconds of one core a training, tight sums included: {min(taken):.0f} to {max(taken):.0f}.")]
 
 
 def _pair(name: str) -> str:
