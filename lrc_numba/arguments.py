@@ -18,6 +18,7 @@ __all__ = [
     "as_modes",
     "as_points",
     "as_positive",
+    "as_seed",
     "as_threads",
     "common_dtype",
     "is_masked",
@@ -291,6 +292,13 @@ def as_choice(name: str, value, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
     return value
+
+
+def as_seed(seed) -> int:
+    """An integer from 0 on."""
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"seed: expected an integer from 0 on, got {seed!r}")
+    return int(seed)
 
 
 def as_threads(threads, available: int) -> int:

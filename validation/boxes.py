@@ -34,7 +34,7 @@ from .tools.learning import record
 BOX, CELLS, PER_CELL, CUTOFF, DELTA, MODES, MU = 5.0, 10, 2, 1.5, 0.05, 501, 0.5
 TIMES = (1, 2, 5, 10)  # the box of the training
 SAMPLES, TESTS = 1000, 20
-TEST_SEED = 77000  # of snapshots that no run but the last one has seen
+TEST_SEED = 77000  # of snapshots that nothing is learned from or chosen by
 PROTOCOL = Protocol((Stage(16, 200), Stage(64, 300)), rate=2e-3, schedule="cosine", warmup=100)
 POLISHED, PIECE = 1200, 300  # iterations of L-BFGS, and of each piece, after which the network is kept
 QUICK = Protocol((Stage(16, 30),), rate=2e-3, schedule="cosine", warmup=20)

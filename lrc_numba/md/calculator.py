@@ -51,9 +51,28 @@ class LRCCalculator(Calculator):
         super().__init__(**options)
         if isinstance(network, (str, Path)):
             network = EnergyNetwork.load(network, threads=threads)
+        if not isinstance(network, (EnergyNetwork, ChargeCalculator)):
+            raise TypeError(
+                "network: expected an EnergyNetwork, the file of one or a calculator of charges, got "
+                f"{type(network).__name__}"
+            )
         if isinstance(network, EnergyNetwork) and network.dim != 3:
             raise ValueError(f"network: expected three dimensions, got {network.dim}")
         self.network = network
+        self._state = _state_of(network)  # that of the results
+
+    def check_state(self, atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last call; "parameters" where those of the network have.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            One structure.
+        tol : float
+            Up to which numbers of it are the same.
+        """
+        changes = list(super().check_state(atoms, tol))
+        return changes if _state_of(self.network) == self._state else [*changes, "parameters"]
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
         """Fill ``results``; called by ASE.
@@ -77,6 +96,7 @@ class LRCCalculator(Calculator):
             species=self.atoms.numbers,
             charges=self.atoms.get_initial_charges(),
         )
+        self._state = _state_of(self.network)
         if isinstance(self.network, EnergyNetwork):
             self.results = _of_network(self.network, structure, "stress" in properties)
             return
@@ -84,6 +104,14 @@ class LRCCalculator(Calculator):
             raise ValueError("charges: expected initial charges of the atoms, got none; see set_initial_charges")
         charges = self.atoms.get_initial_charges()
         self.results = _of_charges(self.network, structure, charges, "stress" in properties)
+
+
+def _state_of(network: EnergyNetwork | ChargeCalculator) -> tuple:
+    """All that energies of the same atoms depend on."""
+    if not isinstance(network, EnergyNetwork):
+        return network.potential.key()
+    references = b"" if network.references is None else network.references.energies.tobytes()
+    return network.parameters.flat.tobytes(), references
 
 
 def _of_network(network: EnergyNetwork, structure: Structures, stress: bool) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class MessagePassingNetwork(EnergyNetwork):
         seed: int = 0,
         threads: int | None = None,
     ):
-        self.species = tuple(sorted({int(number) for number in species}))
+        self.species = _as_species(species)
         if not self.species:
             raise ValueError("species: expected at least one, got none")
         if dim not in (1, 2, 3):
@@ -108,11 +108,11 @@ class MessagePassingNetwork(EnergyNetwork):
         cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.channels, self.rounds = _as_count("channels", channels, LANES, LANES), _as_count("rounds", rounds, 1)
         self.basis, self.long_range = _as_count("basis", basis, 1), _as_count("long_range", long_range, 0)
-        self.sigma = 0.4 * cutoff if sigma is None else arguments.as_positive("sigma", float(sigma), np.inf)
+        self.sigma = 0.4 * cutoff if sigma is None else arguments.as_positive("sigma", sigma, np.inf)
         eps = (1e-4 if np.dtype(dtype) == np.float32 else 1e-6) if eps is None else eps
         self.eps = arguments.as_positive("eps", eps, 1.0)
         self.train_sigma = bool(train_sigma)
-        self.core = None if core is None else arguments.as_positive("core", float(core), cutoff)
+        self.core = None if core is None else arguments.as_positive("core", core, cutoff)
         self._pair_functions = self._functions_of_pairs(cutoff)
         self._pair_energies = PairEnergies(CORE, self.species, sum(each.count for each in self._pair_functions))
         program = Program(self._steps(cutoff, dim), "e")
@@ -235,6 +235,18 @@ class MessagePassingNetwork(EnergyNetwork):
     @classmethod
     def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
         return cls(**{name: value for name, value in settings.items() if name != "kind"}, threads=threads)
+
+
+def _as_species(species) -> tuple[int, ...]:
+    """Integers from 0 on, rising, each once."""
+    try:
+        numbers = list(species)
+    except TypeError:
+        raise TypeError(f"species: expected integers from 0 on, got {species!r}") from None
+    for number in numbers:
+        if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 0:
+            raise ValueError(f"species: expected integers from 0 on, such as atomic numbers, got {number!r}")
+    return tuple(sorted({int(number) for number in numbers}))
 
 
 def _as_count(name: str, value, least: int, multiple: int = 1) -> int:

@@ -69,7 +69,8 @@ class EnergyNetwork:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        EnergyNetwork.kinds[cls.kind] = cls
+        if "kind" in vars(cls):  # one without a kind of its own is stored, and loaded, as what it is made from
+            EnergyNetwork.kinds[cls.kind] = cls
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class EnergyNetwork:
     ):
         self.program, self.dim, self.full_pairs = program, dim, full_pairs
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
-        self.dtype, self.seed = arguments.as_dtype(dtype), int(seed)
+        self.dtype, self.seed = arguments.as_dtype(dtype), arguments.as_seed(seed)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
         self._spaces = Workspaces()
         parts = sorted(program.parts, key=lambda part: part.whole)  # files hold parameters in this order
@@ -178,8 +179,10 @@ class EnergyNetwork:
         ------
         ValueError
             Naming structure and point: of another dimension, two points in one place, a species that is not known.
+            And where parameters are no numbers.
         """
         given = self.as_structures(structures)
+        self.parameters.check_finite()
         if stress:
             _check_cells(given)
         run = self._run(given)
@@ -195,7 +198,10 @@ class EnergyNetwork:
         name : str
             Of the output of a step of ``program`` that has a row for each point.
         """
-        run = self._run(self.as_structures(structures))
+        given = self.as_structures(structures)
+        if not len(given):
+            raise ValueError("structures: expected at least one, got none")
+        run = self._run(given)
         return np.concatenate(self.program.forward(run, self.parameters, self._spaces, keep=False, until=name))
 
     def _evaluate(self, run: Run, forces: bool, stress: bool, keep: bool) -> Prediction:
@@ -288,6 +294,8 @@ class EnergyNetwork:
             As for ``loss``.
         """
         given = self.as_structures(structures)
+        if not len(given):
+            raise ValueError("structures: expected at least one, got none")
         weights.check(given)
         own = self.predict(given, forces=weights.forces > 0, stress=weights.stress > 0)
         return loss_of(own, given, weights, self.dtype)[0]

@@ -26,6 +26,7 @@ from .layers.perceptron import Perceptron
 from .neighbour_sums import WIDTH, add_rows, dot_rows, spread_dual_rows, spread_rows
 from .parts.geometry import gather_motion, scatter_motion
 from .parts.part import Part, Tape
+from .parts.radial import switch
 
 __all__ = ["Descriptor", "Scales"]
 
@@ -132,11 +133,9 @@ class Descriptor(Part):
         r_slope = -1.0 / (s * s * self.scales.r_std)
         weight, weight_slope = r, r_slope
         if self.smooth:
-            t = s / self.cutoff
-            switch = 1.0 - t**3 * (10.0 - 15.0 * t + 6.0 * t * t)
-            switch_slope = -30.0 * (t * (1.0 - t)) ** 2 / self.cutoff
-            weight = switch / (s * self.scales.r_std)
-            weight_slope = r_slope * switch + switch_slope / (s * self.scales.r_std)
+            fading, fading_slope, _ = switch(s, self.cutoff)
+            weight = fading / (s * self.scales.r_std)
+            weight_slope = r_slope * fading + fading_slope / (s * self.scales.r_std)
         q = s[:, None] if self.dim == 1 else np.concatenate([unit, -unit])
         q = (q - self.scales.q_mean) / self.scales.q_std
         return _Features(unit, r, r_slope, weight, weight_slope, q)

@@ -14,6 +14,8 @@ from ..networks import EnergyNetwork, LossWeights
 
 __all__ = ["Polish", "polish"]
 
+FAR = 1e3  # times the largest loss: what the line search sees where there is none; it ends at an infinite one
+
 
 @dataclass(frozen=True)
 class Polish:
@@ -60,17 +62,29 @@ def polish(
         Steps that the curvature is estimated from.
     progress : bool
         Show a bar.
+
+    Raises
+    ------
+    ValueError
+        Where the loss is no number at the start.
     """
     flat = network.parameters.flat
     best = flat.copy()
     losses: list[float] = []
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """L and its gradient; one that is no number counts as infinite, so that a shorter step is tried."""
+        """L and its gradient; one that is no number counts as a large one, so that a shorter step is tried."""
         flat[...] = parameters
-        value, gradient = network.loss(structures, weights)
+        try:
+            value, gradient = network.loss(structures, weights)
+        except (MemoryError, ValueError):  # of parameters that a step too long led to, such as a width below zero
+            if not losses:
+                raise
+            return FAR * max(losses), np.zeros(flat.size)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            return np.inf, np.zeros(flat.size)
+            if not losses:
+                raise ValueError(f"parameters: expected some whose loss is a number to begin with, got {value}")
+            return FAR * max(losses), np.zeros(flat.size)
         if value < min(losses, default=np.inf):
             best[...] = flat
         losses.append(value)

@@ -7,6 +7,7 @@ holds the parameters, Adam's moments, and where in which epoch they are.
 from __future__ import annotations
 
 import operator
+import re
 import signal
 import sys
 import threading
@@ -151,6 +152,8 @@ class Trainer:
         self._weights.check(self.data)
         if self.validation is not None:
             self.validation = self.network.as_structures(self.validation)
+            if not len(self.validation):
+                raise ValueError("validation: expected at least one structure, got none")
             self._weights.check(self.validation)
         if self.patience is not None and (self.validation is None or self.patience < 1):
             raise ValueError(f"patience: expected at least one epoch, and validation data, got {self.patience}")
@@ -253,8 +256,12 @@ class Trainer:
                 finally:
                     if self._sound and self.step > begun:
                         self.save()
-            if self.validation is not None and self.finished:
-                self.network.parameters.flat[...] = self.best
+            self._keep_the_best()
+
+    def _keep_the_best(self) -> None:
+        """Of a finished run, the parameters that were best on the validation data."""
+        if self.validation is not None and self.finished:
+            self.network.parameters.flat[...] = self.best
 
     def _check_files(self) -> None:
         """Raise where checkpoint and log are not those of this run, or cannot be written to."""
@@ -278,7 +285,8 @@ class Trainer:
             loss, gradient = self.network.loss(self.data[chosen], self._weights)
         except ValueError as wrong:  # of the points, or of parameters that have become too large
             self._sound = False
-            raise TrainingError(f"{wrong}, {at}") from wrong
+            named = re.sub(r"structure (\d+)", lambda number: f"structure {chosen[int(number[1])]}", str(wrong))
+            raise TrainingError(f"{named}, {at}") from wrong  # named by its number among all, not in the batch
         self._sound = False
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             raise TrainingError(f"the loss is {loss}, or its gradient no number, {at}; the checkpoint is from before")
@@ -306,7 +314,11 @@ class Trainer:
         """The loss on the validation data; the parameters are kept where it is the smallest so far."""
         if self.validation is None:
             return {}
-        loss, progress = self.network.loss_alone(self.validation, self._weights), self.progress
+        progress = self.progress
+        try:
+            loss = self.network.loss_alone(self.validation, self._weights)
+        except ValueError as wrong:
+            raise TrainingError(f"{wrong}, in the validation after step {progress.step}") from wrong
         progress.waited += 1
         if loss < progress.best:
             progress.best, progress.waited = loss, 0
@@ -362,6 +374,7 @@ class Trainer:
             flat[...], self.adam.mean[...], self.adam.square[...] = state.parameters, state.mean, state.square
             self.best[...] = state.best
             self.progress, self.adam.steps, self._goes_on = state.progress, state.adam_steps, True
+            self._keep_the_best()
             self._log.keep(lines)
         return True
 

@@ -44,11 +44,11 @@ def train_two_scales(
     **options
         For both trainers, such as ``weights`` and ``seed``.
     """
-    trainers = []
+    trainers = []  # both are made before the first runs: what the second cannot be is said at once
     for name, (data, protocol), fixed in (("small", small, ()), ("large", large, frozen)):
         checkpoint = None if folder is None else Path(folder) / f"{name}.npz"
-        trainer = Trainer(network, data, protocol=protocol, frozen=fixed, checkpoint=checkpoint, **options)
+        trainers.append(Trainer(network, data, protocol=protocol, frozen=fixed, checkpoint=checkpoint, **options))
+    for trainer in trainers:
         trainer.resume()
         trainer.run(progress=progress)
-        trainers.append(trainer)
     return trainers[0], trainers[1]

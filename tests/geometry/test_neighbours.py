@@ -268,7 +268,12 @@ WRONG = {
     "text": (TypeError, "positions", dict(positions=[["a", "b", "c"]])),
     "masked": (TypeError, "positions: expected no mask", dict(positions=np.ma.array(ONE))),
     "half precision": (TypeError, "positions", dict(positions=ONE.astype(np.float16))),
-    "too far": (ValueError, "positions: point 0 is too far", dict(positions=ONE + 1e13)),
+    "too far": (ValueError, "positions: point 0 of structure 0 is too far", dict(positions=ONE + 1e13)),
+    "too far, of several": (
+        ValueError,
+        "positions: point 1 of structure 1 is too far",
+        dict(positions=np.array([[0.0] * 3] * 4 + [[1e13] * 3]), offsets=[0, 3, 5]),
+    ),
     "no cutoff": (ValueError, "cutoff", dict(cutoff=0.0)),
     "negative": (ValueError, "cutoff", dict(cutoff=-1.0)),
     "NaN cutoff": (ValueError, "cutoff", dict(cutoff=np.nan)),

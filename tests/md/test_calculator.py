@@ -43,6 +43,19 @@ def test_what_it_returns(tmp_path):
         np.testing.assert_allclose(atoms.get_potential_energies().sum(), wanted.energies[0], rtol=1e-14)
 
 
+def test_parameters_that_change():
+    """What is held of the old ones is not returned."""
+    made, atoms = network(), crystal()
+    atoms.calc = LRCCalculator(made)
+    before = atoms.get_potential_energy()
+    assert before == atoms.get_potential_energy()
+    made.parameters.flat *= 1.1
+    assert atoms.get_potential_energy() == made.predict(Structures.from_ase([atoms])).energies[0] != before
+    before = atoms.get_potential_energy()
+    made.references.energies[0] += 1.0
+    assert atoms.get_potential_energy() == pytest.approx(before + 6.0)
+
+
 @pytest.mark.parametrize("cell", [True, False])
 def test_energy_is_conserved(cell):
     """Velocity Verlet: the drift falls with the square of the step."""
@@ -63,6 +76,14 @@ def test_refusals(tmp_path):
     """A network of another dimension, a species that is not known, a file that is none."""
     with pytest.raises(ValueError, match="network: expected three dimensions, got 1"):
         LRCCalculator(FullRangeNetwork(5.0, 1.5, 63, dim=1))
+    with pytest.raises(TypeError, match="network: expected an EnergyNetwork or the file of one, got NoneType"):
+        LRCCalculator(None)
+    broken = network()
+    broken.parameters.flat[5] = np.nan
+    atoms = crystal()
+    atoms.calc = LRCCalculator(broken)
+    with pytest.raises(ValueError, match="parameters: expected finite numbers, got 1 others"):
+        atoms.get_potential_energy()
     atoms = ase.Atoms("HN", positions=[[0, 0, 0], [0, 0, 1.5]])
     atoms.calc = LRCCalculator(network())
     with pytest.raises(ValueError, match="species: 7 of point 1 of structure 0 is none of the known ones"):

@@ -267,6 +267,11 @@ def refused_settings() -> dict:
         ),
         "sigma": (lambda network: make((1,), 1.0, sigma=0.0), "sigma: expected a number above 0"),
         "eps": (lambda network: make((1,), 1.0, eps=-1.0), "eps: expected a number above 0"),
+        "names as species": (lambda network: make(["H"], 1.0), "species: expected integers from 0 on.* got 'H'"),
+        "digits as species": (lambda network: make("12", 1.0), "species: expected integers from 0 on.* got '1'"),
+        "half a species": (lambda network: make((1.5,), 1.0), r"species: expected integers from 0 on.* got 1\.5"),
+        "negative species": (lambda network: make((-1,), 1.0), "species: expected integers from 0 on.* got -1"),
+        "seed": (lambda network: make((1,), 1.0, seed=-1), "seed: expected an integer from 0 on, got -1"),
         "no known species": (lambda network: make((), 1.0), "species: expected at least one, got none"),
         "dimension": (lambda network: make((1,), 1.0, dim=4), "dim: expected 1, 2 or 3, got 4"),
         "cutoff": (lambda network: make((1,), -1.0), "cutoff: expected a number above 0"),
@@ -279,6 +284,13 @@ def refused_settings() -> dict:
             "references: expected a finite energy",
         ),
     }
+
+
+def test_words_for_numbers():
+    """A TypeError that names the argument."""
+    for name in ("core", "sigma"):
+        with pytest.raises(TypeError, match=f"{name}: expected a number, got str"):
+            MessagePassingNetwork((1,), 1.0, **{name: "a"})
 
 
 @pytest.mark.parametrize("name", list(refused() | refused_settings()))

@@ -10,7 +10,7 @@ import pytest
 
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import FullRangeNetwork, LossWeights, MessagePassingNetwork, ShortRangeNetwork
-from lrc_numba.training import Protocol, Stage, Trainer, polish, train_two_scales
+from lrc_numba.training import Protocol, Stage, Trainer, TrainingError, polish, train_two_scales
 
 SHORT = Protocol((Stage(2, 3), Stage(3, 2)), rate=1e-3, schedule="cosine", warmup=2)
 
@@ -108,12 +108,17 @@ def test_the_best_parameters_are_kept(tmp_path):
     log, held = tmp_path / "log.jsonl", molecules(3, 1)
     weights = LossWeights(1.0, 0.1)
     options = {"weights": weights, "validation": held, "patience": 4, "log": log}
-    trainer = Trainer(network(), molecules(), protocol=Protocol((Stage(7, 400),), rate=2e-2), **options)
+    protocol = Protocol((Stage(7, 400),), rate=2e-2)
+    trainer = Trainer(network(), molecules(), protocol=protocol, **options, checkpoint=tmp_path / "state.npz")
     trainer.run(progress=False)
     losses = [json.loads(line)["validation"] for line in log.read_text().splitlines()]
     assert len(losses) == int(np.argmin(losses)) + 1 + 4 < 400
     assert trainer.network.loss_alone(held, weights) == min(losses)
     assert trainer.finished
+    again = Trainer(network(), molecules(), protocol=trainer.protocol, **options, checkpoint=tmp_path / "state.npz")
+    assert again.resume()
+    assert again.finished
+    np.testing.assert_array_equal(again.network.parameters.flat, trainer.network.parameters.flat)
 
 
 def test_frozen_parameters_stay():
@@ -178,6 +183,42 @@ def test_two_scales(tmp_path):
         assert same == name.startswith(("f1", "f2"))
 
 
+def test_two_scales_of_a_network_without_those_names():
+    """Said before anything is trained."""
+    made, data = network(), molecules()
+    before = made.parameters.flat.copy()
+    with pytest.raises(ValueError, match="frozen: expected beginnings of"):
+        train_two_scales(made, (data, SHORT), (data, SHORT), progress=False, weights=LossWeights(1.0, 0.0))
+    np.testing.assert_array_equal(made.parameters.flat, before)
+
+
+def test_messages_name_structures_by_their_number_among_all():
+    """Not by that in the batch."""
+    data = molecules(7)
+    species = data.species.copy()
+    species[data.offsets[5]] = 9
+    with pytest.raises(TrainingError, match="species: 9 of point 0 of structure 5 is none"):
+        Trainer(network(), replace(data, species=species), protocol=SHORT).run(progress=False)
+
+
+def test_polish_and_parameters_that_are_refused():
+    """To begin with it is an error; along the way a shorter step is tried."""
+    made, data, weights = network(), molecules(), LossWeights(1.0, 0.0)
+    plain, asked = made.loss, []
+
+    def loss(*arguments):
+        asked.append(1)
+        if len(asked) == 3:
+            raise ValueError("sigma: too small")
+        return plain(*arguments)
+
+    made.loss = loss
+    assert polish(made, data, weights, iterations=5, progress=False).evaluations > 3
+    made.loss = lambda *_: (np.nan, made.parameters.flat.copy())
+    with pytest.raises(ValueError, match="parameters: expected some whose loss is a number to begin with"):
+        polish(made, data, weights, progress=False)
+
+
 def test_bad_data():
     """Named before any step."""
     made, data = network(), molecules()
@@ -185,6 +226,12 @@ def test_bad_data():
         Trainer(made, data, weights=LossWeights(stress=1.0))
     with pytest.raises(ValueError, match="forces, energies: expected none beside Structures"):
         Trainer(made, data, data.forces)
+    with pytest.raises(ValueError, match="validation: expected at least one structure, got none"):
+        Trainer(made, data, validation=data[:0])
+    with pytest.raises(ValueError, match="structures: expected at least one, got none"):
+        made.loss_alone(data[:0], LossWeights())
+    with pytest.raises(ValueError, match="structures: expected at least one, got none"):
+        made.values(data[:0], "s0")
     with pytest.raises(ValueError, match="patience: expected at least one epoch, and validation data"):
         Trainer(made, data, patience=3)
     with pytest.raises(ValueError, match=r"structures: expected 3 dimension\(s\), got 1"):

@@ -113,8 +113,9 @@ class NeighbourList:
         positions, cell, periodic, offsets
             As for ``find_pairs``.
         """
-        given, points = _as_points(positions, self.cutoff)
+        given, points = _as_points(positions)
         offsets = as_offsets(offsets, len(points))
+        _check_near(given, self.cutoff, offsets)
         cells, periodic = as_cells(cell, periodic, given.shape[1], len(offsets) - 1)
         self._lists = self._search(points, cells, periodic, offsets, given.shape[1])
         self._positions, self._cells, self._periodic, self._given = points.copy(), cells, periodic, given.dtype
@@ -239,10 +240,11 @@ class NeighbourList:
         """
         lists, points = self.lists, self._positions
         if positions is not None:
-            given, points = _as_points(positions, self.cutoff)
+            given, points = _as_points(positions)
             expected = (len(self._positions), lists.dim)
             if given.shape != expected:
                 raise ValueError(f"positions: expected the {expected[0]} points of before, got {given.shape}")
+            _check_near(given, self.cutoff, lists.offsets)
         if cell is None:
             return points, self._cells
         front = AXES - lists.dim
@@ -259,15 +261,23 @@ def as_positions(positions) -> np.ndarray:
     return array
 
 
-def _as_points(positions, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+def _check_near(given: np.ndarray, cutoff: float, offsets: np.ndarray) -> None:
+    """A ValueError that names a point so far away that distances are lost to rounding."""
+    if len(given) and not max(given.max(), -given.min()) < FARTHEST * cutoff:  # no array of absolute values
+        i = int(np.abs(given).max(axis=1).argmax())
+        b = int(np.searchsorted(offsets, i, side="right")) - 1
+        raise ValueError(
+            f"positions: point {i - int(offsets[b])} of structure {b} is too far away for distances of {cutoff:g}, at "
+            f"{given[i].tolist()}"
+        )
+
+
+def _as_points(positions) -> tuple[np.ndarray, np.ndarray]:
     """Checked positions, and the same in double precision with zeros in front, (N, 3)."""
     given = as_positions(positions)
     count, dim = given.shape
     if count >= 2**30:
         raise ValueError(f"positions: expected fewer than 2^30 points, got {count}")
-    if count and not max(given.max(), -given.min()) < FARTHEST * cutoff:  # no array of absolute values in every step
-        i = int(np.abs(given).max(axis=1).argmax())
-        raise ValueError(f"positions: point {i} is too far away for distances of {cutoff:g}, at {given[i].tolist()}")
     if dim == AXES and given.dtype == np.float64 and given.flags.writeable:  # of others loops would be compiled anew
         return given, given
     points = np.zeros((count, AXES))

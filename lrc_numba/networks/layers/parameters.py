@@ -43,6 +43,12 @@ class Parameters(Mapping):
         self.flat = np.zeros(size, dtype=dtype)
         self._views: dict[str, np.ndarray] = {}  # those that were asked for
 
+    def check_finite(self) -> None:
+        """Raise a ValueError where some are no numbers."""
+        finite = np.isfinite(self.flat)
+        if not finite.all():
+            raise ValueError(f"parameters: expected finite numbers, got {int((~finite).sum())} others")
+
     def like(self) -> Parameters:
         """Zeros of the same layout, for a gradient."""
         other = object.__new__(Parameters)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...geometry.cell import Cell
 from ...geometry.modes import ModeSet
+from ...machine.memory import available_memory, check_memory
 from ...multipliers.multiplier import Multiplier
 
 __all__ = ["MOST", "SmallGradient", "SmallPlan", "Tables"]
@@ -22,6 +23,7 @@ __all__ = ["MOST", "SmallGradient", "SmallPlan", "Tables"]
 MOST = 256  # points; an estimate of where a grid begins to be faster
 KEPT = 2**28  # bytes of matrices
 AT_ONCE = 2**22  # numbers, of points times modes
+NUMBERS = 16  # for each mode: wavevectors, their squares and lengths, weights, a kernel and its derivative
 
 
 @dataclass
@@ -84,11 +86,18 @@ class SmallPlan:
         Of results.
     tables : Tables
         Shared with other plans.
+
+    Raises
+    ------
+    MemoryError
+        Where a kernel is so narrow that its modes do not fit.
     """
 
     def __init__(self, cell: np.ndarray, modes: tuple[int, ...], dtype: np.dtype, tables: Tables):
         self.dtype, self.dim, self._tables = dtype, len(cell), tables
         self._modes = ModeSet(Cell(cell, len(cell)), modes)
+        needed = NUMBERS * 8 * self._modes.size
+        check_memory("cell", f"{np.diag(cell).tolist()} with {modes} modes of a long range", needed, available_memory)
         self._name = cell.tobytes(), modes, dtype.str
 
     def set_points(self, points: np.ndarray) -> None:

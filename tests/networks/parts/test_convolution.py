@@ -121,6 +121,14 @@ def test_matrices_and_plans(dim):
         assert relative(np.asarray(of_plan), np.asarray(of_matrices)) <= (EPS if i < 4 else 10 * EPS)
 
 
+def test_more_modes_than_memory():
+    """A width that became very small is an error before anything is allocated."""
+    network = MessagePassingNetwork(SPECIES, 1.5, channels=8, rounds=1, long_range=2, train_sigma=True, sigma=0.6)
+    network.parameters["far0.sigma"][...] = 1e-4
+    with pytest.raises(MemoryError, match=r"cell: .* modes of a long range needs about .* GiB"):
+        network.predict(make_structures(3, (4,), (6.0,), seed=1))
+
+
 def test_matrices_of_many_modes(monkeypatch):
     """They are summed some at a time, which bounds the memory."""
     points, cell = np.random.default_rng(0).random((1, 5, 3)) * 3, np.diag([3.0, 3.5, 4.0])
