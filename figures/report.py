@@ -1,4 +1,4 @@
-"""``figures/README.md``: the paper's tables and figures beside ours, written from the results in ``figures/results``.
+"""``figures/README.md``: tables and figures of papers beside ours, written from the results in ``figures/results``.
 
     python -m figures.report            writes it
     python -m figures.report --check    says whether it is what the results say, and changes nothing
@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
-import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from .fig3 import CUTOFF, beyond
+from .markdown import fill, span, table
+from .report_electrostatics import sections
 from .table1 import BOX, KINDS, MU, PAPER_ROW, SAMPLES, SETS, TESTS
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 USUAL = {"init": "blind", "cutoff_kind": "smooth", "counting": "steps"}
 
-GLUE = "\N{WORD JOINER}"
 FAR = 1.25  # the factor by which a learned inverse length is off at least where it counts as not identified
 
 DATA = (
@@ -63,25 +61,6 @@ Networks:
 
 def _read(name: str) -> dict:
     return json.loads((RESULTS / name).read_text(encoding="utf-8"))
-
-
-def _fill(text: str) -> str:
-    """A paragraph, or an item of a list."""
-    indent = "  " if text.startswith("- ") else ""
-    options = {"break_long_words": False, "break_on_hyphens": False, "subsequent_indent": indent}
-    whole = re.sub("`[^`]*`", lambda code: code[0].replace(" ", GLUE), text)  # code is not broken
-    return textwrap.fill(whole, 118, **options).replace(GLUE, " ") + "\n"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
-
-
-def _range(numbers: Sequence[float]) -> str:
-    """The smallest and the largest, or the one."""
-    low, high = (f"{number:#.2g}" for number in (min(numbers), max(numbers)))
-    return low if low == high else f"{low} to {high}"
 
 
 class Trainings:
@@ -139,7 +118,7 @@ def rows(trainings: Trainings, paper: bool) -> list[list[str]]:
         lines.append([f"**{kind}, ours**", *(f"**{error:#.2g}**" for error in ours)])
         sets = [trainings.sets(kind, mu) for mu in MU]
         lines.append([f"{kind}, median of {SETS} test sets", *(f"{np.median(errors):#.2g}" for errors in sets)])
-        lines.append([f"{kind}, smallest to largest of them", *(_range(errors) for errors in sets)])
+        lines.append([f"{kind}, smallest to largest of them", *(span(errors) for errors in sets)])
         if paper:
             start = ", λ started at μ₁" if kind == "full-range" else ""
             lines.append([f"{kind}, the paper{start}", *(f"{error:g}" for error in PAPER_ROW[kind])])
@@ -153,7 +132,7 @@ def _verdicts(trainings: Trainings) -> list[str]:
     ratios = {k: [trainings.error(k, mu) / p for mu, p in zip(MU, PAPER_ROW[k], strict=True)] for k in KINDS}
     below = {kind: sum(ratio < 1 for ratio in row) for kind, row in ratios.items()}
     short, full = (
-        f"- **{k}**: {_range(ratios[k])} times the paper's error, below it in {below[k]} of {len(MU)} columns."
+        f"- **{k}**: {span(ratios[k])} times the paper's error, below it in {below[k]} of {len(MU)} columns."
         for k in KINDS
     )
     if below["short-range"] < len(MU):
@@ -189,9 +168,9 @@ def _learned(trainings: Trainings) -> str:
     lines.append(["the nearer one / μ₁", *(f"{ratio:#.2g}" for ratio in nearest)])
     far = [f"{mu:g}" for mu, ratio in zip(MU, nearest, strict=True) if abs(np.log(ratio)) > np.log(FAR)]
     text = "Learned inverse lengths of the two channels, first seed; the truth is one, μ₁.\n\n"
-    text += _table(["μ₁", *(f"{mu:g}" for mu in MU)], lines)
+    text += table(["μ₁", *(f"{mu:g}" for mu in MU)], lines)
     if far:
-        text += "\n" + _fill(
+        text += "\n" + fill(
             f"At μ₁ = {' and '.join(far)} the range is **not identified**: no λ is within a factor of {FAR} of it. "
             f"They start at {2 / BOX:g} and {20 / BOX:g}, wherever μ₁ is. Forces can be right "
             "without, as 𝒩 and g_θ can make up for it."
@@ -205,10 +184,10 @@ def _table1() -> str:
         "Screened Coulomb in one dimension, 20 points in a box of 5, cutoff 1.5, 501 modes, by the paper's protocol: "
         f"relative force errors ‖F − F*‖/‖F*‖ on {TESTS} fresh snapshots after training on {SAMPLES['paper']}."
     )
-    parts = ["## Table 1 of the paper\n", _fill(about), _table(["μ₁", *(f"{mu:g}" for mu in MU)], rows(paper, True))]
-    parts += [_fill(paper.provenance("python -m figures.table1 --preset paper --resume"))]
+    parts = ["## Table 1 of the paper\n", fill(about), table(["μ₁", *(f"{mu:g}" for mu in MU)], rows(paper, True))]
+    parts += [fill(paper.provenance("python -m figures.table1 --preset paper --resume"))]
     parts += ["![errors and losses](results/table1_paper.png)\n", "### How to read it\n"]
-    return "\n".join([*parts, "".join(_fill(line) for line in _verdicts(paper)), _learned(paper), DIFFERENCES])
+    return "\n".join([*parts, "".join(fill(line) for line in _verdicts(paper)), _learned(paper), DIFFERENCES])
 
 
 def _quick() -> str:
@@ -217,11 +196,11 @@ def _quick() -> str:
         f"{SAMPLES['quick']} snapshots and few steps, some minutes: to see that the long range is learned. Not to be "
         "compared with the paper's numbers."
     )
-    parts = ["## The quick preset\n", _fill(about), _table(["μ₁", *(f"{mu:g}" for mu in MU)], rows(quick, False))]
-    parts += [_fill(quick.provenance("python -m figures.table1 --preset quick"))]
+    parts = ["## The quick preset\n", fill(about), table(["μ₁", *(f"{mu:g}" for mu in MU)], rows(quick, False))]
+    parts += [fill(quick.provenance("python -m figures.table1 --preset quick"))]
     if len(quick.seeds) == 1:
         parts += [
-            _fill(
+            fill(
                 "One seed says little. "
                 "`python -m figures.table1 --preset quick --kinds short-range --mu 10 --seed 1` trains another."
             )
@@ -235,7 +214,7 @@ def _fig3() -> str:
         f"The share of Σ|F_ij|, the forces of all others on one point, that comes from beyond the cutoff {CUTOFF}, "
         "where a short-range network is blind."
     )
-    parts = ["## Fig. 3 of the paper\n", _fill(about), _table(["μ", "share"], shares)]
+    parts = ["## Fig. 3 of the paper\n", fill(about), table(["μ", "share"], shares)]
     made = "`python -m figures.fig3`, exact sums; date and processor not recorded.\n"
     return "\n".join([*parts, made, "![Fig. 3](results/fig3.png)\n"])
 
@@ -247,13 +226,13 @@ def _tour() -> str:
         for number, scene in scenes.items()
     ]
     made = dict.fromkeys(f"`{scene['command']}`, {scene['date']}, {scene['processor']}" for scene in scenes.values())
-    parts = ["## The tour\n", _table(["", "scene", "measured"], lines), "; ".join(made) + ".\n"]
+    parts = ["## The tour\n", table(["", "scene", "measured"], lines), "; ".join(made) + ".\n"]
     return "\n".join([*parts, "![all scenes](results/tour.png)\n"])
 
 
 def report() -> str:
     """The whole of README.md."""
-    return "\n".join([START, _tour(), _table1(), _quick(), _fig3()])
+    return "\n".join([START, _tour(), _table1(), _quick(), _fig3(), *sections(RESULTS)])
 
 
 def main() -> None:

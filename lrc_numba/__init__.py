@@ -7,7 +7,7 @@ from .convolution import lrc_convolve
 from .multipliers.composites import ChannelMatrix, Product, Scaled, Sum
 from .multipliers.multiplier import Multiplier, Table
 from .multipliers.radial import ExponentialKernel, Gaussian, InversePower, RadialSpline, SumOfGaussians, Yukawa
-from .plan import Gradient, LRCPlan
+from .plan import Gradient, LRCPlan, WindowShape
 
 try:
     __version__ = version("lrc_numba")
@@ -28,6 +28,7 @@ __all__ = [
     "Sum",
     "SumOfGaussians",
     "Table",
+    "WindowShape",
     "Yukawa",
     "direct",
     "lrc_convolve",

@@ -217,17 +217,27 @@ def points_shape(name: str, value, dim: int | None, arrays: ModuleType = host) -
     return shape
 
 
-def as_modes(modes, dim: int) -> tuple[int, ...]:
-    """One positive integer for every axis, or d of them."""
-    refuse_masked("modes", modes)
+def as_modes(modes, dim: int, name: str = "modes") -> tuple[int, ...]:
+    """One positive integer for every axis, or d of them.
+
+    Parameters
+    ----------
+    modes : int or d ints
+        What came.
+    dim : int
+        d.
+    name : str
+        What to call it in a message.
+    """
+    refuse_masked(name, modes)
     modes = modes.tolist() if isinstance(modes, (np.ndarray, np.integer)) else modes
     given = modes if isinstance(modes, (tuple, list)) else (modes,) * dim
     if not all(isinstance(m, numbers.Integral) and not isinstance(m, bool) for m in given):
-        raise TypeError(f"modes: expected an int or {dim} ints, got {modes!r}")
+        raise TypeError(f"{name}: expected an int or {dim} ints, got {modes!r}")
     if len(given) != dim:
-        raise ValueError(f"modes: expected an int or {dim} ints for points in {dim} dimension(s), got {modes!r}")
+        raise ValueError(f"{name}: expected an int or {dim} ints for points in {dim} dimension(s), got {modes!r}")
     if min(given) < 1:
-        raise ValueError(f"modes: expected at least one mode per axis, got {modes!r}")
+        raise ValueError(f"{name}: expected at least one {name[:-1]} per axis, got {modes!r}")
     return tuple(int(m) for m in given)
 
 
@@ -247,6 +257,23 @@ def as_positive(name: str, value, below: float) -> float:
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
     if not 0 < value < below:
         raise ValueError(f"{name}: expected a number above 0 and below {below:g}, got {value}")
+    return float(value)
+
+
+def as_real(name: str, value) -> float:
+    """A finite number.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : float
+        What came.
+    """
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    if not np.isfinite(value):
+        raise ValueError(f"{name}: expected a finite number, got {value}")
     return float(value)
 
 

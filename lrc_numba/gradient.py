@@ -15,7 +15,9 @@ __all__ = ["Gradient", "parameter_gradient", "table_gradients"]
 
 @dataclass(frozen=True)
 class Gradient:
-    """What ``LRCPlan.vjp`` returns; a part that was not asked for is None.
+    """What ``LRCPlan.vjp`` and ``LRCPlan.energy`` return; a part that was not asked for is None.
+
+    For an energy Σ g·u is ½ Σ f·u, of which ``values`` is the whole derivative, u.
 
     Attributes
     ----------
@@ -29,7 +31,7 @@ class Gradient:
         Σ g·∂u/∂θ for every parameter of the multiplier, of its shape; () for a scalar.
     targets : ndarray or None
         With respect to the targets, where there are any.
-    cell : (d, d) float64 ndarray
+    cell : (d, d) float64 ndarray, or (B, d, d) for the strain of each snapshot
         By a strain ε that moves lattice vectors a, points and targets (all as rows), a → a(1 + ε) and x → x(1 + ε),
         while f and g stay. With S(k) the cotangent of φ̂, for a radial φ̂ and exactly for the computed u,
         ∂(Σ g·u)/∂ε_ab = Σ_half Re( S(k) [−δ_ab φ̂ − 2 (dφ̂/dk²) k_a k_b] ).

@@ -11,26 +11,30 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import deepcopy
-from math import sqrt
+from functools import partial
 from typing import Self
 
 import numpy as np
 
-from . import arguments
-from .engine.deconvolution import MultiplierTable
-from .engine.grid import Grid
+from .engine.grid import Grid, good_size
 from .engine.operator import Operator
-from .gradient import Gradient, parameter_gradient, table_gradients
-from .machine.memory import WORTH_A_LOOK
+from .geometry.cell import Cell
+from .gradient import Gradient
+from .machine.workspace import Workspace
 from .multipliers import Multiplier
-from .planning.calls import Call, Points, as_names, describe_memory, is_complex, parts_of_complex, refuse_complex
+from .planning.calls import Call, is_complex, parts_of_complex, refuse_complex
 from .planning.choices import Choices
+from .planning.gradients import energy_gradient, names_of_energy, names_of_vjp, parameters_jvp, refuse_energy, vjp
 from .planning.guard import alone, computes, in_range
+from .planning.meshes import Mesh, MeshStages
+from .planning.points import GivenPoints, Points, describe_memory
+from .planning.preparation import Preparation
+from .planning.window_shape import WindowShape
 
-__all__ = ["Gradient", "LRCPlan"]
+__all__ = ["Gradient", "LRCPlan", "Mesh", "WindowShape", "good_size"]
 
 
-class LRCPlan:
+class LRCPlan(MeshStages):
     """A prepared long-range convolution.
 
     Parameters
@@ -42,8 +46,12 @@ class LRCPlan:
     eps : float
         Relative ℓ² error allowed against the direct Fourier sum (relative to its terms, where those cancel); float32
         needs 1e-5 or more.
-    window : {"kaiser_bessel", "gaussian", "gaussian_paper"}
-        The last is the paper's Appendix B to the letter: no oversampling, and no promise about eps.
+    window : {"kaiser_bessel", "gaussian", "gaussian_paper"} or WindowShape
+        A family, of which the narrowest that keeps eps is taken. The last is the paper's Appendix B to the letter: no
+        oversampling, and no promise about eps. A ``WindowShape`` is a window of the user's own; it needs ``nodes``,
+        and eps makes no promise: ``print(plan)`` estimates the alias.
+    nodes : int or d ints, optional
+        Grid nodes per axis, at least 2K + 1 for modes with |n| ≤ K, best even products of 2, 3 and 5; or chosen.
     gradient : {"exact", "spectral"}
         Derivative of the computed operator, or of the exact kernel. The first is the gradient of the computed energy to
         rounding; of the second, eps is promised against the gradient of the exact kernel, relative to its terms.
@@ -68,15 +76,6 @@ class LRCPlan:
 
     Notes
     -----
-    Which stage bounds which regime (``python -m validation.stages`` measures the first two):
-
-    * a point or more for every few nodes: spreading and interpolation, three quarters of the time, bound by loads and
-      stores in the first-level cache; sorting, an eighth, by the latency of memory;
-    * fewer points: the transforms, and clearing and padding the grid, bound by the bandwidth of memory; where points
-      keep to a part of the cell, only of the rows of the grid that their windows reach;
-    * a grid that is one tile (in one dimension, and small ones in two): nothing is sorted;
-    * below about a thousand points and modes: the interpreter, some 60 µs a call.
-
     A plan keeps its workspace between calls, so one plan serves one thread of the user's at a time. The tabulated
     multiplier is kept too, for as long as the same multiplier comes in the same ``state``: its parameters, its other
     attributes, and what its class defines. A multiplier whose state cannot be told for certain is tabulated in every
@@ -94,21 +93,21 @@ class LRCPlan:
         modes,
         *,
         eps: float = 1e-6,
-        window: str = "kaiser_bessel",
+        window: str | WindowShape = "kaiser_bessel",
+        nodes: int | tuple[int, ...] | None = None,
         gradient: str = "exact",
         dtype=np.float64,
         threads: int | None = None,
         backend: str = "cpu",
         dim: int | None = None,
     ):
-        choices = Choices(box, modes, eps, window, gradient, dtype, threads, backend, dim)
+        choices = Choices(box, modes, eps, window, gradient, dtype, threads, backend, dim, nodes)
         self.choices, self.eps, self.window, self.gradient = choices, choices.eps, choices.window, choices.gradient
         self.dtype, self.threads, self.backend = choices.dtype, choices.threads, choices.backend
         self._grid: Grid | None = None
         self._operator: Operator
         self._points: Points | None = None
-        self._cheap = 0  # up to so many channels on the grid, free memory is not checked: they need too little
-        self._tabulated: tuple | None = None
+        self._preparation = Preparation(choices)
         self._idle = [None]  # empty while the plan is at work
         self._fixed = True
         if choices.dim is not None:
@@ -116,7 +115,7 @@ class LRCPlan:
 
     def __setattr__(self, name: str, value) -> None:
         if not name.startswith("_") and getattr(self, "_fixed", False):
-            raise AttributeError(f"{name}: a plan is fixed when it is made; make another one")
+            raise AttributeError(f"{name}: a plan is fixed when it is made, but for set_cell; make another one")
         object.__setattr__(self, name, value)
 
     def __copy__(self) -> Self:
@@ -131,6 +130,11 @@ class LRCPlan:
         if self._grid is None:
             raise ValueError("dim: neither box nor modes tells the dimension; call set_points first or pass dim")
         return self._grid
+
+    @property
+    def window_shape(self) -> WindowShape:
+        """The window of the grid with its shape and degree; a ValueError while the dimension is not known."""
+        return WindowShape.of(self.grid.window)
 
     @property
     def n_points(self) -> int:
@@ -160,44 +164,59 @@ class LRCPlan:
         RuntimeError
             Where the plan is at work in another thread.
         """
-        arrays, on_device = self.choices.engine.arrays, hasattr(points, "__cuda_array_interface__")
-        dim, targets_size = self._grid.dim if self._grid else None, 0.0
-        arguments.points_shape("points", points, dim, arrays)
-        points, size = arguments.measured_array("points", points, self.dtype, arrays)
-        if targets is not None:
-            arguments.points_shape("targets", targets, points.shape[-1], arrays)
-            targets, targets_size = arguments.measured_array("targets", targets, self.dtype, arrays)
-            if targets.shape[:-2] != points.shape[:-2]:
-                raise ValueError(f"targets: expected as many snapshots as points, {points.shape}, got {targets.shape}")
-        batch = 1 if points.ndim == 2 else points.shape[0]
-        most = max(points.shape[-2], 0 if targets is None else targets.shape[-2])
-        if batch * most >= 2**31:
-            raise ValueError(f"points: expected fewer than 2^31 of them, got {batch * most}")
-        grid = self.choices.grid(points.shape[-1], most, self._grid)
         held = self._operator.space.nbytes if self._grid is not None else 0
-        needed = grid.memory(most, batch, 1, targets=targets is not None) - held
-        self.choices.check_memory("points", f"{points.shape} with modes={grid.modes}", needed)
-        self._check_positions("points", points, size, grid)
-        if targets is not None:
-            self._check_positions("targets", targets, targets_size, grid)
-        self._points, self._cheap = None, 0  # until both are ready
-        self._use(grid)
-        sources = read = self._operator.sort("points", points.reshape(-1, grid.dim), batch)
-        if targets is not None:
-            read = self._operator.sort("targets", targets.reshape(-1, grid.dim), batch)
-        self._points = Points(sources, read, points.shape, None if targets is None else targets.shape, on_device)
+        self._sort(GivenPoints.of(points, targets, self.choices, self._grid, held))
         return self
 
-    def _use(self, grid: Grid) -> None:
+    def _sort(self, given: GivenPoints) -> None:
+        """Take points that are checked."""
+        self._points = None  # until both sources and targets are ready
+        self._preparation.new_points()
+        self._use(given.grid)
+        self._points = given.sort(self._operator)
+
+    @alone
+    def set_cell(self, box, points=None, targets=None) -> Self:
+        """Go on in another cell, with the same modes, nodes, window and workspace. Returns the plan.
+
+        The one choice of a plan that may change, as at constant pressure. Results are those of a new plan with this
+        cell, the same nodes and the same window, bit for bit. Tables of the lattice and of multipliers are made anew
+        when they are needed; this call by itself takes some 0.1 ms.
+
+        Parameters
+        ----------
+        box : float, (d,) or (d, d) array
+            As for ``LRCPlan``; of as many dimensions.
+        points, targets
+            As for ``set_points``. Without points the plan has none afterwards: they are folded into the cell.
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError
+            As ``LRCPlan`` and ``set_points``; the plan is then as it was, with the exceptions that ``set_points`` has.
+        RuntimeError
+            Where the plan is at work in another thread.
+        """
+        if targets is not None and points is None:
+            raise ValueError("targets: expected points with them")
+        choices, grid = self.choices.with_box(box), self._grid
+        if grid is not None:
+            grid = grid.with_cell(Cell(choices.box, grid.dim))
+        held = 0 if self._grid is None else self._operator.space.nbytes
+        given = None if points is None else GivenPoints.of(points, targets, choices, grid, held)
+        self.choices.box = choices.box
+        self._points = None
+        self._preparation.new_cell()
+        if grid is not None:
+            self._use(grid, self._operator.space)
+        if given is not None:
+            self._sort(given)
+        return self
+
+    def _use(self, grid: Grid, space: Workspace | None = None) -> None:
         if grid is not self._grid:
             self._grid = grid
-            self._operator = Operator(grid, self.threads, self.gradient == "spectral")
-
-    def _check_positions(self, name: str, points: np.ndarray, squares: float, grid: Grid) -> None:
-        """A ValueError where a point is too far away to have a place in the cell, before others lose their memory."""
-        # Fractional coordinates are at most |x| over the smallest height; half of 2^52 leaves room for rounding.
-        if sqrt(squares) >= 2.0**51 * grid.cell.smallest_height:
-            Operator(grid, self.threads, False).sort(name, points.reshape(-1, grid.dim), 1)  # somewhere else
+            self._operator = Operator(grid, self.threads, self.gradient == "spectral", space)
 
     # ------------------------------------------------------------------ the operator and its derivatives
     @alone
@@ -294,41 +313,51 @@ class LRCPlan:
             For a derivative that the multiplier does not define.
         """
         refuse_complex(self.dtype, values=values, cotangent=cotangent)
-        wanted = as_names(wrt)
-        if "cell" in wanted and isinstance(multiplier, Multiplier):
-            multiplier._check_cell()
+        wanted = names_of_vjp(wrt, multiplier)
         call = self._call(values, multiplier, exclude_self)
         g, size = call.cotangent("cotangent", cotangent)
-
-        def compute() -> Gradient:
-            return self._vjp(call, multiplier, g, wanted, exclude_self)
-
+        compute = partial(vjp, self._operator, call, multiplier, g, wanted, exclude_self)
         if not wanted & {"parameters", "cell"} and call.safe_vjp(size, self.grid.steepest):
             return compute()
         return in_range(self, lambda: dict(values=values, multiplier=multiplier, cotangent=cotangent), compute)
 
-    def _vjp(self, call: Call, multiplier: Multiplier, g: np.ndarray, wanted: set[str], exclude_self: bool) -> Gradient:
-        """``vjp`` of arguments that are checked."""
-        points, table, of_table = call.points, call.table, wanted & {"parameters", "cell"}
-        # Both of these follow from the cotangent of φ̂.
-        result = self._operator.vjp(*call.operands, g, wanted - of_table | ({"table"} if of_table else set()))
-        by_parameters, by_cell = None, None
-        if of_table:
-            of_phi = call.table_cotangent(result.table, [(g, call.values)] if exclude_self else [])
-            by_parameters, by_cell = table_gradients(multiplier, self.grid.mode_set, of_phi, of_table)
-        output, by_values, moved = result.output, result.values, "points" in wanted
-        if exclude_self:
-            output = output - table.self_interaction(call.values)
-            if by_values is not None:
-                by_values = by_values - table.self_interaction(g, adjoint=True)
-        return Gradient(
-            output=call.returned(output, call.shape),
-            points=call.returned(result.sources if moved else None, points.shape),
-            values=call.returned(by_values, call.values_shape),
-            parameters=by_parameters,
-            targets=call.returned(result.targets, points.targets_shape) if moved and points.targets_shape else None,
-            cell=by_cell,
-        )
+    @alone
+    def energy(
+        self, values, multiplier: Multiplier, *, wrt: Collection[str] = ("points",), exclude_self: bool = False
+    ) -> Gradient:
+        """Gradient of E = ½ Σ f·u for a φ̂ that is real and the same for every channel, so that K is symmetric.
+
+        Then ∂E/∂x_i = Σ_c f_i^c ∇u^c(x_i) and ∂E/∂f = u: with the channels of f alone, one pass over the points each
+        way, where ``vjp(values, multiplier, values / 2)``, which gives the same, takes twice as many channels.
+
+        Parameters
+        ----------
+        values, multiplier, exclude_self
+            As for ``convolve``.
+        wrt : collection of {"points", "values", "parameters", "cell", "cells"}
+            Which gradients are wanted. "cell" is that by one strain of all snapshots, (d, d), "cells" that by a strain
+            of each, (B, d, d) for points (B, N, d), in ``Gradient.cell``; both need what ``vjp`` says.
+
+        Returns
+        -------
+        Gradient
+            ``output`` is u, and so is ``values``: E is ``np.sum(values * output) / 2``.
+
+        Raises
+        ------
+        ValueError
+            For points with targets, for multipliers that are complex or have channels.
+        NotImplementedError
+            For a derivative that the multiplier does not define.
+        """
+        refuse_complex(self.dtype, values=values)
+        wanted = names_of_energy(wrt, multiplier)
+        call = self._call(values, multiplier, exclude_self)
+        refuse_energy(call, multiplier)
+        compute = partial(energy_gradient, self._operator, call, multiplier, wanted, exclude_self)
+        if not wanted & {"parameters", "cell", "cells"} and call.safe_vjp(call.size, self.grid.steepest):
+            return compute()
+        return in_range(self, lambda: dict(values=values, multiplier=multiplier), compute)
 
     @computes
     def parameters_jvp(
@@ -347,10 +376,8 @@ class LRCPlan:
 
         Parameters
         ----------
-        values, multiplier, cotangent, exclude_self
-            As for ``vjp``.
-        dpoints, dvalues, dtargets
-            As for ``jvp``.
+        values, multiplier, cotangent, exclude_self, dpoints, dvalues, dtargets
+            As for ``vjp`` and ``jvp``.
         dcotangent : array of the shape of the output, optional
             ġ.
 
@@ -364,37 +391,10 @@ class LRCPlan:
         tangents = call.tangents(dpoints, dvalues, dtargets)
         g = call.cotangent("cotangent", cotangent)[0]
         dg = call.arrays.xp.zeros_like(g) if dcotangent is None else call.cotangent("dcotangent", dcotangent)[0]
-        moved = self._operator.table_jvp(*call.operands, g, dg, tangents)
-        moved = call.table_cotangent(moved, [(dg, call.values), (g, tangents.values)] if exclude_self else [])
-        return parameter_gradient(multiplier, self.grid.mode_set, moved)
+        return parameters_jvp(self._operator, call, multiplier, g, dg, tangents, exclude_self)
 
     # ------------------------------------------------------------------ a call
     def _call(self, values, multiplier: Multiplier, exclude_self: bool) -> Call:
         """The arguments of a call, checked and flattened."""
-        points = self._points
-        if points is None:
-            raise ValueError("points: none are set; call set_points first")
-        if exclude_self and points.targets_shape is not None:
-            raise ValueError("exclude_self: targets are not the points, so there is no self to exclude")
-        call = Call.of(points, self._table(multiplier), values, self.dtype, self.choices.engine.arrays)
-        # Values and tangents, or values and cotangents, may lie on the grid together; ik makes d channels of one.
-        most = 2 * max(call.channels) * (self.grid.dim if self.gradient == "spectral" else 1)
-        if most > self._cheap or call.table.maps > most:
-            targets, maps = points.targets_shape is not None, call.table.maps
-            needed = self.grid.memory(points.most, points.batch, most, targets=targets, maps=maps)
-            what = "{} channel(s) to {}".format(*call.channels)
-            self.choices.check_memory("values", what, needed - self._operator.space.nbytes)
-            if needed <= WORTH_A_LOOK:
-                self._cheap = most
-        return call
-
-    def _table(self, multiplier: Multiplier) -> MultiplierTable:
-        """φ̂ tabulated, anew where it may have changed."""
-        if not isinstance(multiplier, Multiplier):
-            raise TypeError(f"multiplier: expected a Multiplier, got {type(multiplier).__name__}")
-        state, kept = multiplier.state(), self._tabulated
-        if state is None or kept is None or kept[0] is not multiplier or kept[1] != state:
-            self._tabulated = kept = None  # its memory may be wanted
-            kept = (multiplier, state, MultiplierTable(multiplier, self.grid))
-            self._tabulated = kept if state is not None else None
-        return kept[2]
+        held = 0 if self._grid is None else self._operator.space.nbytes
+        return self._preparation.call(self._points, self._grid, held, values, multiplier, exclude_self)

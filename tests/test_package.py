@@ -84,9 +84,8 @@ def _undescribed(function: Callable, name: str, described: str, glossary: str = 
 
 def _glossary(module: ModuleType) -> str:
     """What loops and their parts share is explained in the docstrings of their module and of the engine."""
-    inside = module.__name__.startswith(
-        ("lrc_numba.engine.", "lrc_numba.machine.cpu.", "lrc_numba.geometry.neighbours.")
-    )
+    folders = ("engine", "machine.cpu", "geometry.neighbours", "electrostatics")
+    inside = module.__name__.startswith(tuple(f"lrc_numba.{folder}." for folder in folders))
     return f"{engine.__doc__}{module.__doc__}" if inside else ""
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import fill
 
+from .tools import report_charges as charges
 from .tools import report_tables as tables
 from .tools.report_learning import recorded
 
@@ -117,6 +118,27 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         "convolved with a hat (*C1*): width in grid points that keeps eps, jumps, and the aliasing error of the "
         "gradient of a wave at a twentieth of the band.",
         tables.windows,
+    ),
+    (
+        "truths",
+        "Electrostatics against brute force",
+        "`truths` compares energies, potentials, forces, strains and charge gradients with sums by brute force: cells, "
+        "slabs, wires and free space, and lattice sums with known constants.",
+        charges.truths,
+    ),
+    (
+        "electrostatics",
+        "Accuracies of forces that tune is asked for",
+        "`electrostatics` asks `tune` for RMS errors of forces from 1e-2 to 1e-8 and measures them against tight sums: "
+        "crystals, random ions, water, droplets, charged cells, slabs, wires and clusters.",
+        charges.accuracies,
+    ),
+    (
+        "benchmark_electrostatics",
+        "Electrostatics beside other libraries",
+        "`benchmark_electrostatics` times energy and forces of ions at equal measured error of the forces, with the "
+        "neighbours of the call before and with new ones.",
+        charges.peers,
     ),
     (
         "networks",

@@ -2,6 +2,15 @@
 
 Each stage has a ``stage`` module (forward, jvp and vjp side by side) and its loops, ``cpu`` and ``cuda``.
 
+Which stage bounds which regime (``python -m validation.stages`` measures the first two):
+
+* a point or more for every few nodes: spreading and interpolation, three quarters of the time, bound by loads and
+  stores in the first-level cache; sorting, an eighth, by the latency of memory;
+* fewer points: the transforms, and clearing and padding the grid, bound by the bandwidth of memory; where points
+  keep to a part of the cell, only of the rows of the grid that their windows reach;
+* a grid that is one tile (in one dimension, and small ones in two): nothing is sorted;
+* below about a thousand points and modes: the interpreter, some 60 µs a call.
+
 Glossary of the arrays and numbers that loops share
 ---------------------------------------------------
 A loop is called as ``loop(part, lo, hi, *arguments)``: it does the items [lo, hi), range number ``part`` of several.

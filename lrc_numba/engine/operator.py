@@ -17,14 +17,13 @@ Nothing is checked here; ``plan.LRCPlan`` does that. Arrays of values are (B·N,
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from ..machine.workspace import Workspace
 from . import deconvolution, fourier, interpolation, spreading
 from .context import Context
-from .deconvolution import ModeProduct, MultiplierTable
+from .deconvolution import ModeProduct, MultiplierTable, both_ways, one_way
 from .grid import Grid
 from .points import SortedPoints, sort_points
 from .tangents import Cotangents, Tangents
@@ -43,10 +42,12 @@ class Operator:
         At most so many; they change no result.
     spectral : bool
         Differentiate with ik instead of ∇ψ.
+    space : Workspace, optional
+        Memory for what lies between two loops; its own by default.
     """
 
-    def __init__(self, grid: Grid, threads: int, spectral: bool):
-        self.grid, self.spectral, self.space = grid, spectral, Workspace(grid.backend.arrays)
+    def __init__(self, grid: Grid, threads: int, spectral: bool, space: Workspace | None = None):
+        self.grid, self.spectral, self.space = grid, spectral, space or Workspace(grid.backend.arrays)
         self.context = Context(grid, threads, self.space)
 
     @property
@@ -86,7 +87,7 @@ class Operator:
         c_in, c_out = f.shape[1], table.channels_out(f.shape[1])
         ordered = sources.gather(self.context, f)
         grid = self._to_grid(sources, ordered, c_out)  # points → grid
-        grid = self._through(grid, sources, targets, table, _one_way(c_in, c_out))  # → modes → × multiplier → grid
+        grid = self._through(grid, sources, targets, table, one_way(c_in, c_out))  # → modes → × multiplier → grid
         return interpolation.interpolate(self.context, targets, grid, table.mean_field(f, sources.batch[0]))  # → points
 
     def jvp(
@@ -137,7 +138,7 @@ class Operator:
         gradient, with_values, with_table = "points" in wrt, "values" in wrt, "table" in wrt
         cotangent, ordered = None, points.gather(self.context, f, g)
         at_k0 = self._at_k0(points, table, f, g, with_values)
-        products = _both_ways(table, c_in, c_out) if gradient or with_values else _one_way(c_in, c_out)
+        products = both_ways(table, c_in, c_out) if gradient or with_values else one_way(c_in, c_out)
         if with_table or (gradient and self.spectral):
             modes = self._spread(points, ordered)
             if with_table:
@@ -153,6 +154,43 @@ class Operator:
             df = self.xp.ascontiguousarray(both[:, c_out:])
         return Cotangents(out, df, dpoints, dpoints, cotangent)
 
+    def energy(self, points: SortedPoints, table: MultiplierTable, f: np.ndarray, wrt: Collection[str]) -> Cotangents:
+        """u, the gradient f·∇u of E = ½ Σ f·u at the points, and the cotangent of φ̂ of every snapshot.
+
+        As K is symmetric, the gradient of E is that of one argument of K alone, twice halved: only the channels of f
+        travel, once each way, where ``vjp`` takes those of f and of f/2.
+
+        Parameters
+        ----------
+        points, table, f
+            As for ``forward``; φ̂ is its own adjoint.
+        wrt : collection of {"points", "table", "tables"}
+            What is wanted; "table" is S of all snapshots together, (n_modes,), and "tables" of each, (B, n_modes).
+        """
+        channels, batch = f.shape[1], points.batch[0]
+        gradient, cotangent, ordered = "points" in wrt, None, points.gather(self.context, f)
+        at_k0, products = table.mean_field(f, batch), one_way(channels, channels)
+        if (gradient and self.spectral) or not {"table", "tables"}.isdisjoint(wrt):
+            modes = self._spread(points, ordered)
+            if "table" in wrt:
+                cotangent = self._energy_table(modes, f, batch, table)
+            elif "tables" in wrt:
+                rows = f.reshape(batch, len(f) // max(batch, 1), channels)
+                each = [self._energy_table(modes[b : b + 1], rows[b], 1, table) for b in range(batch)]
+                cotangent = self.xp.stack(each) if each else self.xp.zeros((0, self.grid.mode_set.size))
+            modes = deconvolution.multiply(self.context, modes, table, products)
+            out, dpoints = self._read_vjp(points, modes, ordered, 0, at_k0, gradient)
+        else:
+            values = self._through(self._to_grid(points, ordered), points, points, table, products)
+            out, dpoints = self._interpolate_vjp(points, values, ordered, 0, at_k0, gradient)
+        return Cotangents(out, None, dpoints, dpoints, cotangent)
+
+    def _energy_table(self, modes: np.ndarray, f: np.ndarray, batch: int, table: MultiplierTable) -> np.ndarray:
+        """S = weight |F|²/2V of the energy, (n_modes,), real."""
+        every = range(f.shape[1])
+        cotangent = deconvolution.multiply_vjp(self.context, modes, table, every, every)
+        return self._exact_mean(cotangent, f, f, batch, table).real / 2
+
     def _vjp_to_targets(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, wrt: Collection[str]
     ) -> Cotangents:
@@ -161,7 +199,7 @@ class Operator:
         gradient, with_values, with_table = "points" in wrt, "values" in wrt, "table" in wrt
         modes = self._to_modes(sources, f)
         kept = modes.copy() if with_table else None  # the workspace is about to be used again
-        modes = deconvolution.multiply(context, modes, table, _one_way(c_in, c_out))
+        modes = deconvolution.multiply(context, modes, table, one_way(c_in, c_out))
         ordered = targets.gather(context, g)
         out, dtargets = self._read_vjp(targets, modes, ordered, 0, table.mean_field(f, batch), gradient)
         modes, df, dsources, cotangent = self._spread(targets, ordered), None, None, None
@@ -352,17 +390,3 @@ def _ranges(*counts: int) -> list[range]:
     """Consecutive ranges of channels of these lengths."""
     stops = np.cumsum(counts).tolist()
     return [range(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
-
-
-@lru_cache(maxsize=64)
-def _one_way(c_in: int, c_out: int) -> tuple[ModeProduct, ...]:
-    """φ̂ from the channels of f to those of u."""
-    return (ModeProduct(range(c_in), range(c_out)),)
-
-
-def _both_ways(table: MultiplierTable, c_in: int, c_out: int) -> tuple[ModeProduct, ...]:
-    """φ̂ from f to u and, behind it, its adjoint from g to f̄: at once where φ̂ is its own adjoint."""
-    if table.self_adjoint:
-        return (ModeProduct(range(c_in + c_out), range(c_out + c_in)),)
-    back = ModeProduct(range(c_in, c_in + c_out), range(c_out, c_out + c_in), adjoint=True)
-    return (*_one_way(c_in, c_out), back)

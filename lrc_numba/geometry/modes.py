@@ -80,6 +80,18 @@ class ModeSet:
     def __getstate__(self) -> dict:
         return {name: self.__dict__[name] for name in ("cell", "modes", "dim", "shape", "size")}
 
+    def with_cell(self, cell: Cell) -> ModeSet:
+        """The same modes of another cell of as many dimensions; what depends on no lattice is shared.
+
+        Parameters
+        ----------
+        cell : Cell
+            The other cell.
+        """
+        new = ModeSet(cell, self.modes)
+        new.__dict__ |= {name: self.__dict__[name] for name in ("axes", "weights") if name in self.__dict__}
+        return new
+
     @cached_property
     def axes(self) -> list[np.ndarray]:
         """The integers n along each axis."""

@@ -1,5 +1,5 @@
-"""Molecular dynamics with a network: a calculator for ASE (extra ``ase``)."""
+"""Molecular dynamics with a network or with point charges: a calculator for ASE (extra ``ase``)."""
 
-from .calculator import LRCCalculator
+from .calculator import COULOMB, LRCCalculator
 
-__all__ = ["LRCCalculator"]
+__all__ = ["COULOMB", "LRCCalculator"]

@@ -1,50 +1,65 @@
-"""An ASE calculator around a network."""
+"""An ASE calculator around a network, or around charges with an electrostatic energy."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from ..electrostatics import Calculator as ChargeCalculator
 from ..geometry.structures import Structures
 from ..networks import EnergyNetwork
 
-__all__ = ["LRCCalculator"]
+__all__ = ["COULOMB", "LRCCalculator"]
+
+COULOMB = units.Hartree * units.Bohr
+"""e²/4πε₀ = 14.3996… eV Å: the prefactor of a potential between charges in e, for energies in eV."""
 
 
 class LRCCalculator(Calculator):
-    """Energy, forces and stress of a network, for ASE's dynamics and optimisers.
+    """Energy, forces and stress of a network or of point charges, for ASE's dynamics and optimisers.
 
-    Units are those that the network learned: for ASE's own, eV and Å. Energies do not depend on velocities, so
+    Units are those that a network learned, and for charges those of the potential: ASE's own, eV and Å, come from
+    ``CoulombPotential(prefactor=COULOMB)``. Nothing is converted here. Energies do not depend on velocities, so
     ``free_energy`` is the energy.
 
     Parameters
     ----------
-    network : EnergyNetwork, str or Path
-        Of three dimensions; or the file of a saved one.
+    network : EnergyNetwork, str or Path, or a calculator of ``lrc_numba.electrostatics``
+        Of three dimensions; or the file of a saved network. Charges of a calculator are the initial charges of the
+        atoms, and it takes atoms that are periodic along any of their axes; with a skin it looks for neighbours only
+        where atoms have moved by half of that. What it keeps belongs to this one afterwards.
     threads : int, optional
         For a network from a file.
 
     Raises
     ------
     ValueError
-        Naming the structure and point that the network cannot take, such as a species it does not know.
+        Naming the structure and point that the network cannot take, such as a species it does not know; atoms without
+        initial charges.
     """
 
-    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012, as ASE has it
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "charges"]  # noqa: RUF012
 
-    def __init__(self, network: EnergyNetwork | str | Path, *, threads: int | None = None, **options):
+    def __init__(
+        self, network: EnergyNetwork | ChargeCalculator | str | Path, *, threads: int | None = None, **options
+    ):
         super().__init__(**options)
         if isinstance(network, (str, Path)):
             network = EnergyNetwork.load(network, threads=threads)
-        if not isinstance(network, EnergyNetwork):
-            raise TypeError(f"network: expected an EnergyNetwork or the file of one, got {type(network).__name__}")
-        if network.dim != 3:
+        if not isinstance(network, (EnergyNetwork, ChargeCalculator)):
+            raise TypeError(
+                "network: expected an EnergyNetwork, the file of one or a calculator of charges, got "
+                f"{type(network).__name__}"
+            )
+        if isinstance(network, EnergyNetwork) and network.dim != 3:
             raise ValueError(f"network: expected three dimensions, got {network.dim}")
         self.network = network
-        self._held = self._numbers()  # those of the network that results are of
+        self._state = _state_of(network)  # that of the results
 
     def check_state(self, atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last call; "parameters" where those of the network have.
@@ -57,13 +72,7 @@ class LRCCalculator(Calculator):
             Up to which numbers of it are the same.
         """
         changes = list(super().check_state(atoms, tol))
-        return changes if np.array_equal(self._held, self._numbers()) else [*changes, "parameters"]
-
-    def _numbers(self) -> np.ndarray:
-        """All that is learned, a copy in double precision."""
-        references = self.network.references
-        fitted = np.zeros(0) if references is None else references.energies
-        return np.concatenate([self.network.parameters.flat, fitted])
+        return changes if _state_of(self.network) == self._state else [*changes, "parameters"]
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
         """Fill ``results``; called by ASE.
@@ -78,7 +87,8 @@ class LRCCalculator(Calculator):
             What changed since the last call.
         """
         super().calculate(atoms, properties, system_changes)
-        assert self.atoms is not None
+        if self.atoms is None:
+            raise ValueError("atoms: expected a structure, got none")
         structure = Structures.from_arrays(
             self.atoms.positions,
             np.asarray(self.atoms.cell),
@@ -86,10 +96,48 @@ class LRCCalculator(Calculator):
             species=self.atoms.numbers,
             charges=self.atoms.get_initial_charges(),
         )
-        made = self.network.predict(structure, stress="stress" in properties)
-        self._held = self._numbers()
-        energy = float(made.energies[0])
-        self.results = {"energy": energy, "free_energy": energy, "energies": made.potentials}
-        self.results["forces"] = np.asarray(made.forces, dtype=np.float64)
-        if made.stress is not None:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(made.stress[0])
+        self._state = _state_of(self.network)
+        if isinstance(self.network, EnergyNetwork):
+            self.results = _of_network(self.network, structure, "stress" in properties)
+            return
+        if not self.atoms.has("initial_charges"):
+            raise ValueError("charges: expected initial charges of the atoms, got none; see set_initial_charges")
+        charges = self.atoms.get_initial_charges()
+        self.results = _of_charges(self.network, structure, charges, "stress" in properties)
+
+
+def _state_of(network: EnergyNetwork | ChargeCalculator) -> tuple:
+    """All that energies of the same atoms depend on."""
+    if not isinstance(network, EnergyNetwork):
+        return network.potential.key()
+    references = b"" if network.references is None else network.references.energies.tobytes()
+    return network.parameters.flat.tobytes(), references
+
+
+def _of_network(network: EnergyNetwork, structure: Structures, stress: bool) -> dict[str, Any]:
+    """What ASE wants of a network; a stress only where it was asked for."""
+    made = network.predict(structure, stress=stress)
+    energy = float(made.energies[0])
+    results: dict[str, Any] = {"energy": energy, "free_energy": energy, "energies": made.potentials}
+    results["forces"] = np.asarray(made.forces, dtype=np.float64)
+    if made.stress is not None:
+        results["stress"] = full_3x3_to_voigt_6_stress(made.stress[0])
+    return results
+
+
+def _of_charges(
+    calculator: ChargeCalculator, structure: Structures, charges: np.ndarray, stress: bool
+) -> dict[str, Any]:
+    """The same of charges; their energies are shared out as q V."""
+    if stress and not structure.periodic.all():
+        raise ValueError(
+            f"stress: expected atoms that are periodic along all axes, got pbc={structure.periodic[0].tolist()}"
+        )
+    made = calculator.compute(structure, charges, forces=True, stress=stress)
+    energy = float(np.asarray(made.energy)[0])
+    results: dict[str, Any] = {"energy": energy, "free_energy": energy, "charges": charges}
+    results["energies"] = charges * np.asarray(made.potential, dtype=np.float64)
+    results["forces"] = np.asarray(made.forces, dtype=np.float64)
+    if made.stress is not None:
+        results["stress"] = full_3x3_to_voigt_6_stress(made.stress[0])
+    return results

@@ -17,8 +17,8 @@ import numpy as np
 
 from .. import arguments
 from ..geometry.cell import minimum_image
-from ..geometry.neighbours import coincident, scatter_add
-from .splitting import DIGITS, FarSum, GaussianMixture, RadialTable, sum_near_pairs
+from ..geometry.neighbours import NeighbourList, coincident, scatter_add
+from .splitting import DIGITS, FarSum, GaussianMixture, RadialTable, sum_listed
 
 __all__ = ["PairPotential"]
 
@@ -26,6 +26,8 @@ KINDS = ("exponential", "screened_coulomb")
 APART = 1e-12  # box lengths; points nearer than that coincide
 WIDTHS = 11.0  # √η in the shortest box length for sums over many pairs: balances images and modes
 MOST_IMAGES = 10**7
+LOOKED_FOR = 1e-3  # box lengths up to which pairs are looked for at least
+TOGETHER = 1 << 20  # pairs of snapshots whose neighbours are looked for at once
 LEAST = 1e-100  # of μ: its square does not underflow
 
 
@@ -163,11 +165,11 @@ class PairPotential:
         return value, slope
 
     @cached_property
-    def _near(self) -> tuple[RadialTable, np.ndarray]:
-        """The sum of the terms up to η, and the shifts (S, 3) of the images where they count."""
+    def _near(self) -> RadialTable:
+        """The sum of the terms up to η."""
         reach = np.sqrt(4 * self._split * DIGITS)
         if self.tau**2 / 2 >= self._split:  # all is smooth enough for the Fourier sum
-            return RadialTable(np.zeros((1, 1)), 0, 0.0), np.zeros((1, 3))
+            return RadialTable(np.zeros((1, 1)), 0, 0.0)
 
         def terms(square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             value, over_r = np.zeros(square.shape), np.zeros(square.shape)
@@ -177,9 +179,7 @@ class PairPotential:
                 over_r += alpha * parts[1]
             return value, over_r
 
-        shifts = np.zeros((len(self._shifts(reach)), 3))
-        shifts[:, : self.dim] = self._shifts(reach)
-        return RadialTable.make(terms, APART * min(self.box), reach), shifts
+        return RadialTable.make(terms, APART * min(self.box), reach)
 
     @cached_property
     def _far(self) -> FarSum:
@@ -210,25 +210,35 @@ class PairPotential:
         points = arguments.as_points("points", points, np.dtype(np.float64), self.dim)
         snapshots = points if points.ndim == 3 else points[None]
         potential, forces = np.zeros(snapshots.shape[:2]), np.zeros(snapshots.shape)
-        for b, snapshot in enumerate(snapshots):
-            if snapshot.shape[0] > 1:
-                sums = self._sums_over_images if self.images else self._sums_of_nearest
-                potential[b], forces[b] = sums(snapshot, b)
+        count = snapshots.shape[1]
+        step = max(1, TOGETHER // max(count, 1) ** 2)
+        for b in range(0, len(snapshots) if count > 1 else 0, step):
+            sums = self._sums_over_images if self.images else self._sums_of_nearest
+            potential[b : b + step], forces[b : b + step] = sums(snapshots[b : b + step], b)
         return potential.reshape(points.shape[:-1]), forces.reshape(points.shape)
 
-    def _sums_over_images(self, points: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """½ Σ_j ψ (N,) and forces (N, d) of snapshot ``number``, split."""
-        table, shifts = self._near
-        padded, box, forces = np.zeros((len(points), 3)), np.ones(3), np.zeros((len(points), 3))
-        padded[:, : self.dim], box[: self.dim], potential = points, self.box, np.zeros(len(points))
-        square, i, j = sum_near_pairs(
-            padded, box, shifts, table.rows, table.first, table.reach_square, potential, forces
-        )
-        self._check_apart(square, i, j, number)
-        far_potential, far_forces = self._far.sum_pairs(points)
-        return potential + far_potential, forces[:, : self.dim] + far_forces
+    def _sums_over_images(self, snapshots: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """½ Σ_j ψ (B, N) and forces (B, N, d) of the snapshots from ``number`` on, split."""
+        table, (batch, count, dim) = self._near, snapshots.shape
+        points, offsets = snapshots.reshape(-1, dim), np.arange(0, batch * count + 1, count)
+        # Also where no pair counts, two points in one place are looked for.
+        kept = NeighbourList(max(np.sqrt(table.reach_square), LOOKED_FOR * min(self.box)), threads=1)
+        lists = kept.search(points, self.box, offsets=offsets)
+        rows = lists.place(*kept.moved(), np.zeros(len(points)))
+        potential, forces = np.zeros(len(points)), np.zeros((len(points), 3))
+        images = (0, 0, len(points), rows, *lists.for_loops())
+        square, i, j = sum_listed(*images, table.rows, table.first, table.reach_square, potential, forces)
+        self._check_apart(square, i % count, j % count, number + i // count)
+        far = [self._far.sum_pairs(snapshot) for snapshot in snapshots]
+        of_points = potential.reshape(batch, count) + [part[0] for part in far]
+        return of_points, forces[:, 3 - dim :].reshape(snapshots.shape) + [part[1] for part in far]
 
-    def _sums_of_nearest(self, points: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def _sums_of_nearest(self, snapshots: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """½ Σ_j ψ (B, N) and forces (B, N, d) of the snapshots from ``number`` on, from the nearest images alone."""
+        sums = [self._sums_of_one(points, number + b) for b, points in enumerate(snapshots)]
+        return np.stack([potential for potential, _ in sums]), np.stack([forces for _, forces in sums])
+
+    def _sums_of_one(self, points: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
         """½ Σ_j ψ (N,) and forces (N, d) of snapshot ``number`` from the nearest images alone."""
         i, j = np.triu_indices(len(points), 1)
         nearest = minimum_image(points[i] - points[j], np.array(self.box))

@@ -22,6 +22,7 @@ __all__ = ["Snapshots", "sample_points"]
 
 VERSION = 1
 AT_ONCE = 200_000  # coordinates drawn in one call
+PAIRS_AT_ONCE = 1 << 16  # whose sums are made in one call
 PATIENCE = 5_000_000  # configurations
 
 
@@ -144,8 +145,9 @@ class Snapshots:
         count, per_cell, seed = (operator.index(number) for number in (count, per_cell, seed))
         cells = tuple(operator.index(number) for number in cells)
         points = sample_points(count, cells, per_cell, float(sides[0]), delta, np.random.default_rng(seed))
-        steps = tqdm(range(0, count, 16), leave=False, disable=not progress)
-        parts = [potential.energy_forces(points[lo : lo + 16]) for lo in steps]
+        at_once = max(16, PAIRS_AT_ONCE // points.shape[1] ** 2)
+        steps = tqdm(range(0, count, at_once), leave=False, disable=not progress)
+        parts = [potential.energy_forces(points[lo : lo + at_once]) for lo in steps]
         energies, forces = (np.concatenate(part) for part in zip(*parts, strict=True))
         recipe = {"potential": asdict(potential), "count": count, "cells": list(cells), "per_cell": per_cell}
         return Snapshots(points, forces, energies, recipe | {"delta": float(delta), "seed": seed, "version": VERSION})

@@ -9,8 +9,8 @@ so the sum over all images is split at a time η: the part before it is summed i
 the part after it is Σ_k ŵ(k) cos k·x with ŵ(k) = (1/V) ∫_η^∞ g(t) (4πt)^{d/2} e^{−k²t} dt. Smoothed by e^{−k²τ²/2}
 a Gaussian is older by τ²/2: the screened Coulomb begins at t = τ²/2, with e^{−μ²(t − τ²/2)}.
 
-A sum over the pairs of N points then costs N² times the images within the reach, each one polynomial from a table, and
-N times the modes, by structure factors. All that is above rounding is kept.
+A sum over the pairs of N points then costs N² times the images within the reach, found by ``geometry.neighbours``, each
+one polynomial from a table, and N times the modes, by structure factors. All that is above rounding is kept.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 
 from ..machine.cpu.compile import kernel
 
-__all__ = ["DIGITS", "FarSum", "GaussianMixture", "RadialTable", "sum_near_pairs"]
+__all__ = ["DIGITS", "FarSum", "GaussianMixture", "RadialTable", "sum_listed"]
 
 DIGITS = 37.0  # e^−37 is below rounding
 NODES = 96  # of the quadrature in the logarithm of time
@@ -153,20 +153,33 @@ def _chebyshev_powers() -> np.ndarray:
 
 
 @kernel
-def sum_near_pairs(points, box, shifts, rows, first, reach_square, potential, forces):
-    """Add ½ Σ_j Σ_shifts of a tabulated function to ``potential`` and −∇ to ``forces``; finds the two nearest points.
+def sum_listed(
+    part,
+    lo,
+    hi,
+    rows,
+    homes,
+    owner,
+    where,
+    counts,
+    listed,
+    table,
+    first,
+    reach_square,
+    potential,
+    forces,
+):
+    """Add ½ Σ_j of a tabulated function to ``potential`` and −∇ to ``forces``; finds the two nearest points.
 
     Parameters
     ----------
-    points : (N, 3) float64
-        Zeros in the axes beyond d.
-    box : (3,) float64
-        Box lengths; any positive number in the axes beyond d.
-    shifts : (S, 3) float64
-        Of the images around the nearest one.
-    rows, first, reach_square
+    part, lo, hi : int
+        All of ``homes``: pairs are listed once, and both points are written.
+    rows, homes, owner, where, counts, listed
+        Images, and half lists of them, see ``geometry.neighbours.ImageLists``.
+    table, first, reach_square
         Of a ``RadialTable``.
-    potential, forces : (N,), (N, 3) float64
+    potential, forces : (n,), (n, 3) float64
         Added to.
 
     Returns
@@ -176,38 +189,41 @@ def sum_near_pairs(points, box, shifts, rows, first, reach_square, potential, fo
     """
     smallest, nearest_i, nearest_j = np.inf, 0, 0
     size = DEGREE + 1
-    for i in range(len(points)):
-        for j in range(i + 1, len(points)):
-            x, y, z = points[i, 0] - points[j, 0], points[i, 1] - points[j, 1], points[i, 2] - points[j, 2]
-            x -= box[0] * np.round(x / box[0])
-            y -= box[1] * np.round(y / box[1])
-            z -= box[2] * np.round(z / box[2])
-            square = x * x + y * y + z * z
+    for h in range(lo, hi):
+        e = homes[h]
+        i = owner[e]
+        x, y, z = rows[4 * e], rows[4 * e + 1], rows[4 * e + 2]
+        total, fx, fy, fz = 0.0, 0.0, 0.0, 0.0
+        for at in range(where[i], where[i] + counts[i]):
+            k = listed[at]
+            j = owner[k]
+            sx, sy, sz = x - rows[4 * k], y - rows[4 * k + 1], z - rows[4 * k + 2]
+            square = sx * sx + sy * sy + sz * sz
+            if i == j:
+                continue
             if square < smallest:
                 smallest, nearest_i, nearest_j = square, i, j
-            total, fx, fy, fz = 0.0, 0.0, 0.0, 0.0
-            for s in range(len(shifts)):
-                sx, sy, sz = x + shifts[s, 0], y + shifts[s, 1], z + shifts[s, 2]
-                square = sx * sx + sy * sy + sz * sz
-                if square < reach_square:
-                    interval = max((np.float64(square).view(np.int64) >> _SHIFT) - first, 0)
-                    t = (square - rows[interval, 0]) * rows[interval, 1] - 1.0
-                    value, over_r = rows[interval, 1 + size], rows[interval, 1 + 2 * size]
-                    for n in range(DEGREE - 1, -1, -1):
-                        value = value * t + rows[interval, _HEAD + n]
-                        over_r = over_r * t + rows[interval, _HEAD + size + n]
-                    total += value
-                    fx -= over_r * sx
-                    fy -= over_r * sy
-                    fz -= over_r * sz
-            potential[i] += total / 2
-            potential[j] += total / 2
-            forces[i, 0] += fx
-            forces[i, 1] += fy
-            forces[i, 2] += fz
-            forces[j, 0] -= fx
-            forces[j, 1] -= fy
-            forces[j, 2] -= fz
+            if square >= reach_square:
+                continue
+            interval = max((np.float64(square).view(np.int64) >> _SHIFT) - first, 0)
+            t = (square - table[interval, 0]) * table[interval, 1] - 1.0
+            value, over_r = table[interval, 1 + size], table[interval, 1 + 2 * size]
+            for n in range(DEGREE - 1, -1, -1):
+                value = value * t + table[interval, _HEAD + n]
+                over_r = over_r * t + table[interval, _HEAD + size + n]
+            gx, gy, gz = over_r * sx, over_r * sy, over_r * sz
+            total += value
+            fx += gx
+            fy += gy
+            fz += gz
+            potential[j] += value / 2
+            forces[j, 0] += gx
+            forces[j, 1] += gy
+            forces[j, 2] += gz
+        potential[i] += total / 2
+        forces[i, 0] -= fx
+        forces[i, 1] -= fy
+        forces[i, 2] -= fz
     return smallest, nearest_i, nearest_j
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from ..geometry.neighbours import find_pairs, scatter_add
@@ -57,13 +59,10 @@ def fit_pairs(
         of_energy, of_forces = _design(network, part, functions, own)
         blocks, each = [triangle], 1.0 / (len(own.positions) if weights.per_point else 1)
         if weights.energy:
-            assert own.energies is not None
-            row = np.append(of_energy, own.energies - made.energies[b])
+            row = np.append(of_energy, cast(np.ndarray, own.energies) - made.energies[b])
             blocks.append(np.sqrt(weights.energy) * each * row[None])
         if weights.forces:
-            assert own.forces is not None
-            assert made.forces is not None
-            left = (own.forces - made.forces[points]).reshape(-1, 1)
+            left = (cast(np.ndarray, own.forces) - cast(np.ndarray, made.forces)[points]).reshape(-1, 1)
             blocks.append(np.sqrt(weights.forces * each) * np.concatenate([of_forces, left], axis=1))
         triangle = np.asarray(np.linalg.qr(np.concatenate(blocks), mode="r"))
     design, left = triangle[:, :-1], triangle[:, -1]

@@ -11,46 +11,15 @@ import numpy as np
 
 from .. import arguments
 from ..engine.deconvolution import MultiplierTable
-from ..engine.grid import Grid
 from ..engine.points import SortedPoints
 from ..engine.tangents import Tangents
+from .points import Points
 
-__all__ = ["Call", "Points", "as_names", "describe_memory", "is_complex", "parts_of_complex", "refuse_complex"]
+__all__ = ["Call", "as_names", "is_complex", "parts_of_complex", "refuse_complex"]
 
 WRT = ("points", "values", "parameters", "cell")
 # Squares of results below which nothing overflows: windows and their corrections are far from the root that is left.
 SAFE = {4: 1e40, 8: 1e300}  # by bytes of a number
-
-
-@dataclass(slots=True)
-class Points:
-    """The points of a plan, sorted, and how the user gave them.
-
-    Attributes
-    ----------
-    sources, targets : SortedPoints
-        The same object where there are no targets.
-    shape, targets_shape : tuple of int
-        Of what was given: (N, d) or (B, N, d), and the same for targets or None.
-    on_device : bool
-        Whether they came from a device, so that results stay there.
-    """
-
-    sources: SortedPoints
-    targets: SortedPoints
-    shape: tuple[int, ...]
-    targets_shape: tuple[int, ...] | None
-    on_device: bool
-
-    @property
-    def batch(self) -> int:
-        """Snapshots."""
-        return self.sources.batch[0]
-
-    @property
-    def most(self) -> int:
-        """Points per snapshot, or targets where those are more."""
-        return max(self.sources.batch[1], self.targets.batch[1])
 
 
 @dataclass(slots=True)
@@ -181,11 +150,11 @@ class Call:
         return arguments.as_array(name, value, self.dtype, self.arrays).reshape(-1, shape[-1])
 
     def table_cotangent(self, cotangent, own_pairs: list) -> np.ndarray:
-        """S on the host, (*shape, n_modes), with what leaving out φ(0) contributes.
+        """S on the host, (*shape, n_modes) in double precision, with what leaving out φ(0) contributes.
 
         Parameters
         ----------
-        cotangent : (*shape, n_modes) complex
+        cotangent : (*shape, n_modes) complex, or float where S is real
             S.
         own_pairs : list of two arrays
             g and f, whose Σ_i g_i f_i is left out; none where nothing is.
@@ -194,7 +163,7 @@ class Call:
         for g, f in own_pairs:
             own = (g * f).sum() if self.table.per_channel else g.T @ f
             cotangent = cotangent - self.table.own_cotangent(self.arrays.to_host(own))
-        return cotangent.astype(np.complex128)
+        return cotangent.astype(np.complex128 if cotangent.dtype.kind == "c" else np.float64)
 
     def returned(self, array, shape: tuple[int, ...]):
         """A result in the shape and in the place that the user expects.
@@ -210,28 +179,6 @@ class Call:
             return None
         array = array.reshape(shape)
         return array if self.points.on_device else self.arrays.to_host(array)
-
-
-def describe_memory(grid: Grid | None, points: Points | None) -> list[str]:
-    """Lines of text: what a call takes, and for which points.
-
-    Parameters
-    ----------
-    grid : Grid or None
-        Nothing is said where there is none.
-    points : Points or None
-        None before ``set_points``: the modes alone.
-    """
-    if grid is None:
-        return []
-    most, batch, targets = 0, 1, False
-    if points is not None:
-        most, batch, targets = points.most, points.batch, points.targets_shape is not None
-    plain, gradient = (grid.memory(most, batch, 1, wrt, targets=targets) / 2**20 for wrt in ((), ("points", "values")))
-    rows = [f"  memory    {plain:.1f} MiB for a channel, {gradient:.1f} MiB with its gradient"]
-    if points is not None:
-        rows.append(f"  points    {points.shape}" + (f", targets {points.targets_shape}" if targets else ""))
-    return rows
 
 
 def flat_values(
@@ -268,15 +215,15 @@ def flat_values(
     return flat, has_axis, squares
 
 
-def as_names(wrt) -> set[str]:
-    """The gradients that are wanted, some of ``WRT``."""
+def as_names(wrt, known: tuple[str, ...] = WRT) -> set[str]:
+    """The gradients that are wanted, some of those ``known``."""
     wanted = (wrt,) if isinstance(wrt, str) else () if wrt is None else wrt
     if isinstance(wanted, Iterable):
         wanted = tuple(wanted)
     if not (isinstance(wanted, tuple) and all(isinstance(name, str) for name in wanted)):
         raise TypeError(f"wrt: expected a collection of names, got {wrt!r}")
-    if not set(wanted) <= set(WRT):
-        raise ValueError(f"wrt: expected some of {', '.join(map(repr, WRT))}, got {wrt!r}")
+    if not set(wanted) <= set(known):
+        raise ValueError(f"wrt: expected some of {', '.join(map(repr, known))}, got {wrt!r}")
     return set(wanted)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from math import prod
 
@@ -10,10 +10,13 @@ import numpy as np
 
 from .. import arguments
 from ..engine.grid import Grid
-from ..engine.window.choose import WINDOWS, accuracy_floor
+from ..engine.grid.sizes import highest_ratio
+from ..engine.window.choose import TRANSFORM_ERRORS, WINDOWS, Window, accuracy_floor
 from ..geometry.cell import Cell, as_box
+from ..geometry.modes import highest_mode
 from ..machine import backends
 from ..machine.memory import check_memory
+from .window_shape import WindowShape
 
 __all__ = ["GRADIENTS", "Choices"]
 
@@ -27,12 +30,13 @@ class Choices:
     box: object
     modes: object
     eps: float = 1e-6
-    window: str = "kaiser_bessel"
+    window: str | WindowShape = "kaiser_bessel"
     gradient: str = "exact"
     dtype: np.dtype = np.float64  # type: ignore[assignment]
     wanted_threads: int | None = None
     backend: str = "cpu"
     dim: int | None = None
+    nodes: object = None
     engine: backends.Backend = field(init=False)
     threads: int = field(init=False)
 
@@ -44,16 +48,42 @@ class Choices:
         self.modes = self.modes.tolist() if is_array else deepcopy(self.modes)  # type: ignore[attr-defined]
         self.dtype = arguments.as_dtype(self.dtype)
         self.eps = arguments.as_positive("eps", self.eps, 1.0)
-        self.window = arguments.as_choice("window", self.window, WINDOWS)
+        self._check_window()
         self.gradient = arguments.as_choice("gradient", self.gradient, GRADIENTS)
         self.backend = arguments.as_choice("backend", self.backend, backends.BACKENDS)
         self.engine = backends.load(self.backend)
         self.threads = arguments.as_threads(self.wanted_threads, self.engine.parallel.available_threads())
         if self.dim is None:
-            known = [len(a) for a in (self.box, self.modes) if isinstance(a, (list, tuple)) or np.ndim(a) > 0]  # type: ignore[arg-type]
+            given = (self.box, self.modes, self.nodes)
+            known = [len(a) for a in given if isinstance(a, (list, tuple)) or np.ndim(a) > 0]  # type: ignore[arg-type]
             self.dim = known[0] if known else None
         elif not isinstance(self.dim, (int, np.integer)) or isinstance(self.dim, bool):
             raise TypeError(f"dim: expected an int or None, got {self.dim!r}")
+
+    def _check_window(self) -> None:
+        """Window and nodes, as far as that is possible without the dimension."""
+        if not isinstance(self.window, WindowShape):
+            self.window = arguments.as_choice("window", self.window, WINDOWS)
+        elif self.nodes is None:
+            raise ValueError(f"nodes: the sizes of the grid must be given with window={self.window!r}")
+        if self.nodes is not None:
+            if self.window == "gaussian_paper":
+                raise ValueError("nodes: the window 'gaussian_paper' has a grid of its own")
+            arguments.refuse_masked("nodes", self.nodes)
+            is_array = isinstance(self.nodes, (np.ndarray, np.generic))
+            self.nodes = self.nodes.tolist() if is_array else deepcopy(self.nodes)  # type: ignore[attr-defined]
+
+    def with_box(self, box) -> Choices:
+        """The same choices in another box.
+
+        Parameters
+        ----------
+        box : float, (d,) or (d, d) array
+            As for ``LRCPlan``.
+        """
+        new = copy(self)
+        new.box = as_box(box)
+        return new
 
     def check_memory(self, name: str, what: object, needed: int) -> None:
         """A MemoryError where so many bytes are not to be had.
@@ -86,13 +116,17 @@ class Choices:
         ValueError, TypeError, MemoryError
             Naming the argument, before any work is done.
         """
-        if old is not None and old.points == points:
+        if old is not None and (old.points == points or self.nodes is not None):
+            old.points = old.points if points is None else points
             return old
         modes, cell = self._checked(dim) if old is None else (old.modes, old.cell)
         points = prod(modes) if points is None else points
-        grid = Grid(cell, modes, self.eps, self.window, self.dtype, points, self.engine)
+        nodes, window = self._given(modes)
+        name = self.window.name if isinstance(self.window, WindowShape) else self.window
+        grid = Grid(cell, modes, self.eps, name, self.dtype, points, self.engine, nodes, window)
         if old is None:
-            self.check_memory("modes", modes, grid.memory(0, 1, 1))
+            name, what = ("modes", modes) if nodes is None else ("nodes", nodes)
+            self.check_memory(name, what, grid.memory(0, 1, 1))
         elif old.n == grid.n:
             old.points = grid.points
             return old
@@ -105,12 +139,25 @@ class Choices:
         modes, cell = arguments.as_modes(self.modes, dim), Cell(self.box, dim)
         self.check_memory("modes", modes, 16 * prod(m + 16 for m in modes))
         floor = accuracy_floor(self.dtype, modes)
-        if self.window != "gaussian_paper" and self.eps < floor:
+        if self.window in WINDOWS and self.window != "gaussian_paper" and self.eps < floor:
             raise ValueError(
                 f"eps: {self.eps:g} is out of reach in {self.dtype.name} with modes={modes}; "
                 f"expected at least {floor:.1e}"
             )
         return modes, cell
+
+    def _given(self, modes: tuple[int, ...]) -> tuple[tuple[int, ...] | None, Window | None]:
+        """Nodes and window that the user chose, None where that is left to the grid."""
+        if self.nodes is None:
+            return None, None
+        nodes, kept = arguments.as_modes(self.nodes, len(modes), "nodes"), tuple(highest_mode(m) for m in modes)
+        fewest = tuple(2 * top + 1 for top in kept)
+        if any(n < least for n, least in zip(nodes, fewest, strict=True)):
+            raise ValueError(
+                f"nodes: expected at least {fewest}, two for every mode above 0 along an axis and one more, for "
+                f"modes={modes}, got {nodes}"
+            )
+        return nodes, self.window.window(highest_ratio(kept, nodes)) if isinstance(self.window, WindowShape) else None
 
     def describe(self, grid: Grid | None) -> list[str]:
         """Lines of text: every choice, also those that follow from others."""
@@ -119,13 +166,16 @@ class Choices:
             return [f"LRCPlan({what}; the points will tell the dimension)"]
         window, sizes = grid.window, list(zip(grid.n, grid.modes, strict=True))
         alias = window.alias(max(max((m - 1) // 2, 0.5) / n for n, m in sizes))
-        shape = f"{window.shape[0]:.2f}, {window.shape[1]:g}"
+        shape = f"shape {window.shape[0]:.2f}, {window.shape[1]:g}, " if window.shape else ""
+        error = f"eps {self.eps:g}; law 6·alias = {TRANSFORM_ERRORS * alias:.1e}"
+        if isinstance(self.window, WindowShape):
+            error = f"estimated alias {alias:.1e} per axis and transform; eps makes no promise"
         return [
             f"LRCPlan in {grid.dim} dimension(s), {grid.dtype.name}, backend {self.backend}, {self.threads} thread(s)",
             f"  cell      {grid.cell!r}",
             f"  modes     {grid.modes}, {grid.mode_set.size} stored",
             f"  grid      {grid.n}, oversampling {', '.join(f'{n / m:.2f}' for n, m in sizes)}",
-            f"  window    {window.name}, width {window.width}, shape {shape}, degree {window.degree}",
-            f"  error     eps {self.eps:g}; law 6·alias = {6 * alias:.1e}",
+            f"  window    {window.name}, width {window.width}, {shape}degree {window.degree}",
+            f"  error     {error}",
             f"  gradient  {self.gradient}",
         ]

@@ -22,7 +22,9 @@ CALLS = {
     "jvp": lambda plan: plan.jvp(VALUES, KERNEL, POINTS),
     "vjp": lambda plan: plan.vjp(VALUES, KERNEL, VALUES),
     "parameters_jvp": lambda plan: plan.parameters_jvp(VALUES, KERNEL, VALUES, POINTS),
+    "energy": lambda plan: plan.energy(VALUES, KERNEL),
     "set_points": lambda plan: plan.set_points(POINTS),
+    "set_cell": lambda plan: plan.set_cell(1.0, POINTS),
 }
 
 
@@ -83,7 +85,10 @@ def test_calls_end_with_errors(name):
     """After any error in any call the plan can be called again."""
     plan = LRCPlan(1.0, 7, dim=1)
     with pytest.raises(ValueError, match="points"):
-        CALLS[name](plan) if name != "set_points" else plan.set_points(POINTS * np.nan)
+        {
+            "set_points": lambda: plan.set_points(POINTS * np.nan),
+            "set_cell": lambda: plan.set_cell(1.0, POINTS * np.nan),
+        }.get(name, lambda: CALLS[name](plan))()
     CALLS[name](plan.set_points(POINTS))
 
 

@@ -45,6 +45,23 @@ def test_errors_of_gradients_get_a_table():
     assert f"| 2 | 1e-02 | 40 | {three} | " in page
 
 
+def test_electrostatics_get_tables():
+    """Of records of ``truths``, ``electrostatics`` and ``benchmark_electrostatics``, the last also while it runs."""
+    from validation.tools import report_charges
+
+    row = {"calculator": "mesh", "splitting": "prolate", "asked": 2.0, "estimated": 4.0, "measured": 1.0, "seconds": 3}
+    record = {"summary": {"kept": True}, "rows": [row, row | {"measured": 3.0}]}
+    page = "\n".join(report_charges.accuracies(record))
+    assert "| mesh | prolate | 2 | 1.00 | 1.50 | 0.25 | 0.50 | 0.75 | 3.00 |" in page
+    printed = {"title": "Errors", "header": ["case", "error"], "lines": [["a", "1e-12"]]}
+    page = "\n".join(report_charges.truths(printed | {"lattice_sums": 2e-13}))
+    assert "| a | 1e-12 |" in page
+    assert "largest relative error 2.0e-13" in page
+    page = "\n".join(report_charges.peers(printed | {"small": {"1": {"alone": 1.2e-4, "together": 3e-4}}}))
+    assert "| 1 | 120 | 300 |" in page
+    assert "Not finished" in "\n".join(report_charges.peers({"rows": []}))
+
+
 def test_neighbours_get_a_table():
     """Of a record with vesin and of one without it, measured on few points."""
     from validation import neighbours

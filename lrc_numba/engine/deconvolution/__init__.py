@@ -1,5 +1,5 @@
 """Modes × multiplier."""
 
-from .stage import ModeProduct, MultiplierTable, differentiate, multiply, multiply_vjp
+from .stage import ModeProduct, MultiplierTable, both_ways, differentiate, multiply, multiply_vjp, one_way
 
-__all__ = ["ModeProduct", "MultiplierTable", "differentiate", "multiply", "multiply_vjp"]
+__all__ = ["ModeProduct", "MultiplierTable", "both_ways", "differentiate", "multiply", "multiply_vjp", "one_way"]

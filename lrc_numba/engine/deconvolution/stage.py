@@ -14,6 +14,7 @@ The transform of the spread values is ψ̂(k) F(k), and interpolation multiplies
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from ...multipliers.multiplier import Multiplier
 from ..context import Context
 from ..grid import Grid
 
-__all__ = ["ModeProduct", "MultiplierTable", "differentiate", "multiply", "multiply_vjp"]
+__all__ = ["ModeProduct", "MultiplierTable", "both_ways", "differentiate", "multiply", "multiply_vjp", "one_way"]
 
 
 class MultiplierTable:
@@ -152,6 +153,28 @@ class ModeProduct(NamedTuple):
     def channels(self) -> tuple[int, int, int, int]:
         """The same for the loops: first channel and number of channels read, and written."""
         return self.read.start, len(self.read), self.write.start, len(self.write)
+
+
+@lru_cache(maxsize=64)
+def one_way(c_in: int, c_out: int) -> tuple[ModeProduct, ...]:
+    """φ̂ from the ``c_in`` channels of f to the ``c_out`` of u."""
+    return (ModeProduct(range(c_in), range(c_out)),)
+
+
+def both_ways(table: MultiplierTable, c_in: int, c_out: int) -> tuple[ModeProduct, ...]:
+    """φ̂ from f to u and, behind it, its adjoint from g to f̄: at once where φ̂ is its own adjoint.
+
+    Parameters
+    ----------
+    table : MultiplierTable
+        φ̂.
+    c_in, c_out : int
+        Channels of f and of u.
+    """
+    if table.self_adjoint:
+        return (ModeProduct(range(c_in + c_out), range(c_out + c_in)),)
+    back = ModeProduct(range(c_in, c_in + c_out), range(c_out, c_out + c_in), adjoint=True)
+    return (*one_way(c_in, c_out), back)
 
 
 def multiply(

@@ -2,6 +2,7 @@
 
 from .grid import Grid
 from .layout import Layout, embed
+from .sizes import good_size
 from .tables import Tables
 
-__all__ = ["Grid", "Layout", "Tables", "embed"]
+__all__ = ["Grid", "Layout", "Tables", "embed", "good_size"]

@@ -7,6 +7,7 @@ is one code for every dimension, and the compiler removes the loops that run onc
 from __future__ import annotations
 
 from collections.abc import Collection
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -49,6 +50,10 @@ class Grid:
         Points per snapshot, which decide how large a grid is worth its transforms.
     backend : Backend
         Where tables and arrays live, and whose loops work on them.
+    given_nodes : tuple of int, optional
+        Nodes that somebody else chose, at least 2K + 1 of them for modes up to K.
+    given_window : Window, optional
+        A window that somebody else chose, for these nodes; ``eps`` is then without effect.
 
     Attributes
     ----------
@@ -72,6 +77,8 @@ class Grid:
     dtype: np.dtype
     points: int
     backend: Backend = field(default_factory=lambda: load("cpu"))
+    given_nodes: tuple[int, ...] | None = None
+    given_window: Window | None = None
     mode_set: ModeSet = field(init=False)
     window: Window = field(init=False)
     n: tuple[int, ...] = field(init=False)
@@ -80,7 +87,10 @@ class Grid:
     def __post_init__(self) -> None:
         self.mode_set = ModeSet(self.cell, self.modes)
         kept = tuple(highest_mode(m) for m in self.modes)
-        if self.window_name == "gaussian_paper":
+        if self.given_nodes is not None:
+            self.n = self.given_nodes
+            self.window = self.given_window or self._narrowest(kept)
+        elif self.window_name == "gaussian_paper":
             self.n = tuple(2 * top + 1 for top in kept)
             self.window = paper_window()
         else:
@@ -96,6 +106,21 @@ class Grid:
 
     def _narrowest(self, kept: tuple[int, ...]) -> Window:
         return choose_window(self.window_name, self.eps, highest_ratio(kept, self.n))
+
+    def with_cell(self, cell: Cell) -> Grid:
+        """The same sizes, window, modes and layout in another cell of as many dimensions; tables without a cell shared.
+
+        Parameters
+        ----------
+        cell : Cell
+            Of the new grid.
+        """
+        new = copy(self)
+        for name in ("steepest", "tables"):  # of the old cell
+            new.__dict__.pop(name, None)
+        new.cell, new.mode_set, new._memory = cell, self.mode_set.with_cell(cell), dict(self._memory)
+        new.tables = Tables(new, self.tables)
+        return new
 
     # ------------------------------------------------------------------ sizes
     @cached_property

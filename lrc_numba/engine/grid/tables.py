@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Tables"]
 
+WITHOUT_CELL = ("lanes", "polynomials", "corrections", "mode_weights", "kept")  # tables that depend on no lattice
+
 
 def _kept_indices(kept: int, nodes: int) -> np.ndarray:
     """Where the kept modes stand among ``nodes`` frequencies: 0, 1, …, K, −K, …, −1."""
@@ -28,10 +30,14 @@ class Tables:
     ----------
     grid : Grid
         Sizes, window, cell and back end.
+    old : Tables, optional
+        Of a grid that differs in the cell alone: what does not depend on it is shared, as far as it was made.
     """
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, old: Tables | None = None) -> None:
         self._grid = grid
+        if old is not None:
+            self.__dict__ |= {name: old.__dict__[name] for name in WITHOUT_CELL if name in old.__dict__}
 
     def _asarray(self, array: np.ndarray) -> np.ndarray:
         return self._grid.backend.arrays.asarray(array)

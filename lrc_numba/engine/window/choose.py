@@ -51,8 +51,11 @@ __all__ = [
     "WINDOWS",
     "Window",
     "accuracy_floor",
+    "averaged",
+    "best_shape",
     "choose_window",
     "expected_width",
+    "fitted_window",
     "paper_window",
 ]
 
@@ -64,7 +67,14 @@ _ALIASES = np.array([-3, -2, -1, 1, 2, 3])
 _BAND = np.concatenate([[0.0, 0.3, 0.5, 0.6, 0.7], np.linspace(0.76, 1.0, 13)])  # where aliasing is looked at
 _AT_ONCE = 256  # frequencies: a table of their cosines stays in the cache, and few are multiplied by one thread of BLAS
 _LONG = 4096  # frequencies, of more of which ψ̂ is read off a series
-_QUADRATURE = np.polynomial.legendre.leggauss(24)  # exact to rounding for |κ| ≤ 3.5 cycles per interval
+_NODES = 24  # per interval: with so many the quadrature is exact to rounding for |κ| ≤ 3.5 cycles per interval
+_FAR = 3.5
+
+
+@lru_cache(maxsize=16)
+def _quadrature(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss–Legendre nodes and weights on [−1, 1]."""
+    return np.polynomial.legendre.leggauss(nodes)
 
 
 def _kaiser_bessel(s2: np.ndarray, beta: float, nu: float) -> np.ndarray:
@@ -89,11 +99,11 @@ class Window:
     Attributes
     ----------
     name : str
-        One of ``WINDOWS``.
+        One of ``WINDOWS``, or of ``given.FAMILIES``.
     width : int
         Number of grid points w under the window.
     shape : tuple of float
-        (β, ν) of the Kaiser–Bessel window or (a, 0) of the Gaussian.
+        (β, ν) of the Kaiser–Bessel window or (a, 0) of the Gaussian; empty for splines and Lagrange polynomials.
     coefficients : (degree + 1, w) float64
         Column i is the polynomial, highest power first, that gives the weight of the i-th node of the support from
         τ = 2t − 1, where t ∈ [0, 1) is the position of the point in its grid cell.
@@ -101,7 +111,7 @@ class Window:
 
     name: str
     width: int
-    shape: tuple[float, float]
+    shape: tuple[float, ...]
     coefficients: np.ndarray
 
     @property
@@ -120,17 +130,18 @@ class Window:
         Of many frequencies by a Chebyshev series: ψ̂ is smooth, as ψ ends at w/2, and rounding is as before.
         """
         flat, values = np.ravel(kappa), np.empty(np.size(kappa))
+        highest = float(max(flat.max(), -flat.min())) if flat.size else 0.0
         if flat.size <= _LONG:
-            step, evaluate = _AT_ONCE, self._integral()
+            step, evaluate = _AT_ONCE, self._integral(highest)
         else:
-            step, evaluate = _LONG, self._series(float(max(flat.max(), -flat.min())))
+            step, evaluate = _LONG, self._series(highest)
         for begin in range(0, flat.size, step):
             values[begin : begin + step] = evaluate(flat[begin : begin + step])
         return values.reshape(np.shape(kappa))
 
-    def _integral(self) -> Callable[[np.ndarray], np.ndarray]:
-        """ψ̂ by quadrature."""
-        tau, weight = _QUADRATURE
+    def _integral(self, highest: float) -> Callable[[np.ndarray], np.ndarray]:
+        """ψ̂ for |κ| ≤ ``highest``, by quadrature."""
+        tau, weight = _quadrature(_NODES + max(0, ceil(2 * (highest - _FAR))))
         values = polynomial.polyval(tau, self.coefficients[::-1])  # (w, nodes)
         x = (np.arange(self.width)[:, None] + 1.0 - (tau + 1.0) / 2 - self.width / 2).ravel()
         weights = (values * (weight / 2)).ravel()
@@ -148,7 +159,7 @@ class Window:
         ends. In units of half the interval a cosine in ψ̂ has the phase z or less, and its coefficients fall like the
         Bessel functions J_n(z): below rounding beyond n = z + 10 z^(1/3) + 20.
         """
-        integral, middle = self._integral(), max(highest, float(np.finfo(np.float64).tiny)) / 2
+        integral, middle = self._integral(15 / 14 * highest), max(highest, float(np.finfo(np.float64).tiny)) / 2
         half = 8 / 7 * middle
         phase = np.pi * self.width * half
         degree = ceil(phase + 10 * phase ** (1 / 3) + 20)
@@ -175,7 +186,7 @@ def _fitted(name: str, width: int, shape: tuple[float, float], degree: int) -> n
     return powers
 
 
-def _averaged(powers: np.ndarray) -> np.ndarray:
+def averaged(powers: np.ndarray) -> np.ndarray:
     """∫ over one cell around x, for polynomials on cells as those of ``_fitted``: one cell and one degree more.
 
     x + 1/2 and x − 1/2 have the τ of x, in neighbouring cells, and τ runs against x: ½ [∫_{−1}^τ left + ∫_τ^1 right].
@@ -190,18 +201,18 @@ def _averaged(powers: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=512)
-def _window(name: str, width: int, shape: tuple[float, float], degree: int) -> Window:
+def fitted_window(name: str, width: int, shape: tuple[float, float], degree: int) -> Window:
     """ψ, one at its peak, of this degree."""
     hat = 0 if name == "gaussian_paper" else HAT
     powers = _fitted(name, width - hat, shape, degree - hat)
     for _ in range(hat):
-        powers = _averaged(powers)
+        powers = averaged(powers)
     middle = powers[width // 2] @ ((1.0 if width % 2 == 0 else 0.0) ** np.arange(degree + 1))
     return Window(name, width, shape, np.ascontiguousarray(powers[:, ::-1].T / middle))
 
 
 @lru_cache(maxsize=512)
-def _best_shape(name: str, width: int, kappa: float) -> tuple[tuple[float, float], float]:
+def best_shape(name: str, width: int, kappa: float) -> tuple[tuple[float, float], float]:
     """The shape with the smallest aliasing error for modes up to κ, by a scan around an estimate, and that error."""
     edge, inner = 1.0 - kappa, width - HAT  # the nearest alias, cycles per grid cell; cells of K
     guess = np.pi * inner * (edge if name == "kaiser_bessel" else np.sqrt(edge * (edge - kappa)) / 2)
@@ -242,15 +253,15 @@ def choose_window(name: str, eps: float, ratio: float) -> Window:
     """
     target, best = eps / TRANSFORM_ERRORS, np.inf
     start = min(max(expected_width(eps, ratio), HAT + 1), MAX_WIDTH)
-    while start > HAT + 1 and _best_shape(name, start - 1, ratio)[1] <= target:
+    while start > HAT + 1 and best_shape(name, start - 1, ratio)[1] <= target:
         start -= 1
     for width in (*range(start, MAX_WIDTH + 1), *range(HAT + 1, start)):  # the others last: mostly for the message
-        shape, alias = _best_shape(name, width, ratio)
+        shape, alias = best_shape(name, width, ratio)
         if alias > target:
             best = min(best, alias)
             continue
         for degree in range(HAT, MAX_DEGREE + 1):
-            window = _window(name, width, shape, degree)
+            window = fitted_window(name, width, shape, degree)
             alias = window.alias(ratio)
             if alias <= target:
                 return window
@@ -269,7 +280,7 @@ def paper_window() -> Window:
     fallen below 1e-20 of its peak at the 7.5 points where it ends here.
     """
     width = 15
-    return _window("gaussian_paper", width, (float(np.pi**2 / 12 * (width / 2) ** 2), 0.0), 16)
+    return fitted_window("gaussian_paper", width, (float(np.pi**2 / 12 * (width / 2) ** 2), 0.0), 16)
 
 
 def expected_width(eps: float, kappa: float) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from ...machine.cpu.simd_compress import LANES
 from ...machine.memory import available_memory, check_memory
 from ..ragged import as_lattices, as_offsets, first_dependent
 from . import search
+from .images import ImageLists
 from .lattice import AXES, make_bricks
 from .pairs import Pairs
 
@@ -21,19 +21,6 @@ __all__ = ["NeighbourList", "find_pairs"]
 FARTHEST = 2.0**40  # cutoffs from the origin; beyond that rounding moves points by a thousandth of a cutoff
 PER_IMAGE = 96  # bytes: of coordinates, whole vectors, owner, order and at most four bins
 _NOTHING = np.empty(0, dtype=np.int32)
-
-
-@dataclass
-class _Lists:
-    """Who is near whom, in terms of images; see ``search`` for the arrays."""
-
-    structure_of: np.ndarray
-    home: np.ndarray
-    owner: np.ndarray
-    shift: np.ndarray
-    where: np.ndarray
-    listed: np.ndarray
-    to: np.ndarray
 
 
 def find_pairs(
@@ -102,8 +89,9 @@ class NeighbourList:
         self.full = bool(full)
         self.dtype = None if dtype is None else arguments.as_dtype(dtype)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
-        self._lists: _Lists | None = None
-        self._positions = self._offsets = self._cells = self._periodic = np.zeros((0, AXES))
+        self._lists: ImageLists | None = None
+        self._positions = self._cells = self._periodic = np.zeros((0, AXES))
+        self._given = np.dtype(np.float64)
 
     # ------------------------------------------------------------------ the search
     def build(self, positions, cell=None, *, periodic=True, offsets=None) -> Pairs:
@@ -114,15 +102,28 @@ class NeighbourList:
         positions, cell, periodic, offsets
             As for ``find_pairs``.
         """
+        self.search(positions, cell, periodic=periodic, offsets=offsets)
+        return self._pairs(self._positions, self._cells, self._given)
+
+    def search(self, positions, cell=None, *, periodic=True, offsets=None) -> ImageLists:
+        """The same, but that no pairs are written down: for loops that work with lists of images.
+
+        Parameters
+        ----------
+        positions, cell, periodic, offsets
+            As for ``find_pairs``.
+        """
         given, points = _as_points(positions)
         offsets = as_offsets(offsets, len(points))
         _check_near(given, self.cutoff, offsets)
         cells, periodic = as_cells(cell, periodic, given.shape[1], len(offsets) - 1)
-        self._lists = self._search(points, cells, periodic, offsets)
-        self._positions, self._offsets, self._cells, self._periodic = points.copy(), offsets, cells, periodic
-        return self._pairs(given, points, cells)
+        self._lists = self._search(points, cells, periodic, offsets, given.shape[1])
+        self._positions, self._cells, self._periodic, self._given = points.copy(), cells, periodic, given.dtype
+        return self._lists
 
-    def _search(self, points: np.ndarray, cells: np.ndarray, periodic: np.ndarray, offsets: np.ndarray) -> _Lists:
+    def _search(
+        self, points: np.ndarray, cells: np.ndarray, periodic: np.ndarray, offsets: np.ndarray, dim: int
+    ) -> ImageLists:
         """Bricks, images in bins, and who is near whom; what every array holds is in ``search``."""
         run, even, cutoff = parallel.run, parallel.even, self.cutoff + self.skin
         batch, count = len(offsets) - 1, len(points)
@@ -145,7 +146,8 @@ class NeighbourList:
         if total >= 2**31:
             raise MemoryError(f"cutoff: {what} has {total} periodic images, and at most 2^31 can be sorted")
         y, order = np.zeros((AXES, total + LANES)), np.zeros(total + LANES, dtype=np.int32)
-        owner, shift = np.empty(total, np.int32), np.empty((total, AXES), np.int64)
+        owner, shift = np.empty(total + 1, np.int32), np.empty((total, AXES), np.int64)
+        owner[total] = count
         run(search.sort_images, structures, *images, starts[:-1].copy(), y, owner, shift, order, home)
         # The same of what may be near each point, but that lists are then packed, thread by thread.
         structure_of = np.repeat(np.arange(batch), np.diff(offsets))
@@ -157,23 +159,40 @@ class NeighbourList:
         check_memory("cutoff", what, 4 * int(room[-1]), available_memory)
         listed = np.empty(int(room[-1]) + LANES, dtype=np.int32)
         shares = parallel.weighted(room[:-1], int(room[-1]), self.threads, 2000)
-        run(search.find, shares, homes, owner, structure_of, y, order, *near, self.full, room, listed, where, counts)
-        return _Lists(structure_of, home, owner, shift, where, listed, np.concatenate([[0], np.cumsum(counts)]))
+        run(
+            search.find,
+            shares,
+            homes,
+            owner,
+            structure_of,
+            y,
+            order,
+            *near,
+            self.full,
+            total,
+            room,
+            listed,
+            where,
+            counts,
+        )
+        lists = (structure_of, offsets, dim, home, homes, owner, shift, where, counts, listed)
+        return ImageLists(*lists, self.full, self.threads)
 
-    def _pairs(self, given: np.ndarray, points: np.ndarray, cells: np.ndarray) -> Pairs:
-        lists = self._lists
-        assert lists is not None
-        total, dim, dtype = int(lists.to[-1]), given.shape[1], self.dtype or given.dtype
-        needed = total * (16 + dtype.itemsize * (dim + 1))
+    def _pairs(self, points: np.ndarray, cells: np.ndarray, given: np.dtype) -> Pairs:
+        lists, dtype = self.lists, self.dtype or given
+        total = int(lists.to[-1])
+        needed = total * (16 + dtype.itemsize * (lists.dim + 1))
         check_memory("cutoff", f"{self.cutoff:g} with {total} pairs", needed, available_memory)
-        first, second = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
-        apart, distance = np.empty((total, dim), dtype), np.empty(total, dtype)
-        images = (lists.structure_of, lists.home, lists.owner, lists.shift, lists.where, lists.listed, lists.to)
-        shares = parallel.even(len(points), self.threads, 200)
-        parallel.run(search.write_pairs, shares, points, cells, *images, first, second, apart, distance)
-        return Pairs(first, second, apart, distance, self._offsets, self.full)
+        return lists.pairs(points, cells, dtype)
 
     # ------------------------------------------------------------------ moved points
+    @property
+    def lists(self) -> ImageLists:
+        """Who is near whom, for loops over points; new arrays with every ``build``. A ValueError before the first."""
+        if self._lists is None:
+            raise ValueError("positions: no neighbours were found yet; call build first")
+        return self._lists
+
     def is_outdated(self, positions, cell=None) -> bool:
         """Whether a pair within the cutoff may be missing, so that ``build`` has to be called again.
 
@@ -184,21 +203,21 @@ class NeighbourList:
         cell : optional
             Where that changed as well; of cells that are periodic along all axes a small change is within the skin.
         """
-        points, cells = self._moved(positions, cell)
-        if np.array_equal(cells, self._cells):
-            shrinking, old = 1.0, self._positions
-        else:
-            front = AXES - np.shape(positions)[1]
+        points, cells = self.moved(positions, cell)
+        strains, shrinking, lists = np.eye(AXES)[None], 1.0, self.lists
+        if not np.array_equal(cells, self._cells):
+            front = AXES - lists.dim
             if not self._periodic[:, front:].all():
                 return True
             strain = np.linalg.inv(self._cells[:, front:, front:]) @ cells[:, front:, front:]
-            shrinking = float(np.linalg.svd(strain, compute_uv=False).min())
-            old = self._positions.copy()
-            for b, (lo, hi) in enumerate(zip(self._offsets[:-1], self._offsets[1:], strict=True)):
-                old[lo:hi, front:] = old[lo:hi, front:] @ strain[min(b, len(strain) - 1)]
-        furthest = float(np.sqrt(((points - old) ** 2).sum(axis=1).max(initial=0.0)))
+            shrinking = float(np.linalg.svd(strain, compute_uv=False).min(initial=np.inf))
+            strains = np.zeros((len(strain), AXES, AXES))
+            strains[:, front:, front:] = strain
+        shares = parallel.even(len(points), self.threads, 10_000)
+        squares = np.zeros(len(shares) - 1)
+        parallel.run(search.furthest, shares, points, self._positions, strains, lists.structure_of, squares)
         # A pair that is not listed was cutoff + skin apart: now that times ``shrinking``, less what both have moved.
-        return shrinking * (self.cutoff + self.skin) - 2.0 * furthest < self.cutoff
+        return shrinking * (self.cutoff + self.skin) - 2.0 * float(np.sqrt(squares.max())) < self.cutoff
 
     def update(self, positions, cell=None) -> Pairs:
         """The listed pairs at other positions; some may be up to cutoff + skin apart and more.
@@ -208,20 +227,28 @@ class NeighbourList:
         positions, cell
             As for ``is_outdated``.
         """
-        points, cells = self._moved(positions, cell)
-        return self._pairs(as_positions(positions), points, cells)
+        points, cells = self.moved(positions, cell)
+        return self._pairs(points, cells, as_positions(positions).dtype)
 
-    def _moved(self, positions, cell) -> tuple[np.ndarray, np.ndarray]:
-        if self._lists is None:
-            raise ValueError("positions: no neighbours were found yet; call build first")
-        given, points = _as_points(positions)
-        if points.shape != self._positions.shape:
-            raise ValueError(f"positions: expected the {len(self._positions)} points of before, got {given.shape}")
-        _check_near(given, self.cutoff, self._offsets)
+    def moved(self, positions=None, cell=None) -> tuple[np.ndarray, np.ndarray]:
+        """Checked positions (N, 3) and lattice vectors (1 or B, 3, 3) for ``ImageLists``, float64, zeros in front.
+
+        Parameters
+        ----------
+        positions, cell : optional
+            As for ``is_outdated``; those with which the list was built by default.
+        """
+        lists, points = self.lists, self._positions
+        if positions is not None:
+            given, points = _as_points(positions)
+            expected = (len(self._positions), lists.dim)
+            if given.shape != expected:
+                raise ValueError(f"positions: expected the {expected[0]} points of before, got {given.shape}")
+            _check_near(given, self.cutoff, lists.offsets)
         if cell is None:
             return points, self._cells
-        front = AXES - given.shape[1]
-        cells, _ = as_cells(cell, self._periodic[:, front:], given.shape[1], len(self._offsets) - 1)
+        front = AXES - lists.dim
+        cells, _ = as_cells(cell, self._periodic[:, front:], lists.dim, len(lists.offsets) - 1)
         return points, np.broadcast_to(cells, np.broadcast_shapes(cells.shape, self._cells.shape)).copy()
 
 
@@ -236,7 +263,7 @@ def as_positions(positions) -> np.ndarray:
 
 def _check_near(given: np.ndarray, cutoff: float, offsets: np.ndarray) -> None:
     """A ValueError that names a point so far away that distances are lost to rounding."""
-    if len(given) and not np.abs(given).max() < FARTHEST * cutoff:
+    if len(given) and not max(given.max(), -given.min()) < FARTHEST * cutoff:  # no array of absolute values
         i = int(np.abs(given).max(axis=1).argmax())
         b = int(np.searchsorted(offsets, i, side="right")) - 1
         raise ValueError(

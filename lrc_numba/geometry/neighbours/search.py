@@ -16,7 +16,7 @@ Arrays that the kernels share, for B structures, n points and E images:
     first_bin   (B + 1,)   where the bins of a structure begin among all
     starts      (…,)       where the images of a bin begin among all of them
     y, y_of     (3, E)     images in the frame of their structure; there are LANES more places than images
-    owner       (E,)       the point that an image is of
+    owner       (E + 1,)   the point that an image is of; n at the end
     shift       (E, 3)     whole lattice vectors by which it is moved
     order       (E,)       2 · owner, and one more where it was moved forwards: that tells which of two images of a pair
                            is taken, when a pair is wanted once
@@ -24,6 +24,7 @@ Arrays that the kernels share, for B structures, n points and E images:
     homes       (n,)       these in the order of the images, so that what is near lies in the cache
     structure_of  (n,)     the structure of each point
     listed      (…,)       images near the points, those of point i from ``where[i]`` on, ``counts[i]`` of them
+                           and the number E up to a multiple of LANES
 
 Of each kernel, ``part`` is the number of the thread's share, and ``lo``, ``hi`` where it begins and ends.
 """
@@ -37,7 +38,7 @@ from ...machine.cpu.compile import inlined, kernel
 from ...machine.cpu.simd_compress import LANES, list_near
 from .lattice import AXES
 
-__all__ = ["bound", "find", "measure", "sort_images", "write_pairs"]
+__all__ = ["bound", "find", "furthest", "measure", "sort_images", "write_pairs"]
 
 SLACK = 1.0 + 1e-10  # of the cutoff where bins are chosen, against rounding
 COARSE, FINE = 2.0, 8.0  # bins per cutoff along the first axes, and along the last
@@ -199,7 +200,7 @@ def bound(part, lo, hi, homes, owner, structure_of, y, low, width, bins, first_b
             for b1 in range(begin_1, end_1):
                 row = first_bin[b] + (b0 * bins[b, 1] + b1) * bins[b, 2]
                 total += starts[row + end_2] - starts[row + begin_2]
-        most[h] = total + LANES  # the last of them may write so many in vain
+        most[h] = total + 2 * LANES  # the last of them may write so many in vain, and the dummy fills up
 
 
 @kernel
@@ -219,6 +220,7 @@ def find(
     starts,
     cutoff,
     full,
+    dummy,
     room,
     listed,
     where,
@@ -226,8 +228,9 @@ def find(
 ):
     """List the images near each of the ``homes`` [lo, hi): from ``where[i]`` on, ``counts[i]`` of them.
 
-    Lists follow each other without gaps from ``room[lo]`` on, where there is room for what ``bound`` counted. Where it
-    is not ``full``, of two images of a pair the one is listed that ``order`` tells.
+    Each list is filled up with the number of the ``dummy`` to a multiple of LANES. Lists follow each other without gaps
+    from ``room[lo]`` on, where there is room for what ``bound`` counted. Where it is not ``full``, of two images of a
+    pair the one is listed that ``order`` tells.
     """
     reach, square, at = cutoff * SLACK, cutoff * cutoff, room[lo]
     x0, x1, x2 = y[0], y[1], y[2]
@@ -259,6 +262,9 @@ def find(
                     squares = simd.fma(d2, d2, simd.fma(d1, d1, d0 * d0))
                     at += list_near(squares, square, order, least, k, end, own, listed, at)
         counts[i] = at - where[i]
+        while (at - where[i]) % LANES:
+            listed[at] = dummy
+            at += 1
 
 
 @kernel
@@ -299,3 +305,28 @@ def write_pairs(
                 apart[p, dim - 2] = d1
             apart[p, dim - 1] = d2
             first[p], second[p], distance[p] = i, j, np.sqrt(d0 * d0 + d1 * d1 + d2 * d2)
+
+
+@kernel
+def furthest(part, lo, hi, points, old, strains, structure_of, squares):
+    """The largest |x − x_old F|² of points [lo, hi), in ``squares[part]``.
+
+    Parameters
+    ----------
+    part, lo, hi, points, structure_of
+        See the module.
+    old : (n, 3) float64
+        x_old.
+    strains : (B or 1, 3, 3) float64
+        F of each structure, or one for all.
+    squares : (parts,) float64
+        Written.
+    """
+    largest = 0.0
+    for i in range(lo, hi):
+        strain, square = strains[min(structure_of[i], len(strains) - 1)], 0.0
+        for a in range(AXES):
+            before = old[i, 0] * strain[0, a] + old[i, 1] * strain[1, a] + old[i, 2] * strain[2, a]
+            square += (points[i, a] - before) ** 2
+        largest = max(largest, square)
+    squares[part] = largest

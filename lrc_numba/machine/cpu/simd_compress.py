@@ -13,13 +13,20 @@ from numba.extending import intrinsic
 
 from .vectors import VECTORS, Vector, element, elements, lanes_of
 
-__all__ = ["LANES", "list_near"]
+__all__ = ["LANES", "has_features", "list_near"]
 
 LANES = 8
 _FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else {}
 if config.CPU_FEATURES is not None:  # Numba compiles for another processor than this one
     _FEATURES = {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",") if name}
-COMPRESSES = VECTORS and all(_FEATURES.get(name) for name in ("avx512f", "avx512vl"))
+
+
+def has_features(*names: str) -> bool:
+    """Whether the processor that Numba compiles for has all of them, by LLVM's names."""
+    return all(_FEATURES.get(name) for name in names)
+
+
+COMPRESSES = VECTORS and has_features("avx512f", "avx512vl")
 _INT, _LONG = ir.IntType(32), ir.IntType(64)
 _INTS = ir.VectorType(_INT, LANES)
 

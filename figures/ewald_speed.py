@@ -1,0 +1,173 @@
+"""Figure 4 of Loche et al. (2025): time of energy and forces against the number of ions, at two accuracies.
+
+Perturbed rock salt from 64 to 64,000 ions, on one core. Ours are what ``tune`` chooses for the accuracy: explicit sums
+(few ions), the mesh with its prolate, and P3M. Of LAMMPS and torch-pme, where they are installed, the fastest settings
+of a grid whose measured error is within the accuracy. Times are medians of calls, warm, with neighbours that are kept.
+
+    python -m figures.ewald_speed --preset quick
+    python -m figures.ewald_speed --preset paper
+    python -m figures.ewald_speed --plot-only
+
+Written are results/ewald_speed.json and .png.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from lrc_numba.electrostatics import CoulombPotential, tune
+from validation.benchmark_electrostatics import fastest, reference
+from validation.tools.common import print_table, save_json, seconds
+from validation.tools.electrostatics_peers import Peer, installed
+from validation.tools.ionic_systems import Ions, perturbed_nacl
+
+from .common import figure_parser, kept_record, new_record, rms
+
+ACCURACIES = (1e-4, 1e-6)  # RMS error of forces, e²/Å²
+CALCULATORS = {"Ewald": "ewald", "mesh (prolate)": "mesh", "P3M": "p3m"}
+PEERS = ("lammps", "torch")
+CALLS, LEAST = 5, 0.2  # calls that are timed, and seconds of them at least
+SKIN = 0.5  # angstrom
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Unit cells of eight ions along each axis, and up to how many ions explicit sums are made."""
+
+    cells: tuple[int, ...]
+    explicit: int
+
+
+PRESETS = {"quick": Preset((2, 3, 4), 216), "paper": Preset((2, 3, 4, 6, 8, 12, 16, 20), 1728)}
+
+
+def median_time(call: Callable[[], float]) -> float:
+    """Of a call that says how long it took, after one to warm up."""
+    call()
+    times, begin = [], time.perf_counter()
+    while len(times) < CALLS or time.perf_counter() - begin < LEAST:
+        times.append(call())
+    return float(np.median(times))
+
+
+def ours(ions: Ions, kind: str, accuracy: float, exact: np.ndarray) -> dict:
+    """Time and error of a tuned calculator.
+
+    Parameters
+    ----------
+    ions : Ions
+        Of what.
+    kind : str
+        Of calculator, as ``tune`` knows it.
+    accuracy : float
+        RMS error of forces.
+    exact : (N, 3)
+        Forces.
+    """
+    structure = {"positions": ions.positions, "charges": ions.charges, "cell": ions.cell}
+    tuned = tune(CoulombPotential(), **structure, accuracy=accuracy, calculator=kind, skin=SKIN, threads=1)
+
+    def step() -> float:
+        start = time.perf_counter()
+        tuned.compute(**structure, forces=True)
+        return time.perf_counter() - start
+
+    forces = tuned.compute(**structure, forces=True).forces
+    return {"error": rms(forces - exact), "seconds": median_time(step), "choices": repr(tuned)}
+
+
+def theirs(ions: Ions, kind: type[Peer], accuracy: float, exact: np.ndarray) -> dict | None:
+    """Time and error of a peer's fastest settings; None where none are within the accuracy."""
+    peer = kind(ions, 1)
+    best = fastest(peer, accuracy, exact)
+    if best is None:
+        return None
+    peer.open(**best["settings"])
+    taken = median_time(lambda: peer.step(rebuild=False))
+    peer.close()
+    return {"error": best["error"], "seconds": taken, "choices": repr(best["settings"])}
+
+
+def run(preset: Preset, seeds: list[int]) -> list[dict]:
+    """A row for every number of ions, seed, accuracy and library."""
+    rows, peers = [], [peer for peer in map(installed, PEERS) if peer is not None]
+    for cells in tqdm(preset.cells, file=sys.stderr, leave=False):
+        for seed in seeds:
+            ions = perturbed_nacl(cells, seed=seed)
+            exact = reference(ions)
+            for accuracy in ACCURACIES:
+                base = {"ions": len(ions.positions), "seed": seed, "accuracy": accuracy}
+                for label, kind in CALCULATORS.items():
+                    if kind != "ewald" or base["ions"] <= preset.explicit:
+                        rows.append(base | {"name": label} | ours(ions, kind, accuracy, exact))
+                for peer in peers:
+                    measured = theirs(ions, peer, accuracy, exact)
+                    if measured is not None:
+                        rows.append(base | {"name": peer.name} | measured)
+    return rows
+
+
+def table(rows: list[dict]) -> None:
+    """All rows."""
+    lines = [
+        [f"{r['ions']:,}", f"{r['accuracy']:.0e}", r["name"], r["error"], seconds(r["seconds"]), _per_ion(r)]
+        for r in rows
+    ]
+    header = ["ions", "accuracy", "by", "measured", "time", "per ion"]
+    print_table("Energy and forces of rock salt on one core", header, lines)
+
+
+def _per_ion(row: dict) -> str:
+    return seconds(row["seconds"] / row["ions"])
+
+
+def draw(rows: list[dict], path: Path) -> None:
+    """A panel for each accuracy: times against numbers of ions."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(ACCURACIES), figsize=(9.5, 4), sharey=True, layout="constrained")
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    for axis, accuracy in zip(axes, ACCURACIES, strict=True):
+        for number, name in enumerate(names):
+            here = [row for row in rows if (row["name"], row["accuracy"]) == (name, accuracy)]
+            counts = sorted({row["ions"] for row in here})
+            times = [np.median([row["seconds"] for row in here if row["ions"] == count]) for count in counts]
+            axis.loglog(counts, times, "osv^D"[number % 5] + "-", ms=5, lw=1.2, color=f"C{number}", label=name)
+        counts = np.array(sorted({row["ions"] for row in rows}), dtype=np.float64)
+        level = min(row["seconds"] / row["ions"] for row in rows) / 2
+        axis.loglog(counts, level * counts, "k:", lw=1, label="∝ N")
+        axis.set_title(f"RMS force error {accuracy:.0e} e²/Å²", fontsize=11)
+        axis.set_xlabel("ions")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("seconds of energy and forces")
+    axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+    print(f"written: {path}")
+
+
+def main() -> None:
+    parser = figure_parser("ewald_speed", __doc__ or "", PRESETS, (0,))
+    args = parser.parse_args()
+    path = args.output / "ewald_speed.json"
+    if args.plot_only:
+        record = kept_record(parser, path, "rows")
+    else:
+        record = new_record("ewald_speed", args, 1, rows=run(PRESETS[args.preset], args.seeds))
+        save_json(path, record)
+    table(record["rows"])
+    draw(record["rows"], path.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,386 @@
+r"""What all calculators share: pairs within a cutoff, modes beyond it, and what is taken off again.
+
+    V_i = ½ [ Σ′ q_j v_SR(r_ij) + u_i − q_i v_LR(0) − B Q/V ]      u = (1/V) Σ_k v̂(k) S(k) e^{ik·r_i}
+
+u is a convolution by a plan: one of the engine's, on a mesh (``MeshCalculator``, ``PMECalculator``, ``P3MCalculator``),
+or one of explicit sums (``EwaldCalculator``). All derivatives are those of the computed energy.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from ... import arguments
+from ...geometry.neighbours import NeighbourList
+from ...geometry.structures import Structures
+from ...gradient import Gradient
+from ...machine.cpu.parallel import available_threads
+from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_extents
+from ..checks import as_charges, as_structure, net_charge
+from ..pair_function import PairFunction
+from ..pair_sum import PairSum
+from ..potentials import Potential
+from ..radial_form import RadialForm
+from ..short_range import EXACT, near_sum, pair_form
+from .operator import ChargeOperator, derived_forms
+from .result import Result
+
+__all__ = ["Calculator", "LongRange"]
+
+KEPT = 8  # plans for cells that come again, as in a batch
+
+
+class Tuned(Protocol):
+    """What ``tune`` says of a calculator that it made."""
+
+    @property
+    def accuracy(self) -> float:
+        """RMS error of forces that was asked for."""
+
+    def lines(self) -> list[str]:
+        """Lines of text."""
+
+    def error_in(self, cell: np.ndarray) -> float:
+        """What is expected with the same modes and nodes in another cell.
+
+        Parameters
+        ----------
+        cell : (3, 3)
+            Lattice vectors of the modes.
+        """
+
+
+@dataclass
+class LongRange:
+    """The modes of one kind of structure: a plan, where images are, and the multiplier.
+
+    Attributes
+    ----------
+    plan : LRCPlan or DirectPlan
+        With ``set_points``, ``set_cell``, ``energy`` and so on.
+    boundary : Boundary
+        Its cell is that of the plan.
+    kernel : LongRangeKernel
+        φ̂.
+    modes : tuple of int
+        What the plan was made with.
+    """
+
+    plan: Any
+    boundary: Boundary
+    kernel: LongRangeKernel
+    modes: tuple[int, int, int]
+
+
+class Calculator(ABC):
+    """Energies of charges, and what follows from them.
+
+    Parameters
+    ----------
+    potential : Potential
+        With a smearing.
+    cutoff : float
+        Of the pairs, units of length.
+    skin : float
+        By how much further pairs are searched for, so that lists are good until a point has moved by half of it.
+    dtype : float32 or float64
+        Of results; pairs are added up in float64.
+    threads : int, optional
+        At most so many; results do not depend on it.
+
+    Notes
+    -----
+    It keeps lists of neighbours and memory between calls: one calculator serves one thread of the user's at a time.
+    """
+
+    def __init__(
+        self,
+        potential: Potential,
+        cutoff: float,
+        *,
+        skin: float = 0.0,
+        dtype=np.float64,
+        threads: int | None = None,
+    ):
+        if not isinstance(potential, Potential):
+            raise TypeError(f"potential: expected a Potential, got {type(potential).__name__}")
+        self.potential, self.dtype = potential, arguments.as_dtype(dtype)
+        self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
+        self.threads = arguments.as_threads(threads, available_threads())
+        farthest = potential.pair_reach(self.cutoff)
+        self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads)
+        self._far: dict[tuple, LongRange] = {}
+        self._form: tuple[tuple, RadialForm | PairFunction] | None = None
+        self._listed: tuple[bytes, bytes] | None = None
+        self._listed_cell = b""
+        self._ahead: dict[int, Gradient] = {}  # sums over modes of structures that were done together
+        self._last: tuple | None = None  # what came in the call before, and the structure that it was
+        self._derived: tuple[tuple, dict] = ((), {})
+        self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
+        self.tuning: Tuned | None = None  # what ``tune`` says of its choice
+
+    def __getstate__(self) -> dict:
+        """Copies find lists and make plans of their own."""
+        lists = self.neighbours
+        neighbours = NeighbourList(lists.cutoff, lists.skin, full=lists.full, threads=self.threads)
+        return self.__dict__ | {"neighbours": neighbours, "_far": {}, "_listed": None, "_last": None}
+
+    takes_snapshots: ClassVar[bool] = False
+    """Whether plans take several structures of one cell at once."""
+    is_plain: ClassVar[bool] = True
+    """Whether energies are those of pairs, one convolution, selves and background, as ``ChargeOperator`` has it."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.is_plain = cls.is_plain and "_of_structure" not in vars(cls)
+
+    def __repr__(self) -> str:
+        return "\n".join(self._described() + ([] if self.tuning is None else self.tuning.lines()))
+
+    def _described(self) -> list[str]:
+        """Lines of text: what it is made of."""
+        return [
+            f"{type(self).__name__} in {self.dtype.name}, {self.threads} thread(s)",
+            f"  potential  {self.potential!r}",
+            f"  cutoff     {self.cutoff:.6g}",
+        ]
+
+    # ------------------------------------------------------------------ what differs
+    @abstractmethod
+    def _modes(self, cell: np.ndarray) -> tuple[int, int, int]:
+        """Modes along each axis of a cell."""
+
+    @abstractmethod
+    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int]):
+        """A plan for a cell."""
+
+    def _new_kernel(self, boundary: Boundary, plan) -> LongRangeKernel:
+        """φ̂ for a plan."""
+        return LongRangeKernel(self.potential, boundary)
+
+    # ------------------------------------------------------------------ the face
+    def compute(
+        self,
+        positions,
+        charges=None,
+        cell=None,
+        *,
+        periodic=True,
+        forces: bool = False,
+        stress: bool = False,
+        charge_gradient: bool = False,
+        parameter_gradient: bool = False,
+    ) -> Result:
+        """Potentials and energy of charges, and derivatives where they are wanted.
+
+        Parameters
+        ----------
+        positions : (N, 3) array, or Structures
+            Units of length; unwrapped along axes that are not periodic.
+        charges : (N,) or (N, C) array
+            q, of C channels that do not see each other; those of the structures by default.
+        cell : float, (3,) or (3, 3) array, optional
+            Length(s), or lattice vectors as rows; not needed where nothing is periodic.
+        periodic : bool or 3 bools
+            Along which lattice vectors there are images: three, two (a slab), one (a wire) or none.
+        forces, stress, charge_gradient : bool
+            What is wanted besides. A stress of structures that are not periodic along all axes is None, ``strain`` is
+            there.
+        parameter_gradient : bool
+            Whether ∂E/∂θ is wanted for the parameters of the potential; cutoff and modes stay, so it is that of the
+            computed energy, errors of truncation and all.
+
+        Raises
+        ------
+        ValueError, TypeError, MemoryError
+            Naming the argument, what came and what was expected.
+        """
+        batch = isinstance(positions, Structures)
+        structures = positions if batch else self._as_structure(positions, cell, periodic)
+        values = self._as_charges(structures, charges)
+        near = self._pairs(structures, values, stress)
+        self._ahead = self._snapshots(structures, values, forces, stress) if self.takes_snapshots and batch else {}
+        parts = [self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))]
+        shape = values.shape[:1] if charges is None else np.shape(charges)
+        result = _joined(parts, structures, shape, batch, forces, stress, self.dtype)
+        result.charge_gradient = 2 * result.potential if charge_gradient else None
+        if parameter_gradient:
+            q = values.astype(np.float64)
+            both = ChargeOperator(self, structures).parameters(q, q)
+            result.parameter_gradient = {name: each / 2 if batch else each[0] / 2 for name, each in both.items()}
+        return result
+
+    def _as_structure(self, positions, cell, periodic) -> Structures:
+        """One structure, checked; of the cell of the call before, that is not looked at again."""
+        box = None if cell is None else np.asarray(cell)
+        key = None if box is None else (box.tobytes(), box.dtype, box.shape, np.asarray(periodic).tobytes())
+        last = self._last
+        if last is not None and key is not None and last[0] == key:
+            points = arguments.as_array("positions", positions, np.dtype(np.float64))
+            if points.shape == last[1].positions.shape:
+                return Structures(points, last[1].offsets, last[1].cell, last[1].periodic)
+        structure = as_structure(positions, cell, periodic)
+        self._last = (key, structure)
+        return structure
+
+    def _as_charges(self, structures: Structures, charges) -> np.ndarray:
+        """Charges (N, C)."""
+        return as_charges(structures.charges if charges is None else charges, len(structures.positions))
+
+    # ------------------------------------------------------------------ short range
+    def forget_neighbours(self) -> None:
+        """Search for pairs anew in the next call, whether points have moved or not."""
+        self._listed = None
+
+    @property
+    def form(self):
+        """What pairs add to the modes, as sums over them take it; made anew where the potential changed."""
+        key = self.potential.key(), self.pair_tolerance
+        if self._form is None or self._form[0] != key:
+            self._form = key, pair_form(self.potential, self.cutoff, self.pair_tolerance)
+        return self._form[1]
+
+    def derived(self, name: str) -> list[tuple[Potential, RadialForm | PairFunction]]:
+        """Potentials that are the derivatives by a parameter of the potential, each with its part of short range.
+
+        Parameters
+        ----------
+        name : str
+            Of one of its ``parameters``.
+        """
+        key = self.potential.key()
+        if self._derived[0] != key:
+            self._derived = key, {}
+        forms = self._derived[1]
+        if name not in forms:
+            forms[name] = derived_forms(self.potential, name, self.cutoff)
+        return forms[name]
+
+    def update_neighbours(self, structures: Structures) -> dict:
+        """Search where lists are outdated; returns what ``pair_sum`` has to be told of where points are by now.
+
+        Parameters
+        ----------
+        structures : Structures
+            Of three dimensions.
+        """
+        positions, cell = structures.positions, structures.cell
+        layout = (structures.offsets.tobytes(), structures.periodic.tobytes())
+        if self._listed == layout:
+            moved = {"positions": positions} | ({} if cell.tobytes() == self._listed_cell else {"cell": cell})
+            if not self.neighbours.is_outdated(**moved):
+                return moved
+        self._listed = None
+        self.neighbours.search(positions, cell, periodic=structures.periodic, offsets=structures.offsets)
+        self._listed, self._listed_cell = layout, cell.tobytes()
+        return {}
+
+    def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:
+        """The sum over pairs, all structures at once."""
+        return self._sum_over_pairs(charges, strain, **self.update_neighbours(structures))
+
+    def _sum_over_pairs(self, charges: np.ndarray, strain: bool, **where) -> PairSum:
+        """The sum itself, at positions and in a cell other than those of the search where these are given."""
+        return near_sum(self.neighbours, self.form, charges, virial=strain, **where)
+
+    # ------------------------------------------------------------------ long range
+    def long_range(self, positions: np.ndarray, cell: np.ndarray, periodic) -> LongRange:
+        """The plan for a structure, its points set.
+
+        Parameters
+        ----------
+        positions : (N, 3), or (B, N, 3)
+            Points; of B structures where all axes are periodic.
+        cell : (3, 3)
+            Lattice vectors.
+        periodic : three bools
+            Along which there are images.
+        """
+        flags = tuple(bool(flag) for flag in periodic)
+        key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags)
+        far = self._far.pop(key, None)
+        if far is None or not far.boundary.serves(positions, self.potential):
+            boundary = choose_boundary(self.potential, positions, cell, flags)
+            modes = self._modes(boundary.cell)
+            plan = self._moved_plan(boundary, modes) or self._new_plan(boundary.cell, modes)
+            far = LongRange(plan, boundary, self._new_kernel(boundary, plan), modes)
+        self._far[key] = far
+        while len(self._far) > KEPT:
+            del self._far[next(iter(self._far))]
+        far.plan.set_points(np.asarray(positions, dtype=self.dtype))
+        return far
+
+    def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int]):
+        """A plan of a cell seen before with as many modes, in another cell; None where there is none."""
+        if len(self._far) < KEPT:
+            return None
+        key = next((key for key, far in self._far.items() if far.modes == modes), None)
+        return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
+
+    def _snapshots(self, structures: Structures, charges, forces: bool, stress: bool) -> dict[int, Gradient]:
+        """Sums over modes of structures that share a periodic cell and a number of points, all of them at once."""
+        groups: dict[tuple, list[int]] = {}
+        for b, count in enumerate(structures.counts.tolist()):
+            if count and structures.periodic[b].all():
+                groups.setdefault((structures.cell[b].tobytes(), count), []).append(b)
+        wrt = [name for name, wanted in (("points", forces), ("cells", stress)) if wanted]
+        results: dict[int, Gradient] = {}
+        for (_, count), members in groups.items():
+            if len(members) == 1:
+                continue
+            rows = structures.offsets[:-1][members][:, None] + np.arange(count)
+            far = self.long_range(
+                structures.positions[rows], structures.cell[members[0]], structures.periodic[members[0]]
+            )
+            made = far.plan.energy(charges[rows].astype(self.dtype), far.kernel, wrt=wrt)
+            for i, b in enumerate(members):
+                points = None if made.points is None else made.points[i]
+                cell = None if made.cell is None else made.cell[i]
+                results[b] = Gradient(made.output[i], points, None, None, cell=cell)
+        return results
+
+    def _of_structure(
+        self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool
+    ) -> tuple:
+        """V (n, C), E, F (n, 3) and ∂E/∂ε of one structure."""
+        some = slice(int(structures.offsets[b]), int(structures.offsets[b + 1]))
+        q = charges[some]
+        if not len(q):
+            return np.zeros(q.shape), 0.0, np.zeros((0, 3)), np.zeros((3, 3))
+        all_periodic, net = bool(structures.periodic[b].all()), net_charge(q)
+        if all_periodic:
+            self.potential.check_net_charge(net)
+        found = self._ahead.pop(b, None)
+        if found is None:
+            far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
+            wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
+            found = far.plan.energy(q.astype(self.dtype), far.kernel, wrt=wrt)
+        background = self.potential.background / structures.volume[b] if all_periodic else 0.0
+        twice = near.potential[some] + found.output - self.potential.value_at_r0 * q - background * net
+        energy = 0.5 * float(np.sum(q * twice, dtype=np.float64))
+        moved = -(near.gradient[some] + found.points) if forces else None
+        strain = None
+        if stress and near.strain is not None:
+            strain = near.strain[b] + found.cell + 0.5 * background * float(net @ net) * np.eye(3)
+        return 0.5 * twice, energy, moved, strain
+
+
+def _joined(parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, dtype) -> Result:
+    """The result of all structures."""
+    potential = np.concatenate([part[0] for part in parts]).astype(dtype).reshape(shape)
+    result = Result(potential, np.array([part[1] for part in parts]))
+    if forces:
+        result.forces = np.concatenate([part[2] for part in parts]).astype(dtype)
+    if stress:
+        result.strain = np.stack([part[3] for part in parts])
+        if structures.periodic.all():
+            result.stress = result.strain / structures.volume[:, None, None]
+    if not batch:
+        result.energy = float(parts[0][1])
+        result.strain = None if result.strain is None else result.strain[0]
+        result.stress = None if result.stress is None else result.stress[0]
+    return result

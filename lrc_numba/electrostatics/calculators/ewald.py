@@ -1,0 +1,47 @@
+"""Ewald summation by explicit sums over modes: exact to rounding, for references and small systems."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import arguments
+from ...direct_plan import DirectPlan
+from ..modes import modes_within
+from ..potentials import Potential
+from .calculator import Calculator
+
+__all__ = ["EwaldCalculator"]
+
+
+class EwaldCalculator(Calculator):
+    """Ewald summation; the cost grows with the product of charges and modes.
+
+    Parameters
+    ----------
+    potential, cutoff, skin, threads
+        As for ``Calculator``.
+    k_cutoff : float, optional
+        Modes up to this wavenumber, inverse length; by default up to where they carry 1e-16 of the largest.
+    """
+
+    def __init__(
+        self,
+        potential: Potential,
+        cutoff: float,
+        k_cutoff: float | None = None,
+        *,
+        skin: float = 0.0,
+        threads: int | None = None,
+    ):
+        super().__init__(potential, cutoff, skin=skin, threads=threads)
+        highest = potential.highest_wavenumber(1e-16) if k_cutoff is None else k_cutoff
+        self.k_cutoff = arguments.as_positive("k_cutoff", highest, np.inf)
+
+    def _described(self) -> list[str]:
+        return [*super()._described(), f"  k cutoff   {self.k_cutoff:.6g}"]
+
+    def _modes(self, cell: np.ndarray) -> tuple[int, int, int]:
+        return modes_within(cell, self.k_cutoff)
+
+    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int]) -> DirectPlan:
+        return DirectPlan(cell, modes)

@@ -1,0 +1,174 @@
+"""The default: modes by the engine, with a window whose error is chosen, and exact derivatives."""
+
+from __future__ import annotations
+
+from math import ceil, pi
+from warnings import warn
+
+import numpy as np
+
+from ... import arguments
+from ...plan import LRCPlan, WindowShape, good_size
+from ..boundaries import Boundary
+from ..modes import modes_within
+from ..potentials import Potential
+from .calculator import Calculator
+
+__all__ = ["MeshCalculator"]
+
+STRETCHED = 1.05  # nodes and modes of a frozen mesh may be so much coarser than they were chosen
+ANOTHER_WARNING = 1.5  # times the error of the last
+MOVED = 0.003  # of lengths, so that a frozen mesh is looked at again
+
+
+class MeshCalculator(Calculator):
+    """Ewald summation whose sums over modes are convolutions on a mesh, at the cost of N log N.
+
+    Parameters
+    ----------
+    potential, cutoff, skin, dtype, threads
+        As for ``Calculator``; a ``ProlateCoulombPotential`` needs the fewest modes.
+    k_cutoff : float, optional
+        Modes up to this wavenumber, inverse length; by default up to where they carry ``eps`` of the largest.
+    eps : float
+        Accuracy of the sums over modes, relative to all of them.
+    window : WindowShape, optional
+        A window of one's own, as for ``LRCPlan``; eps then makes no promise, and there must be ``nodes`` or a
+        ``spacing``.
+    nodes : int or three ints, optional
+        Of the mesh, whatever the cell.
+    spacing : float, optional
+        Of the nodes, units of length: any cell gets as many as it needs, and no larger spacing.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what came and what was expected.
+    """
+
+    takes_snapshots = True
+
+    def __init__(
+        self,
+        potential: Potential,
+        cutoff: float,
+        k_cutoff: float | None = None,
+        *,
+        eps: float = 1e-6,
+        window: WindowShape | None = None,
+        nodes: int | tuple[int, ...] | None = None,
+        spacing: float | None = None,
+        skin: float = 0.0,
+        dtype=np.float64,
+        threads: int | None = None,
+    ):
+        super().__init__(potential, cutoff, skin=skin, dtype=dtype, threads=threads)
+        self.eps = arguments.as_positive("eps", eps, 1.0)
+        highest = potential.highest_wavenumber(self.eps) if k_cutoff is None else k_cutoff
+        self.k_cutoff = arguments.as_positive("k_cutoff", highest, np.inf)
+        if window is not None and not isinstance(window, WindowShape):
+            raise TypeError(f"window: expected a WindowShape, got {type(window).__name__}")
+        if nodes is not None and spacing is not None:
+            raise ValueError(
+                f"spacing: expected either nodes or a spacing, got nodes={nodes!r} and spacing={spacing!r}"
+            )
+        if window is not None and nodes is None and spacing is None:
+            raise ValueError(f"nodes: expected nodes or a spacing with window={window!r}")
+        self.window = window
+        self.nodes = None if nodes is None else arguments.as_modes(nodes, 3, "nodes")
+        self.spacing = None if spacing is None else arguments.as_positive("spacing", spacing, np.inf)
+        self._frozen: tuple | None = None
+        self._looked_at: tuple | None = None
+
+    def _described(self) -> list[str]:
+        lines = [*super()._described(), f"  k cutoff   {self.k_cutoff:.6g}"]
+        if self.window is None:
+            lines.append(f"  eps        {self.eps:g}")
+        else:
+            lines.append(f"  window     {self.window!r}")
+        if self._frozen is not None:
+            lines.append(f"  frozen     modes {self._frozen[1]}, nodes {self._frozen[2]}")
+        elif self.nodes is not None:
+            lines.append(f"  nodes      {self.nodes}")
+        elif self.spacing is not None:
+            lines.append(f"  spacing    {self.spacing:.6g}")
+        return lines
+
+    # ------------------------------------------------------------------ modes and nodes
+    def _modes(self, cell: np.ndarray) -> tuple[int, int, int]:
+        if self._frozen is not None:
+            self._look_at(cell)
+            return self._frozen[1]
+        modes = modes_within(cell, self.k_cutoff)
+        if self.nodes is not None:  # a mesh that is given keeps what it can
+            modes = tuple(min(m, 2 * ((n - 1) // 2) + 1) for m, n in zip(modes, self.nodes, strict=True))  # type: ignore[assignment]
+        return modes
+
+    def _nodes(self, cell: np.ndarray, modes: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Nodes of the mesh of a cell; None where they follow from eps."""
+        if self._frozen is not None:
+            return self._frozen[2]
+        if self.spacing is None:
+            return self.nodes
+        lengths = np.linalg.norm(cell, axis=1)
+        return tuple(good_size(max(ceil(a / self.spacing - 1e-6), m)) for a, m in zip(lengths, modes, strict=True))
+
+    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int]) -> LRCPlan:
+        window = "kaiser_bessel" if self.window is None else self.window
+        nodes = self._nodes(cell, modes)
+        return LRCPlan(cell, modes, eps=self.eps, nodes=nodes, dtype=self.dtype, threads=self.threads, window=window)
+
+    # ------------------------------------------------------------------ a mesh for cells that change
+    def freeze_mesh(self) -> None:
+        """Keep the modes and nodes of the structure that was computed last, whatever cells come.
+
+        Under a pressure, where the cell changes with every step, energies then are a smooth function of it, and nothing
+        is planned anew. Where a cell has changed so much that the mesh is too coarse for it there is a warning that
+        says by how much.
+
+        Raises
+        ------
+        ValueError
+            Where nothing has been computed yet.
+        """
+        if not self._far:
+            raise ValueError("freeze_mesh: expected a structure to be computed first, whose mesh is kept")
+        far = next(reversed(self._far.values()))
+        grid = far.plan.grid  # type: ignore[attr-defined]
+        self._frozen = np.array(far.boundary.cell), grid.modes, grid.n
+        self._looked_at = far.boundary.cell, 1.0
+
+    def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int]):
+        if self._frozen is None:
+            return super()._moved_plan(boundary, modes)
+        key = next((key for key, far in self._far.items() if far.plan.grid.n == self._frozen[2]), None)
+        return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
+
+    def _look_at(self, cell: np.ndarray) -> None:
+        """Warn where the frozen mesh does not keep its error in a cell."""
+        reference, modes, nodes = self._frozen  # type: ignore[misc]
+        last, warned = self._looked_at  # type: ignore[misc]
+        if np.abs(np.linalg.solve(last, cell) - np.eye(3)).max() < MOVED:
+            return
+        lengths, before = np.linalg.norm(cell, axis=1), np.linalg.norm(reference, axis=1)
+        if self.tuning is not None:
+            error, allowed = self.tuning.error_in(cell), self.tuning.accuracy
+            excess, what = error / allowed, f"about {error:.1e} instead of {allowed:.1e} for the forces"
+        else:
+            excess = float((lengths / before).max()) / STRETCHED
+            kept = min(pi * m / a for m, a in zip(modes, lengths, strict=True))
+            what = f"unknown; modes up to {kept:.3g} are kept, {self.k_cutoff:.3g} is asked for"
+        if excess > warned:
+            change = 100 * float((lengths / before).max() - 1)
+            warn(
+                f"cell: axes have grown by up to {change:.1f} % since the mesh of {nodes} nodes was frozen, and the "
+                f"expected error is {what}; tune again, or unfreeze_mesh",
+                stacklevel=5,
+            )
+            warned = ANOTHER_WARNING * excess
+        self._looked_at = np.array(cell), warned
+
+    def unfreeze_mesh(self) -> None:
+        """Choose modes and nodes for every cell again."""
+        self._frozen = self._looked_at = None
+        self._far.clear()

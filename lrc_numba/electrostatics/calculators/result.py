@@ -1,0 +1,40 @@
+"""What a calculator returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Result"]
+
+
+@dataclass
+class Result:
+    """Potentials, energy and its derivatives; what was not asked for is None.
+
+    Attributes
+    ----------
+    potential : (N,) or (N, C)
+        V_i, with the factor ½, of the shape of the charges.
+    energy : float, or (B,) for structures
+        E = Σ q_i V_i, all channels together.
+    forces : (N, 3)
+        −∂E/∂x.
+    strain : (3, 3), or (B, 3, 3) for structures
+        ∂E/∂ε under x → x (1 + ε), a → a (1 + ε) for the rows a of the cell, symmetric.
+    stress : (3, 3), or (B, 3, 3) for structures
+        ``strain`` over the volume of the cell.
+    charge_gradient : (N,) or (N, C)
+        ∂E/∂q = 2 V.
+    parameter_gradient : dict of str to array
+        ∂E/∂θ by the name of a parameter of the potential, of its shape, () or (M,); with (B,) in front for structures.
+    """
+
+    potential: np.ndarray
+    energy: float | np.ndarray
+    forces: np.ndarray | None = None
+    strain: np.ndarray | None = None
+    stress: np.ndarray | None = None
+    charge_gradient: np.ndarray | None = None
+    parameter_gradient: dict[str, np.ndarray] | None = None
