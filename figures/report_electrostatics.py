@@ -70,7 +70,8 @@ def _madelung(record: dict) -> list[str]:
         "of nearest neighbours; each calculator is what `tune` gives for an RMS error of forces from "
         f"{max(targets):.0e} to {min(targets):.0e} of the force between nearest neighbours (P3M and PME: to "
         f"{madelung.FINEST:.0e}, as their meshes get large). Below, measured over asked: forces of the rattled "
-        "crystal, and the relative error of the Madelung constant of the perfect one. The constant alone says little, as errors cancel in it by symmetry."
+        "crystal, and the relative error of the Madelung constant of the perfect one. The constant "
+        "alone says little, as errors cancel in it by symmetry."
     )
     lines = [[str(cell) for cell in line[:3]] + [_ratio(v) for v in line[3:]] for line in madelung.summary(rows)]
     parts = ["### Madelung constants, and forces (their Fig. 3)\n", fill(about), table(madelung.SUMMARY, lines)]
