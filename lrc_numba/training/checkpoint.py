@@ -189,7 +189,7 @@ class Checkpoint:
         differing = _differing(self.identity, own) if self._known is not None and not anew else []
         if differing:
             raise ValueError(f"checkpoint: {self.path} is of a run with other {', '.join(differing)}")
-        self.identity: dict = own
+        self.identity = own
 
     def write(self, state: State) -> None:
         """Write the state, atomically."""

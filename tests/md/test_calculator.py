@@ -76,7 +76,9 @@ def test_refusals(tmp_path):
     """A network of another dimension, a species that is not known, a file that is none."""
     with pytest.raises(ValueError, match="network: expected three dimensions, got 1"):
         LRCCalculator(FullRangeNetwork(5.0, 1.5, 63, dim=1))
-    with pytest.raises(TypeError, match="network: expected an EnergyNetwork, the file of one or a calculator of charges"):
+    with pytest.raises(
+        TypeError, match="network: expected an EnergyNetwork, the file of one or a calculator of charges"
+    ):
         LRCCalculator(None)
     broken = network()
     broken.parameters.flat[5] = np.nan
