@@ -83,7 +83,7 @@ def directions(dim: int) -> Case:
 
 
 def descriptor(dim: int, periodic: bool, smooth: bool) -> Case:
-    # A little beyond the pairs of the scene: none crosses the cutoff, where the third derivative jumps, in a difference.
+    # Beyond all pairs of the scene: none crosses the cutoff, where the third derivative jumps, in a difference.
     own = Descriptor(dim, 1.01 * CUTOFF, smooth, Scales(0.2, 0.8, 1.1, 0.4))
     return Case(own, (None,), scene(dim, periodic), strained=periodic, step=2e-4)
 
