@@ -5,8 +5,7 @@ r_c, ψ = ψ₀^c has the largest share of its transform below k = c/r_c, and it
 
     r v_LR = ∫₀^{r/r_c} ψ / ∫₀¹ ψ  for r ≤ r_c, 1 beyond       v̂ = 4π/k² χ(k),  χ = ∫₀¹ ψ(t) cos(k r_c t) dt / ∫₀¹ ψ
 
-so v_SR is zero beyond r_c, without a tail, and the modes beyond c/r_c carry ψ(1)/ψ(0) of χ. A Gaussian of the same
-cutoff and accuracy needs about 1.4 times as many modes along each axis.
+so v_SR is zero beyond r_c, without a tail, and the modes beyond c/r_c carry ψ(1)/ψ(0) of χ.
 """
 
 from __future__ import annotations
