@@ -113,7 +113,7 @@ class Descriptor(Part):
         return 2 * WIDTH
 
     def memory(self, pairs: int, itemsize: int) -> int:
-        """Bytes that ``forward`` and ``vjp`` take: the tapes of f₁ and f₂, and cotangents.
+        """Bytes that ``forward`` and ``vjp`` take: the tapes and outputs of f₁ and f₂, and cotangents.
 
         Parameters
         ----------
@@ -122,8 +122,8 @@ class Descriptor(Part):
         itemsize : int
             Bytes of a float.
         """
-        per_side = sum((self.dim, *WIDTHS)) + WIDTH
-        return pairs * itemsize * ((1 if self.dim == 1 else 2) * per_side + sum((1, *WIDTHS)) + WIDTH)
+        per_side = sum((self.dim, *WIDTHS)) + 2 * WIDTH
+        return pairs * itemsize * ((1 if self.dim == 1 else 2) * per_side + sum((1, *WIDTHS)) + 2 * WIDTH)
 
     # ------------------------------------------------------------------ pairs
     def _features(self, pairs: Pairs) -> _Features:

@@ -7,9 +7,10 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
+from lrc_numba.machine.workspace import Workspace
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
-from lrc_numba.networks.layers import chain
-from lrc_numba.networks.layers.activations import TANH
+from lrc_numba.networks.layers.parameters import Parameters
+from lrc_numba.networks.layers.perceptron import Perceptron
 from lrc_numba.training import Adam
 
 BOX, CUTOFF, MODES = {1: 5.0, 2: 4.0, 3: 4.0}, 1.5, {1: 31, 2: (9, 9), 3: (7, 7, 7)}
@@ -250,19 +251,17 @@ def test_smooth_and_paper_cutoff():
 def test_tanh(dtype):
     """To a few units of rounding, never beyond 1 by more than one, and what is no number stays none."""
     far = np.concatenate([np.linspace(-25, 25, 4001), 10.0 ** np.arange(-12, 3), [0.0, -0.0, 19.9, 20.1, -500.0]])
-    z, parameters = far.astype(dtype), np.array([1.0, 0.0], dtype=dtype)
-    columns = {chain.N_IN: 1, chain.N_OUT: 1, chain.KIND: TANH, chain.SKIPS: 0, chain.WEIGHT: 0, chain.BIAS: 1}
-    columns |= {chain.H: 0, chain.A: 1, chain.OUT: 1}
-    layer = np.array([[columns[number] for number in range(chain.COLUMNS)]])
-    tape = np.concatenate([z, np.zeros_like(z)])
-    chain.forward(len(z), layer, parameters, tape)
-    found, wanted, unit = tape[len(z) :].copy(), np.tanh(z.astype(np.float64)), np.finfo(dtype).eps
-    assert (np.abs(found - wanted) <= 8 * unit * np.abs(wanted)).all()
-    assert np.abs(found).max() <= 1 + unit
-    tape[:2] = np.nan, np.inf
-    chain.forward(len(z), layer, parameters, tape)
-    assert np.isnan(tape[len(z)])
-    assert tape[len(z) + 1] == pytest.approx(1.0)
+    z, chain = far.astype(dtype)[:, None], Perceptron("f", (1, 1), biased=False)
+    parameters = Parameters(chain.shapes(), dtype)
+    parameters.flat[0] = 1.0
+    values = chain.forward(parameters, z, Workspace())[0].astype(np.float64)
+    wanted, unit = np.tanh(z.astype(np.float64)), np.finfo(dtype).eps
+    assert (np.abs(values - wanted) <= 8 * unit * np.abs(wanted)).all()
+    assert np.abs(values).max() <= 1 + unit
+    z[:2] = [[np.nan], [np.inf]]
+    values = chain.forward(parameters, z, Workspace())[0]
+    assert np.isnan(values[0])
+    assert values[1] == pytest.approx(1.0)
 
 
 @KINDS

@@ -5,12 +5,13 @@ r"""σ of tanh, relu and SiLU; σ′ and σ″ of the first two are written in a
     SiLU   σ = z s, σ′ = s + σ (1 − s)   σ″ = s (1 − s) (2 + z (1 − 2 s)) with s = (1 + tanh z/2)/2
 
 tanh is a ratio p/q: Lambert's continued fraction, broken off after nine terms, at y = z/32, and then five times
-tanh 2y = 2pq/(p² + q²), which needs no division before the last. It is right to a few units of rounding, and all of it
-is additions and products, of which the compiler makes vectors. The range of y ends where tanh is 1 to rounding.
+tanh 2y = 2pq/(p² + q²), which needs no division before the last. It is right to a few units of rounding. The range of y
+ends where tanh is 1 to rounding. Arrays are multiples of vectors long.
 """
 
 from __future__ import annotations
 
+from ...machine.cpu import simd
 from ...machine.cpu.compile import inlined
 
 __all__ = ["LINEAR", "RELU", "SILU", "TANH", "activate", "scale", "scale_dual", "silu"]
@@ -20,6 +21,33 @@ P = (34459425.0, 4729725.0, 135135.0, 990.0, 1.0)  # of y y^0, y y^2, …
 Q = (34459425.0, 16216200.0, 945945.0, 13860.0, 45.0)  # of y^0, y^2, …
 FAR = 20.0  # 1 − tanh is less than half a unit of rounding from here on
 DOUBLINGS = 5
+BYTES = 64  # of a vector
+
+
+@inlined
+def _tanh(z, values):
+    """tanh of a vector, of the dtype of ``values``."""
+    lanes, number = simd.lanes(values, BYTES), values.dtype.type
+    y = number(1.0 / 2**DOUBLINGS) * simd.larger(simd.smaller(z, number(FAR)), number(-FAR))
+    s, one = y * y, simd.fill(number(1), lanes)
+    p = simd.fma(number(P[4] / P[0]), s, simd.fill(number(P[3] / P[0]), lanes))
+    p = simd.fma(s, p, simd.fill(number(P[2] / P[0]), lanes))
+    p = simd.fma(s, p, simd.fill(number(P[1] / P[0]), lanes))
+    p = y * simd.fma(s, p, one)
+    q = simd.fma(number(Q[4] / Q[0]), s, simd.fill(number(Q[3] / Q[0]), lanes))
+    q = simd.fma(s, q, simd.fill(number(Q[2] / Q[0]), lanes))
+    q = simd.fma(s, q, simd.fill(number(Q[1] / Q[0]), lanes))
+    q = simd.fma(s, q, one)
+    for _ in range(DOUBLINGS):
+        p, q = (p + p) * q, simd.fma(p, p, q * q)
+    return p / q
+
+
+@inlined
+def _sigmoid(z, values):
+    """1/(1 + e^{−z}) of a vector, of the dtype of ``values``."""
+    half = values.dtype.type(0.5)
+    return simd.fma(half, _tanh(half * z, values), simd.fill(half, simd.lanes(values, BYTES)))
 
 
 @inlined
@@ -31,47 +59,15 @@ def activate(kind, values):
     kind : {0, 1, 2}
         ``LINEAR``, ``TANH`` or ``RELU``.
     values : 1-D contiguous array
-        z; changed in place. NaN stays NaN.
+        z, changed in place; a multiple of vectors long. NaN stays NaN.
     """
-    number = values.dtype.type
+    lanes = simd.lanes(values, BYTES)
     if kind == TANH:
-        _tanh(values)
+        for i in range(0, len(values), len(lanes)):
+            simd.store(values, i, _tanh(simd.load(values, i, lanes), values))
     elif kind == RELU:
-        for i in range(len(values)):
-            values[i] = number(0) if values[i] < 0 else values[i]
-
-
-@inlined
-def _tanh(values):
-    """values ← tanh(values)."""
-    number = values.dtype.type
-    if len(values):
-        far, near, one, two = number(FAR), number(1.0 / 2**DOUBLINGS), number(1), number(2)
-        p1, p2, p3, p4 = number(P[1] / P[0]), number(P[2] / P[0]), number(P[3] / P[0]), number(P[4] / P[0])
-        q1, q2, q3, q4 = number(Q[1] / Q[0]), number(Q[2] / Q[0]), number(Q[3] / Q[0]), number(Q[4] / Q[0])
-        for i in range(len(values)):
-            z = values[i]
-            y = (far if z > far else -far if z < -far else z) * near
-            s = y * y
-            p = y * (one + s * (p1 + s * (p2 + s * (p3 + s * p4))))
-            q = one + s * (q1 + s * (q2 + s * (q3 + s * q4)))
-            p, q = two * p * q, p * p + q * q  # five times: a loop would keep the compiler from making vectors
-            p, q = two * p * q, p * p + q * q
-            p, q = two * p * q, p * p + q * q
-            p, q = two * p * q, p * p + q * q
-            p, q = two * p * q, p * p + q * q
-            values[i] = p / q
-
-
-@inlined
-def _sigmoid(z, out):
-    """out ← 1/(1 + e^{−z})."""
-    half = z.dtype.type(0.5)
-    for i in range(len(z)):
-        out[i] = half * z[i]
-    _tanh(out[: len(z)])
-    for i in range(len(z)):
-        out[i] = half + half * out[i]
+        for i in range(0, len(values), len(lanes)):
+            simd.store(values, i, simd.larger(simd.load(values, i, lanes), values.dtype.type(0)))
 
 
 @inlined
@@ -81,15 +77,16 @@ def silu(z, out):
     Parameters
     ----------
     z, out : 1-D contiguous arrays
-        Of one length.
+        Of one length, a multiple of vectors.
     """
-    _sigmoid(z, out)
-    for i in range(len(z)):
-        out[i] = z[i] * out[i]
+    lanes = simd.lanes(z, BYTES)
+    for i in range(0, len(z), len(lanes)):
+        value = simd.load(z, i, lanes)
+        simd.store(out, i, value * _sigmoid(value, z))
 
 
 @inlined
-def scale(kind, a, values, out, work):
+def scale(kind, a, values, out):
     """out ← σ′ values, where σ is ``a``.
 
     Parameters
@@ -97,28 +94,26 @@ def scale(kind, a, values, out, work):
     kind : {0, 1, 2, 3}
         As for ``activate``, or ``SILU``.
     a, values : 1-D contiguous arrays
-        Read; for ``SILU`` a is z.
-    out, work : 1-D contiguous arrays, at least as long
-        Written; out may be ``values``, and work is used by ``SILU`` alone.
+        Read; for ``SILU`` a is z. The length of a is a multiple of vectors.
+    out : 1-D contiguous array, at least as long
+        Written; may be ``values``.
     """
-    one, zero = a.dtype.type(1), a.dtype.type(0)
-    if kind == TANH:
-        for i in range(len(a)):
-            out[i] = (one - a[i] * a[i]) * values[i]
-    elif kind == RELU:
-        for i in range(len(a)):
-            out[i] = values[i] if a[i] > zero else zero
-    elif kind == SILU:
-        _sigmoid(a, work)
-        for i in range(len(a)):
-            out[i] = (work[i] + a[i] * work[i] * (one - work[i])) * values[i]
-    else:
-        for i in range(len(a)):
-            out[i] = values[i]
+    lanes = simd.lanes(a, BYTES)
+    one = simd.fill(a.dtype.type(1), lanes)
+    for i in range(0, len(a), len(lanes)):
+        value, moved = simd.load(a, i, lanes), simd.load(values, i, lanes)
+        if kind == TANH:
+            moved = (one - value * value) * moved
+        elif kind == RELU:
+            moved = simd.positive(value, moved)
+        elif kind == SILU:
+            s = _sigmoid(value, a)
+            moved = s * simd.fma(value, one - s, one) * moved
+        simd.store(out, i, moved)
 
 
 @inlined
-def scale_dual(kind, a, da, up, dup, out, dout, work):
+def scale_dual(kind, a, da, up, dup, out, dout):
     """z̄ = σ′ ā + σ″ ż ǡ and ż̄ = σ′ ǡ.
 
     Parameters
@@ -126,30 +121,25 @@ def scale_dual(kind, a, da, up, dup, out, dout, work):
     kind : {0, 1, 2, 3}
         As for ``scale``.
     a, da, up, dup : 1-D contiguous arrays
-        σ(z) and its tangent, for ``SILU`` z and its tangent; ā and ǡ.
-    out, dout, work : 1-D contiguous arrays, at least as long
-        z̄ and ż̄, written; work is used by ``SILU`` alone.
+        σ(z) and its tangent, for ``SILU`` z and its tangent; ā and ǡ. The length of a is a multiple of vectors.
+    out, dout : 1-D contiguous arrays, at least as long
+        z̄ and ż̄, written.
     """
-    if kind == TANH:
-        one = a.dtype.type(1)
-        for i in range(len(a)):
-            slope = one - a[i] * a[i]
-            out[i] = slope * up[i] - (a[i] + a[i]) * da[i] * dup[i]
-            dout[i] = slope * dup[i]
-    elif kind == SILU:
-        one, two = a.dtype.type(1), a.dtype.type(2)
-        _sigmoid(a, work)
-        for i in range(len(a)):
-            rest = one - work[i]
-            slope = work[i] * (one + a[i] * rest)
-            out[i] = slope * up[i] + work[i] * rest * (two + a[i] * (rest - work[i])) * da[i] * dup[i]
-            dout[i] = slope * dup[i]
-    elif kind == RELU:  # written out: what is inlined twice is compiled twice
-        zero = a.dtype.type(0)
-        for i in range(len(a)):
-            out[i] = up[i] if a[i] > zero else zero
-            dout[i] = dup[i] if a[i] > zero else zero
-    else:
-        for i in range(len(a)):
-            out[i] = up[i]
-            dout[i] = dup[i]
+    lanes, number = simd.lanes(a, BYTES), a.dtype.type
+    one, two = simd.fill(number(1), lanes), simd.fill(number(2), lanes)
+    for i in range(0, len(a), len(lanes)):
+        value, tangent = simd.load(a, i, lanes), simd.load(da, i, lanes)
+        bar, dbar = simd.load(up, i, lanes), simd.load(dup, i, lanes)
+        if kind == TANH:
+            slope = one - value * value
+            bar, dbar = slope * bar - (value + value) * tangent * dbar, slope * dbar
+        elif kind == RELU:
+            bar, dbar = simd.positive(value, bar), simd.positive(value, dbar)
+        elif kind == SILU:
+            s = _sigmoid(value, a)
+            left = one - s
+            slope = s * simd.fma(value, left, one)
+            bar = slope * bar + s * left * simd.fma(value, left - s, two) * tangent * dbar
+            dbar = slope * dbar
+        simd.store(out, i, bar)
+        simd.store(dout, i, dbar)

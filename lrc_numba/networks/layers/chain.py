@@ -2,9 +2,11 @@ r"""Chains of dense layers, with all that force matching differentiates, in one 
 
     z = h W + b,   a = σ(z),   out = a, or h + a where the layer skips
 
-``BLOCK`` rows go through all layers, so that a layer finds the output of the one before in a cache. The passes share a
-tape, which holds for every layer the arrays h, a and out (where it is not a), (rows, width) each, one after the other.
-Of ``SILU``, whose slopes are not known from σ(z), a is z and its tangent that of z.
+``BLOCK`` rows go through all layers, so that a layer finds the output of the one before in a cache. Inputs and outputs
+are given row by row; within a block numbers are held column by column (see ``dense``), and so is the tape that the
+passes share: block after block, and in each the columns h, a and out (where it is not a) of every layer. A block is as
+wide as its rows, rounded up to vectors. Of ``SILU``, whose slopes are not known from σ(z), a is z and its tangent that
+of z.
 
 The layers are a table with a row for each; its columns are
 
@@ -12,7 +14,7 @@ The layers are a table with a row for each; its columns are
     KIND            the activation
     SKIPS           whether the input is added to the output
     WEIGHT, BIAS    where its weights and its biases begin among the parameters; BIAS is −1 where it has none
-    H, A, OUT       columns of the tape before its h, a and out
+    H, A, OUT       columns of a block before its h, a and out
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 
 from ...machine.cpu.compile import inlined, kernel
 from .activations import SILU, activate, scale, scale_dual, silu
-from .dense import add, add_outer, add_product, add_rows, repeat, start
+from .dense import LONG, add, add_outer, add_product, add_rows, fill, gather, scatter, start, width_of
 
 __all__ = [
     "BIAS",
@@ -36,6 +38,7 @@ __all__ = [
     "H",
     "forward",
     "jvp",
+    "tape_size",
     "vjp",
     "vjp_dual",
 ]
@@ -43,25 +46,44 @@ __all__ = [
 N_IN, N_OUT, KIND, SKIPS, WEIGHT, BIAS, H, A, OUT = range(9)
 COLUMNS = 9
 BLOCK = 64  # rows
+LINE = 64  # bytes
+
+
+def tape_size(rows: int, layers: np.ndarray, itemsize: int) -> int:
+    """Numbers on a tape.
+
+    Parameters
+    ----------
+    rows : int
+        n.
+    layers : (layers, COLUMNS) int64
+        See the module.
+    itemsize : int
+        Bytes of a number.
+    """
+    long = LONG // itemsize
+    return -(-rows // long) * long * int(layers[-1, OUT] + layers[-1, N_OUT])
 
 
 @inlined
-def _transpose(layers, parameters, transposed):
-    """Write the transpose of every weight matrix where the matrix is among the parameters."""
-    for layer in range(len(layers)):
-        n_in, n_out, at = layers[layer, N_IN], layers[layer, N_OUT], layers[layer, WEIGHT]
-        for k in range(n_in):
-            for o in range(n_out):
-                transposed[at + o * n_in + k] = parameters[at + k * n_out + o]
+def _columns(layers):
+    """Of a block of the tape."""
+    return layers[len(layers) - 1, OUT] + layers[len(layers) - 1, N_OUT]
 
 
 @inlined
 def _widest(layers):
-    """The largest width."""
+    """The largest number of columns of a layer."""
     widest = 1
     for layer in range(len(layers)):
         widest = max(widest, layers[layer, N_IN], layers[layer, N_OUT])
     return widest
+
+
+@inlined
+def _skipped(room):
+    """Numbers up to the first cache line: vectors of that length then cross none."""
+    return -room.ctypes.data % LINE // room.itemsize
 
 
 @inlined
@@ -71,8 +93,8 @@ def _add_to(values, out):
 
 
 @kernel
-def forward(rows, layers, parameters, tape):
-    """Fill the tape from its first array, the inputs, on.
+def forward(rows, layers, parameters, inputs, tape, outputs):
+    """Fill the tape, and the outputs.
 
     Parameters
     ----------
@@ -82,29 +104,36 @@ def forward(rows, layers, parameters, tape):
         See the module.
     parameters : 1-D array
         Weights and biases.
-    tape : (n · columns,)
-        Holds h of the first layer; all else is written.
+    inputs : (n · n_in,)
+        Of the first layer.
+    tape : (tape_size,)
+        Written.
+    outputs : (n · n_out,)
+        Of the last layer, written.
     """
+    columns, first, end = _columns(layers), layers[0, N_IN], len(layers) - 1
     for lo in range(0, rows, BLOCK):
         count = min(BLOCK, rows - lo)
+        width, base = width_of(count, tape), lo * columns
+        gather(count, inputs, lo * first, first, tape, base, width)
         for layer in range(len(layers)):
             n_in, n_out, kind = layers[layer, N_IN], layers[layer, N_OUT], layers[layer, KIND]
-            weight = parameters[layers[layer, WEIGHT] : layers[layer, WEIGHT] + n_in * n_out]
-            h, a = layers[layer, H] * rows + lo * n_in, layers[layer, A] * rows + lo * n_out
-            if layers[layer, BIAS] >= 0:
-                repeat(count, parameters[layers[layer, BIAS] : layers[layer, BIAS] + n_out], tape, a)
-            else:
-                tape[a : a + count * n_out] = 0
-            add_product(count, tape, h, n_in, weight, n_out, tape, a)
-            out = layers[layer, OUT] * rows + lo * n_out
+            h, a = base + layers[layer, H] * width, base + layers[layer, A] * width
+            fill(n_out, parameters, layers[layer, BIAS], tape, a, width)
+            at = layers[layer, WEIGHT]
+            add_product(n_out, n_in, parameters, at, 1, n_out, tape, h, tape, a, width)
+            out = base + layers[layer, OUT] * width
+            below, z, above = tape[h : h + n_in * width], tape[a : a + n_out * width], tape[out : out + n_out * width]
             if kind == SILU:
-                silu(tape[a : a + count * n_out], tape[out : out + count * n_out])
+                silu(z, above)
                 if layers[layer, SKIPS]:
-                    _add_to(tape[h : h + count * n_in], tape[out : out + count * n_out])
+                    _add_to(below, above)
                 continue
-            activate(kind, tape[a : a + count * n_out])
+            activate(kind, z)
             if layers[layer, SKIPS]:
-                add(tape[h : h + count * n_in], tape[a : a + count * n_out], tape[out : out + count * n_out])
+                add(below, z, above)
+        n_out = layers[end, N_OUT]
+        scatter(count, tape, base + layers[end, OUT] * width, width, n_out, outputs, lo * n_out)
 
 
 @kernel
@@ -122,57 +151,64 @@ def vjp(rows, layers, parameters, tape, up, gradient, below):
     below : (n · n_in,)
         Of the inputs of the first, written.
     """
-    widest, transposed = _widest(layers), np.empty_like(parameters)
-    _transpose(layers, parameters, transposed)
-    bar, z_bar, next_bar, work = np.empty((4, BLOCK * widest), dtype=tape.dtype)
-    first, last = layers[0, N_IN], layers[len(layers) - 1, N_OUT]
+    columns, first, last = _columns(layers), layers[0, N_IN], layers[len(layers) - 1, N_OUT]
+    size = BLOCK * _widest(layers)
+    room = np.empty(4 * size + LINE // tape.itemsize, dtype=tape.dtype)
+    room = room[_skipped(room) :]
+    bar, z_bar, next_bar, work = room[:size], room[size:][:size], room[2 * size :][:size], room[3 * size :][:size]
     for lo in range(0, rows, BLOCK):
         count = min(BLOCK, rows - lo)
-        bar[: count * last] = up[lo * last : (lo + count) * last]
+        width, base = width_of(count, tape), lo * columns
+        gather(count, up, lo * last, last, bar, 0, width)
         for back in range(len(layers)):
             layer = len(layers) - 1 - back
-            n_in, n_out = layers[layer, N_IN], layers[layer, N_OUT]
-            a = layers[layer, A] * rows + lo * n_out
-            scale(layers[layer, KIND], tape[a : a + count * n_out], bar, z_bar, work)
+            n_in, n_out, at = layers[layer, N_IN], layers[layer, N_OUT], layers[layer, WEIGHT]
+            h, a = base + layers[layer, H] * width, base + layers[layer, A] * width
+            scale(layers[layer, KIND], tape[a : a + n_out * width], bar, z_bar)
             if len(gradient):
-                at, h = layers[layer, WEIGHT], layers[layer, H] * rows + lo * n_in
-                add_outer(count, tape, h, n_in, z_bar, n_out, gradient[at : at + n_in * n_out])
+                add_outer(n_in, n_out, tape, h, z_bar, 0, width, gradient, at, work)
                 if layers[layer, BIAS] >= 0:
-                    add_rows(count, z_bar, n_out, gradient[layers[layer, BIAS] : layers[layer, BIAS] + n_out])
-            start(bar, layers[layer, SKIPS], next_bar[: count * n_in])
-            weight = transposed[layers[layer, WEIGHT] : layers[layer, WEIGHT] + n_in * n_out]
-            add_product(count, z_bar, 0, n_out, weight, n_in, next_bar, 0)
+                    add_rows(n_out, z_bar, 0, width, gradient, layers[layer, BIAS])
+            start(bar, layers[layer, SKIPS], next_bar[: n_in * width])
+            add_product(n_in, n_out, parameters, at, n_out, 1, z_bar, 0, next_bar, 0, width)
             bar, next_bar = next_bar, bar
-        below[lo * first : (lo + count) * first] = bar[: count * first]
+        scatter(count, bar, 0, width, first, below, lo * first)
 
 
 @kernel
-def jvp(rows, layers, parameters, tape, dtape):
+def jvp(rows, layers, parameters, tape, tangents, dtape, outputs):
     """Tangents: layer by layer ȧ = σ′ (ḣ W), and ḣ more where the layer skips.
 
     Parameters
     ----------
     rows, layers, parameters, tape
         As for ``forward``.
-    dtape : (n · columns,)
-        As ``tape``: holds ḣ of the first layer; all else is written.
+    tangents : (n · n_in,)
+        ḣ of the first layer.
+    dtape : (tape_size,)
+        As ``tape``, written.
+    outputs : (n · n_out,)
+        Tangents of the outputs of the last layer, written.
     """
-    work = np.empty(BLOCK * _widest(layers), dtype=tape.dtype)
+    columns, first, end = _columns(layers), layers[0, N_IN], len(layers) - 1
     for lo in range(0, rows, BLOCK):
         count = min(BLOCK, rows - lo)
+        width, base = width_of(count, tape), lo * columns
+        gather(count, tangents, lo * first, first, dtape, base, width)
         for layer in range(len(layers)):
             n_in, n_out = layers[layer, N_IN], layers[layer, N_OUT]
-            weight = parameters[layers[layer, WEIGHT] : layers[layer, WEIGHT] + n_in * n_out]
-            h, a = layers[layer, H] * rows + lo * n_in, layers[layer, A] * rows + lo * n_out
-            da = dtape[a : a + count * n_out]
-            start(da, False, da)
-            add_product(count, dtape, h, n_in, weight, n_out, dtape, a)
-            out = layers[layer, OUT] * rows + lo * n_out
+            h, a = base + layers[layer, H] * width, base + layers[layer, A] * width
+            fill(n_out, parameters, -1, dtape, a, width)
+            at = layers[layer, WEIGHT]
+            add_product(n_out, n_in, parameters, at, 1, n_out, dtape, h, dtape, a, width)
+            out = base + layers[layer, OUT] * width
             to = out if layers[layer, KIND] == SILU else a
-            moved = dtape[to : to + count * n_out]
-            scale(layers[layer, KIND], tape[a : a + count * n_out], da, moved, work)
+            moved = dtape[to : to + n_out * width]
+            scale(layers[layer, KIND], tape[a : a + n_out * width], dtape[a : a + n_out * width], moved)
             if layers[layer, SKIPS]:
-                add(dtape[h : h + count * n_in], moved, dtape[out : out + count * n_out])
+                add(dtape[h : h + n_in * width], moved, dtape[out : out + n_out * width])
+        n_out = layers[end, N_OUT]
+        scatter(count, dtape, base + layers[end, OUT] * width, width, n_out, outputs, lo * n_out)
 
 
 @kernel
@@ -192,34 +228,34 @@ def vjp_dual(rows, layers, parameters, tape, dtape, up, dup, gradient, inputs_to
     below, dbelow : (n · n_in,)
         Those, written.
     """
-    widest, transposed = _widest(layers), np.empty_like(parameters)
-    _transpose(layers, parameters, transposed)
-    bar, z_bar, next_bar, work = np.empty((4, BLOCK * widest), dtype=tape.dtype)
-    dbar, dz_bar, next_dbar = np.empty((3, BLOCK * widest), dtype=tape.dtype)
-    first, last = layers[0, N_IN], layers[len(layers) - 1, N_OUT]
+    columns, first, last = _columns(layers), layers[0, N_IN], layers[len(layers) - 1, N_OUT]
+    size = BLOCK * _widest(layers)
+    room = np.empty(7 * size + LINE // tape.itemsize, dtype=tape.dtype)
+    room = room[_skipped(room) :]
+    bar, z_bar, next_bar, work = room[:size], room[size:][:size], room[2 * size :][:size], room[3 * size :][:size]
+    dbar, dz_bar, next_dbar = room[4 * size :][:size], room[5 * size :][:size], room[6 * size :][:size]
     for lo in range(0, rows, BLOCK):
         count = min(BLOCK, rows - lo)
-        bar[: count * last] = up[lo * last : (lo + count) * last]
-        dbar[: count * last] = dup[lo * last : (lo + count) * last]
+        width, base = width_of(count, tape), lo * columns
+        gather(count, up, lo * last, last, bar, 0, width)
+        gather(count, dup, lo * last, last, dbar, 0, width)
         for back in range(len(layers)):
             layer = len(layers) - 1 - back
             n_in, n_out, at = layers[layer, N_IN], layers[layer, N_OUT], layers[layer, WEIGHT]
-            h, a = layers[layer, H] * rows + lo * n_in, layers[layer, A] * rows + lo * n_out
-            value, tangent = tape[a : a + count * n_out], dtape[a : a + count * n_out]
-            scale_dual(layers[layer, KIND], value, tangent, bar, dbar, z_bar, dz_bar, work)
-            weight_bar = gradient[at : at + n_in * n_out]
-            add_outer(count, tape, h, n_in, z_bar, n_out, weight_bar)
-            add_outer(count, dtape, h, n_in, dz_bar, n_out, weight_bar)
+            h, a = base + layers[layer, H] * width, base + layers[layer, A] * width
+            value, tangent = tape[a : a + n_out * width], dtape[a : a + n_out * width]
+            scale_dual(layers[layer, KIND], value, tangent, bar, dbar, z_bar, dz_bar)
+            add_outer(n_in, n_out, tape, h, z_bar, 0, width, gradient, at, work)
+            add_outer(n_in, n_out, dtape, h, dz_bar, 0, width, gradient, at, work)
             if layers[layer, BIAS] >= 0:
-                add_rows(count, z_bar, n_out, gradient[layers[layer, BIAS] : layers[layer, BIAS] + n_out])
+                add_rows(n_out, z_bar, 0, width, gradient, layers[layer, BIAS])
             if layer == 0 and not inputs_too:
                 continue
-            start(bar, layers[layer, SKIPS], next_bar[: count * n_in])
-            start(dbar, layers[layer, SKIPS], next_dbar[: count * n_in])
-            weight = transposed[at : at + n_in * n_out]
-            add_product(count, z_bar, 0, n_out, weight, n_in, next_bar, 0)
-            add_product(count, dz_bar, 0, n_out, weight, n_in, next_dbar, 0)
+            start(bar, layers[layer, SKIPS], next_bar[: n_in * width])
+            start(dbar, layers[layer, SKIPS], next_dbar[: n_in * width])
+            add_product(n_in, n_out, parameters, at, n_out, 1, z_bar, 0, next_bar, 0, width)
+            add_product(n_in, n_out, parameters, at, n_out, 1, dz_bar, 0, next_dbar, 0, width)
             bar, next_bar, dbar, next_dbar = next_bar, bar, next_dbar, dbar
         if inputs_too:
-            below[lo * first : (lo + count) * first] = bar[: count * first]
-            dbelow[lo * first : (lo + count) * first] = dbar[: count * first]
+            scatter(count, bar, 0, width, first, below, lo * first)
+            scatter(count, dbar, 0, width, first, dbelow, lo * first)

@@ -1,202 +1,223 @@
-r"""Products of the rows of a layer with its weights, for a few rows at a time; used by ``chain``.
+r"""Products of the columns of a block of rows with the weights of a layer; used by ``chain``.
 
-Products hold a tile of four rows and sixteen columns in registers; narrower ones go row by row in eights or fours, and
-those of the first layers of a pyramid are written out plainly. Every number has one order of adding up, whatever
-the tiles. Arrays are flattened, row by row.
+A block is held column by column: the numbers of one column, one for each row, lie side by side, ``width`` of them, so
+that a vector holds the same column of several rows. So layers of any width, also of one or two numbers, fill vectors
+and need no tail.
+
+Products hold tiles of columns and rows in registers. Every number has one order of adding up, whatever the tiles.
 """
 
 from __future__ import annotations
 
 from ...machine.cpu import simd
 from ...machine.cpu.compile import inlined
+from ...machine.cpu.indices import evenly_spaced
 
-__all__ = ["add", "add_outer", "add_product", "add_rows", "repeat", "start"]
+__all__ = ["LONG", "add", "add_outer", "add_product", "add_rows", "fill", "gather", "scatter", "start", "width_of"]
 
-SIXTEEN, EIGHT, FOUR = (0,) * 16, (0,) * 8, (0,) * 4
-
-
-@inlined
-def _tile(p, out, q, left, n_in, weight, c, n_out):
-    """Four rows from out[p] and left[q] on, and sixteen columns from c on, of out += left · weight."""
-    row_0, row_1 = simd.load(out, p, SIXTEEN), simd.load(out, p + n_out, SIXTEEN)
-    row_2, row_3 = simd.load(out, p + 2 * n_out, SIXTEEN), simd.load(out, p + 3 * n_out, SIXTEEN)
-    for k in range(n_in):
-        line = simd.load(weight, k * n_out + c, SIXTEEN)
-        row_0 = simd.fma(left[q + k], line, row_0)
-        row_1 = simd.fma(left[q + n_in + k], line, row_1)
-        row_2 = simd.fma(left[q + 2 * n_in + k], line, row_2)
-        row_3 = simd.fma(left[q + 3 * n_in + k], line, row_3)
-    _store_tile(out, p, n_out, row_0, row_1, row_2, row_3)
+LONG, SHORT = 128, 64  # bytes of vectors: of products, which are several registers long, and of sums over rows
 
 
 @inlined
-def _store_tile(out, p, n_out, row_0, row_1, row_2, row_3):
-    simd.store(out, p, row_0)
-    simd.store(out, p + n_out, row_1)
-    simd.store(out, p + 2 * n_out, row_2)
-    simd.store(out, p + 3 * n_out, row_3)
+def width_of(rows, values):
+    """Rows as a multiple of the longer vectors.
+
+    Parameters
+    ----------
+    rows : int
+        Of a block.
+    values : array
+        Has the dtype.
+    """
+    long = len(simd.lanes(values, LONG))
+    return (rows + long - 1) // long * long
 
 
 @inlined
-def add_product(rows, left, at, n_in, weight, n_out, out, to):
-    """out += left · weight, row by row.
+def gather(rows, values, at, n, out, p, width):
+    """The columns of some rows, zeros beyond the last of them.
 
     Parameters
     ----------
     rows : int
         How many.
-    left : (· n_in,)
-        Rows from ``at`` on.
-    at, n_in, n_out, to : int
-        Offsets of the first rows, and widths.
-    weight : (n_in · n_out,)
-        Row by row.
-    out : (· n_out,)
-        Rows from ``to`` on, added to.
-    """
-    if n_out == 1 and n_in % 8 == 0:
-        for r in range(rows):
-            line = simd.zero(out, EIGHT)
-            for k in range(0, n_in, 8):
-                line = simd.fma(simd.load(left, at + r * n_in + k, EIGHT), simd.load(weight, k, EIGHT), line)
-            out[to + r] += simd.total(line)
-        return
-    if n_out == 4:
-        for r in range(rows):
-            quad = simd.load(out, to + 4 * r, FOUR)
-            for k in range(n_in):
-                quad = simd.fma(left[at + r * n_in + k], simd.load(weight, 4 * k, FOUR), quad)
-            simd.store(out, to + 4 * r, quad)
-        return
-    if n_out % 8:
-        for r in range(rows):
-            for k in range(n_in):
-                for o in range(n_out):
-                    out[to + r * n_out + o] += left[at + r * n_in + k] * weight[k * n_out + o]
-        return
-    whole, sixteens = rows // 4 * 4, n_out // 16 * 16
-    for c in range(0, sixteens, 16):
-        for r in range(0, whole, 4):
-            _tile(to + r * n_out + c, out, at + r * n_in, left, n_in, weight, c, n_out)
-    for r in range(rows):
-        for c in range(sixteens if r < whole else 0, n_out, 8):
-            line = simd.load(out, to + r * n_out + c, EIGHT)
-            for k in range(n_in):
-                line = simd.fma(left[at + r * n_in + k], simd.load(weight, k * n_out + c, EIGHT), line)
-            simd.store(out, to + r * n_out + c, line)
-
-
-@inlined
-def add_outer(rows, left, at, n_in, right, n_out, out):
-    """out[k, o] += Σ_r left[r, k] right[r, o].
-
-    Parameters
-    ----------
-    rows : int
-        How many.
-    left : (· n_in,)
-        Rows from ``at`` on.
-    at, n_in, n_out : int
-        Offset of the first row, and widths.
-    right : (rows · n_out,) or longer
-        Rows from 0 on.
-    out : (n_in · n_out,)
-        Added to.
-    """
-    if n_out == 1 and n_in % 8 == 0:
-        for k in range(0, n_in, 8):
-            line = simd.load(out, k, EIGHT)
-            for r in range(rows):
-                line = simd.fma(right[r], simd.load(left, at + r * n_in + k, EIGHT), line)
-            simd.store(out, k, line)
-        return
-    if n_out == 4:
-        for k in range(n_in):
-            quad = simd.load(out, 4 * k, FOUR)
-            for r in range(rows):
-                quad = simd.fma(left[at + r * n_in + k], simd.load(right, 4 * r, FOUR), quad)
-            simd.store(out, 4 * k, quad)
-        return
-    if n_out % 8 or n_in % 4:
-        for r in range(rows):
-            for k in range(n_in):
-                for o in range(n_out):
-                    out[k * n_out + o] += left[at + r * n_in + k] * right[r * n_out + o]
-        return
-    sixteens = n_out // 16 * 16
-    for k in range(0, n_in, 4):
-        for c in range(0, sixteens, 16):
-            _outer_tile(rows, left, at + k, n_in, right, c, n_out, out, k * n_out + c)
-        for c in range(sixteens, n_out, 8):
-            for j in range(k, k + 4):
-                line = simd.load(out, j * n_out + c, EIGHT)
-                for r in range(rows):
-                    line = simd.fma(left[at + r * n_in + j], simd.load(right, r * n_out + c, EIGHT), line)
-                simd.store(out, j * n_out + c, line)
-
-
-@inlined
-def _outer_tile(rows, left, q, n_in, right, c, n_out, out, p):
-    """Four rows from out[p] on, sixteen columns, of out += leftᵀ · right; the columns of left from left[q] on."""
-    row_0, row_1 = simd.load(out, p, SIXTEEN), simd.load(out, p + n_out, SIXTEEN)
-    row_2, row_3 = simd.load(out, p + 2 * n_out, SIXTEEN), simd.load(out, p + 3 * n_out, SIXTEEN)
-    for r in range(rows):
-        line, x = simd.load(right, r * n_out + c, SIXTEEN), q + r * n_in
-        row_0 = simd.fma(left[x], line, row_0)
-        row_1 = simd.fma(left[x + 1], line, row_1)
-        row_2 = simd.fma(left[x + 2], line, row_2)
-        row_3 = simd.fma(left[x + 3], line, row_3)
-    _store_tile(out, p, n_out, row_0, row_1, row_2, row_3)
-
-
-@inlined
-def add_rows(rows, values, n_out, out):
-    """out[o] += Σ_r values[r, o].
-
-    Parameters
-    ----------
-    rows, n_out : int
-        How many, and their width.
-    values : (rows · n_out,) or longer
-        Read.
-    out : (n_out,)
-        Added to.
-    """
-    if n_out % 8:
-        for r in range(rows):
-            for o in range(n_out):
-                out[o] += values[r * n_out + o]
-        return
-    for o in range(0, n_out, 8):
-        line = simd.load(out, o, EIGHT)
-        for r in range(rows):
-            line = line + simd.load(values, r * n_out + o, EIGHT)
-        simd.store(out, o, line)
-
-
-@inlined
-def repeat(rows, values, out, to):
-    """Copy one row ``rows`` times, from out[to] on.
-
-    Parameters
-    ----------
-    rows : int
-        How many times.
-    values : (width,)
-        The row.
+    values : (· n,)
+        Row by row, from ``at`` on.
+    at, n : int
+        Offset of the first row, and numbers in a row.
     out : 1-D array
-        Written.
-    to : int
-        Where.
+        Columns from ``p`` on, written.
+    p, width : int
+        Offset, and the length of a column.
     """
-    width = len(values)
-    for r in range(rows):
-        if width % 8:
-            for o in range(width):
-                out[to + r * width + o] = values[o]
-        else:
-            for o in range(0, width, 8):
-                simd.store(out, to + r * width + o, simd.load(values, o, EIGHT))
+    for k in range(n):
+        for r in range(rows, width):
+            out[p + k * width + r] = 0
+    if n == 1:
+        for r in range(rows):
+            out[p + r] = values[at + r]
+        return
+    whole = rows // 8 * 8 if n % 8 == 0 else 0
+    for r in range(0, whole, 8):
+        for k in range(0, n, 8):
+            begin = evenly_spaced(at + r * n + k, n)
+            simd.copy_transposed(values, begin, 0, out, evenly_spaced(p + k * width + r, width), 0)
+    for r in range(whole, rows):
+        for k in range(n):
+            out[p + k * width + r] = values[at + r * n + k]
+
+
+@inlined
+def scatter(rows, values, p, width, n, out, at):
+    """The inverse of ``gather``.
+
+    Parameters
+    ----------
+    rows, p, width, n, at
+        As for ``gather``.
+    values : 1-D array
+        Columns, read.
+    out : (· n,)
+        Row by row, written.
+    """
+    if n == 1:
+        for r in range(rows):
+            out[at + r] = values[p + r]
+        return
+    whole = rows // 8 * 8 if n % 8 == 0 else 0
+    for r in range(0, whole, 8):
+        for k in range(0, n, 8):
+            begin = evenly_spaced(p + k * width + r, width)
+            simd.copy_transposed(values, begin, 0, out, evenly_spaced(at + r * n + k, n), 0)
+    for r in range(whole, rows):
+        for k in range(n):
+            out[at + r * n + k] = values[p + k * width + r]
+
+
+@inlined
+def fill(n, values, at, out, p, width):
+    """Every number of ``values[at : at + n]`` as a column; zeros where ``at`` is negative.
+
+    Parameters
+    ----------
+    n : int
+        Columns.
+    values : 1-D array
+        Read.
+    at : int
+        Of the first, or −1.
+    out : 1-D array
+        Columns from ``p`` on, written.
+    p, width : int
+        Offset, and the length of a column.
+    """
+    long = simd.lanes(out, LONG)
+    for o in range(n):
+        line = simd.zero(out, long)
+        if at >= 0:
+            line = simd.fill(values[at + o], long)
+        for r in range(0, width, len(long)):
+            simd.store(out, p + o * width + r, line)
+
+
+@inlined
+def add_product(n_out, n_in, weight, at, step_out, step_in, values, p, out, q, width):
+    """out_o += Σ_k weight[at + o step_out + k step_in] values_k, column by column.
+
+    Parameters
+    ----------
+    n_out, n_in : int
+        Columns of ``out`` and of ``values``.
+    weight : 1-D array
+        A matrix from ``at`` on.
+    at, step_out, step_in : int
+        Offset and strides of the matrix.
+    values, out : 1-D arrays
+        Columns from ``p`` and from ``q`` on; ``out`` is added to.
+    p, q, width : int
+        Offsets, and the length of a column.
+    """
+    long, fours = simd.lanes(out, LONG), n_out // 4 * 4
+    for o in range(0, fours, 4):
+        a, b = at + o * step_out, q + o * width
+        for r in range(b, b + width, len(long)):
+            line_0, line_1 = simd.load(out, r, long), simd.load(out, r + width, long)
+            line_2, line_3 = simd.load(out, r + 2 * width, long), simd.load(out, r + 3 * width, long)
+            for k in range(n_in):
+                line, w = simd.load(values, p + k * width + r - b, long), a + k * step_in
+                line_0 = simd.fma(simd.number(weight, w), line, line_0)
+                line_1 = simd.fma(simd.number(weight, w + step_out), line, line_1)
+                line_2 = simd.fma(simd.number(weight, w + 2 * step_out), line, line_2)
+                line_3 = simd.fma(simd.number(weight, w + 3 * step_out), line, line_3)
+            simd.store(out, r, line_0)
+            simd.store(out, r + width, line_1)
+            simd.store(out, r + 2 * width, line_2)
+            simd.store(out, r + 3 * width, line_3)
+    for o in range(fours, n_out):
+        a, b = at + o * step_out, q + o * width
+        for r in range(b, b + width, len(long)):
+            line = simd.load(out, r, long)
+            for k in range(n_in):
+                column = simd.load(values, p + k * width + r - b, long)
+                line = simd.fma(simd.number(weight, a + k * step_in), column, line)
+            simd.store(out, r, line)
+
+
+@inlined
+def add_outer(n_in, n_out, left, p, right, q, width, out, at, work):
+    """out[k, o] += Σ_r left_k[r] right_o[r].
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Columns of left and of right.
+    left, right : 1-D arrays
+        Columns from ``p`` and ``q`` on.
+    p, q, width : int
+        Offsets, and the length of a column.
+    out : 1-D array
+        A matrix, row by row, from ``at`` on, added to.
+    at : int
+        Offset.
+    work : 1-D array
+        At least n_out columns long.
+    """
+    if n_out % len(simd.lanes(out, LONG)) == 0:  # the sum over rows as one product: no lanes are added up
+        scatter(width, right, q, width, n_out, work, 0)
+        add_product(n_in, width, left, p, width, 1, work, 0, out, at, n_out)
+        return
+    short = simd.lanes(out, SHORT)
+    for k in range(n_in):
+        for o in range(n_out):
+            line, a, b = simd.zero(out, short), p + k * width, q + o * width
+            for r in range(0, width, len(short)):
+                line = simd.fma(simd.load(left, a + r, short), simd.load(right, b + r, short), line)
+            out[at + k * n_out + o] += simd.total(line)
+
+
+@inlined
+def add_rows(n, values, p, width, out, at):
+    """out[at + o] += Σ_r values_o[r].
+
+    Parameters
+    ----------
+    n : int
+        Columns.
+    values : 1-D array
+        Columns from ``p`` on.
+    p, width : int
+        Offset, and the length of a column.
+    out : 1-D array
+        Added to.
+    at : int
+        Offset.
+    """
+    short = simd.lanes(out, SHORT)
+    for o in range(n):
+        line = simd.zero(out, short)
+        for r in range(0, width, len(short)):
+            line = line + simd.load(values, p + o * width + r, short)
+        out[at + o] += simd.total(line)
 
 
 @inlined

@@ -105,23 +105,14 @@ class Perceptron:
         parameters.tables[self.name] = table
         return table
 
-    @staticmethod
-    def _columns(table: np.ndarray) -> int:
-        """Columns of the tape."""
-        return int(table[-1, chain.OUT] + table[-1, chain.N_OUT])
-
-    def _tape(self, use: str, table: np.ndarray, inputs: np.ndarray, space: Workspace) -> np.ndarray:
-        """A tape that begins with the inputs."""
-        tape = space.take(f"{self.name} {use}", (len(inputs) * self._columns(table),), inputs.dtype)
-        tape[: inputs.size] = inputs.ravel()
-        return tape
-
-    def _end(self, table: np.ndarray, tape: np.ndarray, rows: int) -> np.ndarray:
-        """The outputs on a tape, (rows, sizes[-1])."""
-        return tape[int(table[-1, chain.OUT]) * rows :].reshape(rows, self.sizes[-1])
+    def _taken(self, use: str, table: np.ndarray, inputs: np.ndarray, space: Workspace) -> tuple[np.ndarray, ...]:
+        """A tape, and outputs (n, sizes[-1])."""
+        size = chain.tape_size(len(inputs), table, inputs.dtype.itemsize)
+        tape = space.take(f"{self.name} {use}", (size,), inputs.dtype)
+        return tape, space.take(f"{self.name} {use} out", (len(inputs), self.sizes[-1]), inputs.dtype)
 
     def forward(self, parameters: Parameters, inputs: np.ndarray, space: Workspace) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs (n, sizes[-1]) and the tape, which they are part of.
+        """Outputs (n, sizes[-1]) and the tape.
 
         Parameters
         ----------
@@ -130,12 +121,12 @@ class Perceptron:
         inputs : (n, sizes[0])
             h.
         space : Workspace
-            Where the tape lives until the next one.
+            Where both live until the next ones.
         """
-        table, rows = self._table(parameters), len(inputs)
-        tape = self._tape("tape", table, inputs, space)
-        chain.forward(rows, table, parameters.flat, tape)
-        return self._end(table, tape, rows), tape
+        table = self._table(parameters)
+        tape, out = self._taken("tape", table, inputs, space)
+        chain.forward(len(inputs), table, parameters.flat, inputs.ravel(), tape, out.ravel())
+        return out, tape
 
     def vjp(
         self, parameters: Parameters, tape: np.ndarray, cotangent: np.ndarray, gradient: Parameters | None = None
@@ -169,12 +160,12 @@ class Perceptron:
         tangent : (n, sizes[0])
             ḣ.
         space : Workspace
-            Where the tape of tangents lives until the next one.
+            Where both live until the next ones.
         """
-        table, rows = self._table(parameters), len(tangent)
-        dtape = self._tape("tangents", table, tangent, space)
-        chain.jvp(rows, table, parameters.flat, tape, dtape)
-        return self._end(table, dtape, rows), dtape
+        table = self._table(parameters)
+        dtape, out = self._taken("tangents", table, tangent, space)
+        chain.jvp(len(tangent), table, parameters.flat, tape, tangent.ravel(), dtape, out.ravel())
+        return out, dtape
 
     def vjp_dual(
         self,
