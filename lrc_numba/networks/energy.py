@@ -58,6 +58,11 @@ class EnergyNetwork:
     parameters : Parameters
         One flat vector with named views.
 
+    Raises
+    ------
+    ValueError
+        Naming the argument; also a setting of a part, such as an accuracy that is out of reach in this dtype.
+
     Notes
     -----
     A network belongs to no cell: structures bring theirs. It keeps memory between calls: one network serves one thread
@@ -92,6 +97,7 @@ class EnergyNetwork:
         parts = sorted(program.parts, key=lambda part: part.whole)  # files hold parameters in this order
         shapes: dict[str, tuple[int, ...]] = {}
         for part in parts:
+            part.check(self.dtype)
             if twice := sorted(shapes.keys() & part.shapes().keys()):
                 raise ValueError(f"program: expected other names of parameters for every part, got {twice} twice")
             shapes |= part.shapes()
