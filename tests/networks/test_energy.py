@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from derivatives import force_error, gradient_error, stress_error
-from drawn_structures import drawn_structures, make_structures
+from drawn_structures import SPECIES, drawn_structures, make_structures
 from hypothesis import given, settings
 
 from lrc_numba.geometry.structures import Structures
-from lrc_numba.networks import FullRangeNetwork, LossWeights, ShortRangeNetwork
+from lrc_numba.networks import EnergyNetwork, FullRangeNetwork, LossWeights, ShortRangeNetwork
+from lrc_numba.networks.parts.embedding import Embedding
+from lrc_numba.networks.parts.program import Program, Step
+from lrc_numba.networks.references import ReferenceEnergies
 
 CUTOFF = 1.4
 WEIGHTS = {
@@ -128,6 +132,21 @@ def test_nothing_to_predict():
         assert made.stress.shape == (len(counts), 2, 2)
         with pytest.raises(ValueError, match="points: expected at least one structure of one point, got none"):
             network.loss(structures, WEIGHTS["all"])
+
+
+@pytest.mark.parametrize("counts", [(2, 3), (0, 0), ()])
+def test_energies_are_in_double_precision(counts):
+    """In single precision too, with reference energies and without, and of nothing."""
+    program = Program([Step(Embedding("kind", SPECIES, 1), (), "e")], "e")
+    structures = make_structures(1, counts, tuple(3.0 for _ in counts))
+    for references in (None, ReferenceEnergies(SPECIES, [-1e5, 2e3, 0.5])):
+        network = EnergyNetwork(program, cutoff=CUTOFF, dim=1, dtype=np.float32, references=references)
+        made = network.predict(structures, forces=False)
+        assert made.energies.dtype == made.potentials.dtype == np.float64
+        known = np.zeros(sum(counts)) if references is None else references.of_points(structures)
+        rows = network.parameters["kind.rows"][np.searchsorted(SPECIES, structures.species), 0]
+        wanted = np.array([(rows.astype(float) + known)[lo:hi].sum() for lo, hi in pairwise(structures.offsets)])
+        np.testing.assert_allclose(made.energies, wanted, rtol=1e-15)  # some units of rounding
 
 
 @pytest.mark.parametrize("kind", ["short", "full"])
