@@ -207,8 +207,9 @@ class Convolution(Part):
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
             matrix = np.frombuffer(cell).reshape(structures.dim, structures.dim)
-            plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small, stretch, radius)
-            multiplier = self.kernel.multiplier(tape.parameters, radius)
+            with tape.parameters.blamed(self.kernel.names.values()):
+                multiplier = self.kernel.multiplier(tape.parameters, radius)
+                plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small, stretch, radius)
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
         return groups
 
