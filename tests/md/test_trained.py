@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,7 @@ def test_energy_is_conserved(network, atoms, capsys):
             swing, drift = (nve.MEV / run.atoms * value for value in (run.swing, 1e3 * run.drift))
             print(f"  NVE, {run.step:g} fs: swing {swing:.1e} meV/atom, drift {drift:+.1e} meV/atom/ps")
     # The next terms are of fourth order, some hundredths of the second.
-    for coarse, fine in zip(runs[:-1], runs[1:], strict=True):
+    for coarse, fine in pairwise(runs):
         assert 3.7 < coarse.swing / fine.swing < 4.3
     for run in runs:
         assert abs(run.drift) * LENGTH < run.swing

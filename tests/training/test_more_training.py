@@ -236,8 +236,8 @@ def test_widths_that_training_led_astray(sigma, message, tmp_path):
         trainer.run(1, progress=False)
     assert trainer.resume()
     np.testing.assert_array_equal(made.parameters.flat, kept)
+    made.parameters["far0.sigma"][...] = sigma
     with pytest.raises((MemoryError, ValueError), match=message):
-        made.parameters["far0.sigma"][...] = sigma
         polish(made, data, weights, progress=False)
 
 

@@ -235,7 +235,7 @@ class Finished:
                 record = json.loads(line)
                 self.runs[record["key"]] = record["run"]
             except (ValueError, TypeError, KeyError):
-                raise ValueError(f"{path}: line {number} is no run; without the line that run is trained anew") from None
+                raise ValueError(f"{path}: line {number} is no run; without the line it is trained anew") from None
 
     @staticmethod
     def key(network: MessagePassingNetwork, data: Structures, recipe: Recipe) -> str:
@@ -331,8 +331,8 @@ def record(args: argparse.Namespace, name: str, title: str, header: list[str], l
         What else is recorded.
     """
     print_table(title, header, lines)
-    if args.plot_only:
-        save_json(args.output / f"{name}.json", _recorded(args, name) | {"title": title, "header": header, "lines": lines})
-        return
     table = {"title": title, "header": header, "lines": lines}
+    if args.plot_only:
+        save_json(args.output / f"{name}.json", _recorded(args, name) | table)
+        return
     save_json(args.output / f"{name}.json", {"environment": environment(args.threads), **table, **about})
