@@ -23,7 +23,7 @@ from .gradient import Gradient
 from .machine.workspace import Workspace
 from .multipliers import Multiplier
 from .planning.calls import Call, is_complex, parts_of_complex, refuse_complex
-from .planning.choices import Choices
+from .planning.choices import Choices, check_eps
 from .planning.gradients import energy_gradient, names_of_energy, names_of_vjp, parameters_jvp, refuse_energy, vjp
 from .planning.guard import alone, computes, in_range
 from .planning.meshes import Mesh, MeshStages
@@ -31,7 +31,7 @@ from .planning.points import GivenPoints, Points, describe_memory
 from .planning.preparation import Preparation
 from .planning.window_shape import WindowShape
 
-__all__ = ["Gradient", "LRCPlan", "Mesh", "WindowShape", "good_size"]
+__all__ = ["Gradient", "LRCPlan", "Mesh", "WindowShape", "check_eps", "good_size"]
 
 
 class LRCPlan(MeshStages):

@@ -181,6 +181,14 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         "the others.",
         recorded,
     ),
+    (
+        "nve",
+        "Energy of a trained network in dynamics",
+        "`nve` follows the total energy along velocity Verlet trajectories of ASE: how far it swings from where it "
+        "began, which falls with the square of the step, and the slope of the line through it. The network, with a "
+        "learned long range, was trained for seconds on shaken rock salt.",
+        recorded,
+    ),
 )
 
 

@@ -45,7 +45,7 @@ class EnergyNetwork:
     full_pairs : bool
         Whether parts need every pair from both its ends.
     dtype : float32 or float64
-        Of parameters and results.
+        Of parameters and forces; energies and stresses are in double precision.
     seed : int
         Of the initial parameters.
     threads : int, optional
@@ -57,6 +57,11 @@ class EnergyNetwork:
     ----------
     parameters : Parameters
         One flat vector with named views.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument; also a setting of a part, such as an accuracy that is out of reach in this dtype.
 
     Notes
     -----
@@ -92,6 +97,7 @@ class EnergyNetwork:
         parts = sorted(program.parts, key=lambda part: part.whole)  # files hold parameters in this order
         shapes: dict[str, tuple[int, ...]] = {}
         for part in parts:
+            part.check(self.dtype)
             if twice := sorted(shapes.keys() & part.shapes().keys()):
                 raise ValueError(f"program: expected other names of parameters for every part, got {twice} twice")
             shapes |= part.shapes()
@@ -209,12 +215,12 @@ class EnergyNetwork:
         if not len(structures.positions):
             return self._of_nothing(structures, forces, stress)
         shares, motion = self._outputs(run, forces, stress, keep)
-        potentials = np.concatenate([share[:, 0] for share in shares])
+        potentials = np.concatenate([share[:, 0] for share in shares]).astype(np.float64, copy=False)
         result = Prediction(_sums(potentials, structures.offsets), potentials)
         if self.references is not None:
-            result.potentials = potentials + self.references.of_points(structures)
-            result.energies = _sums(potentials.astype(np.float64), structures.offsets)
-            result.energies += _sums(self.references.of_points(structures), structures.offsets)
+            known = self.references.of_points(structures)
+            result.potentials = potentials + known
+            result.energies += _sums(known, structures.offsets)
         if motion is not None:
             result.forces = -motion.points if forces else None
         if motion is not None and motion.strain is not None:
@@ -230,7 +236,7 @@ class EnergyNetwork:
     def _of_nothing(self, structures: Structures, forces: bool, stress: bool) -> Prediction:
         """Of structures without points."""
         batch, dim = len(structures), self.dim
-        result = Prediction(np.zeros(batch, self.dtype), np.zeros(0, self.dtype))
+        result = Prediction(np.zeros(batch), np.zeros(0))
         result.forces = np.zeros((0, dim), self.dtype) if forces else None
         result.stress = np.zeros((batch, dim, dim)) if stress else None
         return result

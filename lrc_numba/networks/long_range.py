@@ -99,15 +99,13 @@ class YukawaChannels:
         Length of the Gaussian, τ.
     prefix : str
         Of the names of the parameters.
-    scalar : bool
-        Whether it is one kernel for any number of channels, with one λ and no β.
     """
 
     sigma = None  # it needs periodic images
 
-    def __init__(self, lam: tuple[float, ...], tau: float, prefix: str = "", scalar: bool = False):
-        self.lam, self.tau, self.scalar = lam, tau, scalar
-        self.names = {"lam": f"{prefix}lam"} if scalar else {"beta": f"{prefix}beta", "lam": f"{prefix}lam"}
+    def __init__(self, lam: tuple[float, ...], tau: float, prefix: str = ""):
+        self.lam, self.tau = lam, tau
+        self.names = {"beta": f"{prefix}beta", "lam": f"{prefix}lam"}
         self._kept: tuple | None = None
 
     def stretch(self, _: Parameters) -> float:
@@ -116,7 +114,7 @@ class YukawaChannels:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters."""
-        return {name: () if self.scalar else (len(self.lam),) for name in self.names.values()}
+        return {name: (len(self.lam),) for name in self.names.values()}
 
     def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
         """β = 1 and λ as given.
@@ -128,9 +126,8 @@ class YukawaChannels:
         generator : Generator
             Not used.
         """
-        parameters[self.names["lam"]][...] = self.lam[0] if self.scalar else self.lam
-        if "beta" in self.names:
-            parameters[self.names["beta"]][...] = 1.0
+        parameters[self.names["lam"]][...] = self.lam
+        parameters[self.names["beta"]][...] = 1.0
 
     def multiplier(self, parameters: Parameters, radius: float | None = None) -> TaperedYukawa:
         """φ̂ with the present parameters.

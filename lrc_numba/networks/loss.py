@@ -57,12 +57,12 @@ class Prediction:
 
     Attributes
     ----------
-    energies : (B,)
-        U.
-    potentials : (n,)
+    energies : (B,) float64
+        U: a sum over all points, and differences of large ones are wanted.
+    potentials : (n,) float64
         e of every point.
     forces : (n, d) or None
-        −∂U/∂x.
+        −∂U/∂x, of the dtype of the network.
     stress : (B, d, d) float64 or None
         (1/V) ∂U/∂ε.
     """
@@ -95,9 +95,8 @@ def loss_of(
     direction = Motion(np.zeros(wanted.positions.shape, dtype))
     if own.forces is not None:
         difference = own.forces - wanted.forces.astype(dtype, copy=False)  # type: ignore[union-attr]
-        rate = weights.forces / (batch * sizes)
-        each = np.repeat(rate, wanted.counts)[:, None] if weights.per_point else rate[:1]
-        loss += float((difference**2 * each).sum()) if weights.per_point else float((difference**2).sum()) * rate[0]
+        each = np.repeat(weights.forces / (batch * sizes), wanted.counts)[:, None]
+        loss += float((difference**2 * each).sum())
         direction.points = (difference * (2.0 * each)).astype(dtype, copy=False)
     if weights.energy:
         difference = own.energies - wanted.energies

@@ -54,7 +54,7 @@ class ShortRangeNetwork(EnergyNetwork):
     scales : Scales, optional
         Normalisation of the neighbours; ``set_scales`` measures it.
     dtype : float32 or float64
-        Of points, parameters and results.
+        Of points, parameters and forces; energies and stresses are in double precision.
     seed : int
         Of the initial weights.
     threads : int, optional

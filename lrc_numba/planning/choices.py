@@ -18,9 +18,27 @@ from ..machine import backends
 from ..machine.memory import check_memory
 from .window_shape import WindowShape
 
-__all__ = ["GRADIENTS", "Choices"]
+__all__ = ["GRADIENTS", "Choices", "check_eps"]
 
 GRADIENTS = ("exact", "spectral")
+
+
+def check_eps(eps: float, dtype: np.dtype, modes: tuple[int, ...] | None = None) -> None:
+    """Raise a ValueError where rounding alone is more than an accuracy.
+
+    Parameters
+    ----------
+    eps : float
+        Relative ℓ² error.
+    dtype : float32 or float64
+        Of the convolution.
+    modes : tuple of int, optional
+        Along each axis; without them it is refused what no number of modes allows.
+    """
+    floor = accuracy_floor(dtype, modes or (1,))
+    if eps < floor:
+        where = "" if modes is None else f" with modes={modes}"
+        raise ValueError(f"eps: {eps:g} is out of reach in {dtype.name}{where}; expected at least {floor:.1e}")
 
 
 @dataclass
@@ -138,12 +156,8 @@ class Choices:
             raise ValueError(f"dim: expected 1, 2 or 3 dimensions, as box and modes say, got {dim}")
         modes, cell = arguments.as_modes(self.modes, dim), Cell(self.box, dim)
         self.check_memory("modes", modes, 16 * prod(m + 16 for m in modes))
-        floor = accuracy_floor(self.dtype, modes)
-        if self.window in WINDOWS and self.window != "gaussian_paper" and self.eps < floor:
-            raise ValueError(
-                f"eps: {self.eps:g} is out of reach in {self.dtype.name} with modes={modes}; "
-                f"expected at least {floor:.1e}"
-            )
+        if self.window in WINDOWS and self.window != "gaussian_paper":
+            check_eps(self.eps, self.dtype, modes)
         return modes, cell
 
     def _given(self, modes: tuple[int, ...]) -> tuple[tuple[int, ...] | None, Window | None]:

@@ -28,7 +28,7 @@ class Polish:
     evaluations : int
         Of the loss and its gradient.
     message : str
-        Why it ended.
+        Why it ended, and what was said of the last step that the network refused, if any.
     """
 
     before: float
@@ -65,21 +65,23 @@ def polish(
 
     Raises
     ------
-    ValueError
-        Where the loss is no number at the start.
+    ValueError, MemoryError
+        Where the loss is no number at the start, or the network refuses its parameters there.
     """
     flat = network.parameters.flat
     best = flat.copy()
     losses: list[float] = []
+    refused: list[str] = []
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """L and its gradient; one that is no number counts as a large one, so that a shorter step is tried."""
         flat[...] = parameters
         try:
             value, gradient = network.loss(structures, weights)
-        except (MemoryError, ValueError):  # of parameters that a step too long led to, such as a width below zero
+        except (MemoryError, ValueError) as wrong:  # of parameters that a step too long led to: a width below zero
             if not losses:
                 raise
+            refused.append(str(wrong))
             return FAR * max(losses), np.zeros(flat.size)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             if not losses:
@@ -102,4 +104,7 @@ def polish(
             found = minimize(loss, flat.astype(np.float64), jac=True, method="L-BFGS-B", options=options, callback=note)
         finally:
             flat[...] = best
-    return Polish(losses[0], min(losses), len(losses), str(found.message))
+    message = str(found.message)
+    if refused:
+        message += f"; {len(refused)} steps were too long, the last one to {refused[-1]}"
+    return Polish(losses[0], min(losses), len(losses), message)

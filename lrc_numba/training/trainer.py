@@ -231,7 +231,8 @@ class Trainer:
         Raises
         ------
         TrainingError
-            With step and batch, where the loss is no number or the network refuses the points.
+            With step and batch, where the loss is no number or the network refuses the points, or parameters such as a
+            width that fell below zero, or for which the memory is not enough.
             And where another process is training with the checkpoint or the log, or went on with it meanwhile.
         FileExistsError
             Where there is a checkpoint or a log of another run, which ``resume`` was not called to go on with.
@@ -283,7 +284,7 @@ class Trainer:
         at += f" (snapshots {chosen.tolist()})"
         try:
             loss, gradient = self.network.loss(self.data[chosen], self._weights)
-        except ValueError as wrong:  # of the points, or of parameters that have become too large
+        except (MemoryError, ValueError) as wrong:  # of the points, or of parameters that have left where they belong
             self._sound = False
             named = re.sub(r"structure (\d+)", lambda number: f"structure {chosen[int(number[1])]}", str(wrong))
             raise TrainingError(f"{named}, {at}") from wrong  # named by its number among all, not in the batch
@@ -317,7 +318,7 @@ class Trainer:
         progress = self.progress
         try:
             loss = self.network.loss_alone(self.validation, self._weights)
-        except ValueError as wrong:
+        except (MemoryError, ValueError) as wrong:
             raise TrainingError(f"{wrong}, in the validation after step {progress.step}") from wrong
         progress.waited += 1
         if loss < progress.best:

@@ -267,6 +267,14 @@ def refused_settings() -> dict:
         ),
         "sigma": (lambda network: make((1,), 1.0, sigma=0.0), "sigma: expected a number above 0"),
         "eps": (lambda network: make((1,), 1.0, eps=-1.0), "eps: expected a number above 0"),
+        "eps in single precision": (
+            lambda network: make((1,), 1.0, long_range=1, dtype=np.float32, eps=1e-9),
+            "eps: 1e-09 is out of reach in float32; expected at least 1.0e-05",
+        ),
+        "eps in double precision": (
+            lambda network: make((1,), 1.0, long_range=1, eps=1e-16),
+            "eps: 1e-16 is out of reach in float64; expected at least 1.0e-13",
+        ),
         "names as species": (lambda network: make(["H"], 1.0), "species: expected integers from 0 on.* got 'H'"),
         "digits as species": (lambda network: make("12", 1.0), "species: expected integers from 0 on.* got '1'"),
         "half a species": (lambda network: make((1.5,), 1.0), r"species: expected integers from 0 on.* got 1\.5"),

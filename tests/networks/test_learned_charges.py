@@ -74,6 +74,14 @@ def test_networks_of_charges(periodic):
     assert gradient_error(made, structures, ALL if periodic else replace(ALL, stress=0.0)) <= 1e-6
 
 
+def test_a_smearing_that_is_refused():
+    """By the name of the parameter, with its value."""
+    made = moving_network(ewald(combined()), ("smearing",))
+    made.parameters["electrostatics.smearing"][...] = -0.1
+    with pytest.raises(ValueError, match=r"electrostatics.smearing = -0.1: smearing: expected a number above 0"):
+        made.predict(make_structures(3, (3,), (2.8,), seed=2))
+
+
 def test_structures_of_both_kinds():
     """Some in cells, some open, in one batch: each has the energy it has alone."""
     cells, molecules = (make_structures(3, (3, 2), (2.8, 2.6), periodic, seed=2) for periodic in (True, False))

@@ -24,9 +24,9 @@ def molecules(count: int = 7, seed: int = 0) -> Structures:
     return Structures.from_arrays(positions, forces=[rng.standard_normal((n, 3)) for n in sizes], **known)
 
 
-def network(seed: int = 0) -> MessagePassingNetwork:
+def network(seed: int = 0, **options) -> MessagePassingNetwork:
     """A small one."""
-    return MessagePassingNetwork((1, 2), 2.5, channels=8, rounds=1, long_range=8, seed=seed)
+    return MessagePassingNetwork((1, 2), 2.5, channels=8, rounds=1, long_range=8, seed=seed, **options)
 
 
 @pytest.mark.parametrize(
@@ -213,9 +213,31 @@ def test_polish_and_parameters_that_are_refused():
         return plain(*arguments)
 
     made.loss = loss
-    assert polish(made, data, weights, iterations=5, progress=False).evaluations > 3
+    found = polish(made, data, weights, iterations=5, progress=False)
+    assert found.evaluations > 3
+    assert found.message.endswith("1 steps were too long, the last one to sigma: too small")
     made.loss = lambda *_: (np.nan, made.parameters.flat.copy())
     with pytest.raises(ValueError, match="parameters: expected some whose loss is a number to begin with"):
+        polish(made, data, weights, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "message"),
+    [(-0.1, r"far0.sigma = -0.1: SmearedCoulomb: sigma must be positive"), (1e-6, r"far0.sigma = 1e-06: cell: .* GiB")],
+)
+def test_widths_that_training_led_astray(sigma, message, tmp_path):
+    """The error names the parameter, with step and batch; what was saved stays."""
+    made, data, weights = network(train_sigma=True), molecules(3), LossWeights(1.0, 0.0)
+    trainer = Trainer(made, data, protocol=SHORT, weights=weights, checkpoint=tmp_path / "state.npz")
+    trainer.run(1, progress=False)
+    kept = made.parameters.flat.copy()
+    made.parameters["far0.sigma"][...] = sigma
+    with pytest.raises(TrainingError, match=message + ".* at step 1, stage 1"):
+        trainer.run(1, progress=False)
+    assert trainer.resume()
+    np.testing.assert_array_equal(made.parameters.flat, kept)
+    made.parameters["far0.sigma"][...] = sigma
+    with pytest.raises((MemoryError, ValueError), match=message):
         polish(made, data, weights, progress=False)
 
 

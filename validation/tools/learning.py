@@ -220,14 +220,22 @@ class Finished:
     ----------
     path : Path
         The file.
+
+    Raises
+    ------
+    ValueError
+        Naming file and line, where one is no run.
     """
 
     def __init__(self, path: Path):
         self.path, self.runs = path, {}
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        for number, line in enumerate(lines, 1):
+            try:
                 record = json.loads(line)
                 self.runs[record["key"]] = record["run"]
+            except (ValueError, TypeError, KeyError):
+                raise ValueError(f"{path}: line {number} is no run; without the line it is trained anew") from None
 
     @staticmethod
     def key(network: MessagePassingNetwork, data: Structures, recipe: Recipe) -> str:
@@ -260,10 +268,25 @@ def on_file(args: argparse.Namespace, label: str) -> list[dict]:
         Of ``learning_arguments``.
     label : str
         "name" or "name part", where runs are recorded by parts.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, where it or the part of it is not there.
     """
     name, _, part = label.partition(" ")
-    runs = json.loads((args.output / f"{name}.json").read_text(encoding="utf-8"))["runs"]
+    runs = _recorded(args, name)["runs"]
+    if part and part not in runs:
+        raise ValueError(f"{args.output / name}.json: expected runs of {part!r}, got those of {', '.join(runs)}")
     return runs[part] if part else runs
+
+
+def _recorded(args: argparse.Namespace, name: str) -> dict:
+    """What a script wrote."""
+    path = args.output / f"{name}.json"
+    if not path.exists():
+        raise ValueError(f"{path} is not there: --plot-only shows what was trained before, without it nothing was")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def as_lines(runs: list[dict], names: list[str], scale: float = 1.0, digits: int = 2) -> list[list[str]]:
@@ -308,9 +331,8 @@ def record(args: argparse.Namespace, name: str, title: str, header: list[str], l
         What else is recorded.
     """
     print_table(title, header, lines)
-    if args.plot_only:
-        before = json.loads((args.output / f"{name}.json").read_text(encoding="utf-8"))
-        save_json(args.output / f"{name}.json", before | {"title": title, "header": header, "lines": lines})
-        return
     table = {"title": title, "header": header, "lines": lines}
+    if args.plot_only:
+        save_json(args.output / f"{name}.json", _recorded(args, name) | table)
+        return
     save_json(args.output / f"{name}.json", {"environment": environment(args.threads), **table, **about})

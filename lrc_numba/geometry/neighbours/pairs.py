@@ -59,22 +59,20 @@ class Pairs:
         offsets = self.offsets[begin : end + 1] - lo
         return Pairs(first, second, self.displacement[some], self.distance[some], offsets, self.full)
 
-    def check_apart(self, least: float, start: int = 0) -> None:
+    def check_apart(self, least: float) -> None:
         """Raise a ValueError that names two points where they are too close.
 
         Parameters
         ----------
         least : float
             Distance they have to be apart.
-        start : int
-            Number of the first structure.
         """
         if not len(self) or self.distance.min() > least:
             return
         p = int(self.distance.argmin())
         structure = int(np.searchsorted(self.offsets, self.first[p], side="right")) - 1
         i, j = self.first[p] - self.offsets[structure], self.second[p] - self.offsets[structure]
-        raise coincident(i, j, start + structure, self.distance[p])
+        raise coincident(i, j, structure, self.distance[p])
 
 
 def coincident(i: int, j: int, structure: int, distance: float) -> ValueError:

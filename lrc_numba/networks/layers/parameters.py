@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
 
 import numpy as np
@@ -48,6 +49,24 @@ class Parameters(Mapping):
         finite = np.isfinite(self.flat)
         if not finite.all():
             raise ValueError(f"parameters: expected finite numbers, got {int((~finite).sum())} others")
+
+    @contextmanager
+    def blamed(self, names: Iterable[str]) -> Iterator[None]:
+        """Errors inside begin with the names and values of the parameters that led to them.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Few numbers, such as the width of a kernel; of none, errors stay as they are.
+        """
+        try:
+            yield
+        except (MemoryError, ValueError) as wrong:
+            values = ", ".join(f"{name} = {self[name].tolist()}" for name in names)
+            if not values:
+                raise
+            kind = MemoryError if isinstance(wrong, MemoryError) else ValueError
+            raise kind(f"{values}: {wrong}") from wrong
 
     def like(self) -> Parameters:
         """Zeros of the same layout, for a gradient."""

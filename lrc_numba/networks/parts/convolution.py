@@ -18,10 +18,11 @@ from math import pi
 
 import numpy as np
 
+from ... import arguments
 from ...geometry.modes import ModeSet
 from ...geometry.structures import Structures
 from ...multipliers.multiplier import Multiplier
-from ...plan import LRCPlan
+from ...plan import LRCPlan, check_eps
 from ..layers.parameters import Parameters
 from .part import Motion, Part, Scene, Tape
 from .small import SmallPlan, Tables
@@ -134,7 +135,8 @@ class Convolution(Part):
     def __init__(self, kernel, end: SeriesEnd, eps: float, values: str = "ones", small: int = 0):
         if values not in ("ones", "charges", "features"):
             raise ValueError(f"values: expected 'ones', 'charges' or 'features', got {values!r}")
-        self.kernel, self.end, self.eps, self.values = kernel, end, eps, values
+        self.kernel, self.end, self.values = kernel, end, values
+        self.eps = arguments.as_positive("eps", eps, 1.0)
         self.small = small
         self._plans: OrderedDict[tuple, LRCPlan | SmallPlan] = OrderedDict()
         self._tables = Tables()
@@ -149,8 +151,11 @@ class Convolution(Part):
         self.kernel.initialise(parameters, generator)
 
     # ------------------------------------------------------------------ plans
+    def check(self, dtype: np.dtype) -> None:
+        check_eps(self.eps, dtype)  # also of structures that are convolved by matrices: others may follow
+
     def check_settings(self, cell: np.ndarray, dtype: np.dtype, threads: int) -> None:
-        """Raise what a plan for a cell raises, such as a ValueError for an eps that is out of reach.
+        """Raise what a plan for a cell raises, such as a ValueError for an eps that its modes put out of reach.
 
         Parameters
         ----------
@@ -202,8 +207,9 @@ class Convolution(Part):
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
             matrix = np.frombuffer(cell).reshape(structures.dim, structures.dim)
-            plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small, stretch, radius)
-            multiplier = self.kernel.multiplier(tape.parameters, radius)
+            with tape.parameters.blamed(self.kernel.names.values()):
+                multiplier = self.kernel.multiplier(tape.parameters, radius)
+                plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small, stretch, radius)
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
         return groups
 

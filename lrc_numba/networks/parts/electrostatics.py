@@ -67,7 +67,9 @@ class Electrostatics(Part):
     # ------------------------------------------------------------------ the passes
     def _operator(self, tape: Tape) -> ChargeOperator:
         """A of the structures, with the present parameters."""
-        self.calculator.potential.set_parameters({own: tape.parameters[name] for own, name in self.names.items()})
+        values = {own: tape.parameters[name] for own, name in self.names.items()}
+        with tape.parameters.blamed(self.names.values()):
+            self.calculator.potential.set_parameters(values)
         structures = tape.scene.structures
         if structures.dim != 3:
             raise ValueError(f"structures: expected three dimensions for electrostatics, got {structures.dim}")

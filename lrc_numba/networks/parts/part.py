@@ -140,6 +140,15 @@ class Part:
             Source of randomness.
         """
 
+    def check(self, dtype: np.dtype) -> None:
+        """Raise a ValueError, when a network is made, for settings that its dtype cannot hold.
+
+        Parameters
+        ----------
+        dtype : float32 or float64
+            Of the network.
+        """
+
     def forward(self, tape: Tape, *inputs):
         """y.
 

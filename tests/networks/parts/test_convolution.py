@@ -125,7 +125,7 @@ def test_more_modes_than_memory():
     """A width that became very small is an error before anything is allocated."""
     network = MessagePassingNetwork(SPECIES, 1.5, channels=8, rounds=1, long_range=2, train_sigma=True, sigma=0.6)
     network.parameters["far0.sigma"][...] = 1e-4
-    with pytest.raises(MemoryError, match=r"cell: .* modes of a long range needs about .* GiB"):
+    with pytest.raises(MemoryError, match=r"far0.sigma = 0.0001: cell: .* modes of a long range needs about .* GiB"):
         network.predict(make_structures(3, (4,), (6.0,), seed=1))
 
 

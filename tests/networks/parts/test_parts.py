@@ -90,10 +90,11 @@ def descriptor(dim: int, periodic: bool, smooth: bool) -> Case:
 
 def convolution(dim: int, values: str, small: int = 0, still=(), strained: bool = True, counts=(5, 2, 3)) -> Case:
     """Of three structures the first and the last share a cell, so they are snapshots of one plan."""
-    if small:
-        kernel, channels = CoulombKernel(0.5, "far.", trainable=True), 3
+    channels = 3 if small else 2
+    if small or values == "features":
+        kernel = CoulombKernel(0.5, "far.", trainable=True)
     else:
-        kernel, channels = YukawaChannels((1.3, 2.0), 0.4, scalar=values == "features"), 2
+        kernel = YukawaChannels((1.3, 2.0), 0.4)
     end = {1: 16.0, 2: 11.0, 3: 9.0}[dim]
     own = Convolution(kernel, SeriesEnd((end,)), 1e-6, values, small)
     structures = make_structures(dim, counts, (5.0, 3.0, 5.0) if dim == 1 else (3.0, 2.6, 3.0), seed=4)
