@@ -11,7 +11,7 @@ import lrc_numba
 
 PACKAGE = Path(lrc_numba.__file__).parent
 # Loose at the top of the package.
-FACE = ("convolution", "plan", "gradient", "direct", "direct_plan", "arguments", "files", "warm")
+FACE = ("convolution", "plan", "gradient", "arguments", "files", "warm")
 HIGHER = ("networks", "training", "nbody", "electrostatics", "md", "distributed")
 PLAN = ("convolution", "gradient", "plan", "planning")
 # Of the machine, layers above the engine may use the decorators, the threads, the vectors and the memory, no more.
@@ -26,7 +26,7 @@ NEVERS = {
     "geometry": ("engine", "multipliers", "direct", *PLAN, *HIGHER),
     "multipliers": ("engine", "direct", *PLAN, *HIGHER),
     "engine": ("direct", "arguments", *PLAN, *HIGHER),
-    "planning": ("plan", "convolution", "direct", "direct_plan", *HIGHER),
+    "planning": ("plan", "convolution", "direct", *HIGHER),
     "gradient": ("engine", "planning", "plan", "convolution", "direct", *HIGHER),
     "networks": ("engine", "planning", *INSIDE, "training", "nbody"),
     "electrostatics": ("engine", "planning", *INSIDE, "networks", "training", "nbody", "md", "distributed"),
@@ -34,8 +34,7 @@ NEVERS = {
     "nbody": ("engine", "planning", "networks", "training"),
     "convolution": HIGHER,
     "plan": HIGHER,
-    "direct": ("engine", "plan", "convolution", *HIGHER),
-    "direct_plan": ("engine", "planning", "plan", "convolution", *HIGHER),
+    "direct": ("engine", "planning", "plan", "convolution", *HIGHER),
 }
 
 

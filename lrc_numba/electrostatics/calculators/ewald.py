@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ... import arguments
-from ...direct_plan import DirectPlan
+from ...direct import DirectPlan
 from ..modes import modes_within
 from ..potentials import Potential
 from .calculator import Calculator
