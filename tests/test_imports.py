@@ -105,3 +105,18 @@ def test_there_is_no_circle_of_folders():
     arrows = {(a, b) for a, b in arrows if a and b and not _is_in(a, b) and not _is_in(b, a)}
     assert arrows
     assert not {(a, b) for a, b in arrows if (b, a) in arrows}
+
+
+def _file(target: str) -> str:
+    """The module that a target is, or a name in it."""
+    while target and target not in IMPORTS:
+        target = target.rpartition(".")[0]
+    return target
+
+
+def test_no_two_modules_of_electrostatics_import_each_other():
+    """Not for types either: what two of them share is in a third."""
+    arrows = {(module, _file(target)) for module, targets in IMPORTS.items() for target in targets}
+    arrows = {(a, b) for a, b in arrows if a != b and _is_in(a, "electrostatics") and _is_in(b, "electrostatics")}
+    assert arrows
+    assert not {(a, b) for a, b in arrows if (b, a) in arrows}

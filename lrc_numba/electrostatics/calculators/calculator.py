@@ -9,8 +9,7 @@ or one of explicit sums (``EwaldCalculator``). All derivatives are those of the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -25,11 +24,12 @@ from ..pair_function import PairFunction
 from ..pair_sum import PairSum
 from ..potentials import Potential
 from ..radial_form import RadialForm
-from ..short_range import EXACT, near_sum, pair_form
-from .operator import ChargeOperator, derived_forms
+from ..short_range import EXACT, derived_forms, near_sum, pair_form
+from .long_range import LongRange
+from .operator import ChargeOperator
 from .result import Result
 
-__all__ = ["Calculator", "LongRange"]
+__all__ = ["Calculator"]
 
 KEPT = 8  # plans for cells that come again, as in a batch
 
@@ -52,28 +52,6 @@ class Tuned(Protocol):
         cell : (3, 3)
             Lattice vectors of the modes.
         """
-
-
-@dataclass
-class LongRange:
-    """The modes of one kind of structure: a plan, where images are, and the multiplier.
-
-    Attributes
-    ----------
-    plan : LRCPlan or DirectPlan
-        With ``set_points``, ``set_cell``, ``energy`` and so on.
-    boundary : Boundary
-        Its cell is that of the plan.
-    kernel : LongRangeKernel
-        φ̂.
-    modes : tuple of int
-        What the plan was made with.
-    """
-
-    plan: Any
-    boundary: Boundary
-    kernel: LongRangeKernel
-    modes: tuple[int, int, int]
 
 
 class Calculator(ABC):

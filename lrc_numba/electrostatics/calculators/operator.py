@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,11 +23,9 @@ from ..pair_function import PairFunction
 from ..pair_sum import PairSum, PairTangent
 from ..potentials import Potential
 from ..radial_form import RadialForm
-from ..short_range import near_jvp, near_sum, pair_form
+from ..short_range import near_jvp, near_sum
 from ..strained import StrainedKernel
-
-if TYPE_CHECKING:
-    from .calculator import Calculator, LongRange
+from .long_range import LongRange, Sums
 
 __all__ = ["ChargeOperator", "Direction"]
 
@@ -73,7 +70,7 @@ class ChargeOperator:
     Charges p and q, and their tangents, are float64 of shape (N, C).
     """
 
-    def __init__(self, calculator: Calculator, structures: Structures):
+    def __init__(self, calculator: Sums, structures: Structures):
         if not calculator.is_plain:
             raise NotImplementedError(
                 f"calculator: {type(calculator).__name__} adds terms of its own, which have no derivatives here; use a "
@@ -299,18 +296,3 @@ class ChargeOperator:
                 if part:
                     result[name][b] += part[name]
         return result
-
-
-def derived_forms(potential: Potential, name: str, cutoff: float) -> list[tuple[Potential, PairForm]]:
-    """Potentials that are the derivatives by a parameter, each with its part of short range.
-
-    Parameters
-    ----------
-    potential : Potential
-        With a smearing.
-    name : str
-        Of one of its parameters.
-    cutoff : float
-        Of the pairs, units of length.
-    """
-    return [(each, pair_form(each, cutoff)) for each in potential.derivatives(name)]
