@@ -279,22 +279,6 @@ def test_more_cells_than_plans():
     assert energy == pytest.approx(new.compute(positions, charges, LEFT_HANDED * scale).energy, rel=1e-13)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("pme", marks=SLOW), "optimal"])
-def test_float32(kind):
-    """As float64 to 1e-4: sums over the mesh lose two of seven digits."""
-    positions, charges = ions()
-    options = {"nodes": NODES, "remove_self_interaction": True}
-    double, single = (
-        classical(kind, CoulombPotential(SIGMA), dtype=dtype, **options).compute(
-            positions, charges, LEFT_HANDED, forces=True, stress=True
-        )
-        for dtype in (np.float64, np.float32)
-    )
-    assert single.forces.dtype == np.float32
-    for name in ("potential", "forces", "strain"):
-        assert relative(getattr(single, name), getattr(double, name)) <= 1e-4
-
-
 def test_a_potential_that_changes():
     """Tables follow the weights of a combination, and those of self-interaction too."""
     potential = CombinedPotential([CoulombPotential(), InversePowerLawPotential(6)], [1.0, 0.5], SIGMA)

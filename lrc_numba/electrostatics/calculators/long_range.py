@@ -43,7 +43,7 @@ class Sums(Protocol):
     """A ``Calculator``, as far as linear maps of charges need it; what is here is described there."""
 
     potential: Potential
-    dtype: np.dtype
+    plan_dtype: np.dtype
     neighbours: NeighbourList
 
     @property

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...geometry.structures import Structures
-from ..checks import net_charge
+from ..checks import in_structure, net_charge
 from ..pair_function import PairFunction
 from ..pair_sum import PairSum, PairTangent
 from ..potentials import Potential
@@ -94,7 +94,10 @@ class ChargeOperator:
         offsets = self.structures.offsets
         for b in np.flatnonzero(self.structures.periodic.all(axis=1)):
             some = q[int(offsets[b]) : int(offsets[b + 1])]
-            self.calculator.potential.check_net_charge(net_charge(some))
+            try:
+                self.calculator.potential.check_net_charge(net_charge(some))
+            except ValueError as error:
+                raise in_structure(error, int(b), len(self.structures)) from error
 
     def _each(self) -> Iterator[tuple[int, slice, LongRange]]:
         """Number, points and modes of every structure that has points."""
@@ -103,7 +106,11 @@ class ChargeOperator:
             some = slice(int(offsets[b]), int(offsets[b + 1]))
             if some.start == some.stop:
                 continue
-            yield b, some, modes_of(structures.positions[some], structures.cell[b], structures.periodic[b])
+            try:
+                far = modes_of(structures.positions[some], structures.cell[b], structures.periodic[b])
+            except (ValueError, MemoryError) as error:
+                raise in_structure(error, b, len(structures)) from error
+            yield b, some, far
 
     def _background(self, b: int, potential: Potential | None = None) -> float:
         """B/V."""
@@ -113,7 +120,7 @@ class ChargeOperator:
 
     def _cast(self, *arrays: np.ndarray | None) -> list:
         """Arrays of the dtype of plans."""
-        return [None if a is None else np.ascontiguousarray(a, dtype=self.calculator.dtype) for a in arrays]
+        return [None if a is None else np.ascontiguousarray(a, dtype=self.calculator.plan_dtype) for a in arrays]
 
     def _near(self, form: PairForm, q: np.ndarray, virial: bool = False) -> PairSum:
         return near_sum(self.calculator.neighbours, form, q, virial=virial, **self._where())
