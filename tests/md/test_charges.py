@@ -134,8 +134,9 @@ def test_no_charges():
 
 
 def test_a_frozen_mesh_under_pressure():
-    """A cell that changes by 3 % along a path: the energy's change is the work of the stress, as the mesh stays, and it is
-    that of a tight sum. Gauss's rule with six nodes is exact to 1e-9 of the work, and what is left out carries 1e-10."""
+    """A cell that changes by 3 % along a path: the energy's change is the work of the stress, as the mesh stays, and
+    energies are those of a tight sum. Gauss's rule with six nodes is exact to 1e-9 of the work, and what is left out
+    carries 1e-10."""
     potential = CoulombPotential(0.9, COULOMB)
     made = MeshCalculator(potential, potential.reach(1e-12), potential.highest_wavenumber(1e-10), eps=1e-6)
     atoms = salt(shaken=0.15)
