@@ -92,7 +92,7 @@ def choose_boundary(potential: Potential, positions: np.ndarray, cell: np.ndarra
     positions : (N, 3)
         Unwrapped along open axes.
     cell : (3, 3)
-        Lattice vectors; of open axes their length along the normal is compared with the extent, zeros are not.
+        Lattice vectors; points have to fit between those of open axes that are not zeros.
     periodic : three bools
         Along which of them there are images.
 
@@ -111,7 +111,7 @@ def choose_boundary(potential: Potential, positions: np.ndarray, cell: np.ndarra
         )
     axis, frame = _frame(cell, flags)
     extents = _extents(positions, frame)
-    _check_room(extents, cell, frame, flags)
+    _check_room(positions, cell, flags)
     reach = potential.reach(TOLERANCE)
     extents = np.array(rounded_extents(potential, positions, cell, flags))
     smooth = 0.0 if isinstance(potential, CoulombPotential) else reach  # the error function's own width
@@ -165,17 +165,23 @@ def _extents(positions: np.ndarray, frame: np.ndarray) -> np.ndarray:
     return np.ptp(along, axis=0) if len(along) else np.zeros(3)
 
 
-def _check_room(extents, cell, frame, periodic) -> None:
-    """A ValueError where points do not fit into a cell that was given for an open axis."""
-    if sum(periodic) != 2:
+def _check_room(positions: np.ndarray, cell: np.ndarray, periodic: tuple[bool, ...]) -> None:
+    """A ValueError where points do not fit into a cell that was given for an open axis: they may have been wrapped."""
+    given = [a for a in range(3) if periodic[a] or cell[a].any()]
+    basis = np.array(cell, dtype=np.float64)
+    across = np.linalg.svd(basis[given])[2][len(given) :] if given else np.eye(3)
+    basis[[a for a in range(3) if a not in given]] = across
+    if not len(positions) or np.linalg.matrix_rank(basis) < 3:
         return
-    a = periodic.index(False)
-    height = abs(float(cell[a] @ frame[a]))
-    if 0 < height < extents[a]:
-        raise ValueError(
-            f"positions: they extend over {extents[a]:g} along open axis {a}, and the cell has {height:g}; unwrap them "
-            "along it, or pass a cell with more vacuum (or zeros for this axis)"
-        )
+    inverse = np.linalg.inv(basis)
+    for a in (a for a in given if not periodic[a]):
+        height = 1 / float(np.linalg.norm(inverse[:, a]))
+        extent = float(np.ptp(positions @ inverse[:, a])) * height
+        if extent > height * (1 + ROUNDING):
+            raise ValueError(
+                f"positions: they extend over {extent:g} along open axis {a}, and the cell has {height:g}; unwrap them "
+                "along it, or pass a cell with more vacuum (or zeros for this axis)"
+            )
 
 
 class LongRangeKernel(Multiplier):

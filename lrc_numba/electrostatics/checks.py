@@ -7,7 +7,7 @@ import numpy as np
 from .. import arguments
 from ..geometry.structures import Structures
 
-__all__ = ["as_charges", "as_structure", "net_charge"]
+__all__ = ["as_charges", "as_structure", "in_structure", "net_charge"]
 
 NEUTRAL = 1e-10  # of Σ |q|: a net charge that is rounding
 
@@ -38,7 +38,7 @@ def as_structure(positions, cell, periodic) -> Structures:
     return structure
 
 
-def as_charges(charges, count: int) -> np.ndarray:
+def as_charges(charges, count: int, offsets: np.ndarray | None = None) -> np.ndarray:
     """Charges (N, C) of float32 or float64.
 
     Parameters
@@ -47,6 +47,8 @@ def as_charges(charges, count: int) -> np.ndarray:
         q, C ≥ 1.
     count : int
         N.
+    offsets : (B + 1,) int64, optional
+        Where structures begin and end, for errors.
 
     Raises
     ------
@@ -55,10 +57,38 @@ def as_charges(charges, count: int) -> np.ndarray:
     """
     if charges is None:
         raise ValueError("charges: expected them for every point, got none")
+    if offsets is not None and np.asarray(charges).dtype.kind == "f" and len(np.atleast_1d(charges)) == count:
+        _check_finite(np.asarray(charges).reshape(count, -1), offsets)
     values = arguments.as_array("charges", charges, arguments.common_dtype(charges=charges))
     if values.ndim not in (1, 2) or len(values) != count or values.size < count:
         raise ValueError(f"charges: expected shape ({count},) or ({count}, C), as positions has, got {values.shape}")
     return values.reshape(count, 1 if values.ndim == 1 else values.shape[1])
+
+
+def _check_finite(charges: np.ndarray, offsets: np.ndarray) -> None:
+    """A ValueError that names the structure of the first charge that is no number."""
+    wrong = np.flatnonzero(~np.isfinite(charges).all(axis=1))
+    if len(wrong):
+        b = int(np.searchsorted(offsets, wrong[0], side="right")) - 1
+        value = next(q for q in charges[wrong[0]] if not np.isfinite(q))
+        point = wrong[0] - offsets[b]
+        raise ValueError(f"charges: expected finite numbers, got {value} for point {point} of structure {b}")
+
+
+def in_structure(error: ValueError | MemoryError, b: int, count: int) -> ValueError | MemoryError:
+    """An error of one of several structures that says which; of a single one it stays as it is.
+
+    Parameters
+    ----------
+    error : ValueError or MemoryError
+        What was raised.
+    b, count : int
+        Which structure, of how many.
+    """
+    if count == 1:
+        return error
+    kind = MemoryError if isinstance(error, MemoryError) else ValueError
+    return kind(f"{error}; in structure {b}")
 
 
 def net_charge(charges: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..geometry.neighbours import ImageLists, NeighbourList, Pairs, scatter_add
 from .pair_kernels import add_weighted
-from .pair_sum import APART, PairSum, PairTangent, moving_displacements, strains_of_pairs
+from .pair_sum import APART, PairSum, PairTangent, check_listed, moving_displacements, strains_of_pairs
 from .potentials import Potential
 
 __all__ = ["PairFunction", "pair_function_jvp", "pair_function_sum"]
@@ -140,7 +140,8 @@ def _near_pairs(
     neighbours: NeighbourList, function: PairFunction, positions, cell
 ) -> tuple[ImageLists, Pairs, np.ndarray]:
     """Lists, pairs, and the numbers of those within the cutoff."""
+    check_listed("function", function.cutoff, neighbours)
     lists = neighbours.lists
     pairs = lists.pairs(*neighbours.moved(positions, cell), np.float64)
-    pairs.check_apart(APART * function.cutoff)
+    pairs.check_apart(APART * function.cutoff, name="positions")
     return lists, pairs, np.flatnonzero(pairs.distance < function.cutoff)

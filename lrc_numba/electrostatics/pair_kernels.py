@@ -41,7 +41,7 @@ from ..machine.cpu.simd_pairs import (
     sums_of,
 )
 
-__all__ = ["EIGHT", "LANES", "add_weighted", "fold", "radial", "sum_full", "sum_half"]
+__all__ = ["EIGHT", "LANES", "add_weighted", "apart", "fold", "radial", "spread_point", "sum_full", "sum_half"]
 
 LANES = 8
 EIGHT = (0,) * LANES
@@ -49,7 +49,10 @@ EIGHT = (0,) * LANES
 
 @inlined
 def radial(squares, exponents, strengths, coefficients, cutoff_square, size, kind):
-    """v and g for eight squares of distances, whatever they are beyond the cutoff."""
+    """v and g for eight squares of distances, whatever they are beyond the cutoff.
+
+    Parameters are those of the module.
+    """
     t = simd.fma(2.0 / cutoff_square, squares, simd.fill(-1.0, EIGHT))
     value, steep = polynomials(coefficients, t, size)
     if len(kind) == 0:
@@ -71,6 +74,46 @@ def radial(squares, exponents, strengths, coefficients, cutoff_square, size, kin
         value = value + term
         pole = simd.fma(exponent, term, pole)
     return value, simd.fma(pole, inverse * inverse, steep)
+
+
+@inlined
+def spread_point(rows, e):
+    """Coordinates of an image, three vectors of eight equal numbers.
+
+    Parameters
+    ----------
+    rows : (4 (E + 1),) float64
+        See the module; units of length.
+    e : int
+        The image.
+    """
+    return simd.fill(rows[4 * e], EIGHT), simd.fill(rows[4 * e + 1], EIGHT), simd.fill(rows[4 * e + 2], EIGHT)
+
+
+@inlined
+def apart(x, y, z, rows, listed, at):
+    """What eight listed images are away from a point, three vectors; the squares of that; and their charges.
+
+    Parameters
+    ----------
+    x, y, z : Vector of eight float64
+        The point, from ``spread_point``; units of length.
+    rows, listed
+        See the module.
+    at : int
+        Where in ``listed`` they begin.
+    """
+    xj, yj, zj, charges = load_quads(rows, listed, at)
+    dx, dy, dz = x - xj, y - yj, z - zj
+    return dx, dy, dz, simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)), charges
+
+
+@inlined
+def _write_strain(strains, i, factor, xx, yy, zz, xy, xz, yz):
+    """Six sums of lanes, times a factor, as row i of (n, 6)."""
+    s0, s1, s2, s3 = sums_of(xx, yy, zz, xy)
+    strains[i, 0], strains[i, 1], strains[i, 2], strains[i, 3] = factor * s0, factor * s1, factor * s2, factor * s3
+    strains[i, 4], strains[i, 5] = factor * simd.total(xz), factor * simd.total(yz)
 
 
 @kernel
@@ -96,21 +139,22 @@ def sum_full(
     strains,
     closest,
 ):
-    """Sums of the points of ``homes`` [lo, hi) from full lists; each is written by its owner."""
+    """Sums of the points of ``homes`` [lo, hi) from full lists; each is written by its owner.
+
+    Parameters are those of the module.
+    """
     nearest = simd.fill(2.0 * cutoff_square, EIGHT)
     for h in range(lo, hi):
         e = homes[h]
         i = owner[e]
         charge = rows[4 * e + 3]
-        x, y, z = simd.fill(rows[4 * e], EIGHT), simd.fill(rows[4 * e + 1], EIGHT), simd.fill(rows[4 * e + 2], EIGHT)
+        x, y, z = spread_point(rows, e)
         total = simd.fill(0.0, EIGHT)
         fx, fy, fz = total, total, total
         xx, yy, zz, xy, xz, yz = total, total, total, total, total, total
         for at in range(where[i], where[i] + counts[i], LANES):
             reload()
-            xj, yj, zj, charges = load_quads(rows, listed, at)
-            dx, dy, dz = x - xj, y - yj, z - zj
-            squares = simd.fma(dz, dz, simd.fma(dy, dy, dx * dx))
+            dx, dy, dz, squares, charges = apart(x, y, z, rows, listed, at)
             nearest = lower(squares, nearest)
             value, steep = radial(squares, exponents, strengths, coefficients, cutoff_square, size, kind)
             total = simd.fma(charges, keep_below(squares, cutoff_square, value), total)
@@ -125,10 +169,7 @@ def sum_full(
         potential[i], pull_x, pull_y, pull_z = sums_of(total, fx, fy, fz)
         gradient[i, 0], gradient[i, 1], gradient[i, 2] = -charge * pull_x, -charge * pull_y, -charge * pull_z
         if len(virial) == 1:
-            share = -0.5 * charge
-            s0, s1, s2, s3 = sums_of(xx, yy, zz, xy)
-            strains[i, 0], strains[i, 1], strains[i, 2], strains[i, 3] = share * s0, share * s1, share * s2, share * s3
-            strains[i, 4], strains[i, 5] = share * simd.total(xz), share * simd.total(yz)
+            _write_strain(strains, i, -0.5 * charge, xx, yy, zz, xy, xz, yz)
     closest[part] = least(nearest)
 
 
@@ -158,7 +199,7 @@ def sum_half(
     """Sums over the pairs of shares [lo, hi) of half lists, share s being ``homes`` from ``bounds``[s] to the next.
 
     To ``sums[s]`` (4 (n + 1),), from a full cache line on, are added gradient and potential of all points, four numbers
-    each. Shares are not those of threads: they are always the same.
+    each. Shares are not those of threads: they are always the same. Parameters are those of the module.
     """
     for s in range(lo, hi):
         mine = sums[s]
@@ -166,20 +207,13 @@ def sum_half(
         for h in range(bounds[s], bounds[s + 1]):
             e = homes[h]
             i = owner[e]
-            charge = rows[4 * e + 3]
-            q = simd.fill(charge, EIGHT)
-            x, y, z = (
-                simd.fill(rows[4 * e], EIGHT),
-                simd.fill(rows[4 * e + 1], EIGHT),
-                simd.fill(rows[4 * e + 2], EIGHT),
-            )
+            x, y, z = spread_point(rows, e)
+            q = simd.fill(rows[4 * e + 3], EIGHT)
             total = simd.fill(0.0, EIGHT)
             fx, fy, fz = total, total, total
             xx, yy, zz, xy, xz, yz = total, total, total, total, total, total
             for at in range(where[i], where[i] + counts[i], LANES):
-                xj, yj, zj, charges = load_quads(rows, listed, at)
-                dx, dy, dz = x - xj, y - yj, z - zj
-                squares = simd.fma(dz, dz, simd.fma(dy, dy, dx * dx))
+                dx, dy, dz, squares, charges = apart(x, y, z, rows, listed, at)
                 nearest = lower(squares, nearest)
                 value, steep = radial(squares, exponents, strengths, coefficients, cutoff_square, size, kind)
                 value = keep_below(squares, cutoff_square, value)
@@ -197,15 +231,16 @@ def sum_half(
             mine[4 * i + 2] -= pull_z
             mine[4 * i + 3] += own
             if len(virial) == 1:
-                s0, s1, s2, s3 = sums_of(xx, yy, zz, xy)
-                strains[i, 0], strains[i, 1], strains[i, 2], strains[i, 3] = -s0, -s1, -s2, -s3
-                strains[i, 4], strains[i, 5] = -simd.total(xz), -simd.total(yz)
+                _write_strain(strains, i, -1.0, xx, yy, zz, xy, xz, yz)
         closest[s] = least(nearest)
 
 
 @kernel
 def fold(part, lo, hi, sums, potential, gradient):
-    """Add up what the shares of ``sum_half`` have for points [lo, hi)."""
+    """Add up what the shares of ``sum_half`` have for points [lo, hi).
+
+    Parameters are those of the module.
+    """
     for i in range(lo, hi):
         for s in range(len(sums)):
             for a in range(3):

@@ -26,6 +26,7 @@ __all__ = [
     "PairSum",
     "PairTangent",
     "RadialForm",
+    "check_listed",
     "moving_displacements",
     "pair_sum",
     "pair_sum_jvp",
@@ -83,10 +84,7 @@ def _checked(neighbours: NeighbourList, form: RadialForm, charges, positions, ce
         raise TypeError(f"neighbours: expected a NeighbourList, got {type(neighbours).__name__}")
     if not isinstance(form, RadialForm):
         raise TypeError(f"form: expected a RadialForm, got {type(form).__name__}")
-    if form.cutoff > neighbours.cutoff * (1 + 1e-12):
-        raise ValueError(
-            f"form: expected a cutoff up to that of the neighbours, {neighbours.cutoff:g}, got {form.cutoff:g}"
-        )
+    check_listed("form", form.cutoff, neighbours)
     points, cells = neighbours.moved(positions, cell)
     dtype = arguments.common_dtype(charges=charges)
     given = arguments.as_array("charges", charges, dtype)
@@ -95,10 +93,29 @@ def _checked(neighbours: NeighbourList, form: RadialForm, charges, positions, ce
     return given, dtype, points, cells
 
 
+def check_listed(name: str, cutoff: float, neighbours: NeighbourList) -> None:
+    """Raise a ValueError for a cutoff beyond what pairs were searched for.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument with this cutoff.
+    cutoff : float
+        Units of length.
+    neighbours : NeighbourList
+        With a cutoff of its own.
+    """
+    if cutoff > neighbours.cutoff * (1 + 1e-12):
+        raise ValueError(
+            f"{name}: expected a cutoff up to that of the neighbours, {neighbours.cutoff:g}, got {cutoff:g}; search "
+            "for neighbours, or make a calculator, with that one"
+        )
+
+
 def _check_apart(closest: float, neighbours: NeighbourList, form: RadialForm, positions, cell) -> None:
     """A ValueError that names two points in one place; only then pairs are looked through."""
     if form.exponents and closest < (APART * form.cutoff) ** 2:
-        neighbours.lists.pairs(*neighbours.moved(positions, cell), np.float64).check_apart(np.inf)  # names the closest
+        neighbours.lists.pairs(*neighbours.moved(positions, cell), np.float64).check_apart(np.inf, name="positions")
 
 
 # ---------------------------------------------------------------------- sums
@@ -254,7 +271,7 @@ def pair_sum_jvp(
     pairs = lists.pairs(points, cells, np.float64)
     first, second, apart, squares = pairs.first, pairs.second, pairs.displacement, pairs.distance**2
     if form.exponents:
-        pairs.check_apart(APART * form.cutoff)
+        pairs.check_apart(APART * form.cutoff, name="positions")
     moving = moving_displacements(tangent, pairs, lists)
     value, slope, bend = form.derivatives(squares)
     along = 2.0 * np.einsum("pa,pa->p", apart, moving)  # tangent of r²

@@ -12,7 +12,7 @@ from .potentials import Potential
 from .radial_form import RadialForm
 from .series import chebyshev_series
 
-__all__ = ["near_jvp", "near_sum", "pair_form", "radial_form"]
+__all__ = ["derived_forms", "near_jvp", "near_sum", "pair_form", "radial_form"]
 
 POINTS = 80  # of the series in r² that is cut down
 EXACT = 1e-15  # of the largest v_LR
@@ -96,3 +96,18 @@ def near_jvp(
     if isinstance(form, RadialForm):
         return pair_sum_jvp(neighbours, form, charges, tangent, **where).potential
     return pair_function_jvp(neighbours, form, charges, tangent, **where)
+
+
+def derived_forms(potential: Potential, name: str, cutoff: float) -> list[tuple[Potential, RadialForm | PairFunction]]:
+    """Potentials that are the derivatives by a parameter, each with its part of short range.
+
+    Parameters
+    ----------
+    potential : Potential
+        With a smearing.
+    name : str
+        Of one of its parameters.
+    cutoff : float
+        Of the pairs, units of length.
+    """
+    return [(each, pair_form(each, cutoff)) for each in potential.derivatives(name)]

@@ -22,7 +22,7 @@ from math import erfc, log, pi, sqrt
 
 import numpy as np
 
-from ..machine.cpu.compile import kernel
+from ..machine.cpu.compile import inlined, kernel
 
 __all__ = ["DIGITS", "FarSum", "GaussianMixture", "RadialTable", "sum_listed"]
 
@@ -152,6 +152,26 @@ def _chebyshev_powers() -> np.ndarray:
     )
 
 
+@inlined
+def _tabulated(table, first, square):
+    """Value and slope over r of a ``RadialTable`` at r², within its reach."""
+    interval, size = max((np.float64(square).view(np.int64) >> _SHIFT) - first, 0), DEGREE + 1
+    t = (square - table[interval, 0]) * table[interval, 1] - 1.0
+    value, over_r = table[interval, 1 + size], table[interval, 1 + 2 * size]
+    for n in range(DEGREE - 1, -1, -1):
+        value = value * t + table[interval, _HEAD + n]
+        over_r = over_r * t + table[interval, _HEAD + size + n]
+    return value, over_r
+
+
+@inlined
+def _push(forces, i, fx, fy, fz):
+    """Add to the force on a point."""
+    forces[i, 0] += fx
+    forces[i, 1] += fy
+    forces[i, 2] += fz
+
+
 @kernel
 def sum_listed(
     part,
@@ -188,7 +208,6 @@ def sum_listed(
         Their distance squared; infinity where there are no two.
     """
     smallest, nearest_i, nearest_j = np.inf, 0, 0
-    size = DEGREE + 1
     for h in range(lo, hi):
         e = homes[h]
         i = owner[e]
@@ -205,25 +224,13 @@ def sum_listed(
                 smallest, nearest_i, nearest_j = square, i, j
             if square >= reach_square:
                 continue
-            interval = max((np.float64(square).view(np.int64) >> _SHIFT) - first, 0)
-            t = (square - table[interval, 0]) * table[interval, 1] - 1.0
-            value, over_r = table[interval, 1 + size], table[interval, 1 + 2 * size]
-            for n in range(DEGREE - 1, -1, -1):
-                value = value * t + table[interval, _HEAD + n]
-                over_r = over_r * t + table[interval, _HEAD + size + n]
+            value, over_r = _tabulated(table, first, square)
             gx, gy, gz = over_r * sx, over_r * sy, over_r * sz
-            total += value
-            fx += gx
-            fy += gy
-            fz += gz
+            total, fx, fy, fz = total + value, fx + gx, fy + gy, fz + gz
             potential[j] += value / 2
-            forces[j, 0] += gx
-            forces[j, 1] += gy
-            forces[j, 2] += gz
+            _push(forces, j, gx, gy, gz)
         potential[i] += total / 2
-        forces[i, 0] -= fx
-        forces[i, 1] -= fy
-        forces[i, 2] -= fz
+        _push(forces, i, -fx, -fy, -fz)
     return smallest, nearest_i, nearest_j
 
 

@@ -37,6 +37,36 @@ class Polish:
     message: str
 
 
+class _Descent:
+    """The loss as a function of the parameters; remembers the best of them, all losses, and what was refused."""
+
+    def __init__(self, network: EnergyNetwork, structures: Structures, weights: LossWeights):
+        self.network, self.structures, self.weights = network, structures, weights
+        self.best = network.parameters.flat.copy()
+        self.losses: list[float] = []
+        self.refused: list[str] = []
+
+    def loss(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """L and its gradient; one that is no number counts as a large one, so that a shorter step is tried."""
+        flat, losses = self.network.parameters.flat, self.losses
+        flat[...] = parameters
+        try:
+            value, gradient = self.network.loss(self.structures, self.weights)
+        except (MemoryError, ValueError) as wrong:  # of parameters that a step too long led to: a width below zero
+            if not losses:
+                raise
+            self.refused.append(str(wrong))
+            return FAR * max(losses), np.zeros(flat.size)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            if not losses:
+                raise ValueError(f"parameters: expected some whose loss is a number to begin with, got {value}")
+            return FAR * max(losses), np.zeros(flat.size)
+        if value < min(losses, default=np.inf):
+            self.best[...] = flat
+        losses.append(value)
+        return value, gradient.astype(np.float64)
+
+
 def polish(
     network: EnergyNetwork,
     structures: Structures,
@@ -68,43 +98,22 @@ def polish(
     ValueError, MemoryError
         Where the loss is no number at the start, or the network refuses its parameters there.
     """
+    descent = _Descent(network, structures, weights)
     flat = network.parameters.flat
-    best = flat.copy()
-    losses: list[float] = []
-    refused: list[str] = []
-
-    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """L and its gradient; one that is no number counts as a large one, so that a shorter step is tried."""
-        flat[...] = parameters
-        try:
-            value, gradient = network.loss(structures, weights)
-        except (MemoryError, ValueError) as wrong:  # of parameters that a step too long led to: a width below zero
-            if not losses:
-                raise
-            refused.append(str(wrong))
-            return FAR * max(losses), np.zeros(flat.size)
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            if not losses:
-                raise ValueError(f"parameters: expected some whose loss is a number to begin with, got {value}")
-            return FAR * max(losses), np.zeros(flat.size)
-        if value < min(losses, default=np.inf):
-            best[...] = flat
-        losses.append(value)
-        return value, gradient.astype(np.float64)
-
     with tqdm(total=iterations, file=sys.stderr, leave=False, disable=not progress) as bar:
 
         def note(_) -> None:
             """Move the bar."""
             bar.update()
-            bar.set_postfix(loss=f"{min(losses):.3e}")
+            bar.set_postfix(loss=f"{min(descent.losses):.3e}")
 
         options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": memory, "ftol": 1e-14, "gtol": 1e-10}
         try:
-            found = minimize(loss, flat.astype(np.float64), jac=True, method="L-BFGS-B", options=options, callback=note)
+            start = flat.astype(np.float64)
+            ended = minimize(descent.loss, start, jac=True, method="L-BFGS-B", options=options, callback=note)
         finally:
-            flat[...] = best
-    message = str(found.message)
-    if refused:
-        message += f"; {len(refused)} steps were too long, the last one to {refused[-1]}"
+            flat[...] = descent.best
+    losses, message = descent.losses, str(ended.message)
+    if descent.refused:
+        message += f"; {len(descent.refused)} steps were too long, the last one to {descent.refused[-1]}"
     return Polish(losses[0], min(losses), len(losses), message)

@@ -233,17 +233,6 @@ def test_weights_that_change():
     assert energies[2] == pytest.approx(0.5 * energies[0] - 2 * energies[1], rel=1e-12)
 
 
-@pytest.mark.slow
-def test_single_precision():
-    """Forces within 1e-5 of those in double precision."""
-    positions, charges = ions(40, seed=10)
-    wanted = ewald(CoulombPotential(0.4)).compute(positions, charges, LEFT_HANDED, forces=True)
-    calculator = MeshCalculator(CoulombPotential(0.4), 2.6, 15.0, eps=1e-5, dtype=np.float32)
-    made = calculator.compute(positions, charges, LEFT_HANDED, forces=True)
-    assert made.forces.dtype == np.float32
-    assert relative(made.forces, wanted.forces) <= 1e-5
-
-
 def refused() -> dict:
     positions, charges = ions(4)
     wide = np.array([[0.0, 0, 0], [0, 9.0, 0]])

@@ -76,6 +76,7 @@ def test_splittings_agree():
             assert relative(getattr(found, name), getattr(exact, name)) < bound, (calculator, name)
 
 
+@pytest.mark.slow
 def test_meshes():
     """Potentials to ten times eps."""
     x, _, cell = salt(6, 1)

@@ -84,7 +84,7 @@ def test_sums_are_those_over_all_images(points, kind, channels, full, skin, seed
     pairs, _ = neighbours_of(points, full=True)
     nearest = min((np.linalg.norm(apart) for apart in pairs.values()), default=np.inf)
     if nearest < 1e-9 * points.cutoff and form.exponents:
-        with pytest.raises(ValueError, match="points: expected no two of them in one place"):
+        with pytest.raises(ValueError, match="positions: expected no two of them in one place"):
             pair_sum(kept, form, charges, virial=True)
         return
     assume(nearest > 1e-6 * points.cutoff)  # below that powers say nothing about the loops
@@ -290,9 +290,9 @@ def test_charges_in_one_place_are_named(full, channels, apart):
     kept.search(points, 1.0, offsets=[0, 1, 4])
     pair_sum(kept, smooth_form("Coulomb", 0.7), charges)  # in different structures
     kept.search(points, 1.0)
-    with pytest.raises(ValueError, match=r"points: expected no two of them in one place, got (0 and 3|3 and 0) of"):
+    with pytest.raises(ValueError, match=r"positions: expected no two of them in one place, got (0 and 3|3 and 0) of"):
         pair_sum(kept, smooth_form("Coulomb", 0.7), charges)
-    with pytest.raises(ValueError, match=r"points: expected no two of them in one place, got (0 and 3|3 and 0) of"):
+    with pytest.raises(ValueError, match=r"positions: expected no two of them in one place, got (0 and 3|3 and 0) of"):
         pair_sum_jvp(kept, smooth_form("Coulomb", 0.7), charges, PairTangent())
     assert np.isfinite(pair_sum(kept, smooth_form("none", 0.7), charges + 1.0).potential).all()
 

@@ -133,7 +133,8 @@ def test_of_other_potentials_in_free_space():
     )
 
 
-@pytest.mark.parametrize("name", ["coulomb", pytest.param("combined", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["coulomb", "combined"])
 def test_of_what_a_mesh_computes(name):
     """Exact at any ``eps``: it is that of the sum that is computed."""
     positions, q, cell = charges()

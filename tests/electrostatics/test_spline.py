@@ -81,7 +81,9 @@ def test_smooth_potentials_need_no_division():
         assert relative(found, wanted) < 1e-8  # splines with radii a fortieth of the width apart
 
 
-@pytest.mark.parametrize("exclusion", [{}, {"exclusion_radius": 3.0, "exclusion_degree": 2}])
+@pytest.mark.parametrize(
+    "exclusion", [pytest.param({}, marks=pytest.mark.slow), {"exclusion_radius": 3.0, "exclusion_degree": 2}]
+)
 def test_derivatives(exclusion):
     """Forces, strain and the gradient by charges are those of the energy."""
     x, q, cell = salt(4, 1)

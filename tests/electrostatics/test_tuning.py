@@ -207,7 +207,6 @@ def test_windows_and_nodes_of_ones_own():
         ({"splitting": "box"}, "splitting"),
         ({"calculator": "fmm"}, "calculator"),
         ({"calculator": "ewald", "fixed_mesh": True}, "fixed_mesh"),
-        ({"calculator": "ewald", "dtype": np.float32}, "dtype"),
         ({"potential": InversePowerLawPotential(6), "splitting": "prolate"}, "splitting"),
     ],
 )

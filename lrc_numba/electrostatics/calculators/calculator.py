@@ -9,8 +9,7 @@ or one of explicit sums (``EwaldCalculator``). All derivatives are those of the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -20,16 +19,17 @@ from ...geometry.structures import Structures
 from ...gradient import Gradient
 from ...machine.cpu.parallel import available_threads
 from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_extents
-from ..checks import as_charges, as_structure, net_charge
+from ..checks import as_charges, as_structure, in_structure, net_charge
 from ..pair_function import PairFunction
 from ..pair_sum import PairSum
 from ..potentials import Potential
 from ..radial_form import RadialForm
-from ..short_range import EXACT, near_sum, pair_form
-from .operator import ChargeOperator, derived_forms
+from ..short_range import EXACT, derived_forms, near_sum, pair_form
+from .long_range import LongRange
+from .operator import ChargeOperator
 from .result import Result
 
-__all__ = ["Calculator", "LongRange"]
+__all__ = ["Calculator"]
 
 KEPT = 8  # plans for cells that come again, as in a batch
 
@@ -52,28 +52,6 @@ class Tuned(Protocol):
         cell : (3, 3)
             Lattice vectors of the modes.
         """
-
-
-@dataclass
-class LongRange:
-    """The modes of one kind of structure: a plan, where images are, and the multiplier.
-
-    Attributes
-    ----------
-    plan : LRCPlan or DirectPlan
-        With ``set_points``, ``set_cell``, ``energy`` and so on.
-    boundary : Boundary
-        Its cell is that of the plan.
-    kernel : LongRangeKernel
-        φ̂.
-    modes : tuple of int
-        What the plan was made with.
-    """
-
-    plan: Any
-    boundary: Boundary
-    kernel: LongRangeKernel
-    modes: tuple[int, int, int]
 
 
 class Calculator(ABC):
@@ -109,6 +87,7 @@ class Calculator(ABC):
         if not isinstance(potential, Potential):
             raise TypeError(f"potential: expected a Potential, got {type(potential).__name__}")
         self.potential, self.dtype = potential, arguments.as_dtype(dtype)
+        self.plan_dtype = self.dtype  # of the sums over modes
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.threads = arguments.as_threads(threads, available_threads())
         farthest = potential.pair_reach(self.cutoff)
@@ -131,6 +110,8 @@ class Calculator(ABC):
 
     takes_snapshots: ClassVar[bool] = False
     """Whether plans take several structures of one cell at once."""
+    lighter: ClassVar[str] = "use a smaller k_cutoff, with a larger smearing and cutoff"
+    """What takes less memory."""
     is_plain: ClassVar[bool] = True
     """Whether energies are those of pairs, one convolution, selves and background, as ``ChargeOperator`` has it."""
 
@@ -204,7 +185,12 @@ class Calculator(ABC):
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
         self._ahead = self._snapshots(structures, values, forces, stress) if self.takes_snapshots and batch else {}
-        parts = [self._of_structure(structures, b, values, near, forces, stress) for b in range(len(structures))]
+        parts = []
+        for b in range(len(structures)):
+            try:
+                parts.append(self._of_structure(structures, b, values, near, forces, stress))
+            except (ValueError, MemoryError) as error:
+                raise in_structure(error, b, len(structures)) from error
         shape = values.shape[:1] if charges is None else np.shape(charges)
         result = _joined(parts, structures, shape, batch, forces, stress, self.dtype)
         result.charge_gradient = 2 * result.potential if charge_gradient else None
@@ -229,7 +215,8 @@ class Calculator(ABC):
 
     def _as_charges(self, structures: Structures, charges) -> np.ndarray:
         """Charges (N, C)."""
-        return as_charges(structures.charges if charges is None else charges, len(structures.positions))
+        offsets = structures.offsets if len(structures) > 1 else None
+        return as_charges(structures.charges if charges is None else charges, len(structures.positions), offsets)
 
     # ------------------------------------------------------------------ short range
     def forget_neighbours(self) -> None:
@@ -306,12 +293,15 @@ class Calculator(ABC):
         if far is None or not far.boundary.serves(positions, self.potential):
             boundary = choose_boundary(self.potential, positions, cell, flags)
             modes = self._modes(boundary.cell)
-            plan = self._moved_plan(boundary, modes) or self._new_plan(boundary.cell, modes)
+            try:
+                plan = self._moved_plan(boundary, modes) or self._new_plan(boundary.cell, modes)
+            except MemoryError as error:
+                raise MemoryError(f"cell: too large for these sums over modes; {error}; {self.lighter}") from error
             far = LongRange(plan, boundary, self._new_kernel(boundary, plan), modes)
         self._far[key] = far
         while len(self._far) > KEPT:
             del self._far[next(iter(self._far))]
-        far.plan.set_points(np.asarray(positions, dtype=self.dtype))
+        far.plan.set_points(np.asarray(positions, dtype=self.plan_dtype))
         return far
 
     def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int]):
@@ -333,10 +323,13 @@ class Calculator(ABC):
             if len(members) == 1:
                 continue
             rows = structures.offsets[:-1][members][:, None] + np.arange(count)
-            far = self.long_range(
-                structures.positions[rows], structures.cell[members[0]], structures.periodic[members[0]]
-            )
-            made = far.plan.energy(charges[rows].astype(self.dtype), far.kernel, wrt=wrt)
+            try:
+                far = self.long_range(
+                    structures.positions[rows], structures.cell[members[0]], structures.periodic[members[0]]
+                )
+            except (ValueError, MemoryError) as error:
+                raise in_structure(error, members[0], len(structures)) from error
+            made = far.plan.energy(charges[rows].astype(self.plan_dtype), far.kernel, wrt=wrt)
             for i, b in enumerate(members):
                 points = None if made.points is None else made.points[i]
                 cell = None if made.cell is None else made.cell[i]
@@ -358,7 +351,7 @@ class Calculator(ABC):
         if found is None:
             far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
             wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
-            found = far.plan.energy(q.astype(self.dtype), far.kernel, wrt=wrt)
+            found = far.plan.energy(q.astype(self.plan_dtype), far.kernel, wrt=wrt)
         background = self.potential.background / structures.volume[b] if all_periodic else 0.0
         twice = near.potential[some] + found.output - self.potential.value_at_r0 * q - background * net
         energy = 0.5 * float(np.sum(q * twice, dtype=np.float64))

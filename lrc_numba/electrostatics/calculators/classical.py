@@ -111,6 +111,8 @@ class ClassicalMeshCalculator(Calculator):
         """Nodes m of the window along each axis."""
         return self.mesh.interpolation_nodes
 
+    lighter = "use a larger mesh_spacing, with a larger smearing and cutoff"
+
     # ------------------------------------------------------------------ mesh
     def _modes(self, cell: np.ndarray) -> tuple[int, int, int]:
         """Nodes of the mesh, of which a plan keeps all waves but the highest of an even number."""

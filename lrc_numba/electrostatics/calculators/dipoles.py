@@ -130,7 +130,7 @@ class _Dipoles(Calculator):
         neighbours, mu = self.neighbours, charges.astype(np.float64)
         lists, count = neighbours.lists, len(charges)
         pairs = lists.pairs(*neighbours.moved(**where), np.float64)
-        pairs.check_apart(APART * self.cutoff)
+        pairs.check_apart(APART * self.cutoff, name="positions")
         first, second, r = pairs.first, pairs.second, pairs.displacement
         v1, v2, v3 = (self._short_range(pairs.distance, order) for order in (1, 2, 3))
         b, c, d = -2 * v1, 4 * v2, 8 * v3  # B, C and C′/r
@@ -158,7 +158,7 @@ class _Dipoles(Calculator):
             return np.zeros((0, 3)), 0.0, np.zeros((0, 3)), np.zeros((3, 3))
         far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
         wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
-        given = mu.astype(self.dtype)
+        given = mu.astype(self.plan_dtype)
         modes = far.plan.vjp(given, far.kernel, given / 2, wrt=wrt)
         surface = self._surface(structures, b)
         total = mu.sum(axis=0, dtype=np.float64)

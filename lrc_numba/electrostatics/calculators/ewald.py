@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from ... import arguments
-from ...direct_plan import DirectPlan
+from ...direct import DirectPlan
+from ...machine.memory import available_memory, check_memory
 from ..modes import modes_within
 from ..potentials import Potential
 from .calculator import Calculator
 
 __all__ = ["EwaldCalculator"]
+
+NUMBERS = 16  # for each mode: wavevectors and their squares, kernel, spectrum and what is in between
 
 
 class EwaldCalculator(Calculator):
@@ -18,8 +23,8 @@ class EwaldCalculator(Calculator):
 
     Parameters
     ----------
-    potential, cutoff, skin, threads
-        As for ``Calculator``.
+    potential, cutoff, skin, dtype, threads
+        As for ``Calculator``; all sums are in float64, whatever the results are.
     k_cutoff : float, optional
         Modes up to this wavenumber, inverse length; by default up to where they carry 1e-16 of the largest.
     """
@@ -31,9 +36,11 @@ class EwaldCalculator(Calculator):
         k_cutoff: float | None = None,
         *,
         skin: float = 0.0,
+        dtype=np.float64,
         threads: int | None = None,
     ):
-        super().__init__(potential, cutoff, skin=skin, threads=threads)
+        super().__init__(potential, cutoff, skin=skin, dtype=dtype, threads=threads)
+        self.plan_dtype = np.dtype(np.float64)
         highest = potential.highest_wavenumber(1e-16) if k_cutoff is None else k_cutoff
         self.k_cutoff = arguments.as_positive("k_cutoff", highest, np.inf)
 
@@ -44,4 +51,5 @@ class EwaldCalculator(Calculator):
         return modes_within(cell, self.k_cutoff)
 
     def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int]) -> DirectPlan:
+        check_memory("modes", modes, 8 * NUMBERS * prod(modes) // 2, available_memory)
         return DirectPlan(cell, modes)

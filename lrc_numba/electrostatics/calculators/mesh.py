@@ -30,8 +30,8 @@ class MeshCalculator(Calculator):
         As for ``Calculator``; a ``ProlateCoulombPotential`` needs the fewest modes.
     k_cutoff : float, optional
         Modes up to this wavenumber, inverse length; by default up to where they carry ``eps`` of the largest.
-    eps : float
-        Accuracy of the sums over modes, relative to all of them.
+    eps : float, optional
+        Accuracy of the sums over modes, relative to all of them; 1e-6 by default, and 1e-5 in float32.
     window : WindowShape, optional
         A window of one's own, as for ``LRCPlan``; eps then makes no promise, and there must be ``nodes`` or a
         ``spacing``.
@@ -47,6 +47,7 @@ class MeshCalculator(Calculator):
     """
 
     takes_snapshots = True
+    lighter = "use a smaller k_cutoff, or fewer nodes, with a larger smearing and cutoff"
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class MeshCalculator(Calculator):
         cutoff: float,
         k_cutoff: float | None = None,
         *,
-        eps: float = 1e-6,
+        eps: float | None = None,
         window: WindowShape | None = None,
         nodes: int | tuple[int, ...] | None = None,
         spacing: float | None = None,
@@ -63,7 +64,8 @@ class MeshCalculator(Calculator):
         threads: int | None = None,
     ):
         super().__init__(potential, cutoff, skin=skin, dtype=dtype, threads=threads)
-        self.eps = arguments.as_positive("eps", eps, 1.0)
+        default = 1e-6 if self.dtype == np.float64 else 1e-5
+        self.eps = arguments.as_positive("eps", default if eps is None else eps, 1.0)
         highest = potential.highest_wavenumber(self.eps) if k_cutoff is None else k_cutoff
         self.k_cutoff = arguments.as_positive("k_cutoff", highest, np.inf)
         if window is not None and not isinstance(window, WindowShape):

@@ -14,21 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...geometry.structures import Structures
-from ..checks import net_charge
+from ..checks import in_structure, net_charge
 from ..pair_function import PairFunction
 from ..pair_sum import PairSum, PairTangent
 from ..potentials import Potential
 from ..radial_form import RadialForm
-from ..short_range import near_jvp, near_sum, pair_form
+from ..short_range import near_jvp, near_sum
 from ..strained import StrainedKernel
-
-if TYPE_CHECKING:
-    from .calculator import Calculator, LongRange
+from .long_range import LongRange, Sums
 
 __all__ = ["ChargeOperator", "Direction"]
 
@@ -73,7 +70,7 @@ class ChargeOperator:
     Charges p and q, and their tangents, are float64 of shape (N, C).
     """
 
-    def __init__(self, calculator: Calculator, structures: Structures):
+    def __init__(self, calculator: Sums, structures: Structures):
         if not calculator.is_plain:
             raise NotImplementedError(
                 f"calculator: {type(calculator).__name__} adds terms of its own, which have no derivatives here; use a "
@@ -97,7 +94,10 @@ class ChargeOperator:
         offsets = self.structures.offsets
         for b in np.flatnonzero(self.structures.periodic.all(axis=1)):
             some = q[int(offsets[b]) : int(offsets[b + 1])]
-            self.calculator.potential.check_net_charge(net_charge(some))
+            try:
+                self.calculator.potential.check_net_charge(net_charge(some))
+            except ValueError as error:
+                raise in_structure(error, int(b), len(self.structures)) from error
 
     def _each(self) -> Iterator[tuple[int, slice, LongRange]]:
         """Number, points and modes of every structure that has points."""
@@ -106,7 +106,11 @@ class ChargeOperator:
             some = slice(int(offsets[b]), int(offsets[b + 1]))
             if some.start == some.stop:
                 continue
-            yield b, some, modes_of(structures.positions[some], structures.cell[b], structures.periodic[b])
+            try:
+                far = modes_of(structures.positions[some], structures.cell[b], structures.periodic[b])
+            except (ValueError, MemoryError) as error:
+                raise in_structure(error, b, len(structures)) from error
+            yield b, some, far
 
     def _background(self, b: int, potential: Potential | None = None) -> float:
         """B/V."""
@@ -116,7 +120,7 @@ class ChargeOperator:
 
     def _cast(self, *arrays: np.ndarray | None) -> list:
         """Arrays of the dtype of plans."""
-        return [None if a is None else np.ascontiguousarray(a, dtype=self.calculator.dtype) for a in arrays]
+        return [None if a is None else np.ascontiguousarray(a, dtype=self.calculator.plan_dtype) for a in arrays]
 
     def _near(self, form: PairForm, q: np.ndarray, virial: bool = False) -> PairSum:
         return near_sum(self.calculator.neighbours, form, q, virial=virial, **self._where())
@@ -299,18 +303,3 @@ class ChargeOperator:
                 if part:
                     result[name][b] += part[name]
         return result
-
-
-def derived_forms(potential: Potential, name: str, cutoff: float) -> list[tuple[Potential, PairForm]]:
-    """Potentials that are the derivatives by a parameter, each with its part of short range.
-
-    Parameters
-    ----------
-    potential : Potential
-        With a smearing.
-    name : str
-        Of one of its parameters.
-    cutoff : float
-        Of the pairs, units of length.
-    """
-    return [(each, pair_form(each, cutoff)) for each in potential.derivatives(name)]

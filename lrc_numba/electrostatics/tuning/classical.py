@@ -114,6 +114,7 @@ def coarsest(potential: Potential, method: str, order: int, limit: float, widest
     window, low, high = classical_window(method, order), 0.02 * widest, widest
 
     def keeps(spacing: float) -> bool:
+        """Whether I is within the limit."""
         return classical_term(potential, CUBE * spacing * np.eye(3), (CUBE,) * 3, window) <= limit
 
     if not keeps(low):

@@ -83,7 +83,7 @@ def tune(
     method, kind = _method(calculator, dtype, fixed_mesh)
     wanted = arguments.as_positive("accuracy", accuracy, np.inf)
     structure, system = _system(potential, positions, charges, cell, periodic)
-    settings = {"skin": skin, "threads": threads} | ({} if method == "ewald" else {"dtype": kind})
+    settings = {"skin": skin, "threads": threads, "dtype": kind}
     search = _Search(potential, system, _splitting(splitting, potential, method), method, cutoff, settings)
     search.check_reach(wanted, kind.name)
     tuned = search.run(wanted, structure)
@@ -98,8 +98,6 @@ def _method(calculator, dtype, fixed_mesh: bool) -> tuple[str, np.dtype]:
     names |= {cls.__name__: name for cls, name in tuple(names.items())}
     name = names.get(calculator, calculator) if isinstance(calculator, (str, type)) else calculator
     method, kind = arguments.as_choice("calculator", name, METHODS), np.dtype(arguments.as_dtype(dtype))
-    if method == "ewald" and kind != np.float64:
-        raise ValueError(f"dtype: explicit sums are in float64, got {kind.name}")
     if fixed_mesh and method != "mesh":
         raise ValueError(f"fixed_mesh: expected calculator='mesh', got {calculator!r}")
     return method, kind
@@ -151,7 +149,15 @@ class _Search:
         return max(constant, random * self.system.count**0.5) * self.scale
 
     def check_reach(self, accuracy: float, dtype: str) -> None:
-        """A ValueError for what rounding does not allow."""
+        """A ValueError for what rounding does not allow.
+
+        Parameters
+        ----------
+        accuracy : float
+            RMS error of forces.
+        dtype : {"float32", "float64"}
+            Of results.
+        """
         floor = self.floor(dtype)
         if accuracy < floor:
             raise ValueError(
@@ -194,7 +200,15 @@ class _Search:
         return built
 
     def reference(self, accuracy: float, structure: dict) -> tuple[np.ndarray, float]:
-        """Forces of a tighter run, by explicit sums where that takes no longer than a second, and their error."""
+        """Forces of a tighter run (N, 3), by explicit sums where that takes no longer than a second, and their error.
+
+        Parameters
+        ----------
+        accuracy : float
+            RMS error of forces of the run that is measured against it.
+        structure : dict
+            Arguments of ``Calculator.compute``.
+        """
         aim = max(accuracy / TIGHTER, self.floor("float64") / 5)
         mesh = "prolate" if may_be_prolate(self.potential) else "gaussian"
         for method, splitting in (("ewald", "gaussian"), ("mesh", mesh)):
@@ -211,7 +225,15 @@ class _Search:
         raise ValueError(f"accuracy: {accuracy:.1e} is out of reach; expected at least {TIGHTER * aim:.1e}")
 
     def run(self, accuracy: float, structure: dict) -> Calculator:
-        """Choose, measure, and choose again."""
+        """Choose, measure, and choose again.
+
+        Parameters
+        ----------
+        accuracy : float
+            RMS error of forces.
+        structure : dict
+            Arguments of ``Calculator.compute``.
+        """
         aim, kept, best = AIM * accuracy, None, -1.0
         choice = self.choice(aim)
         forces, expected = self.reference(accuracy, structure)

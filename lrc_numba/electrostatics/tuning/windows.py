@@ -91,6 +91,7 @@ def refined(
     tried = shapes(width, ratio)
 
     def best_of(some) -> tuple[float, float]:
+        """The shape with the smallest error."""
         terms = mesh_terms(spectrum, cell, kept, nodes, lambda kappa: _transforms(width, some, kappa))
         return some[int(np.argmin(_weighted(terms, weights)))]
 
@@ -100,6 +101,7 @@ def refined(
     shape = best_of(finer)
 
     def of_degree(degree: int) -> tuple:
+        """Both terms with polynomials of this degree."""
         return mesh_terms(spectrum, cell, kept, nodes, WindowShape("kaiser_bessel", width, shape, degree).transform)
 
     limit = SLACK**2 * _weighted(of_degree(MAX_DEGREE), weights)

@@ -59,23 +59,25 @@ class Pairs:
         offsets = self.offsets[begin : end + 1] - lo
         return Pairs(first, second, self.displacement[some], self.distance[some], offsets, self.full)
 
-    def check_apart(self, least: float) -> None:
+    def check_apart(self, least: float, name: str = "points") -> None:
         """Raise a ValueError that names two points where they are too close.
 
         Parameters
         ----------
         least : float
             Distance they have to be apart.
+        name : str
+            Of the argument that has them.
         """
         if not len(self) or self.distance.min() > least:
             return
         p = int(self.distance.argmin())
         structure = int(np.searchsorted(self.offsets, self.first[p], side="right")) - 1
         i, j = self.first[p] - self.offsets[structure], self.second[p] - self.offsets[structure]
-        raise coincident(i, j, structure, self.distance[p])
+        raise coincident(i, j, structure, self.distance[p], name)
 
 
-def coincident(i: int, j: int, structure: int, distance: float) -> ValueError:
+def coincident(i: int, j: int, structure: int, distance: float, name: str = "points") -> ValueError:
     """The error for two points of a structure in one place.
 
     Parameters
@@ -84,9 +86,12 @@ def coincident(i: int, j: int, structure: int, distance: float) -> ValueError:
         Which points, of which structure.
     distance : float
         How far they are apart.
+    name : str
+        Of the argument that has them.
     """
     return ValueError(
-        f"points: expected no two of them in one place, got {i} and {j} of structure {structure} {distance:.1e} apart"
+        f"{name}: expected no two of them in one place, got {i} and {j} of structure {structure} {distance:.1e} apart; "
+        "remove one, or move it"
     )
 
 

@@ -203,6 +203,15 @@ def bound(part, lo, hi, homes, owner, structure_of, y, low, width, bins, first_b
         most[h] = total + 2 * LANES  # the last of them may write so many in vain, and the dummy fills up
 
 
+@inlined
+def _squares(x0, x1, x2, k, y0, y1, y2):
+    """Squares of the distances of images k to k + 7 from (y0, y1, y2)."""
+    d0 = simd.load(x0, k, EIGHT) - simd.fill(y0, EIGHT)
+    d1 = simd.load(x1, k, EIGHT) - simd.fill(y1, EIGHT)
+    d2 = simd.load(x2, k, EIGHT) - simd.fill(y2, EIGHT)
+    return simd.fma(d2, d2, simd.fma(d1, d1, d0 * d0))
+
+
 @kernel
 def find(
     part,
@@ -256,10 +265,7 @@ def find(
                 row = first_bin[b] + (b0 * bins[b, 1] + b1) * bins[b, 2]
                 end = starts[row + end_2]
                 for k in range(starts[row + begin_2], end, LANES):
-                    d0 = simd.load(x0, k, EIGHT) - simd.fill(y0, EIGHT)
-                    d1 = simd.load(x1, k, EIGHT) - simd.fill(y1, EIGHT)
-                    d2 = simd.load(x2, k, EIGHT) - simd.fill(y2, EIGHT)
-                    squares = simd.fma(d2, d2, simd.fma(d1, d1, d0 * d0))
+                    squares = _squares(x0, x1, x2, k, y0, y1, y2)
                     at += list_near(squares, square, order, least, k, end, own, listed, at)
         counts[i] = at - where[i]
         while (at - where[i]) % LANES:

@@ -50,6 +50,11 @@ class Electrostatics(Part):
     def __init__(self, calculator: Calculator, learn: Collection[str] = (), name: str = "electrostatics"):
         if not isinstance(calculator, Calculator):
             raise TypeError(f"calculator: expected one of lrc_numba.electrostatics, got {type(calculator).__name__}")
+        if not calculator.is_plain:
+            raise ValueError(
+                f"calculator: {type(calculator).__name__} has no derivatives by learned charges; expected a "
+                "MeshCalculator or an EwaldCalculator"
+            )
         known = calculator.potential.parameters
         if isinstance(learn, str) or not set(learn) <= set(known):
             raise ValueError(f"learn: expected some of {sorted(known)}, got {learn!r}")

@@ -16,6 +16,8 @@ from lrc_numba.electrostatics import (
     EwaldCalculator,
     InversePowerLawPotential,
     MeshCalculator,
+    P3MCalculator,
+    PMECalculator,
 )
 from lrc_numba.networks import LossWeights
 from lrc_numba.networks.parts.electrostatics import Electrostatics
@@ -126,6 +128,9 @@ def test_copies_and_settings():
     assert calculator.potential.prefactor == 1.4
     with pytest.raises(TypeError, match=r"calculator: expected one of lrc_numba\.electrostatics, got int"):
         Electrostatics(3)
+    for method in (PMECalculator, P3MCalculator):
+        with pytest.raises(ValueError, match=r"calculator: .* expected a MeshCalculator or an EwaldCalculator"):
+            Electrostatics(method(CoulombPotential(0.6), 2.5, 0.5))
     for learn in ("prefactor", ["charge"]):
         with pytest.raises(ValueError, match=r"learn: expected some of .*'prefactor'"):
             Electrostatics(calculator, learn)

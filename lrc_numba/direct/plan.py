@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from . import arguments
-from .geometry.cell import Cell
-from .geometry.modes import ModeSet
-from .gradient import Gradient, parameter_gradient, table_gradients
-from .multipliers import Multiplier
+from .. import arguments
+from ..geometry.cell import Cell
+from ..geometry.modes import ModeSet
+from ..gradient import Gradient, parameter_gradient, table_gradients
+from ..multipliers import Multiplier
 
 __all__ = ["DirectPlan"]
 

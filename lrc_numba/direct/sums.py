@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from . import arguments
-from .geometry.cell import Cell
-from .geometry.modes import ModeSet
-from .multipliers.multiplier import Multiplier
+from .. import arguments
+from ..geometry.cell import Cell
+from ..geometry.modes import ModeSet
+from ..multipliers.multiplier import Multiplier
 
 __all__ = ["convolve", "fourier_sum", "image_shells", "pair_sum"]
 

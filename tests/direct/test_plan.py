@@ -7,7 +7,7 @@ import pytest
 from measures import relative
 
 from lrc_numba import LRCPlan, direct
-from lrc_numba.direct_plan import DirectPlan
+from lrc_numba.direct import DirectPlan
 from lrc_numba.multipliers import Multiplier
 
 CELL, MODES = np.array([[1.0, 0.0], [0.3, 1.2]]), (9, 11)

@@ -1,0 +1,74 @@
+"""The sums over modes of one kind of structure, and what ``ChargeOperator`` asks of a calculator that makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ...geometry.neighbours import NeighbourList
+from ...geometry.structures import Structures
+from ..boundaries import Boundary, LongRangeKernel
+from ..pair_function import PairFunction
+from ..potentials import Potential
+from ..radial_form import RadialForm
+
+__all__ = ["LongRange", "Sums"]
+
+
+@dataclass
+class LongRange:
+    """The modes of one kind of structure: a plan, where images are, and the multiplier.
+
+    Attributes
+    ----------
+    plan : LRCPlan or DirectPlan
+        With ``set_points``, ``set_cell``, ``energy`` and so on.
+    boundary : Boundary
+        Its cell is that of the plan.
+    kernel : LongRangeKernel
+        φ̂.
+    modes : tuple of int
+        What the plan was made with.
+    """
+
+    plan: Any
+    boundary: Boundary
+    kernel: LongRangeKernel
+    modes: tuple[int, int, int]
+
+
+class Sums(Protocol):
+    """A ``Calculator``, as far as linear maps of charges need it; what is here is described there."""
+
+    potential: Potential
+    plan_dtype: np.dtype
+    neighbours: NeighbourList
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether energies are those of pairs, one convolution, selves and background."""
+
+    @property
+    def form(self) -> RadialForm | PairFunction:
+        """What pairs add to the modes."""
+
+    def derived(self, name: str) -> list[tuple[Potential, RadialForm | PairFunction]]:
+        """Potentials that are the derivatives by a parameter."""
+
+    def update_neighbours(self, structures: Structures) -> dict:
+        """Search where lists are outdated."""
+
+    def long_range(self, positions: np.ndarray, cell: np.ndarray, periodic) -> LongRange:
+        """The plan for a structure.
+
+        Parameters
+        ----------
+        positions : (N, 3)
+            Points, units of length.
+        cell : (3, 3)
+            Lattice vectors.
+        periodic : three bools
+            Along which there are images.
+        """
