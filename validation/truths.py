@@ -61,10 +61,10 @@ def calculators(potential: Potential) -> dict[str, Calculator]:
     cutoff, highest = potential.reach(1e-17), potential.highest_wavenumber(1e-17)
     made: dict[str, Calculator] = {
         "Ewald": EwaldCalculator(potential, cutoff, highest),
-        "mesh": MeshCalculator(potential, cutoff, highest, eps=EPS),
+        "mesh": MeshCalculator(potential, cutoff, highest, eps=EPS, explicit_sums=False),
     }
     if isinstance(potential, CoulombPotential):
-        made["prolate"] = MeshCalculator(ProlateCoulombPotential(cutoff, BAND), cutoff, eps=EPS)
+        made["prolate"] = MeshCalculator(ProlateCoulombPotential(cutoff, BAND), cutoff, eps=EPS, explicit_sums=False)
     return made
 
 

@@ -3,7 +3,7 @@ r"""``LRCPlan``'s operator and derivatives by explicit sums over modes: for refe
     F(k) = Σ_j f_j e^{−ik·x_j}      u_i = (1/V) Σ_k φ̂(k) F(k) e^{ik·x_i}
 
 Along a direction Ḟ = Σ (ḟ − i k·ẋ f) e^{−ik·x}. Phases are products of those along the axes, so that N points and M
-modes cost N · M complex multiplications and three matrix products of that size; nothing is left out or approximated.
+modes cost a few N · M multiplications (``loops``); nothing is left out or approximated.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import numpy as np
 
 from .. import arguments
 from ..geometry.cell import Cell
-from ..geometry.modes import ModeSet
+from ..geometry.modes import ModeSet, highest_mode
 from ..gradient import Gradient, parameter_gradient, table_gradients
+from ..machine.cpu import arrays
 from ..multipliers import Multiplier
+from . import loops
 
 __all__ = ["DirectPlan"]
 
-AT_ONCE = 2**20  # phases
+AT_ONCE = 2**12  # points
 
 
 class DirectPlan:
@@ -46,6 +48,11 @@ class DirectPlan:
         dim = dim or (known[0] if known else 1)
         self.mode_set = ModeSet(Cell(box, dim), arguments.as_modes(modes, dim))
         self._points = np.zeros((0, dim))
+        self._phases: list[np.ndarray] | None = None  # of the points, some at a time
+        self._tabulated: tuple | None = None
+        tops = [highest_mode(m) for m in self.mode_set.modes]
+        self._tops = np.array([0] * (3 - dim) + tops)
+        self._all = np.full(2 * self._tops[:2] + 1, self._tops[2] + 1)
 
     def set_points(self, points) -> DirectPlan:
         """The points of the calls that follow. Returns the plan.
@@ -55,7 +62,10 @@ class DirectPlan:
         points : (N, d)
             Units of length.
         """
-        self._points = arguments.as_points("points", points, np.dtype(np.float64), self.mode_set.dim)
+        self._points, self._phases = (
+            arguments.as_points("points", points, np.dtype(np.float64), self.mode_set.dim),
+            None,
+        )
         return self
 
     def set_cell(self, box) -> DirectPlan:
@@ -67,24 +77,27 @@ class DirectPlan:
             As for the plan itself.
         """
         self.mode_set = ModeSet(Cell(box, self.mode_set.dim), self.mode_set.modes)
+        self._points, self._phases, self._tabulated = self._points[:0], None, None
         return self
 
-    # ------------------------------------------------------------------ sums over modes, some at a time
-    def _blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Numbers of stored modes, and e^{ik·x} (N, some) of them; all but the first two axes are in every block."""
-        modes, fractions = self.mode_set, self._points @ self.mode_set.cell.inverse
-        axes = [np.exp(2j * np.pi * np.outer(fractions[:, a], n)) for a, n in enumerate(modes.axes)]
-        inner = np.ones((len(fractions), 1), dtype=np.complex128)
-        for phases in axes[1:]:
-            inner = (inner[:, :, None] * phases[:, None, :]).reshape(len(fractions), -1)
-        width = inner.shape[1]
-        step = max(1, AT_ONCE // max(width * len(fractions), 1))
-        for lo in range(0, axes[0].shape[1], step):
-            some = axes[0][:, lo : lo + step]
-            block = (some[:, :, None] * inner[:, None, :]).reshape(len(fractions), -1)
-            yield slice(lo * width, lo * width + block.shape[1]), block
+    # ------------------------------------------------------------------ sums over points and modes
+    def _blocks(self) -> Iterator[tuple[slice, int, np.ndarray]]:
+        """Some points at a time, how many lanes they fill, and their phases."""
+        blocks = range(0, len(self._points), AT_ONCE)
+        if self._phases is None:
+            fractions, rows = self._points @ self.mode_set.cell.inverse, int(self._tops.sum()) + 3
+            self._phases = []
+            for lo in blocks:
+                some = fractions[lo : lo + AT_ONCE]
+                width = _lanes(len(some))
+                phases = arrays.empty(2 * rows * width, np.float64)
+                loops.fill_phases(some, self._tops, width, phases)
+                self._phases.append(phases)
+        for lo, phases in zip(blocks, self._phases, strict=True):
+            some = slice(lo, min(lo + AT_ONCE, len(self._points)))
+            yield some, _lanes(some.stop - lo), phases
 
-    def spectrum(self, values, dvalues=None, dpoints=None) -> np.ndarray:
+    def spectrum(self, values, dvalues=None, dpoints=None, stops: np.ndarray | None = None) -> np.ndarray:
         """F on the stored modes, (modes, C), or its tangent where ``dvalues`` or ``dpoints`` are given.
 
         Parameters
@@ -93,15 +106,30 @@ class DirectPlan:
             f and ḟ.
         dpoints : (N, d), optional
             ẋ.
+        stops : (n_0, n_1) int64, optional
+            See ``loops``; other modes are zero.
         """
-        out = np.empty((self.mode_set.size, values.shape[1]), dtype=np.complex128)
-        still = values if dvalues is None and dpoints is None else np.zeros_like(values) if dvalues is None else dvalues
-        drift = None if dpoints is None else (values[:, :, None] * dpoints[:, None, :]).reshape(len(values), -1)
-        for some, phases in self._blocks():
-            out[some] = phases.conj().T @ still
-            if drift is not None:
-                moved = (phases.conj().T @ drift).reshape(-1, values.shape[1], self.mode_set.dim)
-                out[some] -= 1j * np.einsum("mca,ma->mc", moved, self.mode_set.k[some])
+        if dpoints is None:
+            return self._sum(values if dvalues is None else dvalues, stops)
+        out = np.zeros((self.mode_set.size, values.shape[1]), dtype=np.complex128)
+        if dvalues is not None:
+            out += self._sum(dvalues, stops)
+        moved = self._sum((values[:, :, None] * dpoints[:, None, :]).reshape(len(values), -1), stops)
+        return out - 1j * np.einsum("mca,ma->mc", moved.reshape(*out.shape, -1), self.mode_set.k)
+
+    def _sum(self, values: np.ndarray, stops: np.ndarray | None) -> np.ndarray:
+        """F of f."""
+        stops = self._all if stops is None else stops
+        out = np.zeros((self.mode_set.size, values.shape[1]), dtype=np.complex128)
+        for some, width, phases in self._blocks():
+            own = np.zeros((values.shape[1], width))
+            own[:, : some.stop - some.start] = values[some].T
+            if some.start == 0:
+                loops.analyse(self._tops, phases, stops, own, width, out)
+            else:
+                part = np.zeros_like(out)
+                loops.analyse(self._tops, phases, stops, own, width, part)
+                out += part
         return out
 
     def field(self, spectrum: np.ndarray, slopes: bool = False) -> np.ndarray:
@@ -114,15 +142,22 @@ class DirectPlan:
         slopes : bool
             ∇ instead.
         """
-        channels, dim = spectrum.shape[1], self.mode_set.dim if slopes else 1
-        out = np.zeros((len(self._points), channels * dim))
-        weighted = spectrum * self.mode_set.weights[:, None]
-        for some, phases in self._blocks():
-            part = weighted[some]
+        return self._fields(spectrum * self.mode_set.weights[:, None], slopes, self._all)[int(slopes)]
+
+    def _fields(self, weighted: np.ndarray, slopes: bool, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``field`` of a spectrum with its weights, and its gradient, which is empty where it is not wanted."""
+        channels, dim, count = weighted.shape[1], self.mode_set.dim, len(self._points)
+        numbers = np.ascontiguousarray(weighted, np.complex128).view(np.float64).ravel()
+        field, gradient = np.empty((count, channels)), np.empty((count if slopes else 0, channels, dim))
+        turn = 2 * np.pi * self.mode_set.cell.inverse.T
+        for some, width, phases in self._blocks():
+            out = np.zeros((channels, 4 if slopes else 1, width))
+            loops.synthesise(self._tops, phases, stops, numbers, width, slopes, out.reshape(-1))
+            rows = out[:, :, : some.stop - some.start]
+            field[some] = rows[:, 0].T
             if slopes:
-                part = (1j * part[:, :, None] * self.mode_set.k[some][:, None, :]).reshape(len(part), -1)
-            out += phases.real @ part.real - phases.imag @ part.imag
-        return out.reshape(len(out), channels, dim) if slopes else out
+                gradient[some] = rows[:, 4 - dim :].transpose(2, 0, 1) @ turn
+        return field, gradient
 
     # ------------------------------------------------------------------ the face of ``LRCPlan``
     def _values(self, name: str, values) -> np.ndarray:
@@ -131,11 +166,22 @@ class DirectPlan:
 
     def _table(self, multiplier: Multiplier, channels: int) -> np.ndarray:
         """φ̂/V, (modes,) or (C_out, C_in, modes)."""
-        table = multiplier.checked_values(self.mode_set) / self.mode_set.cell.volume
-        table = table[:, None] if table.ndim == 2 else table
+        table = self._tables(multiplier)[0]
         if table.ndim > 1 and table.shape[1] != channels:
             raise ValueError(f"multiplier: takes {table.shape[1]} channel(s), values have {channels}")
         return table
+
+    def _tables(self, multiplier: Multiplier) -> tuple[np.ndarray, np.ndarray]:
+        """φ̂/V and up to where it is not zero, see ``loops``; made anew where it may have changed."""
+        state, kept = multiplier.state(), self._tabulated
+        if state is None or kept is None or kept[0] is not multiplier or kept[1] != state:
+            table = multiplier.checked_values(self.mode_set) / self.mode_set.cell.volume
+            table = table[:, None] if table.ndim == 2 else table
+            some = (table != 0).reshape(-1, *self._all.shape, self._tops[2] + 1).any(axis=0)
+            stops = np.where(some.any(axis=-1), some.shape[-1] - some[..., ::-1].argmax(axis=-1), 0)
+            kept = (multiplier, state, (table, stops))
+            self._tabulated = kept if state is not None else None
+        return kept[2]
 
     def _shape(self, table: np.ndarray, values) -> tuple[int, ...]:
         """Of u, as the user sees it."""
@@ -200,10 +246,19 @@ class DirectPlan:
             As for ``vjp``; φ̂ is real and without channels.
         """
         f = self._values("values", values)
-        table, spectrum = self._table(multiplier, f.shape[1]), self.spectrum(f)
+        table, stops = self._tables(multiplier)
         if table.ndim > 1 or np.iscomplexobj(table):
             raise ValueError(f"multiplier: an energy needs a real one of shape (), got {multiplier!r}; use vjp")
-        return self._gradient(multiplier, table, (f, f / 2), (spectrum, spectrum / 2), wrt, np.shape(values))
+        of_table, by_parameters, by_cell = set(wrt) & {"parameters", "cell"}, None, None
+        spectrum = self.spectrum(f, stops=None if of_table else stops)  # φ̂ may be zero where its derivatives are not
+        if of_table:
+            squares = np.sum(spectrum.real**2 + spectrum.imag**2, axis=1)
+            cotangent = squares * self.mode_set.weights / (2 * self.mode_set.cell.volume)
+            by_parameters, by_cell = table_gradients(multiplier, self.mode_set, cotangent, of_table)
+        field, slopes = self._fields((table * self.mode_set.weights)[:, None] * spectrum, "points" in wrt, stops)
+        points = np.einsum("nc,nca->na", f, slopes) if "points" in wrt else None
+        field = field.reshape(np.shape(values))
+        return Gradient(field, points, field if "values" in wrt else None, by_parameters, cell=by_cell)
 
     def parameters_jvp(
         self, values, multiplier: Multiplier, cotangent, dpoints=None, dvalues=None, dcotangent=None
@@ -244,6 +299,11 @@ class DirectPlan:
             by_parameters, by_cell = table_gradients(multiplier, self.mode_set, cotangent, of_table)
         output = self.field(of_u).reshape(self._shape(table, np.empty(shape)))
         return Gradient(output, points, by_values, by_parameters, cell=by_cell)
+
+
+def _lanes(points: int) -> int:
+    """Points as a multiple of those of a vector."""
+    return -(-points // loops.LANES) * loops.LANES
 
 
 def _times(table: np.ndarray, spectrum: np.ndarray, adjoint: bool = False) -> np.ndarray:

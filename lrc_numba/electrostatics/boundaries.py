@@ -77,6 +77,8 @@ class Boundary:
         potential : Potential, optional
             Where its smearing may have changed.
         """
+        if all(self.periodic):
+            return True
         if potential is not None and self.radius and potential.reach(TOLERANCE) > WIDER * self.reach:
             return False
         return bool((_extents(positions, self.frame) <= self.extent * (1 + ROUNDING)).all())

@@ -31,6 +31,7 @@ from .result import Result
 
 __all__ = ["Calculator"]
 
+FEW = 512  # points for which a calculator may choose another plan, by the next power of two
 KEPT = 8  # plans for cells that come again, as in a batch
 
 
@@ -136,8 +137,8 @@ class Calculator(ABC):
         """Modes along each axis of a cell."""
 
     @abstractmethod
-    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int]):
-        """A plan for a cell."""
+    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int], few: int | None):
+        """A plan for a cell, and for at most so many points where they are few."""
 
     def _new_kernel(self, boundary: Boundary, plan) -> LongRangeKernel:
         """φ̂ for a plan."""
@@ -288,27 +289,28 @@ class Calculator(ABC):
             Along which there are images.
         """
         flags = tuple(bool(flag) for flag in periodic)
-        key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags)
+        few = 1 << (len(positions) - 1).bit_length() if positions.ndim == 2 and 0 < len(positions) <= FEW else None
+        key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags), few
         far = self._far.pop(key, None)
         if far is None or not far.boundary.serves(positions, self.potential):
             boundary = choose_boundary(self.potential, positions, cell, flags)
             modes = self._modes(boundary.cell)
             try:
-                plan = self._moved_plan(boundary, modes) or self._new_plan(boundary.cell, modes)
+                plan = self._moved_plan(boundary, modes, few) or self._new_plan(boundary.cell, modes, few)
             except MemoryError as error:
                 raise MemoryError(f"cell: too large for these sums over modes; {error}; {self.lighter}") from error
-            far = LongRange(plan, boundary, self._new_kernel(boundary, plan), modes)
+            far = LongRange(plan, boundary, self._new_kernel(boundary, plan), modes, few)
         self._far[key] = far
         while len(self._far) > KEPT:
             del self._far[next(iter(self._far))]
         far.plan.set_points(np.asarray(positions, dtype=self.plan_dtype))
         return far
 
-    def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int]):
+    def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int], few: int | None):
         """A plan of a cell seen before with as many modes, in another cell; None where there is none."""
         if len(self._far) < KEPT:
             return None
-        key = next((key for key, far in self._far.items() if far.modes == modes), None)
+        key = next((key for key, far in self._far.items() if (far.modes, far.few) == (modes, few)), None)
         return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
 
     def _snapshots(self, structures: Structures, charges, forces: bool, stress: bool) -> dict[int, Gradient]:
@@ -352,7 +354,9 @@ class Calculator(ABC):
             far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
             wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
             found = far.plan.energy(q.astype(self.plan_dtype), far.kernel, wrt=wrt)
-        background = self.potential.background / structures.volume[b] if all_periodic else 0.0
+        background = self.potential.background if all_periodic else 0.0
+        if background:
+            background /= structures.volume[b]
         twice = near.potential[some] + found.output - self.potential.value_at_r0 * q - background * net
         energy = 0.5 * float(np.sum(q * twice, dtype=np.float64))
         moved = -(near.gradient[some] + found.points) if forces else None

@@ -118,7 +118,7 @@ class ClassicalMeshCalculator(Calculator):
         """Nodes of the mesh, of which a plan keeps all waves but the highest of an even number."""
         return self.mesh.sizes(cell)  # type: ignore[return-value]
 
-    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int]) -> LRCPlan:
+    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int], few: int | None) -> LRCPlan:
         window = WindowShape(self.mesh.window, self.mesh.interpolation_nodes)
         return LRCPlan(cell, modes, window=window, nodes=modes, dtype=self.dtype, threads=self.threads)
 

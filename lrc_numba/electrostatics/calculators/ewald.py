@@ -50,6 +50,6 @@ class EwaldCalculator(Calculator):
     def _modes(self, cell: np.ndarray) -> tuple[int, int, int]:
         return modes_within(cell, self.k_cutoff)
 
-    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int]) -> DirectPlan:
+    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int], few: int | None) -> DirectPlan:
         check_memory("modes", modes, 8 * NUMBERS * prod(modes) // 2, available_memory)
         return DirectPlan(cell, modes)

@@ -31,12 +31,15 @@ class LongRange:
         φ̂.
     modes : tuple of int
         What the plan was made with.
+    few : int or None
+        Likewise: at most so many points, where they are few.
     """
 
     plan: Any
     boundary: Boundary
     kernel: LongRangeKernel
     modes: tuple[int, int, int]
+    few: int | None = None
 
 
 class Sums(Protocol):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import ceil, pi
+from math import ceil, pi, prod
 from warnings import warn
 
 import numpy as np
 
 from ... import arguments
+from ...direct import DirectPlan
 from ...plan import LRCPlan, WindowShape, good_size
 from ..boundaries import Boundary
 from ..modes import modes_within
@@ -18,6 +19,7 @@ __all__ = ["MeshCalculator"]
 
 STRETCHED = 1.05  # nodes and modes of a frozen mesh may be so much coarser than they were chosen
 ANOTHER_WARNING = 1.5  # times the error of the last
+WORTH_A_MESH = 400_000  # points times stored modes: fewer are added up one by one in less time
 MOVED = 0.003  # of lengths, so that a frozen mesh is looked at again
 
 
@@ -39,6 +41,9 @@ class MeshCalculator(Calculator):
         Of the mesh, whatever the cell.
     spacing : float, optional
         Of the nodes, units of length: any cell gets as many as it needs, and no larger spacing.
+    explicit_sums : bool
+        Whether sums over modes are explicit for so few points that this takes less time than a mesh; then only what the
+        modes leave out is an error.
 
     Raises
     ------
@@ -59,6 +64,7 @@ class MeshCalculator(Calculator):
         window: WindowShape | None = None,
         nodes: int | tuple[int, ...] | None = None,
         spacing: float | None = None,
+        explicit_sums: bool = True,
         skin: float = 0.0,
         dtype=np.float64,
         threads: int | None = None,
@@ -76,7 +82,7 @@ class MeshCalculator(Calculator):
             )
         if window is not None and nodes is None and spacing is None:
             raise ValueError(f"nodes: expected nodes or a spacing with window={window!r}")
-        self.window = window
+        self.window, self.explicit_sums = window, bool(explicit_sums)
         self.nodes = None if nodes is None else arguments.as_modes(nodes, 3, "nodes")
         self.spacing = None if spacing is None else arguments.as_positive("spacing", spacing, np.inf)
         self._frozen: tuple | None = None
@@ -115,7 +121,9 @@ class MeshCalculator(Calculator):
         lengths = np.linalg.norm(cell, axis=1)
         return tuple(good_size(max(ceil(a / self.spacing - 1e-6), m)) for a, m in zip(lengths, modes, strict=True))
 
-    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int]) -> LRCPlan:
+    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int], few: int | None) -> LRCPlan | DirectPlan:
+        if self.explicit_sums and few is not None and few * prod(modes) // 2 <= WORTH_A_MESH:
+            return DirectPlan(cell, modes)
         window = "kaiser_bessel" if self.window is None else self.window
         nodes = self._nodes(cell, modes)
         return LRCPlan(cell, modes, eps=self.eps, nodes=nodes, dtype=self.dtype, threads=self.threads, window=window)
@@ -136,14 +144,14 @@ class MeshCalculator(Calculator):
         if not self._far:
             raise ValueError("freeze_mesh: expected a structure to be computed first, whose mesh is kept")
         far = next(reversed(self._far.values()))
-        grid = far.plan.grid  # type: ignore[attr-defined]
-        self._frozen = np.array(far.boundary.cell), grid.modes, grid.n
+        nodes = None if isinstance(far.plan, DirectPlan) else far.plan.grid.n
+        self._frozen = np.array(far.boundary.cell), far.modes, nodes
         self._looked_at = far.boundary.cell, 1.0
 
-    def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int]):
+    def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int], few: int | None):
         if self._frozen is None:
-            return super()._moved_plan(boundary, modes)
-        key = next((key for key, far in self._far.items() if far.plan.grid.n == self._frozen[2]), None)
+            return super()._moved_plan(boundary, modes, few)
+        key = next((key for key, far in self._far.items() if (far.modes, far.few) == (modes, few)), None)
         return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
 
     def _look_at(self, cell: np.ndarray) -> None:

@@ -69,6 +69,9 @@ def find_pairs(
     return search_for.build(positions, cell, periodic=periodic, offsets=offsets)
 
 
+UNSTRAINED = np.eye(AXES)[None]
+
+
 class NeighbourList:
     """Neighbours with a skin: found once, and good as long as no point has moved by more than half the skin.
 
@@ -204,8 +207,8 @@ class NeighbourList:
             Where that changed as well; of cells that are periodic along all axes a small change is within the skin.
         """
         points, cells = self.moved(positions, cell)
-        strains, shrinking, lists = np.eye(AXES)[None], 1.0, self.lists
-        if not np.array_equal(cells, self._cells):
+        strains, shrinking, lists = UNSTRAINED, 1.0, self.lists
+        if cells is not self._cells and not np.array_equal(cells, self._cells):
             front = AXES - lists.dim
             if not self._periodic[:, front:].all():
                 return True
