@@ -182,7 +182,7 @@ def _table1() -> str:
     paper = Trainings("paper")
     about = (
         "Screened Coulomb in one dimension, 20 points in a box of 5, cutoff 1.5, 501 modes, by the paper's protocol: "
-        f"relative force errors ‖F − F*‖/‖F*‖ on {TESTS} fresh snapshots after training on {SAMPLES['paper']}."
+        f"relative force errors ‖F − F*‖/‖F*‖ on {TESTS} fresh snapshots after training on {SAMPLES}."
     )
     parts = ["## Table 1 of the paper\n", fill(about), table(["μ₁", *(f"{mu:g}" for mu in MU)], rows(paper, True))]
     parts += [fill(paper.provenance("python -m figures.table1 --preset paper --resume"))]
@@ -193,7 +193,7 @@ def _table1() -> str:
 def _quick() -> str:
     quick = Trainings("quick")
     about = (
-        f"{SAMPLES['quick']} snapshots and few steps, some minutes: to see that the long range is learned. Not to be "
+        f"{256} snapshots and few steps, some minutes: to see that the long range is learned. Not to be "
         "compared with the paper's numbers."
     )
     parts = ["## The quick preset\n", fill(about), table(["μ₁", *(f"{mu:g}" for mu in MU)], rows(quick, False))]
