@@ -22,7 +22,7 @@ from .training import Store
 
 __all__ = ["FIGURES", "figure_of", "main"]
 
-FIGURES = ("table1",)
+FIGURES = ("table1", "table4", "table5", "table2")
 
 
 def figure_of(name: str) -> Figure:
@@ -50,7 +50,9 @@ def queue_of(names: Sequence[str], preset: Preset, seeds: Sequence[int]) -> list
     for name in names:
         figure = figure_of(name)
         for task in figure.tasks(preset, seeds):
-            tasks.setdefault(task.key, task)
+            for each in (task.before(), task):
+                if each is not None:
+                    tasks.setdefault(f"{each.key}-{each.training.polish}", each)
     return list(tasks.values())
 
 

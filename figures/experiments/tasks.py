@@ -29,7 +29,7 @@ from .presets import STREAMS, TEST_SETS, TESTS
 
 __all__ = ["Model", "Small", "System", "Task", "Test", "Training", "sources"]
 
-SOURCES = ("networks", "training", "nbody")  # of the package: what a training is made of, beside the engine's sums
+SOURCES = ("networks", "training")  # of the package: what decides on a training, beside the engine's sums
 AT_ONCE = 1 << 21  # pairs of points whose forces are summed at once
 
 
@@ -183,7 +183,7 @@ class Small:
     Attributes
     ----------
     system : System
-        What is learned.
+        What is learned; the modes of the network are those in its box.
     training : Training
         How.
     """
@@ -258,17 +258,16 @@ class Task:
     tests: tuple[Test, ...] = ()
 
     def record(self) -> dict:
-        """All that the outcome depends on, as JSON can hold it."""
-        about = asdict(self)
-        for name in ("figure", "row", "column", "tests"):
-            del about[name]
-        return about
+        """All that the outcome depends on, as JSON can hold it; what is empty is left out."""
+        own = ("figure", "row", "column", "tests")
+        about = {name: value for name, value in asdict(self).items() if name not in own}
+        return _pruned(about)
 
     @property
     def key(self) -> str:
         """A hash of ``record`` without the polish."""
         record = self.record()
-        del record["training"]["polish"]
+        record["training"].pop("polish", None)
         return sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:10]
 
     @property
@@ -277,11 +276,23 @@ class Task:
         words = f"{self.figure}-{self.row}-{self.column}-{self.seed}"
         return f"{re.sub('[^A-Za-z0-9.-]+', '_', words)}-{self.key}"
 
+    def before(self) -> Task | None:
+        """The task of the first of two scales, which tasks of the same network share."""
+        if self.small is None:
+            return None
+        training = self.small.training
+        return replace(self, row="small", column="", system=self.small.system, training=training, small=None, tests=())
+
     @property
     def gradients(self) -> int:
         """A measure of its cost: gradients of single snapshots, times their points."""
-        own = self.training.gradients * self.system.points
-        return own + (self.small.training.gradients * self.small.system.points if self.small else 0)
+        return self.training.gradients * self.system.points
+
+
+def _pruned(about: dict) -> dict:
+    """Without what is empty, so that a new field with an empty default changes no key."""
+    kept = {name: _pruned(value) if isinstance(value, dict) else value for name, value in about.items()}
+    return {name: value for name, value in kept.items() if value not in (None, "", (), {})}
 
 
 @cache
@@ -289,7 +300,7 @@ def sources() -> str:
     """A hash of the code that trains, without its comments and docstrings."""
     root, digest = Path(lrc_numba.__file__).parent, sha256()
     files = [path for name in SOURCES for path in sorted((root / name).rglob("*.py"))]
-    for path in [*files, *(Path(__file__).with_name(f"{name}.py") for name in ("changes", "points", "training"))]:
+    for path in files:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             body = getattr(node, "body", None)

@@ -23,7 +23,7 @@ from lrc_numba.training.checkpoint import locked
 from validation.tools.common import environment
 
 from .presets import STREAMS
-from .tasks import Task, Test, Training, sources
+from .tasks import Task, Test, sources
 
 __all__ = ["Busy", "Store", "errors_of", "run"]
 
@@ -138,16 +138,16 @@ def _run(task: Task, store: Store, report: Report) -> dict:
     folder = store.folder(task)
     clock = _Clock(folder / "clock.json")
     report("data", 0.0)
-    scales = [] if task.small is None else [(task.small.system, task.small.training, "small")]
-    scales.append((task.system, task.training, "adam"))
-    network, data, curves = task.model.make(task.system, task.seed), None, {}
-    for number, (system, training, name) in enumerate(scales):
-        data = system.draw(training.samples, training.drawn, STREAMS["training"] + task.seed, number)
-        if number == 0:
-            network.set_scales(data[: min(SCALED_BY, len(data))])
-        frozen = LATE if number else ()
-        curves[name] = _adam(network, data, training, task, folder / f"{name}.npz", frozen, report, clock)
-    assert data is not None
+    data = task.system.draw(task.training.samples, task.training.drawn, STREAMS["training"] + task.seed)
+    before = task.before()
+    if before is None:
+        network = task.model.make(task.system, task.seed)
+        network.set_scales(data[: min(SCALED_BY, len(data))])
+    else:
+        run(before, store, report)
+        network = EnergyNetwork.load(store.path(before, "network", ".npz"), threads=1)
+    frozen = () if before is None else LATE
+    curves = {"adam": _adam(network, data, task, folder / "adam.npz", frozen, report, clock)}
     errors, losses = {}, {}
     own = {"adam": (network, _lengths(network))}
     _finish(network, data)
@@ -174,7 +174,6 @@ def _run(task: Task, store: Store, report: Report) -> dict:
 def _adam(
     network: EnergyNetwork,
     data: Structures,
-    training: Training,
     task: Task,
     checkpoint: Path,
     frozen: tuple[str, ...],
@@ -184,9 +183,9 @@ def _adam(
     """Adam by the protocol, from its checkpoint if there is one; the curve of losses."""
     log = checkpoint.with_suffix(".jsonl")
     options = {"frozen": frozen, "seed": task.seed, "checkpoint": checkpoint, "log": log, "weights": FORCES}
-    trainer = Trainer(network, data, protocol=training.protocol, **options)
+    trainer = Trainer(network, data, protocol=task.training.protocol, **options)
     trainer.resume()
-    total = training.protocol.total_steps(len(data))
+    total = task.training.protocol.total_steps(len(data))
     while not trainer.finished:
         report(checkpoint.stem, trainer.step / total)
         trainer.run(SLICE, progress=False)
