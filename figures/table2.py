@@ -19,7 +19,7 @@ from .experiments.tasks import Model, System, Test, Training
 
 __all__ = ["FIGURE", "MODES", "SYSTEM"]
 
-MODES = ("None", "63", "125", "251", "501", "1001")
+MODES = ("None", "63", "251", "501", "1001")
 SYSTEM = System("screened_coulomb", (20,), (10.0, 1.0), (0.5, 0.5))
 CUTOFF, SAMPLES, START = 1.5, 1000, (0.3, 3.0)
 ABOUT = 0.0054  # the paper's, whatever the number of modes

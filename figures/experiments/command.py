@@ -22,7 +22,19 @@ from .training import Store
 
 __all__ = ["FIGURES", "figure_of", "main"]
 
-FIGURES = ("table1", "table4", "table5", "table2")
+FIGURES = (
+    "table1",
+    "table4",
+    "table5",
+    "table2",
+    "table6",
+    "table3",
+    "fig7_left",
+    "fig8",
+    "fig7_right",
+    "fig3",
+    "differences",
+)
 
 
 def figure_of(name: str) -> Figure:

@@ -63,7 +63,7 @@ def _cosine(*stages: tuple[int, int]) -> Protocol:
 PRESETS = {
     "quick": Preset("quick", _cosine((16, 60)), 0, 0.25, "a quarter of the snapshots and 60 epochs, to see it run"),
     "reduced": Preset(
-        "reduced", _cosine((16, 100)), 400, 0.5, "half of the snapshots, 100 epochs with a cosine, then L-BFGS"
+        "reduced", _cosine((16, 80)), 300, 0.5, "half of the snapshots, 80 epochs with a cosine, then L-BFGS"
     ),
     "paper": Preset("paper", PAPER, 2000, 1.0, "the paper's protocol, then L-BFGS"),
 }

@@ -18,7 +18,7 @@ from .training import Busy, Store, run
 
 __all__ = ["hours", "work"]
 
-SECONDS = {1: 5.0e-5, 2: 1.0e-4, 3: 2.0e-4}  # of a processor, a gradient and point; by dimension, to begin with
+SECONDS = {1: 4.5e-5, 2: 5.5e-5, 3: 3.7e-4}  # of a processor, a gradient and point; by dimension, to begin with
 EVERY = 30.0  # seconds between two lines of progress
 WAIT = 20.0  # seconds until a task of another process is looked at again
 
@@ -44,7 +44,7 @@ def hours(tasks: Sequence[Task], store: Store) -> float:
     total = 0.0
     for kind, task in missing.values():
         known = sorted(rates.get(kind, []))
-        rate = known[len(known) // 2] if known else SECONDS[kind[0]] * (0.7 if kind[1] == "short-range" else 1.0)
+        rate = known[len(known) // 2] if known else SECONDS[kind[0]] * (0.6 if kind[1] == "short-range" else 1.0)
         total += rate * task.gradients / 3600
     return total
 
