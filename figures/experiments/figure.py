@@ -150,6 +150,7 @@ class Figure:
         """
         if self.compute is not None:
             record = {"name": self.name, "preset": preset.name, "seeds": list(seeds), "environment": environment(1)}
+            record["environment"].pop("command")  # which may be that of all figures
             write_json(self.path(preset, results), record | self.compute(preset, seeds))
         elif tasks := self.tasks(preset, seeds):
             work(tasks, store)

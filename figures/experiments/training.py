@@ -168,7 +168,7 @@ def _run(task: Task, store: Store, report: Report) -> dict:
     result |= {"learned": {stage: lengths for stage, (_, lengths) in own.items()}, "curves": curves}
     result |= {"training_error": training_error, "errors": errors, "stream": "development"}
     write_json(store.path(task, "result"), result)
-    return result
+    return json.loads(json.dumps(result))  # as it is read
 
 
 def _adam(
