@@ -1,7 +1,7 @@
 """The networks with one of our differences from the paper's taken out, and with what goes beyond it.
 
     paper cutoff    pairs are weighed by the standardised 1/s, and the energy jumps at the cutoff
-    late switch     pairs are weighed by S/s where S begins to fall at 0.7 R only
+    flat switch     pairs are weighed by S alone, which begins to fall at 0.6 R only; so f₁ and f₂ see far pairs as well
     no taper        the series of the kernel stops at its last mode, where it is not small
     plain start     weights as Glorot draws them and biases zero, as they are drawn
     no shift        û goes into g_θ as it is, neither shifted nor scaled
@@ -25,34 +25,32 @@ from lrc_numba.networks.short_range import Descriptor
 
 __all__ = ["CHANGES", "network_class"]
 
-FLAT = 0.7  # of the cutoff, up to which a late switch leaves pairs as they are
+FLAT = 0.6  # of the cutoff, up to which a flat switch leaves pairs as they are
 TERMS = 12  # Gaussians
 WIDTHS = 0.02, 0.5  # the narrowest and the widest of them, in box lengths
 
 
 # ---------------------------------------------------------------------- pairs
-class LateDescriptor(Descriptor):
-    """Sums over neighbours whose weight S/s falls from 0.7 R on only, as the usual S is small long before R."""
+class FlatDescriptor(Descriptor):
+    """Sums over neighbours that are all worth the same up to 0.6 R; the usual weight S/s is small long before R."""
 
     def _features(self, pairs):
-        features, s = super()._features(pairs), pairs.distance
-        late = np.maximum(s - FLAT * self.cutoff, 0.0)
-        value, slope, _ = switch(late, (1.0 - FLAT) * self.cutoff)
-        features.weight = value / (s * self.scales.r_std)
-        features.weight_slope = features.r_slope * value + slope / (s * self.scales.r_std)
+        features = super()._features(pairs)
+        late = np.maximum(pairs.distance - FLAT * self.cutoff, 0.0)
+        features.weight, features.weight_slope, _ = switch(late, (1.0 - FLAT) * self.cutoff)
         return features
 
 
-def _late_switch(usual: type, kind_: str) -> type:
-    class LateSwitch(usual):
+def _flat_switch(usual: type, kind_: str) -> type:
+    class FlatSwitch(usual):
         kind = kind_
 
         def _steps(self):
             given = self.descriptor
-            self.descriptor = LateDescriptor(given.dim, given.cutoff, True, given.scales)
+            self.descriptor = FlatDescriptor(given.dim, given.cutoff, True, given.scales)
             return super()._steps()
 
-    return LateSwitch
+    return FlatSwitch
 
 
 def _paper_cutoff(usual: type, kind_: str) -> type:
@@ -188,7 +186,7 @@ def _gaussians(usual: type, kind_: str) -> type:
 
 
 # ---------------------------------------------------------------------- all of them
-_BOTH: dict[str, Callable] = {"paper cutoff": _paper_cutoff, "late switch": _late_switch, "plain start": _plain_start}
+_BOTH: dict[str, Callable] = {"paper cutoff": _paper_cutoff, "flat switch": _flat_switch, "plain start": _plain_start}
 _FULL: dict[str, Callable] = {"no taper": _no_taper, "no shift": _no_shift, "gaussians": _gaussians}
 CHANGES = {"short-range": tuple(_BOTH), "full-range": (*_BOTH, *_FULL)}
 _CLASSES: dict[tuple[str, str], type[EnergyNetwork]] = {

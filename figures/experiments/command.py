@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=FIGURES, default=FIGURES, metavar="NAME", help="default: all")
     parser.add_argument("--preset", choices=PRESETS, default="quick")
     parser.add_argument("--seeds", type=lambda text: tuple(map(int, text.split(","))), default=SEEDS, metavar="0,1,2")
+    parser.add_argument("--polish", type=int, help="iterations of L-BFGS after Adam; 0 leaves it out")
     parser.add_argument("--worker", action="store_true", help="train in this process; nothing is drawn")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="default: %(default)s")
     parser.add_argument("--final", action="store_true", help="evaluate on the final tests")
@@ -128,7 +129,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
     args = parser.parse_args()
-    preset, store = PRESETS[args.preset], Store(args.folder)
+    preset, store = PRESETS[args.preset].polished(args.polish), Store(args.folder)
     if not (args.all or args.worker or args.final or args.plot_only):
         _list(args.only, args.seeds, store, args.results)
         return

@@ -202,10 +202,11 @@ class Figure:
         parser.add_argument("--resume", action="store_true", help="go on where it was left, which is always done")
         parser.add_argument("--plot-only", action="store_true", help="compute nothing: table and picture of what is")
         parser.add_argument("--final", action="store_true", help="evaluate on the final tests, once, when all is done")
+        parser.add_argument("--polish", type=int, help="iterations of L-BFGS after Adam; 0 leaves it out")
         parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
         parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
         args = parser.parse_args()
-        preset, store = PRESETS[args.preset], Store(args.folder)
+        preset, store = PRESETS[args.preset].polished(args.polish), Store(args.folder)
         if args.final:
             final(self.tasks(preset, args.seeds), store)
         elif not args.plot_only:

@@ -7,7 +7,7 @@ trained networks there, once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lrc_numba.training import PAPER, Protocol, Stage
 
@@ -42,6 +42,18 @@ class Preset:
     polish: int
     share: float
     about: str
+
+    def polished(self, iterations: int | None) -> Preset:
+        """With another number of iterations of L-BFGS.
+
+        Parameters
+        ----------
+        iterations : int or None
+            None leaves it as it is.
+        """
+        if iterations is not None and iterations < 0:
+            raise SystemExit(f"--polish: expected a number of iterations, got {iterations}")
+        return self if iterations is None else replace(self, polish=iterations)
 
     def samples(self, papers: int, least: int = 10) -> int:
         """How many snapshots are trained with.

@@ -6,7 +6,6 @@ ended, at any time. SIGTERM and Ctrl-C leave a checkpoint.
 
 from __future__ import annotations
 
-import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -70,6 +69,7 @@ def work(tasks: Sequence[Task], store: Store, *, patient: bool = True) -> bool:
                 continue
             try:
                 _one(task, store, f"{number + 1}/{len(tasks)} {task.name}")
+                print(f"about {hours(tasks, store):.1f} hours of a processor to go", flush=True)
             except Busy:
                 busy = True
             except Exception as wrong:
@@ -96,7 +96,6 @@ def _one(task: Task, store: Store, name: str) -> None:
     errors = {stage: _median(errors) for stage, errors in result["errors"].items() if errors}
     text = ", ".join(f"{stage} {error:.2e}" for stage, error in errors.items())
     print(f"{time.strftime('%H:%M:%S')} {name}: {text}; {time.monotonic() - begin:.0f} s", flush=True)
-    sys.stdout.flush()
 
 
 def _median(errors: dict) -> float:

@@ -101,14 +101,16 @@ def errors_against(record: dict, path: Path, xlabel: str, columns: list[str], te
         Which; the first by default.
     """
     made, (left, right) = figure(2)
-    rows = list(dict.fromkeys(run["row"] for run in record["runs"]))
+    rows, marked = list(dict.fromkeys(run["row"] for run in record["runs"])), list[dict]()
     for number, row in enumerate(rows):
         errors = {column: [_error(run, test) for run in _runs(record, row, column)] for column in columns}
         there = [column for column in columns if errors[column]]
         x = np.array([columns.index(column) for column in there]) + 0.06 * (number - len(rows) / 2)
         spread(left, number, x, [errors[column] for column in there], row)
-        if row in record["paper"]:
-            paper = [record["paper"][row].get(column, np.nan) for column in columns]
+        theirs = record["paper"].get(row)
+        if theirs is not None and theirs not in marked:  # several rows may be compared with one of the paper
+            marked.append(theirs)
+            paper = [theirs.get(column, np.nan) for column in columns]
             options = {"color": MARKS[number][0], "marker": MARKS[number][1], "mfc": "white", "ms": 5, "ls": "none"}
             left.plot(range(len(columns)), paper, label=f"{row}, the paper", **options)
     left.set(xlabel=xlabel, ylabel="relative error of forces", yscale="log")

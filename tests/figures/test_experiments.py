@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from figures import table1
+from figures import report_learning, table1
 from figures.experiments import command, presets, queue
 from figures.experiments.budget import by_cost
 from figures.experiments.changes import CHANGES
@@ -325,6 +325,38 @@ def test_record_and_final_tests(tmp_path, capsys):
     assert "4 of 4 trainings" in capsys.readouterr().out
     for ending in ("json", "png", "pdf"):
         assert 0 < (tmp_path / f"tiny_tiny.{ending}").stat().st_size < 1_000_000
+
+
+def _made_up(figure: Figure, preset: Preset) -> dict:
+    """A record of trainings that never were."""
+    rng, runs = np.random.default_rng(0), []
+    for seed in (0, 1):
+        for c in figure.columns(preset):
+            errors = {test.name: {"true": rng.uniform(1e-4, 1e-2, 3).tolist()} for test in c.tests}
+            run_ = {"row": c.row, "column": c.column, "seed": seed, "seconds": 60.0, "stream": "development"}
+            run_ |= {"errors": {"adam": errors, "polished": errors}, "curves": {"adam": [[10, 1.0], [20, 0.5]]}}
+            learned = {"lam": list(c.model.lam or (0.4, 4.0))} if c.model.kind == "full-range" else {}
+            run_ |= {"learned": {"adam": learned, "polished": learned}}
+            run_["environment"] = {"date": "2026-01-01", "python": "3", "numpy": "2", "numba": "0"}
+            runs.append(run_)
+    about = {"name": figure.name, "preset": preset.name, "about": "", "paper": figure.paper, "seeds": [0, 1]}
+    return about | {"expected": len(runs), "runs": runs}
+
+
+@pytest.mark.parametrize("name", [name for name in command.FIGURES if command.figure_of(name).compute is None])
+def test_pictures_and_report(name, tmp_path, capsys):
+    """Of a record with all columns, and of one in which most are missing yet."""
+    figure, preset = command.figure_of(name), PRESETS["quick"]
+    record = _made_up(figure, preset)
+    for number, runs in enumerate((record["runs"], record["runs"][:1])):
+        figure.draw(record | {"runs": runs}, tmp_path / str(number))
+        assert (tmp_path / f"{number}.png").stat().st_size < 1_000_000
+        assert (tmp_path / f"{number}.pdf").stat().st_size < 1_000_000
+    (tmp_path / f"{name}_quick.json").write_text(json.dumps(record), encoding="utf-8")
+    text = "\n".join(report_learning.sections(tmp_path))
+    for row in {run_["row"] for run_ in record["runs"]}:
+        assert f"| {row}, polished" in text
+    capsys.readouterr()
 
 
 def test_list_of_figures(tmp_path, monkeypatch, capsys):
