@@ -140,7 +140,7 @@ def draw(record: dict, path: Path) -> None:
             axes.loglog(counts, times, label=f"{way}, {dim}-D", **options)
             if way == "convolution" and len(runs):
                 rate = counts[-1] / times[-1]
-                text = {"xytext": (3, -9), "textcoords": "offset points", "fontsize": 6}
+                text = {"xytext": (0, -12), "textcoords": "offset points", "fontsize": 6, "ha": "right"}
                 axes.annotate(f"{rate:.1e} points/s", (counts[-1], times[-1]), **text)
     axes.set(xlabel="points", ylabel="seconds, one thread")
     axes.legend(frameon=False)

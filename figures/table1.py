@@ -101,6 +101,7 @@ FIGURE = Figure(
     draw,
     columns,
     {row: {f"{mu:g}": e for mu, e in zip(MU, PAPER_ROW[row.partition(", ")[0]], strict=True)} for row in ROWS},
+    kept=KINDS,
 )
 
 if __name__ == "__main__":

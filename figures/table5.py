@@ -82,8 +82,8 @@ def draw(record: dict, path: Path) -> None:
         for channel, (first, last) in enumerate(zip(starts, learned, strict=True)):
             colour, marker, _ = MARKS[channel]
             axes.plot([place, place], [first, abs(last)], color="0.8", lw=0.8, zorder=0)
-            axes.plot(place, first, marker=marker, mfc="white", color=colour, ms=3, ls="none")
             axes.plot(place, abs(last), marker=marker, color=colour, ms=4, ls="none")
+            axes.plot(place, first, marker=marker, mfc="white", color=colour, ms=2.5, ls="none")
     for mu in SYSTEM.mu:
         axes.axhline(mu, color="k", ls=":", lw=0.8)
         axes.text(len(names) - 0.6, mu * 1.08, f"μ = {mu:g}", fontsize=6.5)

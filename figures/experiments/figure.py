@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lrc_numba.files import write_json
+from lrc_numba.files import replaced, write_json
 from lrc_numba.networks import EnergyNetwork
 from validation.tools.common import environment, print_table
 
@@ -70,6 +70,8 @@ class Figure:
         Takes a preset and seeds to what is recorded, where nothing is trained.
     seeds : tuple of int
         By default.
+    kept : tuple of str
+        Rows whose networks are kept beside the results, those of the first seed, once the final tests are done.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Figure:
     paper: dict[str, dict[str, float]] = field(default_factory=dict)
     compute: Callable[[Preset, Sequence[int]], dict] | None = None
     seeds: tuple[int, ...] = SEEDS
+    kept: tuple[str, ...] = ()
 
     # ------------------------------------------------------------------ tasks
     def tasks(self, preset: Preset, seeds: Sequence[int]) -> list[Task]:
@@ -172,10 +175,19 @@ class Figure:
                 record = json.loads(path.read_text(encoding="utf-8"))
             else:
                 write_json(path, record)
+                self._keep_networks(preset, seeds[0], store, results)
             self._print(record)
         elif not path.exists():
             raise SystemExit(f"{self.name}: no result at {path}")
         self.draw(json.loads(path.read_text(encoding="utf-8")), path.with_suffix(""))
+
+    def _keep_networks(self, preset: Preset, seed: int, store: Store, results: Path) -> None:
+        """Copy trained networks that have been evaluated on the final tests."""
+        for task in self.tasks(preset, (seed,)):
+            if task.row in self.kept and store.result(task, "final") is not None:
+                path = results / "networks" / f"{task.name.removesuffix('-' + task.key)}.npz"
+                with replaced(path) as file:
+                    file.write(store.path(task, "network", ".npz").read_bytes())
 
     def _print(self, record: dict) -> None:
         lines = []

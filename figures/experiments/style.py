@@ -100,7 +100,7 @@ def errors_against(record: dict, path: Path, xlabel: str, columns: list[str], te
     test : str, optional
         Which; the first by default.
     """
-    made, (left, right) = figure(2)
+    made, (left, right) = figure(2, height=3.1)
     rows, marked = list(dict.fromkeys(run["row"] for run in record["runs"])), list[dict]()
     for number, row in enumerate(rows):
         errors = {column: [_error(run, test) for run in _runs(record, row, column)] for column in columns}
@@ -115,7 +115,7 @@ def errors_against(record: dict, path: Path, xlabel: str, columns: list[str], te
             left.plot(range(len(columns)), paper, label=f"{row}, the paper", **options)
     left.set(xlabel=xlabel, ylabel="relative error of forces", yscale="log")
     left.set_xticks(range(len(columns)), columns)
-    left.legend(frameon=False)
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)  # below, where no marks are
     curves(right, record, rows)
     save(made, path)
 
