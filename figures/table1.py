@@ -5,7 +5,8 @@ R = 1.5, 501 modes, 1000 snapshots; μ₁ = 0.5, 1, 2, 5, 10. Networks are train
 ("Adam"), and then by L-BFGS on all data at once ("polished"), which the paper does not do; both errors are kept.
 
 The short-range network of the paper sees all pairs up to R, while the weight of ours is small long before. So that the
-baseline is not weaker than theirs, rows "flat switch" have networks that weigh all pairs alike up to 0.6 R.
+baseline is not weaker than theirs, rows "split switch" have networks one half of whose descriptors weighs all pairs
+alike up to 0.6 R.
 
 λ starts blind: at 2/L and 20/L in one row, and in another far from the truth, which is at least 2.5 times away there.
 The paper starts it at μ₁. Tests are forces of fresh snapshots, ‖F − F*‖/‖F*‖: of points drawn like those of the
@@ -32,8 +33,8 @@ KINDS = ("short-range", "full-range")
 ROWS = (
     "full-range",
     "short-range",
-    "short-range, flat switch",
-    "full-range, flat switch",
+    "short-range, split switch",
+    "full-range, split switch",
     "full-range, far start",
 )
 CELLS, CELL, CUTOFF, MODES, SAMPLES = 10, 0.5, 1.5, 501, 1000
@@ -75,7 +76,7 @@ def columns(preset: Preset) -> list[Column]:
         kind, _, what = row.partition(", ")
         for mu in MU:
             lam = far_start(mu) if what == "far start" else ()
-            change = what if what == "flat switch" else ""
+            change = what if what == "split switch" else ""
             model = Model(kind, CUTOFF, MODES if kind == "full-range" else 0, lam, change)
             tests = (Test("stratified", system(mu)), Test("uniform", system(mu), "uniform"))
             made.append(Column(row, f"{mu:g}", system(mu), model, training, tests))

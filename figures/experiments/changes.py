@@ -1,7 +1,7 @@
 """The networks with one of our differences from the paper's taken out, and with what goes beyond it.
 
     paper cutoff    pairs are weighed by the standardised 1/s, and the energy jumps at the cutoff
-    flat switch     pairs are weighed by S alone, which begins to fall at 0.6 R only; so f₁ and f₂ see far pairs as well
+    split switch    pairs count alike for D₁ up to 0.6 R, and by S/s for D₂; so far pairs are seen as well
     no taper        the series of the kernel stops at its last mode, where it is not small
     plain start     weights as Glorot draws them and biases zero, as they are drawn
     no shift        û goes into g_θ as it is, neither shifted nor scaled
@@ -20,47 +20,27 @@ import numpy as np
 from lrc_numba import Multiplier
 from lrc_numba.networks import EnergyNetwork, FullRangeNetwork, ShortRangeNetwork
 from lrc_numba.networks.parts.convolution import Convolution
-from lrc_numba.networks.parts.radial import switch
-from lrc_numba.networks.short_range import Descriptor
 
 __all__ = ["CHANGES", "network_class"]
 
-FLAT = 0.6  # of the cutoff, up to which a flat switch leaves pairs as they are
 TERMS = 12  # Gaussians
 WIDTHS = 0.02, 0.5  # the narrowest and the widest of them, in box lengths
 
 
 # ---------------------------------------------------------------------- pairs
-class FlatDescriptor(Descriptor):
-    """Sums over neighbours that are all worth the same up to 0.6 R; the usual weight S/s is small long before R."""
+def _cutoff_kind(cutoff_kind: str) -> Callable:
+    """What makes classes with a cutoff of this kind."""
 
-    def _features(self, pairs):
-        features = super()._features(pairs)
-        late = np.maximum(pairs.distance - FLAT * self.cutoff, 0.0)
-        features.weight, features.weight_slope, _ = switch(late, (1.0 - FLAT) * self.cutoff)
-        return features
+    def make(usual: type, kind_: str) -> type:
+        class OtherCutoff(usual):
+            kind = kind_
 
+            def __init__(self, *given, **options):
+                super().__init__(*given, **(options | {"cutoff_kind": cutoff_kind}))
 
-def _flat_switch(usual: type, kind_: str) -> type:
-    class FlatSwitch(usual):
-        kind = kind_
+        return OtherCutoff
 
-        def _steps(self):
-            given = self.descriptor
-            self.descriptor = FlatDescriptor(given.dim, given.cutoff, True, given.scales)
-            return super()._steps()
-
-    return FlatSwitch
-
-
-def _paper_cutoff(usual: type, kind_: str) -> type:
-    class PaperCutoff(usual):
-        kind = kind_
-
-        def __init__(self, *given, **options):
-            super().__init__(*given, **(options | {"cutoff_kind": "paper"}))
-
-    return PaperCutoff
+    return make
 
 
 # ---------------------------------------------------------------------- the start
@@ -186,7 +166,11 @@ def _gaussians(usual: type, kind_: str) -> type:
 
 
 # ---------------------------------------------------------------------- all of them
-_BOTH: dict[str, Callable] = {"paper cutoff": _paper_cutoff, "flat switch": _flat_switch, "plain start": _plain_start}
+_BOTH: dict[str, Callable] = {
+    "paper cutoff": _cutoff_kind("paper"),
+    "split switch": _cutoff_kind("split"),
+    "plain start": _plain_start,
+}
 _FULL: dict[str, Callable] = {"no taper": _no_taper, "no shift": _no_shift, "gaussians": _gaussians}
 CHANGES = {"short-range": tuple(_BOTH), "full-range": (*_BOTH, *_FULL)}
 _CLASSES: dict[tuple[str, str], type[EnergyNetwork]] = {
