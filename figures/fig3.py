@@ -2,26 +2,28 @@
 
 Screened Coulomb in one dimension, box L = 5, 20 points (two in each of ten cells, no two closer than 0.05), summed over
 all images. On the left the contribution of every point, images included, against the distance of its nearest image; on
-the right the share of Σ|F_ij| that comes from beyond a distance, which a network with a cutoff there does not see.
-
-    python -m figures.fig3
-    python -m figures.fig3 --plot
+the right the share of Σ|F_ij| that comes from beyond a distance, which a network with a cutoff there does not see:
+lines are medians over the seeds, each of one configuration.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from lrc_numba.files import write_json
 from lrc_numba.geometry.cell import minimum_image
 from lrc_numba.nbody import PairPotential, sample_points
 
-HERE = Path(__file__).parent
+from .experiments.figure import Figure
+from .experiments.presets import Preset
+from .experiments.style import MARKS, figure, save
+
+__all__ = ["CUTOFF", "FIGURE", "beyond", "contributions"]
+
 BOX, CELLS, PER_CELL, DELTA, CUTOFF = 5.0, 10, 2, 0.05, 1.5
+MU = (0.5, 5.0)
 
 
 def contributions(points: np.ndarray, target: int, mu: float) -> dict:
@@ -50,65 +52,57 @@ def beyond(row: dict, distance: float) -> float:
     return float(sizes[far].sum() / sizes.sum())
 
 
-def draw(rows: list[dict], path: Path) -> None:
-    """Both panels."""
-    import matplotlib
+def compute(_: Preset, seeds: Sequence[int]) -> dict:
+    """Both ranges for every seed.
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    Parameters
+    ----------
+    _ : Preset
+        All are the same.
+    seeds : sequence of int
+        Of the configurations.
+    """
+    rows = []
+    for seed in seeds:
+        points = sample_points(1, (CELLS,), PER_CELL, BOX / CELLS, DELTA, np.random.default_rng(seed))[0]
+        rows += [contributions(points, CELLS * PER_CELL // 2, mu) | {"seed": seed} for mu in MU]
+    return {"rows": rows}
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
+
+def draw(record: dict, path: Path) -> None:
+    """Both panels.
+
+    Parameters
+    ----------
+    record : dict
+        All configurations; the first is drawn on the left.
+    path : Path
+        Without its ending.
+    """
+    made, (left, right) = figure(2)
     distances = np.linspace(0, BOX / 2, 200)
-    for number, row in enumerate(rows):
-        sizes = np.array(row["forces"]) / np.abs(row["forces"]).max()
-        left.stem(row["places"], sizes, linefmt=f"C{number}-", markerfmt=f"C{number}o", basefmt="k-", label=_name(row))
-        right.plot(distances, [beyond(row, d) for d in distances], color=f"C{number}", label=_name(row))
-    for axis in (left, right):
-        axis.axvline(CUTOFF, color="k", ls=":", lw=1)
-        axis.legend(fontsize=9)
-    left.axvline(-CUTOFF, color="k", ls=":", lw=1)
+    for number, mu in enumerate(MU):
+        colour, marker, line = MARKS[number]
+        rows = [row for row in record["rows"] if row["mu"] == mu]
+        sizes = np.array(rows[0]["forces"]) / np.abs(rows[0]["forces"]).max()
+        options = {"color": colour, "marker": marker, "ls": "none", "label": f"μ = {mu:g}"}
+        left.vlines(rows[0]["places"], 0, sizes, color=colour, lw=0.7, ls=line)
+        left.plot(rows[0]["places"], sizes, **options)
+        shares = np.array([[beyond(row, distance) for distance in distances] for row in rows])
+        right.plot(distances, np.median(shares, axis=0), color=colour, ls=line, label=f"μ = {mu:g}")
+        right.fill_between(distances, shares.min(axis=0), shares.max(axis=0), color=colour, alpha=0.2, lw=0)
+        print(f"μ = {mu:g}: {np.median([beyond(row, CUTOFF) for row in rows]):.1%} of Σ|F| is from beyond {CUTOFF}")
+    left.axhline(0, color="k", lw=0.5)
+    for axes, places in ((left, (-CUTOFF, CUTOFF)), (right, (CUTOFF,))):
+        for place in places:
+            axes.axvline(place, color="k", ls=":", lw=0.8)
+        axes.legend(frameon=False)
     left.set(xlabel="place of j, seen from i", ylabel="force of j on i, of the largest")
     right.set(xlabel="distance", ylabel="share of Σ|F| from beyond it", ylim=(0, 1))
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    print(f"written: {path}")
+    save(made, path)
 
 
-def _name(row: dict) -> str:
-    return f"μ = {row['mu']:g}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m figures.fig3", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--plot", action="store_true", help="compute nothing, draw the result that is there")
-    parser.add_argument("--mu", type=float, nargs=2, default=(0.5, 5.0), metavar="MU", help="inverse lengths")
-    parser.add_argument("--seed", type=int, default=0, help="of the configuration")
-    parser.add_argument(
-        "--output", type=Path, default=HERE / "results" / "fig3.json", help="result; the picture lies beside"
-    )
-    args = parser.parse_args()
-    if args.output.suffix != ".json":
-        parser.error(f"--output: expected a name that ends with .json, got {args.output}")
-    if args.plot:
-        try:
-            result = json.loads(args.output.read_text(encoding="utf-8"))
-            [(row["mu"], row["places"], row["forces"]) for row in result["rows"]]
-        except (OSError, ValueError, TypeError, KeyError) as wrong:
-            parser.error(f"--plot: {args.output} is no result of this script ({wrong!r}); run without --plot first")
-    else:
-        if not all(0 < mu < np.inf for mu in args.mu):
-            parser.error(f"--mu: expected positive numbers, got {args.mu}")
-        generator = np.random.default_rng(args.seed)
-        points = sample_points(1, (CELLS,), PER_CELL, BOX / CELLS, DELTA, generator)[0]
-        rows = [contributions(points, CELLS * PER_CELL // 2, mu) for mu in args.mu]
-        result = {"seed": args.seed, "points": points[:, 0].tolist(), "rows": rows}
-        write_json(args.output, result)
-    for row in result["rows"]:
-        print(f"{_name(row)}: {beyond(row, CUTOFF):.1%} of the sum of |F| comes from beyond the cutoff {CUTOFF}")
-    draw(result["rows"], args.output.with_suffix(".png"))
-
+FIGURE = Figure("fig3", __doc__ or "", draw, compute=compute)
 
 if __name__ == "__main__":
-    main()
+    FIGURE.main()

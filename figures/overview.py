@@ -2,7 +2,8 @@
 
 Left, the time of one convolution over the error that was measured for it: three dimensions, 10⁶ uniform points, 63³
 modes, new points every call, two threads, out of ``validation/results/epyc/benchmark.json``. Right, the relative force
-errors of ``figures/results/table1_paper.json`` and those printed in Table 1 of arXiv 2010.05295. Nothing is computed.
+errors of ``figures/results/lrc/table1_paper.json``, and those printed in Table 1 of arXiv 2010.05295. Nothing is
+computed.
 
     python -m figures.overview
 """
@@ -21,7 +22,7 @@ __all__ = ["convolutions", "force_errors", "main"]
 
 HERE = Path(__file__).parent
 BENCHMARK = HERE.parent / "validation" / "results" / "epyc" / "benchmark.json"
-TABLE = HERE / "results" / "table1_paper.json"
+TABLE = HERE / "results" / "lrc" / "table1_paper.json"
 PICTURE = HERE / "results" / "overview.png"
 
 CASE = {
@@ -33,7 +34,6 @@ CASE = {
     "threads": 2,
     "quick": False,
 }
-USUAL = {"preset": "paper", "init": "blind", "cutoff_kind": "smooth", "counting": "steps"}
 LIBRARIES = {"finufft": ("FINUFFT", "C1", "s"), "ducc0": ("ducc0", "C2", "^"), "lrc_numba": ("lrc_numba", "C0", "o")}
 KINDS = {"short-range": "C3", "full-range": "C0"}
 
@@ -48,10 +48,10 @@ def convolutions(record: dict) -> dict[str, np.ndarray]:
 def force_errors(record: dict) -> dict[str, dict[float, list[float]]]:
     """Relative force errors by network and μ₁, one for each seed."""
     errors: dict[str, dict[float, list[float]]] = {kind: {} for kind in KINDS}
-    for result in record["jobs"].values():
-        job = result["job"]
-        if USUAL.items() <= job.items():
-            errors[job["kind"]].setdefault(job["mu"], []).append(result["errors"]["true"])
+    for run in record["runs"]:
+        if run["row"] in KINDS:
+            last = run["errors"].get("polished", run["errors"]["adam"])["stratified"]["true"]
+            errors[run["row"]].setdefault(float(run["column"]), []).append(float(np.median(last)))
     return errors
 
 

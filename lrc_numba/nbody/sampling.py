@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..files import read_npz, replaced
-from ..geometry.cell import minimum_image
+from ..geometry.neighbours import find_pairs
 from .potentials import PairPotential
 
 __all__ = ["Snapshots", "sample_points"]
@@ -72,7 +72,7 @@ def sample_points(
     tried = kept = 0
     while kept < count:
         points = corners + cell * generator.random((step, total, dim))
-        good = points[_smallest(points, box) >= delta]
+        good = points[_apart(points, box, delta)]
         accepted.append(good)
         tried, kept = tried + step, kept + len(good)
         if tried > PATIENCE and kept < count:
@@ -80,18 +80,20 @@ def sample_points(
     return np.concatenate(accepted)[:count]
 
 
-def _smallest(points: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The smallest periodic distance of each configuration."""
-    if points.shape[1] < 2:
-        return np.full(len(points), np.inf)
-    if points.shape[2] == 1:  # neighbours in order
+def _apart(points: np.ndarray, box: np.ndarray, delta: float) -> np.ndarray:
+    """Whether no two points of a configuration are closer than ``delta``, (count,) bool."""
+    count, total, dim = points.shape
+    good = np.ones(count, dtype=bool)
+    if total < 2 or delta == 0:
+        return good
+    if dim == 1:  # neighbours in order
         ordered = np.sort(points[..., 0], axis=1)
-        return np.minimum(np.diff(ordered, axis=1).min(axis=1), ordered[:, 0] + box[0] - ordered[:, -1])
-    smallest = np.full(len(points), np.inf)
-    for i in range(points.shape[1] - 1):
-        apart = minimum_image(points[:, i, None] - points[:, i + 1 :], box)
-        smallest = np.minimum(smallest, (apart**2).sum(axis=-1).min(axis=1))
-    return np.sqrt(smallest)
+        gaps = np.minimum(np.diff(ordered, axis=1).min(axis=1), ordered[:, 0] + box[0] - ordered[:, -1])
+        return gaps >= delta
+    offsets = np.arange(0, count * total + 1, total)
+    close = find_pairs(points.reshape(-1, dim), delta, box, offsets=offsets, threads=1)
+    good[close.first[close.distance < delta] // total] = False
+    return good
 
 
 @dataclass

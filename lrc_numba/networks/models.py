@@ -49,8 +49,8 @@ class ShortRangeNetwork(EnergyNetwork):
         R.
     dim : int
         d; only needed where ``box`` is a number.
-    cutoff_kind : {"smooth", "paper"}
-        Whether contributions vanish at R, see ``short_range``.
+    cutoff_kind : {"smooth", "split", "paper"}
+        How contributions of neighbours end at R, see ``short_range``.
     scales : Scales, optional
         Normalisation of the neighbours; ``set_scales`` measures it.
     dtype : float32 or float64
@@ -89,9 +89,9 @@ class ShortRangeNetwork(EnergyNetwork):
         cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         if cutoff > self.box.min() / 2:
             raise ValueError(f"cutoff: expected at most half the shortest box length {self.box.min():g}, got {cutoff}")
-        self.cutoff_kind = arguments.as_choice("cutoff_kind", cutoff_kind, ("smooth", "paper"))
+        self.cutoff_kind = arguments.as_choice("cutoff_kind", cutoff_kind, ("smooth", "split", "paper"))
         dims = len(self.box)
-        self.descriptor = Descriptor(dims, cutoff, cutoff_kind == "smooth", scales or Scales())
+        self.descriptor = Descriptor(dims, cutoff, self.cutoff_kind, scales or Scales())
         widths = (self.descriptor.width + self._extra_width(), *FITTING, 1)
         self.fitting = Perceptron("fit", widths, residual=True, linear_end=True)
         options = {"cutoff": cutoff, "dim": dims, "dtype": dtype, "seed": seed, "threads": threads}

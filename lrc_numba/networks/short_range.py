@@ -8,6 +8,8 @@ q is s in one dimension and the unit vector (x_i − x_j)/s in more. ``cutoff_ki
 jumps when a neighbour crosses R. ``cutoff_kind="smooth"`` has w = S(s) r/std(r), where S = 1 − 10 t³ + 15 t⁴ − 6 t⁵ of
 t = s/R goes to zero at R with two continuous derivatives. The mean is not taken off there: r̂ is zero where s is the
 harmonic mean distance, and a pair with no weight there and at R could not attract at all distances between.
+``cutoff_kind="split"`` has this w for D₂, and for D₁ an S that is 1 up to 0.6 R, so that far pairs are seen as well: of
+the other one only 0.06 are left at 0.8 R.
 
 One part, ``Descriptor``, with fused loops: f₁ and f₂ see every pair once, and in one dimension both ends of it alike.
 """
@@ -31,6 +33,7 @@ from .parts.radial import switch
 __all__ = ["Descriptor", "Scales"]
 
 WIDTHS = (2, 4, 8, 16, WIDTH)
+LEVEL = 0.6  # of the cutoff, up to which the first weight of "split" is 1
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,16 @@ class Scales:
 
 @dataclass
 class _Features:
-    """Inputs of f₁ and f₂ for every pair, the weights of their outputs, and slopes over the distance."""
+    """Inputs of f₁ and f₂ for every pair, the weights of their outputs, and slopes over the distance.
+
+    There is a weight for each of the two, or one for both.
+    """
 
     unit: np.ndarray
     r: np.ndarray
     r_slope: np.ndarray
-    weight: np.ndarray
-    weight_slope: np.ndarray
+    weights: tuple[np.ndarray, ...]
+    weight_slopes: tuple[np.ndarray, ...]
     q: np.ndarray
 
 
@@ -90,14 +96,14 @@ class Descriptor(Part):
         d.
     cutoff : float
         R, units of length.
-    smooth : bool
-        Whether contributions vanish at R.
+    cutoff_kind : {"smooth", "split", "paper"}
+        How contributions end at R, see the module.
     scales : Scales
         Normalisation.
     """
 
-    def __init__(self, dim: int, cutoff: float, smooth: bool, scales: Scales):
-        self.dim, self.cutoff, self.smooth, self.scales = dim, cutoff, smooth, scales
+    def __init__(self, dim: int, cutoff: float, cutoff_kind: str, scales: Scales):
+        self.dim, self.cutoff, self.cutoff_kind, self.scales = dim, cutoff, cutoff_kind, scales
         self.angular, self.radial = Perceptron("f1", (dim, *WIDTHS)), Perceptron("f2", (1, *WIDTHS))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -131,14 +137,18 @@ class Descriptor(Part):
         unit = pairs.displacement / s[:, None]
         r = (1.0 / s - self.scales.r_mean) / self.scales.r_std
         r_slope = -1.0 / (s * s * self.scales.r_std)
-        weight, weight_slope = r, r_slope
-        if self.smooth:
+        weights: tuple[np.ndarray, ...] = (r,)
+        weight_slopes: tuple[np.ndarray, ...] = (r_slope,)
+        if self.cutoff_kind != "paper":
             fading, fading_slope, _ = switch(s, self.cutoff)
-            weight = fading / (s * self.scales.r_std)
-            weight_slope = r_slope * fading + fading_slope / (s * self.scales.r_std)
+            weights = (fading / (s * self.scales.r_std),)
+            weight_slopes = (r_slope * fading + fading_slope / (s * self.scales.r_std),)
+        if self.cutoff_kind == "split":
+            level, level_slope, _ = switch(np.maximum(s - LEVEL * self.cutoff, 0), (1 - LEVEL) * self.cutoff)
+            weights, weight_slopes = (level, *weights), (level_slope, *weight_slopes)
         q = s[:, None] if self.dim == 1 else np.concatenate([unit, -unit])
         q = (q - self.scales.q_mean) / self.scales.q_std
-        return _Features(unit, r, r_slope, weight, weight_slope, q)
+        return _Features(unit, r, r_slope, weights, weight_slopes, q)
 
     def _same(self, column: int) -> bool:
         """Whether i and j see the same: f₂ always, f₁ in one dimension."""
@@ -159,12 +169,13 @@ class Descriptor(Part):
         f1, tape_1 = self.angular.forward(tape.parameters, features.q, space)
         f2, tape_2 = self.radial.forward(tape.parameters, features.r[:, None], space)
         tape.kept |= {"features": features, "f": (f1, f2), "tapes": (tape_1, tape_2)}
-        return self._sum(pairs, scene.count, features.weight, f1, f2)
+        return self._sum(pairs, scene.count, features.weights, f1, f2)
 
-    def _sum(self, pairs: Pairs, points: int, weight: np.ndarray, f1: np.ndarray, f2: np.ndarray) -> np.ndarray:
+    def _sum(self, pairs: Pairs, points: int, weights: tuple, f1: np.ndarray, f2: np.ndarray) -> np.ndarray:
         out = np.zeros((points, self.width), dtype=f1.dtype)
         for column, values in enumerate((f1, f2)):
             left, right = self._sides(values, len(pairs), column)
+            weight = weights[column % len(weights)]
             add_rows(pairs.first, pairs.second, weight, left, right, self.width, column * WIDTH, out.ravel())
         return out
 
@@ -178,19 +189,22 @@ class Descriptor(Part):
         scene, features, values = tape.scene, tape.kept["features"], tape.kept["f"]
         pairs, count = scene.pairs, len(scene.pairs)
         bars, rows = self._cotangents("bars", pairs, bar, tape.space), np.ascontiguousarray(bar).ravel()
-        weight_bar = np.zeros_like(features.weight)
+        weight_bars = tuple(np.zeros_like(weight) for weight in features.weights)
         for column, (row_bar, value) in enumerate(zip(bars, values, strict=True)):
             stride, start, same = self.width, column * WIDTH, self._same(column)
+            number = column % len(weight_bars)
             left, right = self._sides(row_bar, count, column)
-            spread_rows(pairs.first, pairs.second, features.weight, rows, stride, start, same, left, right)
+            spread_rows(pairs.first, pairs.second, features.weights[number], rows, stride, start, same, left, right)
             left, right = self._sides(value, count, column)
-            dot_rows(pairs.first, pairs.second, rows, stride, start, left, right, weight_bar)
+            dot_rows(pairs.first, pairs.second, rows, stride, start, left, right, weight_bars[number])
         tape_1, tape_2 = tape.kept["tapes"]
         q_bar = self.angular.vjp(tape.parameters, tape_1, bars[0], gradient) / self.scales.q_std
         r_bar = self.radial.vjp(tape.parameters, tape_2, bars[1], gradient)[:, 0]
         if not tape.wanted[0]:
             return (None,)
-        s_bar = r_bar * features.r_slope + weight_bar * features.weight_slope
+        s_bar = r_bar * features.r_slope
+        for weight_bar, weight_slope in zip(weight_bars, features.weight_slopes, strict=True):
+            s_bar += weight_bar * weight_slope
         if self.dim == 1:
             apart_bar = (s_bar + q_bar[:, 0])[:, None] * features.unit
         else:
@@ -203,7 +217,7 @@ class Descriptor(Part):
         scene, features, (f1, f2) = tape.scene, tape.kept["features"], tape.kept["f"]
         moved = gather_motion(scene, motion)
         ds = np.einsum("pa,pa->p", features.unit, moved)
-        dr, dweight = features.r_slope * ds, features.weight_slope * ds
+        dr, dweights = features.r_slope * ds, tuple(slope * ds for slope in features.weight_slopes)
         if self.dim == 1:
             dq = ds[:, None]
         else:
@@ -212,9 +226,9 @@ class Descriptor(Part):
         tape_1, tape_2 = tape.kept["tapes"]
         df1, tangents_1 = self.angular.jvp(tape.parameters, tape_1, dq / self.scales.q_std, tape.space)
         df2, tangents_2 = self.radial.jvp(tape.parameters, tape_2, dr[:, None], tape.space)
-        tape.kept |= {"dweight": dweight, "tangents": (tangents_1, tangents_2)}
-        out = self._sum(scene.pairs, scene.count, features.weight, df1, df2)
-        out += self._sum(scene.pairs, scene.count, dweight, f1, f2)
+        tape.kept |= {"dweights": dweights, "tangents": (tangents_1, tangents_2)}
+        out = self._sum(scene.pairs, scene.count, features.weights, df1, df2)
+        out += self._sum(scene.pairs, scene.count, dweights, f1, f2)
         return out
 
     def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
@@ -223,11 +237,12 @@ class Descriptor(Part):
         bars, dbars = (self._cotangents(use, pairs, bar, tape.space) for use in ("bars", "dbars"))
         rows, drows = (np.ascontiguousarray(each).ravel() for each in (bar, dbar))
         for column, (row_bar, row_dbar) in enumerate(zip(bars, dbars, strict=True)):
+            number = column % len(kept["dweights"])
             spread_dual_rows(
                 pairs.first,
                 pairs.second,
-                kept["features"].weight,
-                kept["dweight"],
+                kept["features"].weights[number],
+                kept["dweights"][number],
                 rows,
                 drows,
                 self.width,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from figures import report, scenes, table1, tour
+from figures import report, report_learning, scenes, table1, tour
 from lrc_numba import LRCPlan
 
 FOLDER = Path(tour.__file__).parent
@@ -40,30 +40,42 @@ def test_the_report_is_what_the_results_say(monkeypatch, tmp_path, capsys):
     capsys.readouterr()
 
 
-def _results(folder: Path, errors: dict[str, tuple[float, ...]]) -> None:
-    """A file of trainings with these errors of seeds 0, 1, … for every μ₁."""
-    jobs = {}
-    for kind, row in errors.items():
+def _record(errors: dict[str, tuple[float, ...]]) -> dict:
+    """Of trainings with these errors of seeds 0, 1, … for every μ₁; after a polish they are a tenth."""
+    runs = []
+    for row, several in errors.items():
         for mu in table1.MU:
-            for seed, error in enumerate(row):
-                job = table1.Job("paper", kind, "blind", "smooth", "steps", mu, seed)
-                record = {"job": vars(job), "errors": {"true": error}, "errors_of_sets": [error, 2 * error]}
-                jobs[job.name] = record | {"lam": [0.9 * mu, 40.0]}
-    (folder / "table1_paper.json").write_text(json.dumps({"jobs": jobs}), encoding="utf-8")
+            for seed, error in enumerate(several):
+                sets = {"adam": [error, error, 9 * error], "polished": [error / 10, error / 10, 0.0]}
+                run = {"row": row, "column": f"{mu:g}", "seed": seed, "seconds": 60.0, "stream": "final"}
+                run["errors"] = {stage: {"stratified": {"true": each}} for stage, each in sets.items()}
+                run["learned"] = {"adam": {"lam": [0.9 * mu, -40.0]}} if row == "full-range" else {"adam": {}}
+                run["environment"] = {"date": "2026-01-01", "python": "3", "numpy": "2", "numba": "0"}
+                runs.append(run)
+    about = {"name": "table1", "preset": "paper", "about": "long", "paper": table1.FIGURE.paper, "seeds": [0, 1, 2]}
+    return about | {"expected": len(runs), "runs": runs}
 
 
-def test_rows_of_several_seeds(monkeypatch, tmp_path):
-    """Medians over seeds, beside the paper's row as it was printed."""
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
-    _results(tmp_path, {"short-range": (0.03, 0.01, 0.02), "full-range": (0.003, 0.001, 0.002)})
-    trainings = report.Trainings("paper")
-    rows = {row[0]: row[1:] for row in report.rows(trainings, paper=True)}
-    assert trainings.seeds == [0, 1, 2]
-    assert rows["**short-range, ours**"] == ["**0.020**"] * 5
+def test_rows_of_several_seeds(tmp_path):
+    """Medians and ranges over seeds, beside the paper's row as it was printed, bold where ours is above it."""
+    record = _record({"short-range": (0.03, 0.01, 0.02), "full-range": (0.0003, 0.0001, 0.0002)})
+    (tmp_path / "table1_paper.json").write_text(json.dumps(record), encoding="utf-8")
+    text = "\n".join(report_learning.sections(tmp_path))
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "]
+    rows = {line[0]: line[1:] for line in lines}
+    assert rows["short-range, Adam, stratified"][0] == "0.020 (0.010 to 0.030)"
+    assert rows["short-range, Adam, stratified"][2] == "**0.020** (0.010 to 0.030)"
+    assert rows["short-range, polished, stratified"][2] == "0.0020 (0.0010 to 0.0030)"
     assert rows["short-range, the paper"] == ["0.05119", "0.02919", "0.00597", "0.00079", "0.00032"]
-    assert rows["full-range, the paper, λ started at μ₁"] == ["0.00828", "0.00602", "0.00336", "0.00077", "0.00054"]
-    assert rows["full-range, smallest to largest of them"] == ["0.0010 to 0.0060"] * 5
-    assert rows["full-range, ours / the paper"][-1] == "3.7"  # 0.002 / 0.00054
+    assert rows["full-range, the paper"] == ["0.00828", "0.00602", "0.00336", "0.00077", "0.00054"]
+    assert ["full-range", "0.5", "0", "0.450, 40.0", "0.5", "**0.900**"] in lines
+    assert "Not computed yet: table2" in text
+    verdicts = report_learning.verdicts(record)
+    assert verdicts[0] == (
+        "- short-range, Adam: not above the paper in 2 of 5 columns in the median of seeds, and in 1 in the highest."
+    )
+    few = record | {"runs": record["runs"][:1]}
+    assert "of 1 seed(s), which says little; 4 column(s) are not computed yet." in report_learning.verdicts(few)[0]
 
 
 def test_the_papers_numbers_stand_once():

@@ -40,8 +40,10 @@ def described(network, points: np.ndarray) -> np.ndarray:
         switch = 1 - 10 * t**3 + 15 * t**4 - 6 * t**5
         r = (1 / s - scales.r_mean) / scales.r_std
         q = ((np.array([s]) if network.dim == 1 else apart / s) - scales.q_mean) / scales.q_std
-        weight = switch / s / scales.r_std if network.cutoff_kind == "smooth" else r
-        rows[i, :32] += weight * perceptron(network, "f1", q[None])[0]
+        weight = r if network.cutoff_kind == "paper" else switch / s / scales.r_std
+        u = max(t - 0.6, 0) / 0.4
+        level = 1 - 10 * u**3 + 15 * u**4 - 6 * u**5 if network.cutoff_kind == "split" else weight
+        rows[i, :32] += level * perceptron(network, "f1", q[None])[0]
         rows[i, 32:] += weight * perceptron(network, "f2", np.array([[r]]))[0]
     return rows
 
@@ -62,7 +64,7 @@ def long_range(network, points: np.ndarray, modes: int) -> np.ndarray:
     return perceptron(network, "g", (np.stack(u, axis=1) - network.long_shift) / network.long_scale, relu=True)
 
 
-@pytest.mark.parametrize("cutoff_kind", ["smooth", "paper"])
+@pytest.mark.parametrize("cutoff_kind", ["smooth", "split", "paper"])
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["short-range", "full-range"])
 def test_potential(kind, dim, cutoff_kind):

@@ -57,7 +57,7 @@ def test_parameter_counts(kind, dim):
 
 @KINDS
 @DIMS
-@pytest.mark.parametrize("cutoff_kind", ["smooth", "paper"])
+@pytest.mark.parametrize("cutoff_kind", ["smooth", "split", "paper"])
 def test_forces_are_the_gradient(kind, dim, cutoff_kind):
     """F = −∂U/∂x against a fourth-order central difference: its rounding is some 1e-16 U/h, 1e-11."""
     network, points = network_of(kind, dim, cutoff_kind), points_of(dim)
@@ -237,13 +237,14 @@ def test_smooth_and_paper_cutoff():
     """A pair crossing R: energy and force are continuous, and so is the slope of the force; as in the paper U jumps."""
     around = CUTOFF + np.linspace(-1e-4, 1e-4, 41)
     jumps = {}
-    for cutoff_kind in ("smooth", "paper"):
+    for cutoff_kind in ("smooth", "split", "paper"):
         network = network_of("short", 1, cutoff_kind)
         found = [network.energy_forces(np.array([[1.0], [1.0 + s]])) for s in around]
         energies, forces = np.array([f[0] for f in found]), np.array([f[1][0, 0] for f in found])
         jumps[cutoff_kind] = [np.abs(np.diff(values, n=n)).max() for values, n in ((energies, 1), (forces, 2))]
-    assert jumps["smooth"][0] <= 1e-9
-    assert jumps["smooth"][1] <= 1e-7
+    for cutoff_kind in ("smooth", "split"):
+        assert jumps[cutoff_kind][0] <= 1e-9
+        assert jumps[cutoff_kind][1] <= 1e-7
     assert jumps["paper"][0] > 1e-4
 
 

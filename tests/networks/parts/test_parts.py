@@ -82,9 +82,9 @@ def directions(dim: int) -> Case:
     return Case(Directions(), (apart, r), own)
 
 
-def descriptor(dim: int, periodic: bool, smooth: bool) -> Case:
+def descriptor(dim: int, periodic: bool, cutoff_kind: str) -> Case:
     # Beyond all pairs of the scene: none crosses the cutoff, where the third derivative jumps, in a difference.
-    own = Descriptor(dim, 1.01 * CUTOFF, smooth, Scales(0.2, 0.8, 1.1, 0.4))
+    own = Descriptor(dim, 1.01 * CUTOFF, cutoff_kind, Scales(0.2, 0.8, 1.1, 0.4))
     return Case(own, (None,), scene(dim, periodic), strained=periodic, step=2e-4)
 
 
@@ -168,9 +168,10 @@ CASES = {
     },
     **{f"directions {dim}": lambda dim=dim: directions(dim) for dim in (1, 2, 3)},
     **{f"messages {dim}": lambda dim=dim: messages(dim) for dim in (1, 2, 3)},
-    **{f"descriptor {dim}": lambda dim=dim: descriptor(dim, True, True) for dim in (1, 2, 3)},
-    "descriptor open": lambda: descriptor(2, False, True),
-    "descriptor paper": lambda: descriptor(3, True, False),
+    **{f"descriptor {dim}": lambda dim=dim: descriptor(dim, True, "smooth") for dim in (1, 2, 3)},
+    "descriptor open": lambda: descriptor(2, False, "smooth"),
+    "descriptor paper": lambda: descriptor(3, True, "paper"),
+    **{f"descriptor split {dim}": lambda dim=dim: descriptor(dim, True, "split") for dim in (1, 2)},
 }
 SLOW = {  # windows of more dimensions have to be compiled
     "ones 3": lambda: convolution(3, "ones"),

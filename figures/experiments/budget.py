@@ -1,0 +1,40 @@
+"""Trainings with few or many snapshots at the same cost."""
+
+from __future__ import annotations
+
+from lrc_numba.training import Protocol, Stage
+
+from .presets import Preset
+from .tasks import Training
+
+__all__ = ["by_cost"]
+
+BATCH = 8  # as in the first stage of the paper's protocol
+MOST_EPOCHS = 20_000
+MOST_POLISH = 1000
+
+
+def by_cost(preset: Preset, samples: int, gradients: dict[str, int], drawn: str = "stratified") -> Training:
+    """A training with so many snapshots, which costs the same for any number of them.
+
+    The preset "paper" has the paper's protocol, whose cost grows with the snapshots; others have as many epochs as a
+    number of gradients of single snapshots allows, with a cosine, and spend half as many on L-BFGS.
+
+    Parameters
+    ----------
+    preset : Preset
+        Which.
+    samples : int
+        Snapshots.
+    gradients : dict of str to int
+        By the name of the preset.
+    drawn : {"stratified", "uniform"}
+        How snapshots are drawn.
+    """
+    if preset.name not in gradients:
+        return Training(samples, preset.protocol, preset.polish, drawn)
+    allowed = gradients[preset.name]
+    epochs = min(MOST_EPOCHS, max(1, allowed // samples))
+    protocol = Protocol((Stage(min(BATCH, samples), epochs),), rate=2e-3, schedule="cosine", warmup=20)
+    polish = min(MOST_POLISH, allowed // (2 * samples)) if preset.polish else 0
+    return Training(samples, protocol, polish, drawn)

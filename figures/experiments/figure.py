@@ -1,0 +1,267 @@
+"""A table or figure of the paper as data, and the command that every one of them has."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lrc_numba.files import replaced, write_json
+from lrc_numba.networks import EnergyNetwork
+from validation.tools.common import environment, print_table
+
+from .presets import PRESETS, SEEDS, Preset
+from .queue import work
+from .tasks import Model, Small, System, Task, Test, Training
+from .training import Store, errors_of
+
+__all__ = ["RESULTS", "RUNS", "Column", "Figure", "final", "median_and_range"]
+
+RESULTS = Path(__file__).parents[1] / "results" / "lrc"
+RUNS = Path(__file__).parents[1] / "checkpoints"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One entry of a table: a network and what it is trained for.
+
+    Attributes
+    ----------
+    row, column : str
+        Where it stands.
+    system, model, training : System, Model, Training
+        What is learned, by what, how.
+    tests : tuple of Test
+        What it is asked afterwards; the first is that of the paper.
+    small : Small, optional
+        The first of two scales.
+    """
+
+    row: str
+    column: str
+    system: System
+    model: Model
+    training: Training
+    tests: tuple[Test, ...]
+    small: Small | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A table or figure.
+
+    Attributes
+    ----------
+    name : str
+        Of its script.
+    about : str
+        Docstring of the script.
+    columns : function
+        Takes a ``Preset`` to its entries, in the order in which they are computed; () where nothing is trained.
+    draw : function
+        Takes the record and the path of a picture without its ending.
+    paper : dict
+        The paper's numbers by row and column, where there are any.
+    compute : function, optional
+        Takes a preset and seeds to what is recorded, where nothing is trained.
+    seeds : tuple of int
+        By default.
+    kept : tuple of str
+        Rows whose networks are kept beside the results, those of the first seed, once the final tests are done.
+    """
+
+    name: str
+    about: str
+    draw: Callable[[dict, Path], None]
+    columns: Callable[[Preset], Sequence[Column]] = lambda _: ()
+    paper: dict[str, dict[str, float]] = field(default_factory=dict)
+    compute: Callable[[Preset, Sequence[int]], dict] | None = None
+    seeds: tuple[int, ...] = SEEDS
+    kept: tuple[str, ...] = ()
+
+    # ------------------------------------------------------------------ tasks
+    def tasks(self, preset: Preset, seeds: Sequence[int]) -> list[Task]:
+        """What is to be trained, seed by seed.
+
+        Parameters
+        ----------
+        preset : Preset
+            How long.
+        seeds : sequence of int
+            Of data, weights and batches.
+        """
+        columns = self.columns(preset)
+        return [
+            Task(f"{self.name}_{preset.name}", c.row, c.column, c.system, c.model, c.training, seed, c.small, c.tests)
+            for seed in seeds
+            for c in columns
+        ]
+
+    def path(self, preset: Preset, folder: Path = RESULTS) -> Path:
+        """Of the record.
+
+        Parameters
+        ----------
+        preset : Preset
+            Its name is part of that.
+        folder : Path
+            Where records are.
+        """
+        return folder / f"{self.name}_{preset.name}.json"
+
+    def collect(self, preset: Preset, seeds: Sequence[int], store: Store) -> dict:
+        """The record of all tasks that are done.
+
+        Parameters
+        ----------
+        preset, seeds
+            As for ``tasks``.
+        store : Store
+            Where they are.
+        """
+        runs = []
+        for task in self.tasks(preset, seeds):
+            result = store.result(task)
+            if result is None:
+                continue
+            run = {"row": task.row, "column": task.column, "seed": task.seed, "key": task.key}
+            kept = ("sources", "environment", "seconds", "parameters", "losses", "learned", "training_error", "curves")
+            run |= {name: result[name] for name in kept} | {"errors": result["errors"], "stream": "development"}
+            tested = store.result(task, "final")
+            if tested is not None:
+                run |= {"errors": tested["errors"], "stream": "final", "development": result["errors"]}
+            runs.append(run)
+        about = {"name": self.name, "preset": preset.name, "about": preset.about, "paper": self.paper}
+        protocols = {json.dumps(t.training.protocol.record(), sort_keys=True) for t in self.tasks(preset, seeds)}
+        about |= {"protocols": [json.loads(each) for each in sorted(protocols)], "seeds": list(seeds)}
+        return about | {"polish": preset.polish, "expected": len(self.tasks(preset, seeds)), "runs": runs}
+
+    # ------------------------------------------------------------------ the command
+    def make(self, preset: Preset, seeds: Sequence[int], store: Store, *, results: Path = RESULTS) -> None:
+        """Compute what is missing, record it and draw.
+
+        Parameters
+        ----------
+        preset, seeds, store
+            As for ``collect``.
+        results : Path
+            Where records are.
+        """
+        if self.compute is not None:
+            record = {"name": self.name, "preset": preset.name, "seeds": list(seeds), "environment": environment(1)}
+            record["environment"].pop("command")  # which may be that of all figures
+            write_json(self.path(preset, results), record | self.compute(preset, seeds))
+        elif tasks := self.tasks(preset, seeds):
+            work(tasks, store)
+
+    def show(self, preset: Preset, seeds: Sequence[int], store: Store, *, results: Path = RESULTS) -> None:
+        """Record what is there, print it, and draw.
+
+        Parameters
+        ----------
+        preset, seeds, store, results
+            As for ``make``.
+        """
+        path = self.path(preset, results)
+        if self.compute is None:
+            record = self.collect(preset, seeds, store)
+            if not record["runs"]:
+                if not path.exists():
+                    raise SystemExit(f"{self.name}: no results of preset {preset.name} in {store.root} or {path}")
+                record = json.loads(path.read_text(encoding="utf-8"))
+            else:
+                write_json(path, record)
+                self._keep_networks(preset, seeds[0], store, results)
+            self._print(record)
+        elif not path.exists():
+            raise SystemExit(f"{self.name}: no result at {path}")
+        self.draw(json.loads(path.read_text(encoding="utf-8")), path.with_suffix(""))
+
+    def _keep_networks(self, preset: Preset, seed: int, store: Store, results: Path) -> None:
+        """Copy trained networks that have been evaluated on the final tests."""
+        for task in self.tasks(preset, (seed,)):
+            if task.row in self.kept and store.result(task, "final") is not None:
+                path = results / "networks" / f"{task.name.removesuffix('-' + task.key)}.npz"
+                with replaced(path) as file:
+                    file.write(store.path(task, "network", ".npz").read_bytes())
+
+    def _print(self, record: dict) -> None:
+        lines = []
+        for run in sorted(record["runs"], key=lambda run: (run["row"], run["column"], run["seed"])):
+            paper = record["paper"].get(run["row"], {}).get(run["column"])
+            cells = [run["row"], run["column"], str(run["seed"]), "-" if paper is None else f"{paper:g}"]
+            for stage in ("adam", "polished"):
+                errors = run["errors"].get(stage)
+                cells += ["-"] if errors is None else [f"{np.median(next(iter(errors.values()))['true']):.5f}"]
+            lines.append([*cells, run["stream"], f"{run['seconds'] / 60:.0f} min"])
+        done = f"{len(record['runs'])} of {record['expected']}"
+        header = ["row", "column", "seed", "paper", "error, Adam", "polished", "test", "taken"]
+        print_table(f"{self.name}, preset {record['preset']}: {done} trainings", header, lines)
+
+    def main(self) -> None:
+        """The command line."""
+        parser = argparse.ArgumentParser(
+            prog=f"python -m figures.{self.name}",
+            description=self.about,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument("--preset", choices=PRESETS, default="quick")
+        parser.add_argument("--seeds", type=_numbers, default=self.seeds, metavar="0,1,2", help="default: %(default)s")
+        parser.add_argument("--resume", action="store_true", help="go on where it was left, which is always done")
+        parser.add_argument("--plot-only", action="store_true", help="compute nothing: table and picture of what is")
+        parser.add_argument("--final", action="store_true", help="evaluate on the final tests, once, when all is done")
+        parser.add_argument("--polish", type=int, help="iterations of L-BFGS after Adam; 0 leaves it out")
+        parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
+        parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
+        args = parser.parse_args()
+        preset, store = PRESETS[args.preset].polished(args.polish), Store(args.folder)
+        if args.final:
+            final(self.tasks(preset, args.seeds), store)
+        elif not args.plot_only:
+            self.make(preset, args.seeds, store, results=args.results)
+        self.show(preset, args.seeds, store, results=args.results)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in text.split(","))
+
+
+def final(tasks: Sequence[Task], store: Store) -> None:
+    """Evaluate trained networks on the final tests; once, so what is there stays as it is.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        All of which are done.
+    store : Store
+        Where.
+    """
+    missing = [task.name for task in tasks if store.result(task) is None]
+    if missing:
+        raise SystemExit(f"--final: {len(missing)} trainings are not done yet, such as {missing[0]}")
+    for task in tasks:
+        if store.result(task, "final") is not None:
+            continue
+        errors, paths = {}, {"adam": store.folder(task) / "network-adam.npz"}
+        if task.training.polish:
+            paths["polished"] = store.path(task, "network", ".npz")
+        for stage, path in paths.items():
+            network = EnergyNetwork.load(path, threads=1)
+            errors[stage] = errors_of(network, task.tests, "final")
+        write_json(store.path(task, "final"), {"errors": errors, "environment": environment(1)})
+        print(f"{task.name}: evaluated on the final tests", flush=True)
+
+
+def median_and_range(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median, lowest and highest.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One for each seed.
+    """
+    return float(np.median(values)), float(np.min(values)), float(np.max(values))

@@ -1,0 +1,250 @@
+"""One task from its beginning, or from where it was left, to its result.
+
+A folder for each task holds the checkpoint of Adam, the network after it, the last piece of the polish, the trained
+network, a clock, and in the end the result. Files that depend on the polish have its iterations in their names. All are
+written atomically, so that a process may be ended at any time; a lock sees to it that one process works in a folder.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lrc_numba.files import replaced, write_json
+from lrc_numba.geometry.structures import Structures
+from lrc_numba.networks import EnergyNetwork, FullRangeNetwork, LossWeights
+from lrc_numba.training import Trainer, TrainingError, force_error, polish
+from lrc_numba.training.checkpoint import locked
+from validation.tools.common import environment
+
+from .presets import STREAMS
+from .tasks import Task, Test, sources
+
+__all__ = ["Busy", "Store", "errors_of", "run"]
+
+SLICE = 250  # steps of Adam after which clock and progress are written
+PIECE = 200  # iterations of L-BFGS after which the network is kept
+FORCES = LossWeights(forces=1.0)
+LATE = ("f1", "f2")  # what the second of two scales leaves as it is
+MOST_LOSSES = 200  # of a curve that is kept
+SCALED_BY = 100  # snapshots that inputs are normalised by, as in the authors' code
+
+Report = Callable[[str, float], None]
+
+
+class Busy(RuntimeError):
+    """Another process is at this task."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where tasks are kept.
+
+    Attributes
+    ----------
+    root : Path
+        With a folder for each task.
+    """
+
+    root: Path
+
+    def folder(self, task: Task) -> Path:
+        """Of a task, whatever it was first made for."""
+        present = sorted(self.root.glob(f"*-{task.key}"))
+        return present[0] if present else self.root / task.name
+
+    def path(self, task: Task, name: str, ending: str = ".json") -> Path:
+        """Of a file that depends on the polish.
+
+        Parameters
+        ----------
+        task : Task
+            Which.
+        name, ending : str
+            Of the file.
+        """
+        return self.folder(task) / f"{name}-{task.training.polish}{ending}"
+
+    def result(self, task: Task, name: str = "result") -> dict | None:
+        """What came of it, or None.
+
+        Parameters
+        ----------
+        task : Task
+            Which.
+        name : {"result", "final", "error"}
+            Of the development tests, of the final ones, or what went wrong.
+        """
+        try:
+            return json.loads(self.path(task, name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+
+class _Clock:
+    """The processor's seconds of a task that may be interrupted.
+
+    Parameters
+    ----------
+    path : Path
+        Of a file with those up to now.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._before = json.loads(path.read_text())["seconds"] if path.exists() else 0.0
+        self._start = time.process_time()
+
+    def write(self) -> float:
+        """Those up to now, which are written down."""
+        seconds = self._before + time.process_time() - self._start
+        write_json(self.path, {"seconds": seconds})
+        return seconds
+
+
+def run(task: Task, store: Store, report: Report = lambda _what, _share: None) -> dict:
+    """Train, evaluate on the development tests, and keep the result, which is returned; at once where it is there.
+
+    Parameters
+    ----------
+    task : Task
+        What to do.
+    store : Store
+        Where.
+    report : function
+        Told what is done, and which share of it.
+
+    Raises
+    ------
+    Busy
+        Where another process is at it.
+    """
+    folder = store.folder(task)
+    try:
+        with locked(folder / "task"):
+            return store.result(task) or _run(task, store, report)
+    except TrainingError as wrong:
+        if "is training with" in str(wrong):
+            raise Busy(str(wrong)) from None
+        raise
+
+
+def _run(task: Task, store: Store, report: Report) -> dict:
+    folder = store.folder(task)
+    clock = _Clock(folder / "clock.json")
+    report("data", 0.0)
+    data = task.system.draw(task.training.samples, task.training.drawn, STREAMS["training"] + task.seed)
+    before = task.before()
+    if before is None:
+        network = task.model.make(task.system, task.seed)
+        network.set_scales(data[: min(SCALED_BY, len(data))])
+    else:
+        run(before, store, report)
+        network = EnergyNetwork.load(store.path(before, "network", ".npz"), threads=1)
+    frozen = () if before is None else LATE
+    curves = {"adam": _adam(network, data, task, folder / "adam.npz", frozen, report, clock)}
+    errors, losses = {}, {}
+    own = {"adam": (network, _lengths(network))}
+    _finish(network, data)
+    network.save(folder / "network-adam.npz")
+    errors["adam"] = errors_of(network, task.tests, "development")
+    losses["adam"] = network.loss_alone(data, FORCES)
+    if task.training.polish:
+        _polish(network, data, task, folder, report, clock)
+        _finish(network, data)
+        errors["polished"] = errors_of(network, task.tests, "development")
+        losses["polished"] = network.loss_alone(data, FORCES)
+        own["polished"] = (network, _lengths(network))
+    network.save(store.path(task, "network", ".npz"))
+    training_error = force_error(network.predict(data).forces, data.forces)["true"]
+    result = {"name": task.name, "task": task.record(), "sources": sources(), "environment": environment(1)}
+    result["environment"].pop("command")
+    result |= {"seconds": clock.write(), "parameters": int(network.parameters.flat.size), "losses": losses}
+    result |= {"learned": {stage: lengths for stage, (_, lengths) in own.items()}, "curves": curves}
+    result |= {"training_error": training_error, "errors": errors, "stream": "development"}
+    write_json(store.path(task, "result"), result)
+    return json.loads(json.dumps(result))  # as it is read
+
+
+def _adam(
+    network: EnergyNetwork,
+    data: Structures,
+    task: Task,
+    checkpoint: Path,
+    frozen: tuple[str, ...],
+    report: Report,
+    clock: _Clock,
+) -> list[list[float]]:
+    """Adam by the protocol, from its checkpoint if there is one; the curve of losses."""
+    log = checkpoint.with_suffix(".jsonl")
+    options = {"frozen": frozen, "seed": task.seed, "checkpoint": checkpoint, "log": log, "weights": FORCES}
+    trainer = Trainer(network, data, protocol=task.training.protocol, **options)
+    trainer.resume()
+    total = task.training.protocol.total_steps(len(data))
+    while not trainer.finished:
+        report(checkpoint.stem, trainer.step / total)
+        trainer.run(SLICE, progress=False)
+        clock.write()
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    thin = max(1, len(lines) // MOST_LOSSES)
+    return [[line["step"], line["loss"]] for line in [*lines[:-1:thin], lines[-1]]]
+
+
+def _polish(network: EnergyNetwork, data: Structures, task: Task, folder: Path, report: Report, clock: _Clock) -> None:
+    """L-BFGS in pieces, going on after the last one that is there; what is there of a longer polish is left alone."""
+    most, done = task.training.polish, 0
+    for path in folder.glob("polish-*.npz"):
+        number = int(path.stem.partition("-")[2])
+        if done < number <= most:
+            network.parameters.flat[...] = np.load(path)["parameters"]
+            done = number
+    while done < most:
+        report("polish", done / most)
+        piece = min(PIECE, most - done)
+        polish(network, data, FORCES, iterations=piece, progress=False)
+        with replaced(folder / f"polish-{done + piece}.npz") as file:
+            np.savez(file, parameters=network.parameters.flat)
+        if done:
+            (folder / f"polish-{done}.npz").unlink(missing_ok=True)
+        done += piece
+        clock.write()
+
+
+def _finish(network: EnergyNetwork, data: Structures) -> None:
+    """What follows a training: kinks beyond the data move away, and the zero of the energy is fixed."""
+    if isinstance(network, FullRangeNetwork):
+        network.move_kinks(data)
+    network.fix_energies(data, data.energies)
+
+
+def _lengths(network: EnergyNetwork) -> dict[str, list[float]]:
+    """Learned inverse lengths and strengths, where there are some."""
+    names = [name for name in ("lam", "beta", "amplitudes", "sigmas") if name in network.parameters]
+    return {name: network.parameters[name].tolist() for name in names}
+
+
+def errors_of(network: EnergyNetwork, tests: tuple[Test, ...], stream: str) -> dict[str, dict[str, list[float]]]:
+    """Relative errors of forces on every set of every test.
+
+    Parameters
+    ----------
+    network : EnergyNetwork
+        Trained.
+    tests : tuple of Test
+        What it is asked.
+    stream : {"development", "final"}
+        Of random numbers.
+    """
+    made = {}
+    for test in tests:
+        errors = []
+        for number in range(test.sets):
+            data = test.draw(stream, number)
+            errors.append(force_error(network.predict(data).forces, data.forces))
+        made[test.name] = {metric: [error[metric] for error in errors] for metric in ("true", "predicted")}
+    return made

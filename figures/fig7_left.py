@@ -1,0 +1,105 @@
+"""Fig. 7 of the LRC paper, left: training on two scales against training on the large one alone.
+
+Two screened Coulomb potentials in one dimension, μ₁ = 10 and μ₂ = 1 with equal strengths. Small: 10 cells of length 1
+with two points each, 1000 snapshots; large: 100 cells, 200 points. One scale is a full-range network trained on n large
+snapshots. Two scales are one trained on small snapshots, and then on n large ones with the functions of neighbour pairs
+f₁, f₂ as they are. Sizes are ours, as the source we have does not state those of the paper.
+
+A network belongs to no box, so it can be asked for the large one with n = 0, which is drawn as well.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lrc_numba.training import Protocol, Stage
+
+from .experiments.budget import by_cost
+from .experiments.figure import Column, Figure
+from .experiments.presets import Preset
+from .experiments.style import figure, save, spread
+from .experiments.tasks import Model, Small, System, Test, Training
+
+__all__ = ["FIGURE", "LARGE", "SMALL", "TIMES"]
+
+SMALL = System("screened_coulomb", (10,), (10.0, 1.0), (0.5, 0.5))
+FACTOR, TIMES = 10, (1, 2, 5, 10, 20)
+LARGE = SMALL.times(FACTOR)
+CUTOFF, MODES, START = 1.5, 251, (0.3, 3.0)
+SNAPSHOTS, SAMPLES = (1, 10, 100, 1000), 1000
+GRADIENTS = {"quick": 2_000, "reduced": 40_000, "paper": 400_000}  # of large snapshots, about 8 ms each
+GENTLE = 2e-4  # rate of the second scale
+
+
+def boxes() -> tuple[Test, ...]:
+    """The test in the large box first, then in others."""
+    order = sorted(TIMES, key=lambda times: times != FACTOR)
+    return tuple(Test(f"{times} times", SMALL.times(times), count=20, sets=3) for times in order)
+
+
+def second(preset: Preset, samples: int) -> Training:
+    """The training of the second scale: a tenth of the cost of one scale, at a small rate.
+
+    Parameters
+    ----------
+    preset : Preset
+        How long.
+    samples : int
+        Large snapshots.
+    """
+    epochs = min(200, max(1, GRADIENTS[preset.name] // 10 // samples))
+    protocol = Protocol((Stage(min(8, samples), epochs),), rate=GENTLE, schedule="cosine", warmup=5)
+    return Training(samples, protocol)
+
+
+def columns(preset: Preset) -> list[Column]:
+    """Both ways for each number of large snapshots, and the small scale alone.
+
+    Parameters
+    ----------
+    preset : Preset
+        How long.
+    """
+    small = Training(preset.samples(SAMPLES), preset.protocol, preset.polish)
+    near, far = Model("full-range", CUTOFF, MODES, START), Model("full-range", CUTOFF, FACTOR * (MODES - 1) + 1, START)
+    made = [Column("two scales", "0", SMALL, near, small, boxes())]
+    for n in SNAPSHOTS[: 2 if preset.name == "quick" else None]:
+        made.append(Column("two scales", str(n), LARGE, near, second(preset, n), boxes(), Small(SMALL, small)))
+        made.append(Column("one scale", str(n), LARGE, far, by_cost(preset, n, GRADIENTS), boxes()))
+    return made
+
+
+def draw(record: dict, path: Path) -> None:
+    """Errors in the large box against the number of large snapshots.
+
+    Parameters
+    ----------
+    record : dict
+        All trainings.
+    path : Path
+        Without its ending.
+    """
+    made, (axes,) = figure()
+    names = ["0", *map(str, SNAPSHOTS)]
+    for number, row in enumerate(("two scales", "one scale")):
+        errors = {}
+        for run in record["runs"]:
+            if run["row"] == row:
+                last = run["errors"].get("polished", run["errors"]["adam"])
+                errors.setdefault(run["column"], []).append(float(np.median(last[f"{FACTOR} times"]["true"])))
+        there = [name for name in names if name in errors]
+        if there:
+            x = np.array([names.index(name) for name in there])
+            spread(axes, number, x, [errors[name] for name in there], row)
+    axes.set(xlabel=f"snapshots of {LARGE.points} points", ylabel="relative error of forces", yscale="log")
+    axes.set_xticks(range(len(names)), names)
+    axes.legend(frameon=False)
+    save(made, path)
+
+
+FIGURE = Figure("fig7_left", __doc__ or "", draw, columns)
+
+if __name__ == "__main__":
+    FIGURE.main()

@@ -1,0 +1,153 @@
+"""Fig. 7 of the LRC paper, right: time of a long-range convolution against that of direct sums over all pairs.
+
+Two points in every cell of length 1, in one and three dimensions; u_i = Σ_j φ(x_i − x_j) of a screened Coulomb kernel,
+λ = 1. The convolution has 25 modes for every length of 3, as in ``figures.table6``, and a relative error of 1e-6 asked
+for; points are new in every call. Direct sums are compiled loops over all pairs, nearest images alone, which is less
+than they would have to do. One thread; medians of calls, warm. Sizes are ours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from math import exp, sqrt
+from pathlib import Path
+
+import numpy as np
+from numba import njit
+
+from lrc_numba import LRCPlan, Yukawa
+
+from .experiments.figure import Figure
+from .experiments.presets import Preset
+from .experiments.style import MARKS, figure, save
+from .experiments.tasks import System
+
+__all__ = ["FIGURE", "direct_sum"]
+
+LAM, EPS, PER_LENGTH = 1.0, 1e-6, 25 / 3
+CELLS = {1: (10, 100, 1000, 10_000, 100_000, 1_000_000), 3: (3, 6, 9, 12, 18, 24)}
+MOST = {"quick": {1: 1000, 3: 6}, "reduced": {1: 100_000, 3: 12}, "paper": {1: 1_000_000, 3: 24}}
+MOST_DIRECT = 30_000  # points
+CALLS, LEAST = 5, 0.3  # calls that are timed, and seconds of them at least
+
+
+@njit(cache=True)
+def direct_sum(points: np.ndarray, box: float, lam: float, out: np.ndarray) -> None:
+    """u of the screened Coulomb kernel, e^{−λr}/r in three dimensions and 2π e^{−λr}/λ in one, without i itself.
+
+    Parameters
+    ----------
+    points : (N, d) float64
+        In the box.
+    box : float
+        Length of its sides.
+    lam : float
+        λ.
+    out : (N,) float64
+        Written.
+    """
+    count, dim = points.shape
+    for i in range(count):
+        total = 0.0
+        for j in range(count):
+            square = 0.0
+            for a in range(dim):
+                apart = points[i, a] - points[j, a]
+                apart -= box * np.rint(apart / box)
+                square += apart * apart
+            if square > 0.0:
+                r = sqrt(square)
+                total += exp(-lam * r) / r if dim == 3 else exp(-lam * r)
+        out[i] = total if dim == 3 else 2.0 * np.pi / lam * total
+
+
+def median_time(call: Callable[[], object]) -> float:
+    """Seconds of a call, after one to warm up.
+
+    Parameters
+    ----------
+    call : function
+        Of no arguments.
+    """
+    call()
+    times, begin = [], time.perf_counter()
+    while len(times) < CALLS or (time.perf_counter() - begin < LEAST and len(times) < 100):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+        if time.perf_counter() - begin > 60.0:
+            break
+    return float(np.median(times))
+
+
+def measure(dim: int, cells: int, seed: int) -> dict:
+    """Times for one number of points.
+
+    Parameters
+    ----------
+    dim : int
+        d.
+    cells : int
+        Along each axis.
+    seed : int
+        Of the points.
+    """
+    system, rng = System("screened_coulomb", (cells,) * dim, (LAM,), (1.0,)), np.random.default_rng(seed)
+    points = cells * rng.random((system.points, dim))
+    modes = 2 * round(PER_LENGTH * cells / 2) + 1
+    plan, kernel = LRCPlan(float(cells), modes, eps=EPS, dim=dim, threads=1), Yukawa(1.0, LAM)
+    made = {"dim": dim, "points": system.points, "modes": modes, "seed": seed}
+    made["convolution"] = median_time(lambda: plan.set_points(points).convolve(None, kernel))
+    if system.points <= MOST_DIRECT:
+        out = np.empty(len(points))
+        made["direct"] = median_time(lambda: direct_sum(points, float(cells), LAM, out))
+    return made
+
+
+def compute(preset: Preset, seeds: Sequence[int]) -> dict:
+    """All sizes, with the first seed.
+
+    Parameters
+    ----------
+    preset : Preset
+        How large.
+    seeds : sequence of int
+        Of the points; the first is used, as times hardly depend on it.
+    """
+    sizes = [(dim, cells) for dim, several in CELLS.items() for cells in several if cells <= MOST[preset.name][dim]]
+    return {"runs": [measure(dim, cells, seeds[0]) for dim, cells in sizes]}
+
+
+def draw(record: dict, path: Path) -> None:
+    """Times against the number of points.
+
+    Parameters
+    ----------
+    record : dict
+        All measurements.
+    path : Path
+        Without its ending.
+    """
+    made, (axes,) = figure()
+    for number, dim in enumerate(CELLS):
+        for way, face in (("convolution", None), ("direct", "white")):
+            runs = [run for run in record["runs"] if run["dim"] == dim and way in run]
+            counts, times = (np.array([run[name] for run in runs]) for name in ("points", way))
+            colour, marker, _ = MARKS[number]
+            line = "-" if way == "convolution" else "--"
+            options = {"color": colour, "marker": marker, "ls": line, "mfc": face or colour}
+            axes.loglog(counts, times, label=f"{way}, {dim}-D", **options)
+            if way == "convolution" and len(runs):
+                rate = counts[-1] / times[-1]
+                text = {"xytext": (0, -12), "textcoords": "offset points", "fontsize": 6, "ha": "right"}
+                axes.annotate(f"{rate:.1e} points/s", (counts[-1], times[-1]), **text)
+    axes.set(xlabel="points", ylabel="seconds, one thread")
+    axes.legend(frameon=False)
+    save(made, path)
+
+
+FIGURE = Figure("fig7_right", __doc__ or "", draw, compute=compute)
+
+if __name__ == "__main__":
+    FIGURE.main()

@@ -1,0 +1,51 @@
+"""Fig. 8 of the LRC paper: networks trained on two scales, in boxes larger than any of their training.
+
+The trainings are those of ``figures.fig7_left``; here they are asked for boxes of up to twice the large one, 400
+points, whose number of modes follows from a length of the kernel. Beside them networks of one scale, the large one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .experiments.figure import Figure
+from .experiments.style import figure, save, spread
+from .fig7_left import SMALL, TIMES, columns
+
+__all__ = ["FIGURE"]
+
+SHOWN = (("two scales", "0"), ("two scales", "10"), ("one scale", "10"), ("one scale", "1000"))
+
+
+def draw(record: dict, path: Path) -> None:
+    """Errors against the box.
+
+    Parameters
+    ----------
+    record : dict
+        All trainings.
+    path : Path
+        Without its ending.
+    """
+    made, (axes,) = figure()
+    lengths = [times * SMALL.box[0] for times in TIMES]
+    for number, (row, column) in enumerate(SHOWN):
+        runs = [run for run in record["runs"] if (run["row"], run["column"]) == (row, column)]
+        if not runs:
+            continue
+        last = [run["errors"].get("polished", run["errors"]["adam"]) for run in runs]
+        values = [[float(np.median(errors[f"{times} times"]["true"])) for errors in last] for times in TIMES]
+        spread(axes, number, np.array(lengths), values, f"{row}, {column} large snapshots")
+    axes.set(xlabel="box length", ylabel="relative error of forces", xscale="log", yscale="log")
+    axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    save(made, path)
+
+
+FIGURE = Figure("fig8", __doc__ or "", draw, columns)
+
+if __name__ == "__main__":
+    FIGURE.main()

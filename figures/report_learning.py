@@ -1,0 +1,249 @@
+"""What ``figures.report`` says of the tables and figures of the LRC paper, from the records of their trainings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .experiments.command import FIGURES, figure_of
+from .experiments.presets import PRESETS, STREAMS
+from .fig3 import CUTOFF, beyond
+from .markdown import fill, table
+
+__all__ = ["cell", "errors_of", "sections", "verdicts"]
+
+TITLES = {
+    "table1": "Table 1: error against the range of the potential",
+    "table2": "Table 2: error against the number of modes, screened Coulomb",
+    "table3": "Table 3: error against the number of snapshots, two dimensions",
+    "table4": "Table 4: error against the number of modes, exponentials",
+    "table5": "Table 5: learned inverse lengths",
+    "table6": "Table 6: error against the number of snapshots, three dimensions",
+    "fig3": "Fig. 3: contributions to a force",
+    "fig7_left": "Fig. 7, left: training on two scales",
+    "fig7_right": "Fig. 7, right: time",
+    "fig8": "Fig. 8: larger boxes",
+    "differences": "Each of our differences from the paper, taken out in turn",
+}
+STAGES = {"adam": "Adam", "polished": "polished"}
+NEAR = 1.1  # the factor by which a learned inverse length may be off where it counts as identified
+
+START = f"""Relative errors of forces, ‖F − F*‖/‖F*‖, on fresh snapshots: of every training the median over its test
+sets; of several seeds (of data, weights and batches) the median, and in brackets the lowest and the highest. **Bold**
+is what is above the paper's error. "Adam" is the training by the protocol that is named, "polished" the same after
+L-BFGS on all data at once. "Final" tests are drawn from random numbers (stream {STREAMS["final"]}) that nothing was
+chosen by, and are evaluated once; "development" ones were looked at while networks and presets were made.
+"""
+
+DIFFERENCES = """### What differs from the paper
+
+Training and data:
+
+- λ starts blind, at values that know nothing of the truth; the paper starts it at the truth.
+- L-BFGS on all data at once follows the paper's protocol; rows "Adam" are without.
+- The rate decays after so many optimiser steps, as in the authors' code.
+- Potentials are summed exactly over all images, where the authors smooth the series of the screened Coulomb
+  potential, and take the nearest images of exponentials.
+- All is float64.
+- An error is the median of several test sets, where the paper has one.
+
+Networks; what each of them does is a table of its own, once that is computed:
+
+- The smooth cutoff weighs pairs by S(s)/s, where the paper has the standardised 1/s and a jump.
+- The series of u ends with a Gaussian and has no mode k = 0.
+- û is shifted and scaled; unit vectors are scaled in two and three dimensions.
+- First biases are random, and centred on the data.
+- 𝒩 begins near linear, and as that of a short-range network.
+- g_θ is the best conditioned of many draws, and its kinks beyond the data are moved away after training.
+"""
+
+
+def errors_of(record: dict, row: str, column: str, stage: str, test: str) -> list[float]:
+    """One number for each seed, the median over its test sets.
+
+    Parameters
+    ----------
+    record : dict
+        Of a ``Figure``.
+    row, column : str
+        Of the table.
+    stage : {"adam", "polished"}
+        After which training.
+    test : str
+        Which.
+    """
+    runs = [run for run in record["runs"] if (run["row"], run["column"]) == (row, column)]
+    there = [run["errors"][stage][test]["true"] for run in runs if test in run["errors"].get(stage, {})]
+    return [float(np.median(sets)) for sets in there]
+
+
+def cell(errors: Sequence[float], paper: float | None = None) -> str:
+    """Median and range as text, bold where the median is above the paper's.
+
+    Parameters
+    ----------
+    errors : sequence of float
+        One for each seed.
+    paper : float, optional
+        Theirs.
+    """
+    if not errors:
+        return "-"
+    text = f"{np.median(errors):#.2g}"
+    if paper is not None and np.median(errors) > paper:
+        text = f"**{text}**"
+    return text if len(errors) == 1 else f"{text} ({min(errors):#.2g} to {max(errors):#.2g})"
+
+
+def _names(record: dict, what: str) -> list[str]:
+    return list(dict.fromkeys(run[what] for run in record["runs"]))
+
+
+def _errors(record: dict) -> str:
+    """All rows, after each stage and on each test, beside the paper's."""
+    columns, lines = _names(record, "column"), []
+    for row in _names(record, "row"):
+        theirs = record["paper"].get(row, {})
+        tests = dict.fromkeys(t for run in record["runs"] if run["row"] == row for t in run["errors"]["adam"])
+        for number, test in enumerate(tests):
+            for stage, name in STAGES.items():
+                errors = [errors_of(record, row, column, stage, test) for column in columns]
+                if not any(errors):
+                    continue
+                like = theirs if number == 0 else {}
+                cells = [cell(each, like.get(column)) for each, column in zip(errors, columns, strict=True)]
+                lines.append([f"{row}, {name}, {test}", *cells])
+        if theirs:
+            lines.append([f"{row}, the paper", *(f"{theirs[c]:g}" if c in theirs else "-" for c in columns)])
+    return table(["", *columns], lines)
+
+
+def verdicts(record: dict) -> list[str]:
+    """For every row of the paper, in how many columns ours is not above it, in the median and in the highest seed.
+
+    Parameters
+    ----------
+    record : dict
+        Of a ``Figure``.
+    """
+    lines = []
+    for row, theirs in record["paper"].items():
+        for stage, name in STAGES.items():
+            test = next((t for run in record["runs"] if run["row"] == row for t in run["errors"].get(stage, {})), None)
+            if test is None:
+                continue
+            ours = {column: errors_of(record, row, column, stage, test) for column in theirs}
+            ours = {column: errors for column, errors in ours.items() if errors}
+            middle = sum(np.median(errors) <= theirs[column] for column, errors in ours.items())
+            highest = sum(max(errors) <= theirs[column] for column, errors in ours.items())
+            seeds = {len(errors) for errors in ours.values()}
+            text = f"- {row}, {name}: not above the paper in {middle} of {len(ours)} columns in the median of seeds"
+            text += f", and in {highest} in the highest"
+            if max(seeds) < 3:
+                text += f"; of {max(seeds)} seed(s), which says little"
+            missing = len(theirs) - len(ours)
+            lines.append(text + (f"; {missing} column(s) are not computed yet." if missing else "."))
+    return lines
+
+
+def _learned(record: dict) -> str:
+    """Learned inverse lengths, of every seed, with the truth; empty where there is none."""
+    lines, figure = [], figure_of(record["name"])
+    truths = {(c.row, c.column): c.system.mu for c in figure.columns(PRESETS[record["preset"]])}
+    for run in record["runs"]:
+        last = run["learned"].get("polished", run["learned"]["adam"])
+        truth = truths.get((run["row"], run["column"]))
+        if "lam" not in last or truth is None:
+            continue
+        mu = min(truth)
+        near = min(np.abs(last["lam"]), key=lambda lam: abs(np.log(lam / mu)))
+        ratio = f"{near / mu:#.3g}"
+        if abs(np.log(near / mu)) > np.log(NEAR):
+            ratio = f"**{ratio}**"
+        learned = ", ".join(f"{abs(lam):#.3g}" for lam in last["lam"])
+        lines.append([run["row"], run["column"], str(run["seed"]), learned, f"{mu:g}", ratio])
+    if not lines:
+        return ""
+    about = f"Learned λ; bold where the nearest one is more than a factor of {NEAR} from the smallest μ.\n\n"
+    return about + table(["row", "column", "seed", "λ", "μ", "nearest λ / μ"], lines)
+
+
+def _made(record: dict, command: str) -> str:
+    """Where the numbers are from."""
+    runs = record["runs"]
+    dates = sorted({run["environment"]["date"][:10] for run in runs})
+    made = [run["environment"] for run in runs]
+    versions = {f"Python {each['python']}, NumPy {each['numpy']}, Numba {each['numba']}" for each in made}
+    processors = {f"processor {each.get('processor', 'not recorded')}" for each in made}
+    streams = ", ".join(sorted({run["stream"] for run in runs}))
+    seconds = [run["seconds"] / 60 for run in runs]
+    text = f"`{command}`: {record['about']}; {len(runs)} of {record['expected']} trainings, {streams} tests; "
+    text += f"{dates[0]} to {dates[-1]}, {' / '.join(sorted(versions))}, {' / '.join(sorted(processors))}; "
+    return text + f"{min(seconds):.0f} to {max(seconds):.0f} minutes of a core each."
+
+
+def _trained(record: dict, stem: str) -> list[str]:
+    parts = [_errors(record)]
+    lines = verdicts(record)
+    if lines:
+        parts.append("".join(fill(line) for line in lines))
+    if learned := _learned(record):
+        parts.append(learned)
+    command = f"python -m figures.{record['name']} --preset {record['preset']} --seeds "
+    parts.append(fill(_made(record, command + ",".join(map(str, record["seeds"])))))
+    return [*parts, f"![{record['name']}](results/lrc/{stem}.png)\n"]
+
+
+def _measured(record: dict, stem: str) -> list[str]:
+    if record["name"] == "fig3":
+        mus = list(dict.fromkeys(row["mu"] for row in record["rows"]))
+        shares = [[beyond(row, CUTOFF) for row in record["rows"] if row["mu"] == mu] for mu in mus]
+        lines = [[f"{mu:g}", cell(each)] for mu, each in zip(mus, shares, strict=True)]
+        parts = [table(["μ", f"share of Σ|F_ij| from beyond the cutoff {CUTOFF}"], lines)]
+    else:
+        header = [
+            "dimensions",
+            "points",
+            "modes along an axis",
+            "convolution, s",
+            "direct sums, s",
+            "points per second",
+        ]
+        lines = []
+        for run in record["runs"]:
+            direct = f"{run['direct']:.2g}" if "direct" in run else "-"
+            rate = f"{run['points'] / run['convolution']:.2g}"
+            size = [str(run["dim"]), f"{run['points']:,}", str(run["modes"])]
+            lines.append([*size, f"{run['convolution']:.2g}", direct, rate])
+        parts = [table(header, lines)]
+    made = record["environment"]
+    text = f"`python -m figures.{record['name']} --preset {record['preset']}`; {made['date']}, {made['processor']}, "
+    text += f"Python {made['python']}, NumPy {made['numpy']}, Numba {made['numba']}."
+    return [*parts, fill(text), f"![{record['name']}](results/lrc/{stem}.png)\n"]
+
+
+def sections(results: Path) -> list[str]:
+    """A section for every table and figure that is there, with the largest preset of each.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of the records.
+    """
+    made, missing = ["## The LRC paper\n", START], []
+    for name in sorted(FIGURES, key=list(TITLES).index):
+        records = [path for preset in PRESETS if (path := results / f"{name}_{preset}.json").exists()]
+        if not records:
+            missing.append(name)
+            continue
+        record = json.loads(records[-1].read_text(encoding="utf-8"))
+        made += [f"### {TITLES[name]}\n"]
+        made += (_measured if "environment" in record else _trained)(record, records[-1].stem)
+    if missing:
+        made.append(
+            fill(f"Not computed yet: {', '.join(missing)}; `python -m figures --all --preset paper` does that.")
+        )
+    return [*made, DIFFERENCES]

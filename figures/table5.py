@@ -1,0 +1,98 @@
+"""Table 5 of the LRC paper: the inverse lengths λ that are learned, for two exponentials in 1-D, from blind starts.
+
+The system is that of ``figures.table4``: μ₁ = 10, which the short-range network sees as well as the long range, and
+μ₂ = 1, which it does not: so λ₂, the smaller one, has to become μ₂, while λ₁ is hardly determined. 501 modes. Starts:
+both sides of μ₂ ("0.3, 3"), both above ("3, 30"), both below ("0.1, 0.3"), and far apart ("0.1, 30"). Which starts the
+paper's table has, we do not know; these are ours.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .experiments.figure import Column, Figure
+from .experiments.presets import Preset
+from .experiments.style import MARKS, figure, save
+from .experiments.tasks import Model, Test, Training
+from .table2 import CUTOFF, SAMPLES, START
+from .table4 import SYSTEM
+
+__all__ = ["FIGURE", "STARTS", "nearest"]
+
+STARTS = (START, (3.0, 30.0), (0.1, 0.3), (0.1, 30.0))
+MODES = 501
+
+
+def name_of(start: tuple[float, ...]) -> str:
+    """Of a column.
+
+    Parameters
+    ----------
+    start : tuple of float
+        Values of λ.
+    """
+    return ", ".join(f"{value:g}" for value in start)
+
+
+def nearest(lam: list[float], mu: float) -> float:
+    """The learned λ that is nearest to μ, by their ratio.
+
+    Parameters
+    ----------
+    lam : list of float
+        Of all channels.
+    mu : float
+        The truth.
+    """
+    return float(min(np.abs(lam), key=lambda value: abs(np.log(value / mu))))
+
+
+def columns(preset: Preset) -> list[Column]:
+    """One for every start.
+
+    Parameters
+    ----------
+    preset : Preset
+        How long.
+    """
+    training = Training(preset.samples(SAMPLES), preset.protocol, preset.polish)
+    tests = (Test("stratified", SYSTEM), Test("uniform", SYSTEM, "uniform"))
+    models = [Model("full-range", CUTOFF, MODES, start) for start in STARTS]
+    return [Column("error", name_of(m.lam), SYSTEM, m, training, tests) for m in models]
+
+
+def draw(record: dict, path: Path) -> None:
+    """Start and end of λ for every training, and the truth.
+
+    Parameters
+    ----------
+    record : dict
+        All trainings.
+    path : Path
+        Without its ending.
+    """
+    made, (axes,) = figure()
+    names = [name_of(start) for start in STARTS]
+    for run in record["runs"]:
+        place = names.index(run["column"]) + 0.12 * (record["seeds"].index(run["seed"]) - 1)
+        learned = run["learned"].get("polished", run["learned"]["adam"])["lam"]
+        starts = STARTS[names.index(run["column"])]
+        for channel, (first, last) in enumerate(zip(starts, learned, strict=True)):
+            colour, marker, _ = MARKS[channel]
+            axes.plot([place, place], [first, abs(last)], color="0.8", lw=0.8, zorder=0)
+            axes.plot(place, abs(last), marker=marker, color=colour, ms=4, ls="none")
+            axes.plot(place, first, marker=marker, mfc="white", color=colour, ms=2.5, ls="none")
+    for mu in SYSTEM.mu:
+        axes.axhline(mu, color="k", ls=":", lw=0.8)
+        axes.text(len(names) - 0.6, mu * 1.08, f"μ = {mu:g}", fontsize=6.5)
+    axes.set(xlabel="start values of λ (open)", ylabel="λ", yscale="log")
+    axes.set_xticks(range(len(names)), names)
+    save(made, path)
+
+
+FIGURE = Figure("table5", __doc__ or "", draw, columns)
+
+if __name__ == "__main__":
+    FIGURE.main()
