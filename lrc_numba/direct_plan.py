@@ -98,9 +98,9 @@ class DirectPlan:
         still = values if dvalues is None and dpoints is None else np.zeros_like(values) if dvalues is None else dvalues
         drift = None if dpoints is None else (values[:, :, None] * dpoints[:, None, :]).reshape(len(values), -1)
         for some, phases in self._blocks():
-            out[some] = phases.conj().T @ still
+            out[some] = _analyse(phases, still)
             if drift is not None:
-                moved = (phases.conj().T @ drift).reshape(-1, values.shape[1], self.mode_set.dim)
+                moved = _analyse(phases, drift).reshape(-1, values.shape[1], self.mode_set.dim)
                 out[some] -= 1j * np.einsum("mca,ma->mc", moved, self.mode_set.k[some])
         return out
 
@@ -121,7 +121,9 @@ class DirectPlan:
             part = weighted[some]
             if slopes:
                 part = (1j * part[:, :, None] * self.mode_set.k[some][:, None, :]).reshape(len(part), -1)
-            out += phases.real @ part.real - phases.imag @ part.imag
+            # Cosines and sines side by side, so that one real product does: Re(e^{ik·x} F) = cos Re F − sin Im F.
+            pairs = np.stack([part.real, -part.imag], axis=1).reshape(2 * len(part), -1)
+            out += phases.view(np.float64) @ pairs
         return out.reshape(len(out), channels, dim) if slopes else out
 
     # ------------------------------------------------------------------ the face of ``LRCPlan``
@@ -244,6 +246,12 @@ class DirectPlan:
             by_parameters, by_cell = table_gradients(multiplier, self.mode_set, cotangent, of_table)
         output = self.field(of_u).reshape(self._shape(table, np.empty(shape)))
         return Gradient(output, points, by_values, by_parameters, cell=by_cell)
+
+
+def _analyse(phases: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Σ_j f_j e^{−ik·x_j}, (modes, C), from e^{ik·x} (N, modes): cosines and sines are one real matrix."""
+    both = (phases.view(np.float64).T @ values).reshape(phases.shape[1], 2, values.shape[1])
+    return both[:, 0] - 1j * both[:, 1]
 
 
 def _times(table: np.ndarray, spectrum: np.ndarray, adjoint: bool = False) -> np.ndarray:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from math import pi
+from math import pi, prod
 
 import numpy as np
 
@@ -24,12 +24,15 @@ from ...multipliers.multiplier import Multiplier
 from ...plan import LRCPlan
 from ..layers.parameters import Parameters
 from .part import Motion, Part, Scene, Tape
-from .small import SmallPlan, Tables
+from .small import ModePlan, SmallPlan, Tables
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
 PLANS = 64  # kept, of as many cells
 STEP = 0.5  # of sizes of structures without cells, in margins
+FREE = b""  # where a cell is expected, of small structures without images
+
+Plan = LRCPlan | SmallPlan | ModePlan
 
 
 class Strained(Multiplier):
@@ -88,7 +91,7 @@ class SeriesEnd:
 class _Group:
     """Structures of one cell: a plan and a kernel, and where their points are among all and among the snapshots."""
 
-    plan: LRCPlan | SmallPlan
+    plan: Plan
     multiplier: Multiplier
     structures: np.ndarray
     rows: np.ndarray
@@ -116,8 +119,9 @@ class Convolution(Part):
     kernel : object
         ``names``: those of its parameters. ``shapes()``, ``initialise(parameters, generator)``, and
         ``multiplier(parameters)``, of shape (C,) for ones and charges, () or (C, C) diagonal for features. ``sigma``:
-        the length it is smeared with at the start, None where it needs periodic images. ``stretch(parameters)``: how
-        much longer it is now; the series ends, and images are apart, accordingly.
+        the length it is smeared with at the start, None where it needs periodic images. ``stretch(parameters)`` and
+        ``widening(parameters)``: how much longer it is now; the series ends, and images are apart, accordingly.
+        ``ends_by_itself``, if it is there and true: without images nothing has to be cut off.
     end : SeriesEnd
         Where the series ends.
     eps : float
@@ -126,17 +130,31 @@ class Convolution(Part):
         f; features are its second input.
     small : int
         Structures of so many points or fewer are convolved by matrices, see ``small``; the kernel has to be one for
-        all channels then.
+        all channels then, and without images it needs ``free`` and ``free_derivatives``.
+    direct : int
+        With so many stored modes or fewer they are summed one by one; the same kernels.
+    extent : float, optional
+        The largest structure without images, units of length: what its padded box is made for. By default boxes follow
+        from the structures, in steps.
     """
 
     whole = True
 
-    def __init__(self, kernel, end: SeriesEnd, eps: float, values: str = "ones", small: int = 0):
+    def __init__(
+        self,
+        kernel,
+        end: SeriesEnd,
+        eps: float,
+        values: str = "ones",
+        small: int = 0,
+        direct: int = 0,
+        extent: float | None = None,
+    ):
         if values not in ("ones", "charges", "features"):
             raise ValueError(f"values: expected 'ones', 'charges' or 'features', got {values!r}")
         self.kernel, self.end, self.eps, self.values = kernel, end, eps, values
-        self.small = small
-        self._plans: OrderedDict[tuple, LRCPlan | SmallPlan] = OrderedDict()
+        self.small, self.direct, self.extent = small, direct, extent
+        self._plans: OrderedDict[tuple, Plan] = OrderedDict()
         self._tables = Tables()
 
     def __getstate__(self) -> dict:
@@ -161,39 +179,42 @@ class Convolution(Part):
         threads : int
             Of the network.
         """
-        self._plan(cell, dtype, threads)
+        self._plan((cell.tobytes(), None), len(cell), dtype, threads)
 
     def _plan(
-        self,
-        cell: np.ndarray,
-        dtype: np.dtype,
-        threads: int,
-        small: bool = False,
-        stretch: float = 1.0,
-        radius: float | None = None,
-    ) -> LRCPlan | SmallPlan:
-        modes = self.end.modes(cell, stretch)
-        key = (cell.tobytes(), radius, modes, dtype.str, threads, small)  # a group each: plans hold points
+        self, surroundings: tuple, dim: int, dtype: np.dtype, threads: int, small: bool = False, stretch: float = 1.0
+    ) -> Plan:
+        """The plan of a cell, or of none, as ``_surroundings`` tells it."""
+        key = (surroundings, stretch, dtype.str, threads, small)  # a group each: plans hold points
         plan = self._plans.pop(key, None)
         if plan is None:
-            if small:
-                plan = SmallPlan(cell, modes, dtype, self._tables)
-            else:
-                plan = LRCPlan(cell, modes, eps=self.eps, dtype=dtype, threads=threads, dim=len(cell))
+            plan = self._new_plan(surroundings[0], dim, dtype, threads, small, stretch)
         self._plans[key] = plan
         while len(self._plans) > PLANS:
             self._plans.popitem(last=False)
         return plan
 
+    def _new_plan(self, cell: bytes, dim: int, dtype: np.dtype, threads: int, small: bool, stretch: float) -> Plan:
+        if cell == FREE:
+            return SmallPlan(None, (1,) * dim, dtype, self._tables)
+        matrix = np.frombuffer(cell).reshape(dim, dim)
+        modes = self.end.modes(matrix, stretch)
+        if small:
+            return SmallPlan(matrix, modes, dtype, self._tables)
+        if self.direct and prod(modes) <= 2 * self.direct:
+            return ModePlan(matrix, modes, dtype)
+        return LRCPlan(matrix, modes, eps=self.eps, dtype=dtype, threads=threads, dim=dim)
+
     def _groups(self, tape: Tape) -> list[_Group]:
         """Structures that share a plan and a kernel."""
         scene = tape.scene
         structures = scene.structures
-        stretch, members = self.kernel.stretch(tape.parameters), dict[tuple, list[int]]()
+        stretch, widening = self.kernel.stretch(tape.parameters), self.kernel.widening(tape.parameters)
+        members = dict[tuple, list[int]]()
         for b in range(len(structures)):
-            members.setdefault(self._cell_of(structures, b, stretch), []).append(b)
+            members.setdefault(self._surroundings(structures, b, widening), []).append(b)
         groups = []
-        for (cell, radius), several in members.items():
+        for surroundings, several in members.items():
             chosen = np.array(several)
             counts = structures.counts[chosen]
             most = int(counts.max())
@@ -201,14 +222,16 @@ class Convolution(Part):
                 continue
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
-            matrix = np.frombuffer(cell).reshape(structures.dim, structures.dim)
-            plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small, stretch, radius)
-            multiplier = self.kernel.multiplier(tape.parameters, radius)
+            plan = self._plan(surroundings, structures.dim, scene.dtype, scene.threads, most <= self.small, stretch)
+            multiplier = self.kernel.multiplier(tape.parameters, surroundings[1])
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
         return groups
 
-    def _cell_of(self, structures: Structures, b: int, stretch: float) -> tuple[bytes, float | None]:
-        """The cell in which structure b is convolved, and where the kernel is cut off, if it has no periodic images."""
+    def _surroundings(self, structures: Structures, b: int, widening: float) -> tuple:
+        """The cell in which structure b is convolved, and where the kernel is cut off, if it has no periodic images.
+
+        Small structures without images need no cell; those of about as many points go together.
+        """
         if structures.periodic[b].all():
             return structures.cell[b].tobytes(), None
         if structures.periodic[b].any():
@@ -216,11 +239,19 @@ class Convolution(Part):
         if self.kernel.sigma is None:
             raise ValueError(f"periodic: expected structure {b} to be periodic, which this long-range kernel needs")
         positions = structures.positions[structures.offsets[b] : structures.offsets[b + 1]]
-        extent = np.ptp(positions, axis=0) if len(positions) else np.zeros(structures.dim)
-        margin = stretch * self.margin()
-        diameter = STEP * np.ceil(np.linalg.norm(extent) / (STEP * margin)) * margin  # few sizes, so few plans
+        size = float(np.linalg.norm(np.ptp(positions, axis=0))) if len(positions) else 0.0
+        if self.extent is not None and size > self.extent:
+            raise ValueError(
+                f"positions: structure {b} extends over {size:g}, and the padded box of open ones is made for an "
+                f"extent of {self.extent:g}"
+            )
+        if len(positions) <= self.small:
+            return FREE, None, int(len(positions) - 1).bit_length()
+        margin = widening * self.margin()
+        diameter = self.extent or STEP * np.ceil(size / (STEP * margin)) * margin  # few sizes, so few plans
         radius = float(diameter + margin)
-        return np.diag(np.full(structures.dim, diameter + radius + margin)).tobytes(), radius
+        side = radius if getattr(self.kernel, "ends_by_itself", False) else diameter + radius + margin
+        return np.diag(np.full(structures.dim, side)).tobytes(), radius
 
     def margin(self) -> float:
         """The distance over which the smearing of a kernel falls below ``eps``, in units of length."""
