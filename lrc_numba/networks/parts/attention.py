@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, pi, sqrt
+from math import pi, sqrt
 
 import numpy as np
+from scipy.special import gammainccinv
 
 from ...machine.memory import available_memory, check_memory
 from ..gaussians import GaussianKernel
@@ -30,6 +31,10 @@ __all__ = ["KERNELS", "METHODS", "Attention", "Heads", "attention_fields"]
 KERNELS = ("coulomb", "paper", "gaussians")
 # Up to how many points matrices of pairs are taken, and up to how many modes sums over these.
 METHODS = {"auto": (MOST, MOST_MODES), "pairs": (2**31, 0), "modes": (0, 2**62), "mesh": (0, 0)}
+SHELLS = 2.0  # with fewer, cells of two widths lose more than eps, of what their few modes carry
+# The error of a window is that of its highest modes, which are weak here: plans are made for an eps so much larger, and
+# errors are below a third of the eps that is asked for.
+LOOSER, LOOSEST = 5.0, 0.1
 HELD = 8  # arrays of a number for each point and channel, in a step of training
 
 
@@ -78,7 +83,7 @@ def attention_fields(
     sigmas : sequence of float
         σ > 0 of every head, units of length.
     eps : float
-        Accuracy; the series ends where e^{−σ²k²/2} has fallen to it, whatever the cell.
+        Accuracy; the series ends where what is left of the kernel has fallen to half of it, whatever the cell.
     trainable : bool
         Whether every head learns its kernel.
     extent : float, optional
@@ -96,9 +101,18 @@ def attention_fields(
         else:
             made = CoulombKernel(sigma, prefix, trainable, 1 / (4 * pi) if kernel == "paper" else 1.0)
         # A width that is learned may be half a step narrower than the one its modes are made for.
-        end = sqrt(2 * log(1 / eps)) / sigma * (sqrt(STEP) if trainable else 1.0)
-        fields.append(Convolution(made, SeriesEnd((end,)), eps, "features", *METHODS[method], extent))
+        end = sqrt(2 * _tail(kernel, eps / 2)) / sigma * (sqrt(STEP) if trainable else 1.0)
+        series, window = SeriesEnd((end,), SHELLS), min(LOOSER * eps, LOOSEST)
+        fields.append(Convolution(made, series, window, "features", *METHODS[method], extent))
     return fields
+
+
+def _tail(kernel: str, eps: float) -> float:
+    """σ²k²/2 beyond which the modes of a kernel carry ``eps`` of its value at r = 0, in open space.
+
+    That is ∫ e^{−σ²k²/2} dk for the Coulomb kernel, and ∫ k² e^{−σ²k²/2} dk for Gaussians.
+    """
+    return float(gammainccinv(1.5 if kernel == "gaussians" else 0.5, eps))
 
 
 class Attention(Part):

@@ -24,7 +24,7 @@ from ...multipliers.multiplier import Multiplier
 from ...plan import LRCPlan
 from ..layers.parameters import Parameters
 from .part import Motion, Part, Scene, Tape
-from .small import ModePlan, SmallPlan, Tables
+from .small import ModePlan, SmallPlan, Tables, modes_worth_a_grid
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
@@ -74,14 +74,21 @@ class SeriesEnd:
     ----------
     wavenumbers : tuple of float
         The highest along each axis of the cell, or one for all.
+    shells : float
+        How many times the square of the lowest wavenumber of the cell is added to those squares: where the cell is so
+        small that even the first modes are weak, what is left out is to be small beside these.
     """
 
     wavenumbers: tuple[float, ...]
+    shells: float = 0.0
 
     def modes(self, cell: np.ndarray, stretch: float = 1.0) -> tuple[int, ...]:
         """Modes along each axis of a cell (d, d): all that lie below the end, of a kernel that is so much wider."""
         lengths = np.linalg.norm(cell, axis=1) / stretch
         ends = np.broadcast_to(self.wavenumbers, lengths.shape)
+        if self.shells:
+            lowest = 2 * pi * np.linalg.norm(np.linalg.inv(cell), axis=0).min() * stretch
+            ends = np.sqrt(ends**2 + self.shells * lowest**2)
         return tuple(
             2 * int(end * length / (2 * pi) * (1 + 1e-12) + 1e-9) + 1 for end, length in zip(ends, lengths, strict=True)
         )
@@ -125,14 +132,15 @@ class Convolution(Part):
     end : SeriesEnd
         Where the series ends.
     eps : float
-        Accuracy of the convolution; its derivatives are exact at any.
+        Accuracy of the convolution, that of plans; its derivatives are exact at any.
     values : {"ones", "charges", "features"}
         f; features are its second input.
     small : int
         Structures of so many points or fewer are convolved by matrices, see ``small``; the kernel has to be one for
         all channels then, and without images it needs ``free`` and ``free_derivatives``.
     direct : int
-        With so many stored modes or fewer they are summed one by one; the same kernels.
+        With so many stored modes or fewer they are summed one by one, for many channels and points; see
+        ``small.modes_worth_a_grid``. The same kernels.
     extent : float, optional
         The largest structure without images, units of length: what its padded box is made for. By default boxes follow
         from the structures, in steps.
@@ -179,33 +187,34 @@ class Convolution(Part):
         threads : int
             Of the network.
         """
-        self._plan((cell.tobytes(), None), len(cell), dtype, threads)
+        scene = Scene(Structures.from_arrays(np.zeros((0, len(cell))), cell), None, dtype, threads)  # type: ignore[arg-type]
+        self._plan((cell.tobytes(), None), scene, 1.0, False, 0)
 
-    def _plan(
-        self, surroundings: tuple, dim: int, dtype: np.dtype, threads: int, small: bool = False, stretch: float = 1.0
-    ) -> Plan:
+    def _plan(self, surroundings: tuple, scene: Scene, stretch: float, small: bool, most_modes: int) -> Plan:
         """The plan of a cell, or of none, as ``_surroundings`` tells it."""
-        key = (surroundings, stretch, dtype.str, threads, small)  # a group each: plans hold points
+        # A group each: plans hold points.
+        key = surroundings, stretch, scene.dtype.str, scene.threads, small, most_modes
         plan = self._plans.pop(key, None)
         if plan is None:
-            plan = self._new_plan(surroundings[0], dim, dtype, threads, small, stretch)
+            plan = self._new_plan(surroundings[0], scene, stretch, small, most_modes)
         self._plans[key] = plan
         while len(self._plans) > PLANS:
             self._plans.popitem(last=False)
         return plan
 
-    def _new_plan(self, cell: bytes, dim: int, dtype: np.dtype, threads: int, small: bool, stretch: float) -> Plan:
+    def _new_plan(self, cell: bytes, scene: Scene, stretch: float, small: bool, most_modes: int) -> Plan:
+        dim, dtype = scene.structures.dim, scene.dtype
         if cell == FREE:
             return SmallPlan(None, (1,) * dim, dtype, self._tables)
         matrix = np.frombuffer(cell).reshape(dim, dim)
         modes = self.end.modes(matrix, stretch)
         if small:
             return SmallPlan(matrix, modes, dtype, self._tables)
-        if self.direct and prod(modes) <= 2 * self.direct:
+        if prod(modes) <= 2 * most_modes:
             return ModePlan(matrix, modes, dtype)
-        return LRCPlan(matrix, modes, eps=self.eps, dtype=dtype, threads=threads, dim=dim)
+        return LRCPlan(matrix, modes, eps=self.eps, dtype=dtype, threads=scene.threads, dim=dim)
 
-    def _groups(self, tape: Tape) -> list[_Group]:
+    def _groups(self, tape: Tape, channels: int) -> list[_Group]:
         """Structures that share a plan and a kernel."""
         scene = tape.scene
         structures = scene.structures
@@ -222,7 +231,8 @@ class Convolution(Part):
                 continue
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
-            plan = self._plan(surroundings, structures.dim, scene.dtype, scene.threads, most <= self.small, stretch)
+            most_modes = modes_worth_a_grid(self.direct, most, channels)
+            plan = self._plan(surroundings, scene, stretch, most <= self.small, most_modes)
             multiplier = self.kernel.multiplier(tape.parameters, surroundings[1])
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
         return groups
@@ -274,7 +284,7 @@ class Convolution(Part):
     # ------------------------------------------------------------------ the passes
     def forward(self, tape: Tape, _, features=None):
         scene, kept = tape.scene, tape.kept
-        kept["groups"] = self._groups(tape)
+        kept["groups"] = self._groups(tape, 1 if features is None else features.shape[1])
         kept["given"] = given = self._given(tape, features)
         kept["f"] = [group.spread(given) for group in kept["groups"]]
         positions, out = scene.structures.positions.astype(scene.dtype, copy=False), None

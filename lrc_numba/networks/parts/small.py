@@ -21,13 +21,28 @@ from ...geometry.modes import ModeSet
 from ...machine.memory import available_memory, check_memory
 from ...multipliers.multiplier import Multiplier
 
-__all__ = ["MOST", "MOST_MODES", "ModePlan", "SmallGradient", "SmallPlan", "Tables"]
+__all__ = ["MOST", "MOST_MODES", "ModePlan", "SmallGradient", "SmallPlan", "Tables", "modes_worth_a_grid"]
 
 MOST = 256  # points; an estimate of where a grid begins to be faster
-MOST_MODES = 300  # stored; measured: with more of them a grid is faster for any number of points
+MOST_MODES = 285  # stored, for many channels: measured (``validation.attention``), with more of them a grid is faster
+PHASES = 28  # channels whose products take as long as making the phases of a sum over modes
+FEW = 1700  # points that take as long on a grid as the grid itself
 KEPT = 2**28  # bytes of matrices
 AT_ONCE = 2**22  # numbers, of points times modes
 NUMBERS = 16  # for each mode: wavevectors, their squares and lengths, weights, a kernel and its derivative
+
+
+def modes_worth_a_grid(most: int, points: int, channels: int) -> int:
+    """Up to how many stored modes sums over them are faster than a grid.
+
+    Parameters
+    ----------
+    most : int
+        For many points and channels.
+    points, channels : int
+        That there are.
+    """
+    return int(most * channels / (channels + PHASES) * (1 + FEW / max(points, 1)))
 
 
 @dataclass
