@@ -13,18 +13,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations_with_replacement
 from math import pi, prod
 
 import numpy as np
 
-from ...geometry.modes import ModeSet
 from ...geometry.structures import Structures
 from ...multipliers.multiplier import Multiplier
 from ...plan import LRCPlan
 from ..layers.parameters import Parameters
 from .part import Motion, Part, Scene, Tape
 from .small import ModePlan, SmallPlan, Tables, modes_worth_a_grid
+from .strained import Strained
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
@@ -33,37 +34,6 @@ STEP = 0.5  # of sizes of structures without cells, in margins
 FREE = b""  # where a cell is expected, of small structures without images
 
 Plan = LRCPlan | SmallPlan | ModePlan
-
-
-class Strained(Multiplier):
-    """M_ab of a kernel: its derivative by the strain of the cell.
-
-    Parameters
-    ----------
-    kernel : Multiplier
-        With ``k2_derivative`` and, for gradients by its parameters, ``k2_derivatives``.
-    a, b : int
-        The component; of a ≠ b the mean of both orders, which is the same.
-    """
-
-    def __init__(self, kernel, a: int, b: int):
-        super().__init__(**{name: np.array(value) for name, value in kernel.parameters.items()})
-        self.base, self.a, self.b = kernel, a, b
-
-    def state(self) -> tuple | None:
-        own = self.base.state()
-        return None if own is None else ("strained", self.a, self.b, own)
-
-    def _apply(self, modes: ModeSet, value, slope):
-        kk = modes.k[:, self.a] * modes.k[:, self.b]
-        return -(value if self.a == self.b else 0.0) - 2.0 * slope * kk
-
-    def values(self, modes: ModeSet) -> np.ndarray:
-        return self._apply(modes, self.base.values(modes), self.base.k2_derivative(modes))
-
-    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
-        own, slopes = self.base.derivatives(modes), self.base.k2_derivatives(modes)
-        return {name: self._apply(modes, own[name], slopes[name]) for name in own}
 
 
 @dataclass(frozen=True)
@@ -105,17 +75,26 @@ class _Group:
     places: np.ndarray
     shape: tuple[int, int]
 
+    @cached_property
+    def whole(self) -> bool:
+        """Whether these are all points, in order, and no structure is filled up: then nothing has to be copied."""
+        count = self.shape[0] * self.shape[1]
+        return len(self.rows) == count and bool((self.rows == np.arange(count)).all())
+
     def spread(self, values: np.ndarray | None) -> np.ndarray | None:
         """(B, N, C) from (n, C), zeros where there are no points."""
         if values is None:
             return None
+        if self.whole and len(values) == len(self.rows):
+            return values.reshape(*self.shape, values.shape[1])
         out = np.zeros((self.shape[0] * self.shape[1], values.shape[1]), dtype=values.dtype)
         out[self.places] = values[self.rows]
         return out.reshape(*self.shape, values.shape[1])
 
     def collect(self, values: np.ndarray) -> np.ndarray:
         """(n of the group, C) from (B, N, C)."""
-        return values.reshape(-1, values.shape[-1])[self.places]
+        rows = values.reshape(-1, values.shape[-1])
+        return rows if self.whole else rows[self.places]
 
 
 class Convolution(Part):
@@ -296,6 +275,8 @@ class Convolution(Part):
     @staticmethod
     def _put(out: np.ndarray | None, group: _Group, values: np.ndarray, scene: Scene) -> np.ndarray:
         if out is None:
+            if group.whole and scene.count == len(group.rows):
+                return group.collect(values)
             out = np.zeros((scene.count, values.shape[-1]), dtype=values.dtype)
         out[group.rows] = group.collect(values)
         return out
