@@ -324,15 +324,33 @@ class ModePlan:
         return made
 
     def convolve(self, values: np.ndarray, multiplier: Multiplier) -> np.ndarray:
-        """u (B, N, C), as ``SmallPlan.convolve``."""
+        """u (B, N, C).
+
+        Parameters
+        ----------
+        values, multiplier
+            As for ``SmallPlan.convolve``.
+        """
         return np.stack(self._each("convolve", multiplier, values)).astype(self.dtype, copy=False)
 
     def jvp(self, values: np.ndarray, multiplier: Multiplier, dpoints=None, dvalues=None) -> np.ndarray:
-        """u̇ (B, N, C), as ``SmallPlan.jvp``."""
+        """u̇ (B, N, C).
+
+        Parameters
+        ----------
+        values, multiplier, dpoints, dvalues
+            As for ``SmallPlan.jvp``.
+        """
         return np.stack(self._each("jvp", multiplier, values, dpoints, dvalues)).astype(self.dtype, copy=False)
 
     def vjp(self, values: np.ndarray, multiplier: Multiplier, cotangent: np.ndarray, wrt=()) -> SmallGradient:
-        """Gradient of Σ g·u, as ``SmallPlan.vjp``; all but that by parameters where ``wrt`` names them."""
+        """Gradient of Σ g·u by what ``wrt`` names, "points" and "values" too.
+
+        Parameters
+        ----------
+        values, multiplier, cotangent, wrt
+            As for ``SmallPlan.vjp``.
+        """
         made = self._each("vjp", multiplier, values, cotangent, wrt=wrt)
         stacked = {
             name: np.stack([getattr(each, name) for each in made]).astype(self.dtype, copy=False)
@@ -353,6 +371,12 @@ class ModePlan:
         dvalues=None,
         dcotangent=None,
     ) -> dict[str, np.ndarray]:
-        """Derivative of ``vjp(…).parameters`` along a direction, as ``SmallPlan.parameters_jvp``."""
+        """Derivative of ``vjp(…).parameters`` along a direction.
+
+        Parameters
+        ----------
+        values, multiplier, cotangent, dpoints, dvalues, dcotangent
+            As for ``SmallPlan.parameters_jvp``.
+        """
         made = self._each("parameters_jvp", multiplier, values, cotangent, dpoints, dvalues, dcotangent)
         return {name: sum(each[name] for each in made) for name in multiplier.parameters}
