@@ -277,6 +277,26 @@ def as_real(name: str, value) -> float:
     return float(value)
 
 
+def as_count(name: str, value, least: int, multiple: int = 1) -> int:
+    """An integer of at least ``least`` that is a multiple of a number.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : int
+        What came.
+    least, multiple : int
+        The bounds.
+    """
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_integer or value < least or value % multiple:
+        least_of = {0: "zero", 1: "one"}.get(least, str(least))
+        what = f"a multiple of {multiple}" if multiple > 1 else f"an integer of at least {least_of}"
+        raise ValueError(f"{name}: expected {what}, got {value!r}")
+    return int(value)
+
+
 def as_choice(name: str, value, choices: tuple[str, ...]) -> str:
     """One of ``choices``.
 

@@ -88,10 +88,10 @@ class DirectPlan:
             fractions, rows = self._points @ self.mode_set.cell.inverse, int(self._tops.sum()) + 3
             self._phases = []
             for lo in blocks:
-                some = fractions[lo : lo + AT_ONCE]
-                width = _lanes(len(some))
+                few = fractions[lo : lo + AT_ONCE]
+                width = _lanes(len(few))
                 phases = arrays.empty(2 * rows * width, np.float64)
-                loops.fill_phases(some, self._tops, width, phases)
+                loops.fill_phases(few, self._tops, width, phases)
                 self._phases.append(phases)
         for lo, phases in zip(blocks, self._phases, strict=True):
             some = slice(lo, min(lo + AT_ONCE, len(self._points)))

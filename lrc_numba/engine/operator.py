@@ -25,6 +25,7 @@ from . import deconvolution, fourier, interpolation, spreading
 from .context import Context
 from .deconvolution import ModeProduct, MultiplierTable, both_ways, one_way
 from .grid import Grid
+from .groups import grouped
 from .points import SortedPoints, sort_points
 from .tangents import Cotangents, Tangents
 
@@ -70,6 +71,7 @@ class Operator:
         return sort_points(self.context, name, points, (batch, len(points) // batch if batch else 0))
 
     # ---------------------------------------------------------------- the whole chain
+    @grouped(1)
     def forward(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f: np.ndarray
     ) -> np.ndarray:
@@ -90,6 +92,7 @@ class Operator:
         grid = self._through(grid, sources, targets, table, one_way(c_in, c_out))  # → modes → × multiplier → grid
         return interpolation.interpolate(self.context, targets, grid, table.mean_field(f, sources.batch[0]))  # → points
 
+    @grouped(2)
     def jvp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f: np.ndarray, tangents: Tangents
     ) -> tuple:
@@ -112,6 +115,7 @@ class Operator:
         at_k0 = [table.mean_field(values, sources.batch[0]) for values in (f, tangents.values)]
         return self._read_jvp(targets, product, tangents.targets, self.xp.concatenate(at_k0, axis=1))
 
+    @grouped(2)
     def vjp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, wrt: Collection[str]
     ) -> Cotangents:
@@ -154,6 +158,7 @@ class Operator:
             df = self.xp.ascontiguousarray(both[:, c_out:])
         return Cotangents(out, df, dpoints, dpoints, cotangent)
 
+    @grouped(1)
     def energy(self, points: SortedPoints, table: MultiplierTable, f: np.ndarray, wrt: Collection[str]) -> Cotangents:
         """u, the gradient f·∇u of E = ½ Σ f·u at the points, and the cotangent of φ̂ of every snapshot.
 
@@ -214,6 +219,7 @@ class Operator:
         df = self.xp.ascontiguousarray(df) if with_values else None
         return Cotangents(self.xp.ascontiguousarray(out), df, dsources, dtargets, cotangent)
 
+    @grouped(4)
     def table_jvp(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, dg, tangents: Tangents
     ) -> np.ndarray:

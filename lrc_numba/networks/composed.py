@@ -3,14 +3,14 @@ r"""A message-passing network with scalar and vector features, and a long range 
 Every point has C scalars s, at first those of its species, and C vectors v, at first zero. A round of it is
 
     s, v += Σ_j messages from the neighbours (``parts.messages``)
-    s    += W_o conv[W_f s]              the long range: a convolution of learned features (LRC layer), if there is one
+    s    += the long range, if there is one: a convolution of learned features, or attention (``forms``)
     s, v += (a + b ⟨Uv, Vv⟩, c Uv)       with a, b, c from a dense chain of s and |Vv|
 
-and the energy of a point is a dense chain of s after the last round, plus that of its species and, where there is a
-core, a sum over pairs: of inverse powers of the distance, which are all that is left of a pair within the core, and of
-more radial functions than the messages have, with coefficients that ``fit_pairs`` finds. Energies do not change
-when a structure is moved, turned, or its points are numbered anew; with the long range, turned to the accuracy of the
-convolution, and in a cell as far as the cell allows.
+and the energy of a point is a dense chain of s after the last round, or after each, plus that of its species, that of
+learned charges, if there are some, and, where there is a core, a sum over pairs: of inverse powers of the distance,
+which are all that is left of a pair within the core, and of more radial functions than the messages have, with
+coefficients that ``fit_pairs`` finds. Energies do not change when a structure is moved, turned, or its points are
+numbered anew; with the long range, turned to the accuracy of the convolution, and in a cell as far as the cell allows.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from typing import Self
 import numpy as np
 
 from .. import arguments
+from ..electrostatics import Calculator
 from ..geometry.structures import Structures
+from .calculators import calculator_from, calculator_settings
 from .energy import EnergyNetwork
+from .forms import LearnedCharges, LongRange, as_widths
 from .layers.perceptron import Perceptron
-from .long_range import CoulombKernel
 from .loss import LossWeights
 from .pair_fit import fit_pairs
-from .parts.convolution import Convolution, SeriesEnd
 from .parts.dense import Concatenate, Dense, Linear
 from .parts.embedding import Embedding
 from .parts.geometry import Directions, Displacements, Distances
@@ -37,7 +38,6 @@ from .parts.products import Add, Norm, Product
 from .parts.program import Program, Step
 from .parts.radial import RadialBasis
 from .parts.select import Select, Zeros
-from .parts.small import MOST
 from .references import ReferenceEnergies
 
 __all__ = ["MessagePassingNetwork"]
@@ -45,7 +45,15 @@ __all__ = ["MessagePassingNetwork"]
 POWERS = (1, 6, 12)  # of the inverse distance in a core: charges, dispersion, repulsion
 FINER = 2  # times as many radial functions in energies of pairs as in messages
 CORE = "core"  # name of the energies of pairs
-GENTLE = 0.1  # of the usual size of the weights with which the long range begins
+READOUTS = ("last", "rounds")
+GROUPS = {  # first words of names of parameters, without the number of the round
+    "embedding": ("embedding",),
+    "messages": ("send", "radial", "turn", "mix"),
+    "long range": ("charge", "query", "key", "value", "far", "feel"),
+    "learned charges": ("charges",),
+    "readout": ("energy",),
+    "pairs": (CORE,),
+}
 
 
 class MessagePassingNetwork(EnergyNetwork):
@@ -60,13 +68,32 @@ class MessagePassingNetwork(EnergyNetwork):
     channels, rounds, basis : int
         C, the number of rounds, and of radial functions.
     long_range : int
-        Features that the convolution of each round carries; 0 for none.
-    sigma : float, optional
-        Width σ of its kernel, the Coulomb kernel of Gaussian charges; 0.4 cutoffs by default.
+        Features that the long range of each round carries, of attention the values of all heads; 0 for none.
+    long_range_form : {"convolution", "attention"} or None
+        A convolution of learned features, attention in reciprocal space, or none.
+    heads, keys : int
+        Of attention: how many heads, each with long_range/heads values, and how wide their queries and keys are.
+    kernel : {"coulomb", "paper", "gaussians"}
+        Of the long range: that of Gaussian charges; the same over 4π; or a sum of three Gaussians.
+    sigma : float or (heads,) floats, optional
+        Width σ of the kernel, of attention that of each head; 0.4 cutoffs by default.
     train_sigma : bool
-        Whether every round learns its σ.
+        Whether every round, and of attention every head, learns its kernel.
     eps : float, optional
-        Accuracy of the convolution, and where the series of its kernel ends; derivatives are exact at any.
+        Accuracy of the long range, and where the series of its kernel ends; derivatives are exact at any.
+    extent : float, optional
+        The largest structure without periodic images, which padded boxes are made for; by default they follow from the
+        structures, in steps.
+    charges : Calculator, optional
+        Of ``lrc_numba.electrostatics``: the energy of charges that are learned, read out after the last round.
+    charge_channels : int
+        Charges of each point; those of one channel see each other.
+    total_charge : float or "given", optional
+        What they add up to in each structure; "given" is the sum of the charges that structures bring along.
+    charge_parameters : sequence of str
+        Parameters of the potential that are learned, see ``parts.electrostatics``.
+    readout : {"last", "rounds"}
+        Whether the energy is read from the scalars after the last round, or after each and added up.
     core : float, optional
         The distance at which atoms begin to touch, for data with closer and closer contacts: adds energies of pairs,
         and leaves contacts closer than this to their inverse powers, which go on beyond the data as they are.
@@ -89,9 +116,19 @@ class MessagePassingNetwork(EnergyNetwork):
         rounds: int = 2,
         basis: int = 8,
         long_range: int = 0,
-        sigma: float | None = None,
+        long_range_form: str | None = "convolution",
+        heads: int = 1,
+        keys: int = 4,
+        kernel: str = "coulomb",
+        sigma=None,
         train_sigma: bool = False,
         eps: float | None = None,
+        extent: float | None = None,
+        charges: Calculator | None = None,
+        charge_channels: int = 1,
+        total_charge: float | str | None = None,
+        charge_parameters=(),
+        readout: str = "last",
         core: float | None = None,
         references=None,
         dim: int = 3,
@@ -106,12 +143,26 @@ class MessagePassingNetwork(EnergyNetwork):
             raise ValueError(f"dim: expected 1, 2 or 3, got {dim!r}")
         dim = int(dim)
         cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
-        self.channels, self.rounds = _as_count("channels", channels, LANES, LANES), _as_count("rounds", rounds, 1)
-        self.basis, self.long_range = _as_count("basis", basis, 1), _as_count("long_range", long_range, 0)
-        self.sigma = 0.4 * cutoff if sigma is None else arguments.as_positive("sigma", sigma, np.inf)
+        self.channels, self.rounds = (
+            arguments.as_count("channels", channels, LANES, LANES),
+            arguments.as_count("rounds", rounds, 1),
+        )
+        self.basis, self.long_range = (
+            arguments.as_count("basis", basis, 1),
+            arguments.as_count("long_range", long_range, 0),
+        )
+        self.heads, self.keys = arguments.as_count("heads", heads, 1), arguments.as_count("keys", keys, 1)
+        widths = as_widths(sigma, cutoff, self.heads if long_range_form == "attention" else 1)
+        self.sigma = widths[0] if len(set(widths)) == 1 else widths
         eps = (1e-4 if np.dtype(dtype) == np.float32 else 1e-6) if eps is None else eps
         self.eps = arguments.as_positive("eps", eps, 1.0)
-        self.train_sigma = bool(train_sigma)
+        self.train_sigma, self.kernel, self.long_range_form = bool(train_sigma), kernel, long_range_form
+        self.extent = None if extent is None else arguments.as_positive("extent", extent, np.inf)
+        self.readout = arguments.as_choice("readout", readout, READOUTS)
+        self._far = self._long_range(widths)
+        self.charge_channels, self.total_charge = charge_channels, total_charge
+        self.charge_parameters = tuple(charge_parameters)
+        self._charges = self._learned_charges(charges, dim)
         self.core = None if core is None else arguments.as_positive("core", core, cutoff)
         self._pair_functions = self._functions_of_pairs(cutoff)
         self._pair_energies = PairEnergies(CORE, self.species, sum(each.count for each in self._pair_functions))
@@ -156,16 +207,29 @@ class MessagePassingNetwork(EnergyNetwork):
         ]
         for number in range(self.rounds):
             steps += self._round(number)
-        last = Perceptron("energy", (width, width, 1), activation="silu", linear_end=True)
-        steps.append(Step(Dense(last), (f"s{self.rounds}",), "learned e"))
-        if self.core is None:
-            return [*steps[:-1], Step(Dense(last), (f"s{self.rounds}",), "e")]
+        parts, of_core = self._readouts(), self.core is not None
+        if self._charges is not None:
+            parts += self._charges.steps(width, f"s{self.rounds}")
+        if of_core:
+            parts += [
+                *(Step(each, ("r",), f"of pairs {i}") for i, each in enumerate(self._pair_functions)),
+                Step(Concatenate(), tuple(f"of pairs {i}" for i in range(len(self._pair_functions))), "of pairs"),
+                Step(self._pair_energies, ("of pairs",), "core e"),
+            ]
+        terms = [step.output for step in parts if step.output.endswith(" e")]
+        return [*steps, *parts, Step(Add(), tuple(terms), "e")]
+
+    def _readouts(self) -> list[Step]:
+        """Energies of points from their scalars."""
+        sizes = (self.channels, self.channels, 1)
+        if self.readout == "last":
+            last = Perceptron("energy", sizes, activation="silu", linear_end=True)
+            return [Step(Dense(last), (f"s{self.rounds}",), "learned e")]
         return [
-            *steps,
-            *(Step(each, ("r",), f"of pairs {i}") for i, each in enumerate(self._pair_functions)),
-            Step(Concatenate(), tuple(f"of pairs {i}" for i in range(len(self._pair_functions))), "of pairs"),
-            Step(self._pair_energies, ("of pairs",), "core e"),
-            Step(Add(), ("learned e", "core e"), "e"),
+            Step(
+                Dense(Perceptron(f"energy{n}", sizes, activation="silu", linear_end=True)), (f"s{n}",), f"learned{n} e"
+            )
+            for n in range(1, self.rounds + 1)
         ]
 
     def _round(self, n: int) -> list[Step]:
@@ -181,8 +245,8 @@ class MessagePassingNetwork(EnergyNetwork):
             Step(Select(slice(1, None)), (f"m{n}",), f"mv{n}"),
         ]
         received = [s, f"ms{n}"]
-        if self.long_range:
-            steps += self._convolution(n, s)
+        if self._far is not None:
+            steps += self._far.steps(n, width, s)
             received.append(f"far{n}")
         blocks = [slice(i * width, (i + 1) * width) for i in range(3)]
         return [
@@ -203,15 +267,35 @@ class MessagePassingNetwork(EnergyNetwork):
             Step(Add(), (f"v'{n}", f"cU{n}"), f"v{n + 1}"),
         ]
 
-    def _convolution(self, n: int, s: str) -> list[Step]:
-        kernel = CoulombKernel(self.sigma, f"far{n}.", self.train_sigma)
-        end = float(np.sqrt(2 * np.log(1 / self.eps))) / self.sigma  # where the Gaussian has fallen to eps
-        convolution = Convolution(kernel, SeriesEnd((end,)), self.eps, "features", MOST)
-        return [
-            Step(Linear(f"charge{n}", self.channels, self.long_range), (s,), f"f{n}"),
-            Step(convolution, (GEOMETRY, f"f{n}"), f"u{n}"),
-            Step(Linear(f"feel{n}", self.long_range, self.channels, GENTLE), (f"u{n}",), f"far{n}"),
-        ]
+    def _long_range(self, sigmas: tuple[float, ...]) -> LongRange | None:
+        """What stands beside the messages; None where there is nothing."""
+        if not self.long_range or self.long_range_form is None:
+            return None
+        heads = self.heads, self.keys, self.kernel
+        return LongRange(self.long_range_form, self.long_range, *heads, sigmas, self.train_sigma, self.eps, self.extent)
+
+    def _learned_charges(self, calculator: Calculator | None, dim: int) -> LearnedCharges | None:
+        """Learned charges; None where there are none."""
+        if calculator is None:
+            return None
+        if dim != 3:
+            raise ValueError(f"charges: expected dim=3 with them, got {dim}")
+        return LearnedCharges(calculator, self.charge_channels, self.total_charge, self.charge_parameters)
+
+    # ------------------------------------------------------------------ sizes
+    def count_parameters(self) -> dict[str, int]:
+        """How many parameters there are of each kind, and of all kinds, "total"."""
+        counts = dict.fromkeys(GROUPS, 0)
+        for name, view in self.parameters.items():
+            first = name.split(".")[0].rstrip("0123456789")
+            counts[next(group for group, words in GROUPS.items() if first in words)] += view.size
+        return {name: count for name, count in counts.items() if count} | {"total": self.parameters.flat.size}
+
+    def __repr__(self) -> str:
+        far = "none" if self._far is None else f"{self._far.form} of {self._far.features} feature(s)"
+        charges = "" if self._charges is None else f", learned charges by {type(self._charges.calculator).__name__}"
+        head = f"MessagePassingNetwork: {self.rounds} round(s) of {self.channels} channels, long range: {far}{charges}"
+        return "\n".join([head, *(f"  {name:16}{count:8}" for name, count in self.count_parameters().items())])
 
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:
@@ -221,20 +305,33 @@ class MessagePassingNetwork(EnergyNetwork):
             "rounds",
             "basis",
             "long_range",
+            "long_range_form",
+            "heads",
+            "keys",
+            "kernel",
             "sigma",
             "train_sigma",
             "eps",
+            "extent",
+            "charge_channels",
+            "total_charge",
+            "charge_parameters",
+            "readout",
             "core",
             "dim",
             "seed",
         )
         own = {name: getattr(self, name) for name in names} | {"dtype": self.dtype.name}
         references = None if self.references is None else self.references.energies.tolist()
-        return {"kind": self.kind, "species": list(self.species), "references": references} | own
+        charges = None if self._charges is None else calculator_settings(self._charges.calculator)
+        return {"kind": self.kind, "species": list(self.species), "references": references, "charges": charges} | own
 
     @classmethod
     def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
-        return cls(**{name: value for name, value in settings.items() if name != "kind"}, threads=threads)
+        own = {name: value for name, value in settings.items() if name != "kind"}
+        if own.get("charges") is not None:
+            own["charges"] = calculator_from(own["charges"])
+        return cls(**own, threads=threads)
 
 
 def _as_species(species) -> tuple[int, ...]:
@@ -247,11 +344,3 @@ def _as_species(species) -> tuple[int, ...]:
         if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 0:
             raise ValueError(f"species: expected integers from 0 on, such as atomic numbers, got {number!r}")
     return tuple(sorted({int(number) for number in numbers}))
-
-
-def _as_count(name: str, value, least: int, multiple: int = 1) -> int:
-    """An integer of at least ``least`` that is a multiple of a number."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least or value % multiple:
-        what = f"a multiple of {multiple}" if multiple > 1 else f"an integer of at least {('zero', 'one')[least]}"
-        raise ValueError(f"{name}: expected {what}, got {value!r}")
-    return int(value)

@@ -26,7 +26,7 @@ from __future__ import annotations
 from math import inf, log, pi
 
 import numpy as np
-from scipy.special import j0
+from scipy.special import erf, exp1, gamma, gammainc, j0
 
 from ..geometry.modes import ModeSet
 from ..multipliers.multiplier import Multiplier
@@ -112,6 +112,8 @@ class YukawaChannels:
         """1, as τ is not learned."""
         return 1.0
 
+    widening = stretch
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters."""
         return {name: (len(self.lam),) for name in self.names.values()}
@@ -159,31 +161,34 @@ class SmearedCoulomb(Multiplier):
         Width σ > 0.
     radius : float, optional
         R, at which it is cut off, for structures without periodic images; by default it is periodic, without k = 0.
+    strength : float
+        What it is multiplied with.
     """
 
-    def __init__(self, sigma=1.0, radius: float | None = None):
+    def __init__(self, sigma=1.0, radius: float | None = None, strength: float = 1.0):
         super().__init__(sigma=sigma)
-        self.radius = None if radius is None else float(radius)
+        self.radius, self.strength = None if radius is None else float(radius), float(strength)
 
     def _check(self) -> None:
         self._check_positive("sigma")
 
     def state(self) -> tuple:
-        return SmearedCoulomb, self.radius, self._parameters["sigma"].tobytes()
+        return SmearedCoulomb, self.radius, self.strength, self._parameters["sigma"].tobytes()
 
     def _bare(self, modes: ModeSet) -> np.ndarray:
         """φ̂ k² without the Gaussian, 0 at k = 0."""
         if self.radius is None:
-            return 4 * pi * (modes.k2 > 0)
+            return 4 * pi * self.strength * (modes.k2 > 0)
         wave = j0 if modes.cell.dim == 2 else np.cos
-        return 4 * pi * (1 - wave(modes.norm * self.radius))
+        return 4 * pi * self.strength * (1 - wave(modes.norm * self.radius))
 
     def _at_k0(self, modes: ModeSet) -> float:
         """φ̂(0): the integral of the kernel up to R, less what it would be at R without the cut-off."""
         r, volume = self.radius, modes.cell.volume
         if r is None:
             return 0.0
-        return {1: 2 * pi * r * (r - volume), 2: pi * r**2 - 2 * volume * log(r), 3: 2 * pi * r**2}[modes.cell.dim]
+        whole = {1: 2 * pi * r * (r - volume), 2: pi * r**2 - 2 * volume * log(r), 3: 2 * pi * r**2}[modes.cell.dim]
+        return self.strength * whole
 
     def values(self, modes: ModeSet) -> np.ndarray:
         (sigma,) = self.columns()
@@ -212,6 +217,42 @@ class SmearedCoulomb(Multiplier):
         self._check_cells()
         return {"sigma": sigma**3 / 2 * self._bare(modes) * np.exp(-0.5 * sigma**2 * modes.k2)}
 
+    def free(self, r2: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
+        """φ(r) without images and without a cut-off, and φ′(r)/r: the charge within r, by Gauss' law.
+
+        Parameters
+        ----------
+        r2 : array
+            Squares of distances.
+        dim : int
+            d.
+        """
+        sigma = float(self._parameters["sigma"])
+        s, inside = r2 / (2 * sigma**2), r2 > 0
+        r = np.sqrt(np.where(inside, r2, 1.0))
+        slopes = np.where(inside, gammainc(dim / 2, s) / r**dim, (2 * sigma**2) ** (-dim / 2) / gamma(dim / 2 + 1))
+        if dim == 1:
+            values = -2 * pi * (r * erf(np.sqrt(s)) * inside + sigma * np.sqrt(2 / pi) * np.exp(-s))
+        elif dim == 2:
+            apart = np.where(inside, s, 1.0)
+            values = np.where(inside, -2 * np.log(r) - exp1(apart), np.euler_gamma - log(2 * sigma**2))
+        else:
+            values = np.where(inside, erf(np.sqrt(s)) / r, np.sqrt(2 / pi) / sigma)
+        return self.strength * values, -(2 * pi, 2.0, 1.0)[dim - 1] * self.strength * slopes
+
+    def free_derivatives(self, r2: np.ndarray, dim: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What ``free`` returns, differentiated by σ: a Gaussian.
+
+        Parameters
+        ----------
+        r2, dim
+            As for ``free``.
+        """
+        sigma = float(self._parameters["sigma"])
+        width = 4 * pi * self.strength * sigma * (2 * pi * sigma**2) ** (-dim / 2)
+        values = -width * np.exp(-r2 / (2 * sigma**2))
+        return {"sigma": (values, -values / sigma**2)}
+
     def _check_cells(self) -> None:
         if self.radius is not None:
             raise NotImplementedError("SmearedCoulomb: a kernel that is cut off has no derivative by the cell")
@@ -228,10 +269,12 @@ class CoulombKernel:
         Of the name of the parameter.
     trainable : bool
         Whether σ is a parameter.
+    strength : float
+        What the kernel is multiplied with.
     """
 
-    def __init__(self, sigma: float, prefix: str = "", trainable: bool = False):
-        self.sigma = sigma
+    def __init__(self, sigma: float, prefix: str = "", trainable: bool = False, strength: float = 1.0):
+        self.sigma, self.strength = sigma, strength
         self.names = {"sigma": f"{prefix}sigma"} if trainable else {}
         self._kept: dict[float | None, SmearedCoulomb] = {}
 
@@ -249,6 +292,8 @@ class CoulombKernel:
         """
         wider = float(parameters[self.names["sigma"]]) / self.sigma if self.names else 1.0
         return STEP ** round(log(wider) / log(STEP)) if 0 < wider < inf else 1.0
+
+    widening = stretch
 
     def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
         """σ as given.
@@ -277,5 +322,5 @@ class CoulombKernel:
         kept = self._kept.get(radius)
         if kept is None or float(kept.parameters["sigma"]) != sigma:
             self._kept = {r: m for r, m in self._kept.items() if float(m.parameters["sigma"]) == sigma}
-            kept = self._kept[radius] = SmearedCoulomb(sigma, radius)
+            kept = self._kept[radius] = SmearedCoulomb(sigma, radius, self.strength)
         return kept

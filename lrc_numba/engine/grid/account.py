@@ -6,7 +6,7 @@ from collections.abc import Collection
 from math import prod
 from typing import TYPE_CHECKING
 
-from .sizes import LONGEST_LINE
+from .sizes import AT_ONCE, LONGEST_LINE
 
 if TYPE_CHECKING:
     from .grid import Grid
@@ -41,6 +41,8 @@ def account(
     size, stored, long = grid.dtype.itemsize, grid.mode_set.size, sum(grid.mode_set.shape)
     gradient = bool(wrt)
     wide = channels * (2 if gradient and not targets else 1)
+    if maps == 1 and grid.backend.arrays.OWN_TRANSFORMS:
+        wide = min(wide, AT_ONCE * grid.dim)  # with ik between, each becomes d
     modes = 8 * (long + 2 * stored)
     tables = size * (maps * stored + long)
     space = batch * size * wide * prod(grid.layout.padded)

@@ -23,7 +23,7 @@ import numpy as np
 from ...machine.cpu.lanes import vector_lanes
 from ..window.choose import expected_width
 
-__all__ = ["LONGEST_LINE", "choose_sizes", "good_size", "highest_ratio"]
+__all__ = ["AT_ONCE", "LONGEST_LINE", "choose_sizes", "good_size", "highest_ratio"]
 
 OVERSAMPLINGS = (*(1.25 + 0.05 * i for i in range(15)), *(2.0 + 0.125 * i for i in range(17)))
 # Orders of magnitude seen on one AVX-512 core, which decide between grids and promise nothing; what a machine really
@@ -31,6 +31,7 @@ OVERSAMPLINGS = (*(1.25 + 0.05 * i for i in range(15)), *(2.0 + 0.125 * i for i 
 PER_NODE = 6.0  # ns: clear, fold, transform there and back, fill
 # ns per row of a window and pass, by lanes
 PER_ROW = {4: 0.6, 8: 0.6, 12: 0.95, 16: 1.35, 20: 1.8, 24: 2.1}
+AT_ONCE = 8  # channels on the grid; measured: 256 at once take twice as long, 4 as long as 8
 LONGEST_LINE = 4096  # nodes: of a longer line alone, seven lanes of eight without work cost more than calling a library
 TRIED = 5  # grids for which the width is found out
 WIDEST = 24  # nodes; beyond that a larger grid always pays

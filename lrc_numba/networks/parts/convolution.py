@@ -13,55 +13,28 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations_with_replacement
-from math import pi
+from math import pi, prod
 
 import numpy as np
 
 from ... import arguments
-from ...geometry.modes import ModeSet
 from ...geometry.structures import Structures
 from ...multipliers.multiplier import Multiplier
 from ...plan import LRCPlan, check_eps
 from ..layers.parameters import Parameters
 from .part import Motion, Part, Scene, Tape
-from .small import SmallPlan, Tables
+from .small import ModePlan, SmallPlan, Tables, modes_worth_a_grid
+from .strained import Strained
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
 PLANS = 64  # kept, of as many cells
 STEP = 0.5  # of sizes of structures without cells, in margins
+FREE = b""  # where a cell is expected, of small structures without images
 
-
-class Strained(Multiplier):
-    """M_ab of a kernel: its derivative by the strain of the cell.
-
-    Parameters
-    ----------
-    kernel : Multiplier
-        With ``k2_derivative`` and, for gradients by its parameters, ``k2_derivatives``.
-    a, b : int
-        The component; of a ≠ b the mean of both orders, which is the same.
-    """
-
-    def __init__(self, kernel, a: int, b: int):
-        super().__init__(**{name: np.array(value) for name, value in kernel.parameters.items()})
-        self.base, self.a, self.b = kernel, a, b
-
-    def state(self) -> tuple | None:
-        own = self.base.state()
-        return None if own is None else ("strained", self.a, self.b, own)
-
-    def _apply(self, modes: ModeSet, value, slope):
-        kk = modes.k[:, self.a] * modes.k[:, self.b]
-        return -(value if self.a == self.b else 0.0) - 2.0 * slope * kk
-
-    def values(self, modes: ModeSet) -> np.ndarray:
-        return self._apply(modes, self.base.values(modes), self.base.k2_derivative(modes))
-
-    def derivatives(self, modes: ModeSet) -> dict[str, np.ndarray]:
-        own, slopes = self.base.derivatives(modes), self.base.k2_derivatives(modes)
-        return {name: self._apply(modes, own[name], slopes[name]) for name in own}
+Plan = LRCPlan | SmallPlan | ModePlan
 
 
 @dataclass(frozen=True)
@@ -72,14 +45,21 @@ class SeriesEnd:
     ----------
     wavenumbers : tuple of float
         The highest along each axis of the cell, or one for all.
+    shells : float
+        How many times the square of the lowest wavenumber of the cell is added to those squares: where the cell is so
+        small that even the first modes are weak, what is left out is to be small beside these.
     """
 
     wavenumbers: tuple[float, ...]
+    shells: float = 0.0
 
     def modes(self, cell: np.ndarray, stretch: float = 1.0) -> tuple[int, ...]:
         """Modes along each axis of a cell (d, d): all that lie below the end, of a kernel that is so much wider."""
         lengths = np.linalg.norm(cell, axis=1) / stretch
         ends = np.broadcast_to(self.wavenumbers, lengths.shape)
+        if self.shells:
+            lowest = 2 * pi * np.linalg.norm(np.linalg.inv(cell), axis=0).min() * stretch
+            ends = np.sqrt(ends**2 + self.shells * lowest**2)
         return tuple(
             2 * int(end * length / (2 * pi) * (1 + 1e-12) + 1e-9) + 1 for end, length in zip(ends, lengths, strict=True)
         )
@@ -89,24 +69,33 @@ class SeriesEnd:
 class _Group:
     """Structures of one cell: a plan and a kernel, and where their points are among all and among the snapshots."""
 
-    plan: LRCPlan | SmallPlan
+    plan: Plan
     multiplier: Multiplier
     structures: np.ndarray
     rows: np.ndarray
     places: np.ndarray
     shape: tuple[int, int]
 
+    @cached_property
+    def whole(self) -> bool:
+        """Whether these are all points, in order, and no structure is filled up: then nothing has to be copied."""
+        count = self.shape[0] * self.shape[1]
+        return len(self.rows) == count and bool((self.rows == np.arange(count)).all())
+
     def spread(self, values: np.ndarray | None) -> np.ndarray | None:
         """(B, N, C) from (n, C), zeros where there are no points."""
         if values is None:
             return None
+        if self.whole and len(values) == len(self.rows):
+            return values.reshape(*self.shape, values.shape[1])
         out = np.zeros((self.shape[0] * self.shape[1], values.shape[1]), dtype=values.dtype)
         out[self.places] = values[self.rows]
         return out.reshape(*self.shape, values.shape[1])
 
     def collect(self, values: np.ndarray) -> np.ndarray:
         """(n of the group, C) from (B, N, C)."""
-        return values.reshape(-1, values.shape[-1])[self.places]
+        rows = values.reshape(-1, values.shape[-1])
+        return rows if self.whole else rows[self.places]
 
 
 class Convolution(Part):
@@ -117,28 +106,44 @@ class Convolution(Part):
     kernel : object
         ``names``: those of its parameters. ``shapes()``, ``initialise(parameters, generator)``, and
         ``multiplier(parameters)``, of shape (C,) for ones and charges, () or (C, C) diagonal for features. ``sigma``:
-        the length it is smeared with at the start, None where it needs periodic images. ``stretch(parameters)``: how
-        much longer it is now; the series ends, and images are apart, accordingly.
+        the length it is smeared with at the start, None where it needs periodic images. ``stretch(parameters)`` and
+        ``widening(parameters)``: how much longer it is now; the series ends, and images are apart, accordingly.
+        ``ends_by_itself``, if it is there and true: without images nothing has to be cut off.
     end : SeriesEnd
         Where the series ends.
     eps : float
-        Accuracy of the convolution; its derivatives are exact at any.
+        Accuracy of the convolution, that of plans; its derivatives are exact at any.
     values : {"ones", "charges", "features"}
         f; features are its second input.
     small : int
         Structures of so many points or fewer are convolved by matrices, see ``small``; the kernel has to be one for
-        all channels then.
+        all channels then, and without images it needs ``free`` and ``free_derivatives``.
+    direct : int
+        With so many stored modes or fewer they are summed one by one, for many channels and points; see
+        ``small.modes_worth_a_grid``. The same kernels.
+    extent : float, optional
+        The largest structure without images, units of length: what its padded box is made for. By default boxes follow
+        from the structures, in steps.
     """
 
     whole = True
 
-    def __init__(self, kernel, end: SeriesEnd, eps: float, values: str = "ones", small: int = 0):
+    def __init__(
+        self,
+        kernel,
+        end: SeriesEnd,
+        eps: float,
+        values: str = "ones",
+        small: int = 0,
+        direct: int = 0,
+        extent: float | None = None,
+    ):
         if values not in ("ones", "charges", "features"):
             raise ValueError(f"values: expected 'ones', 'charges' or 'features', got {values!r}")
         self.kernel, self.end, self.values = kernel, end, values
         self.eps = arguments.as_positive("eps", eps, 1.0)
-        self.small = small
-        self._plans: OrderedDict[tuple, LRCPlan | SmallPlan] = OrderedDict()
+        self.small, self.direct, self.extent = small, direct, extent
+        self._plans: OrderedDict[tuple, Plan] = OrderedDict()
         self._tables = Tables()
 
     def __getstate__(self) -> dict:
@@ -166,39 +171,43 @@ class Convolution(Part):
         threads : int
             Of the network.
         """
-        self._plan(cell, dtype, threads)
+        scene = Scene(Structures.from_arrays(np.zeros((0, len(cell))), cell), None, dtype, threads)  # type: ignore[arg-type]
+        self._plan((cell.tobytes(), None), scene, 1.0, False, 0)
 
-    def _plan(
-        self,
-        cell: np.ndarray,
-        dtype: np.dtype,
-        threads: int,
-        small: bool = False,
-        stretch: float = 1.0,
-        radius: float | None = None,
-    ) -> LRCPlan | SmallPlan:
-        modes = self.end.modes(cell, stretch)
-        key = (cell.tobytes(), radius, modes, dtype.str, threads, small)  # a group each: plans hold points
+    def _plan(self, surroundings: tuple, scene: Scene, stretch: float, small: bool, most_modes: int) -> Plan:
+        """The plan of a cell, or of none, as ``_surroundings`` tells it."""
+        # A group each: plans hold points.
+        key = surroundings, stretch, scene.dtype.str, scene.threads, small, most_modes
         plan = self._plans.pop(key, None)
         if plan is None:
-            if small:
-                plan = SmallPlan(cell, modes, dtype, self._tables)
-            else:
-                plan = LRCPlan(cell, modes, eps=self.eps, dtype=dtype, threads=threads, dim=len(cell))
+            plan = self._new_plan(surroundings[0], scene, stretch, small, most_modes)
         self._plans[key] = plan
         while len(self._plans) > PLANS:
             self._plans.popitem(last=False)
         return plan
 
-    def _groups(self, tape: Tape) -> list[_Group]:
+    def _new_plan(self, cell: bytes, scene: Scene, stretch: float, small: bool, most_modes: int) -> Plan:
+        dim, dtype = scene.structures.dim, scene.dtype
+        if cell == FREE:
+            return SmallPlan(None, (1,) * dim, dtype, self._tables)
+        matrix = np.frombuffer(cell).reshape(dim, dim)
+        modes = self.end.modes(matrix, stretch)
+        if small:
+            return SmallPlan(matrix, modes, dtype, self._tables)
+        if prod(modes) <= 2 * most_modes:
+            return ModePlan(matrix, modes, dtype)
+        return LRCPlan(matrix, modes, eps=self.eps, dtype=dtype, threads=scene.threads, dim=dim)
+
+    def _groups(self, tape: Tape, channels: int) -> list[_Group]:
         """Structures that share a plan and a kernel."""
         scene = tape.scene
         structures = scene.structures
-        stretch, members = self.kernel.stretch(tape.parameters), dict[tuple, list[int]]()
+        stretch, widening = self.kernel.stretch(tape.parameters), self.kernel.widening(tape.parameters)
+        members = dict[tuple, list[int]]()
         for b in range(len(structures)):
-            members.setdefault(self._cell_of(structures, b, stretch), []).append(b)
+            members.setdefault(self._surroundings(structures, b, widening), []).append(b)
         groups = []
-        for (cell, radius), several in members.items():
+        for surroundings, several in members.items():
             chosen = np.array(several)
             counts = structures.counts[chosen]
             most = int(counts.max())
@@ -206,15 +215,18 @@ class Convolution(Part):
                 continue
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
-            matrix = np.frombuffer(cell).reshape(structures.dim, structures.dim)
+            most_modes = modes_worth_a_grid(self.direct, most, channels)
             with tape.parameters.blamed(self.kernel.names.values()):
-                multiplier = self.kernel.multiplier(tape.parameters, radius)
-                plan = self._plan(matrix, scene.dtype, scene.threads, most <= self.small, stretch, radius)
+                multiplier = self.kernel.multiplier(tape.parameters, surroundings[1])
+                plan = self._plan(surroundings, scene, stretch, most <= self.small, most_modes)
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
         return groups
 
-    def _cell_of(self, structures: Structures, b: int, stretch: float) -> tuple[bytes, float | None]:
-        """The cell in which structure b is convolved, and where the kernel is cut off, if it has no periodic images."""
+    def _surroundings(self, structures: Structures, b: int, widening: float) -> tuple:
+        """The cell in which structure b is convolved, and where the kernel is cut off, if it has no periodic images.
+
+        Small structures without images need no cell; those of about as many points go together.
+        """
         if structures.periodic[b].all():
             return structures.cell[b].tobytes(), None
         if structures.periodic[b].any():
@@ -222,11 +234,19 @@ class Convolution(Part):
         if self.kernel.sigma is None:
             raise ValueError(f"periodic: expected structure {b} to be periodic, which this long-range kernel needs")
         positions = structures.positions[structures.offsets[b] : structures.offsets[b + 1]]
-        extent = np.ptp(positions, axis=0) if len(positions) else np.zeros(structures.dim)
-        margin = stretch * self.margin()
-        diameter = STEP * np.ceil(np.linalg.norm(extent) / (STEP * margin)) * margin  # few sizes, so few plans
+        size = float(np.linalg.norm(np.ptp(positions, axis=0))) if len(positions) else 0.0
+        if self.extent is not None and size > self.extent:
+            raise ValueError(
+                f"positions: structure {b} extends over {size:g}, and the padded box of open ones is made for an "
+                f"extent of {self.extent:g}"
+            )
+        if len(positions) <= self.small:
+            return FREE, None, int(len(positions) - 1).bit_length()
+        margin = widening * self.margin()
+        diameter = self.extent or STEP * np.ceil(size / (STEP * margin)) * margin  # few sizes, so few plans
         radius = float(diameter + margin)
-        return np.diag(np.full(structures.dim, diameter + radius + margin)).tobytes(), radius
+        side = radius if getattr(self.kernel, "ends_by_itself", False) else diameter + radius + margin
+        return np.diag(np.full(structures.dim, side)).tobytes(), radius
 
     def margin(self) -> float:
         """The distance over which the smearing of a kernel falls below ``eps``, in units of length."""
@@ -249,7 +269,7 @@ class Convolution(Part):
     # ------------------------------------------------------------------ the passes
     def forward(self, tape: Tape, _, features=None):
         scene, kept = tape.scene, tape.kept
-        kept["groups"] = self._groups(tape)
+        kept["groups"] = self._groups(tape, 1 if features is None else features.shape[1])
         kept["given"] = given = self._given(tape, features)
         kept["f"] = [group.spread(given) for group in kept["groups"]]
         positions, out = scene.structures.positions.astype(scene.dtype, copy=False), None
@@ -261,6 +281,8 @@ class Convolution(Part):
     @staticmethod
     def _put(out: np.ndarray | None, group: _Group, values: np.ndarray, scene: Scene) -> np.ndarray:
         if out is None:
+            if group.whole and scene.count == len(group.rows):
+                return group.collect(values)
             out = np.zeros((scene.count, values.shape[-1]), dtype=values.dtype)
         out[group.rows] = group.collect(values)
         return out

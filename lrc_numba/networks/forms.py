@@ -1,0 +1,207 @@
+r"""Forms of a long range that is learned, as lines of a program; all of them stand beside the messages of a round.
+
+convolution   s += W_o conv[W_f s]                                   of learned features (LRC layer)
+attention     s += W_o RSA(W_q s, W_k s, W_v s)                      in reciprocal space
+charges       E += Σ_i q_i V_i[q]      q from s after the last round: electrostatics of learned charges
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+
+import numpy as np
+
+from .. import arguments
+from ..electrostatics import Calculator
+from .layers.perceptron import Perceptron
+from .long_range import CoulombKernel
+from .parts.attention import KERNELS, Attention, Heads, attention_fields
+from .parts.charges import GIVEN, TotalCharge
+from .parts.convolution import Convolution, SeriesEnd
+from .parts.dense import Dense, Linear
+from .parts.electrostatics import Electrostatics
+from .parts.part import GEOMETRY
+from .parts.products import Add, Product
+from .parts.program import Step
+from .parts.select import Select
+from .parts.small import MOST
+
+__all__ = ["FORMS", "LearnedCharges", "LongRange"]
+
+FORMS = ("convolution", "attention")
+GENTLE = 0.1  # of the usual size of the weights with which the long range begins
+
+
+@dataclass(frozen=True)
+class LongRange:
+    """What is added to the scalars of a point in every round.
+
+    Attributes
+    ----------
+    form : {"convolution", "attention"}
+        Which.
+    features : int
+        That are carried; of attention the values of all heads.
+    heads, keys : int
+        Of attention: how many heads, and how wide queries and keys are in each.
+    kernel : {"coulomb", "paper", "gaussians"}
+        See ``attention_fields``.
+    sigmas : tuple of float
+        Its width; of attention one for each head.
+    trainable : bool
+        Whether kernels are learned.
+    eps : float
+        Accuracy, and where the series of kernels end.
+    extent : float or None
+        The largest structure without images.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what came and what was expected.
+    """
+
+    form: str
+    features: int
+    heads: int
+    keys: int
+    kernel: str
+    sigmas: tuple[float, ...]
+    trainable: bool
+    eps: float
+    extent: float | None
+
+    def __post_init__(self) -> None:
+        arguments.as_choice("long_range_form", self.form, FORMS)
+        arguments.as_choice("kernel", self.kernel, KERNELS)
+        for name in ("heads", "keys"):
+            arguments.as_count(name, getattr(self, name), 1)
+        if self.form == "attention" and self.features % self.heads:
+            raise ValueError(
+                f"long_range: expected a multiple of heads, {self.heads}, with as many values in each, got "
+                f"{self.features}"
+            )
+        if self.form == "convolution" and len(set(self.sigmas)) > 1:
+            raise ValueError(f"sigma: expected one width for a convolution, got {list(self.sigmas)}")
+
+    def steps(self, n: int, width: int, s: str) -> list[Step]:
+        """The lines of round n, from the scalars ``s`` to "far" and the number of the round.
+
+        Parameters
+        ----------
+        n : int
+            The round.
+        width : int
+            Scalars.
+        s : str
+            Their name.
+        """
+        lines = self._attention(n, width, s) if self.form == "attention" else self._convolution(n, width, s)
+        return [*lines, Step(Linear(f"feel{n}", self.features, width, GENTLE), (f"u{n}",), f"far{n}")]
+
+    def _convolution(self, n: int, width: int, s: str) -> list[Step]:
+        if self.kernel == "coulomb":
+            kernel = CoulombKernel(self.sigmas[0], f"far{n}.", self.trainable)
+            end = sqrt(2 * log(1 / self.eps)) / self.sigmas[0]  # where the Gaussian has fallen to eps
+            convolution = Convolution(kernel, SeriesEnd((end,)), self.eps, "features", MOST, extent=self.extent)
+        else:
+            convolution = self._fields(n)[0]
+        return [
+            Step(Linear(f"charge{n}", width, self.features), (s,), f"f{n}"),
+            Step(convolution, (GEOMETRY, f"f{n}"), f"u{n}"),
+        ]
+
+    def _fields(self, n: int) -> list[Convolution]:
+        own = f"far{n}", self.kernel, self.sigmas, self.eps
+        return attention_fields(*own, trainable=self.trainable, extent=self.extent)
+
+    def _attention(self, n: int, width: int, s: str) -> list[Step]:
+        heads = Heads(self.heads, self.keys, self.features // self.heads)
+        return [
+            Step(Linear(f"query{n}", width, self.heads * self.keys), (s,), f"q{n}"),
+            Step(Linear(f"key{n}", width, self.heads * self.keys), (s,), f"k{n}"),
+            Step(Linear(f"value{n}", width, self.features), (s,), f"f{n}"),
+            Step(Attention(heads, self._fields(n)), (GEOMETRY, f"q{n}", f"k{n}", f"f{n}"), f"u{n}"),
+        ]
+
+
+@dataclass(frozen=True)
+class LearnedCharges:
+    """Charges from the scalars of the last round, and their electrostatic energy.
+
+    Attributes
+    ----------
+    calculator : Calculator
+        Of that energy.
+    channels : int
+        Charges of each point, whose channels do not see each other.
+    total : float, "given" or None
+        Their sum over a structure; None leaves it free.
+    learn : tuple of str
+        Parameters of the potential that are learned.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what came and what was expected.
+    """
+
+    calculator: Calculator
+    channels: int = 1
+    total: float | str | None = None
+    learn: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.calculator, Calculator):
+            raise TypeError(
+                f"charges: expected a calculator of lrc_numba.electrostatics, got {type(self.calculator).__name__}"
+            )
+        arguments.as_count("charge_channels", self.channels, 1)
+        if isinstance(self.total, str):
+            arguments.as_choice("total_charge", self.total, (GIVEN,))
+        elif self.total is not None:
+            arguments.as_real("total_charge", self.total)
+
+    def steps(self, width: int, s: str) -> list[Step]:
+        """The lines from the scalars ``s`` to "charge e".
+
+        Parameters
+        ----------
+        width : int
+            Scalars.
+        s : str
+            Their name.
+        """
+        hidden = Perceptron("charges.hidden", (width, width), activation="silu")
+        lines = [
+            Step(Dense(hidden), (s,), "hidden q"),
+            Step(Linear("charges.out", width, self.channels, GENTLE), ("hidden q",), "free q"),
+        ]
+        name = "free q"
+        if self.total is not None:
+            lines.append(Step(TotalCharge(self.total), (name,), "q"))
+            name = "q"
+        part = Electrostatics(self.calculator, self.learn, "charges.potential")
+        lines += [Step(part, (GEOMETRY, name), "V"), Step(Product("nc,nc->nc"), (name, "V"), "q V")]
+        each = [Step(Select(slice(c, c + 1)), ("q V",), f"q V {c}") for c in range(self.channels)]
+        return [*lines, *each, Step(Add(), tuple(step.output for step in each), "charge e")]
+
+
+def as_widths(sigma, cutoff: float, heads: int) -> tuple[float, ...]:
+    """Widths of the kernels, one for each head, 0.4 cutoffs by default.
+
+    Parameters
+    ----------
+    sigma : float, sequence of float or None
+        As given.
+    cutoff : float
+        Of the messages.
+    heads : int
+        How many.
+    """
+    several = [0.4 * cutoff] * heads if sigma is None else [sigma] * heads if np.ndim(sigma) == 0 else list(sigma)
+    if len(several) != heads:
+        raise ValueError(f"sigma: expected one width, or one for each of {heads} heads, got {len(several)}")
+    return tuple(arguments.as_positive("sigma", value, np.inf) for value in several)
