@@ -73,6 +73,13 @@ def simulated(backend) -> bool:
     return backend == "cuda" and not HARDWARE
 
 
+@pytest.fixture(autouse=True)
+def meshes_for_few_charges(request, monkeypatch) -> None:
+    """In tests of electrostatics small systems stand for large ones: a mesh is used where it is meant."""
+    if request.path.parent.name == "electrostatics" and "explicit_sums" not in request.keywords:
+        monkeypatch.setattr("lrc_numba.electrostatics.calculators.mesh.WORTH_A_MESH", 0)
+
+
 def pytest_runtest_setup(item) -> None:
     """In the simulator, no tests of the long files but properties of small problems, and none that are marked."""
     if HARDWARE or not hasattr(item, "callspec") or item.callspec.params.get("backend") != "cuda":

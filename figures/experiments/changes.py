@@ -127,6 +127,8 @@ class GaussianChannel:
         """1: the series ends where it ends."""
         return 1.0
 
+    widening = stretch
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters."""
         return {name: (TERMS,) for name in self.names}

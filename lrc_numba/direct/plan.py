@@ -9,6 +9,7 @@ modes cost a few N · M multiplications (``loops``); nothing is left out or appr
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from math import prod
 
 import numpy as np
 
@@ -114,7 +115,9 @@ class DirectPlan:
         out = np.zeros((self.mode_set.size, values.shape[1]), dtype=np.complex128)
         if dvalues is not None:
             out += self._sum(dvalues, stops)
-        moved = self._sum((values[:, :, None] * dpoints[:, None, :]).reshape(len(values), -1), stops)
+        moved = self._sum(
+            (values[:, :, None] * dpoints[:, None, :]).reshape(len(values), values.shape[1] * self.mode_set.dim), stops
+        )
         return out - 1j * np.einsum("mca,ma->mc", moved.reshape(*out.shape, -1), self.mode_set.k)
 
     def _sum(self, values: np.ndarray, stops: np.ndarray | None) -> np.ndarray:
@@ -162,7 +165,7 @@ class DirectPlan:
     # ------------------------------------------------------------------ the face of ``LRCPlan``
     def _values(self, name: str, values) -> np.ndarray:
         array = arguments.as_array(name, values, np.dtype(np.float64))
-        return array.reshape(len(self._points), -1)
+        return array.reshape(len(self._points), prod(array.shape[1:]))
 
     def _table(self, multiplier: Multiplier, channels: int) -> np.ndarray:
         """φ̂/V, (modes,) or (C_out, C_in, modes)."""

@@ -25,7 +25,7 @@ POTENTIALS: dict[type[Potential], tuple[str, ...]] = {
 }
 CALCULATORS: dict[type[Calculator], tuple[str, ...]] = {
     EwaldCalculator: ("cutoff", "k_cutoff"),
-    MeshCalculator: ("cutoff", "k_cutoff", "eps", "nodes", "spacing"),
+    MeshCalculator: ("cutoff", "k_cutoff", "eps", "nodes", "spacing", "explicit_sums"),
 }
 
 

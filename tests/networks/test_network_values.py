@@ -92,7 +92,7 @@ def test_smooth_weight_has_no_hole():
     distances = np.linspace(0.05, 0.98, 50) * CUTOFF
     places = np.stack([np.zeros_like(distances), distances], axis=1)[:, :, None]
     pairs = pairs_of_snapshots(places, network.box, CUTOFF)
-    weight = network.descriptor._features(pairs).weight
+    (weight,) = network.descriptor._features(pairs).weights
     assert len(weight) == len(distances)
     assert (np.diff(weight) < 0).all()
     assert (weight > 0).all()

@@ -174,10 +174,9 @@ def test_no_number_stops_with_the_last_good_state(part, tmp_path, monkeypatch):
     assert again.step == 1
 
 
-@pytest.mark.parametrize("rate", [1e160, 1e308])
-def test_a_run_that_diverges(rate, tmp_path):
+def test_a_run_that_diverges(tmp_path):
     """Its parameters are not kept; those from before the step that led there are."""
-    protocol = Protocol((Stage(4, 20),), rate=rate)
+    protocol = Protocol((Stage(4, 20),), rate=1e308)
     one = trainer(tmp_path, protocol, save_every=0.0)
     start = one.network.parameters.flat.copy()
     with pytest.raises(TrainingError, match=r"at step 1, stage 1, epoch 0, batch 1"), np.errstate(all="ignore"):
