@@ -108,6 +108,7 @@ def test_explicit_sums(method):
     truth_of(method, 3, 1e-4, (1, 2, 17, 60), 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2])
 def test_explicit_sums_of_the_engine(dim):
     """The same through the engine; in three dimensions its windows take long to compile."""
@@ -119,6 +120,7 @@ def test_explicit_sums_of_the_engine_in_three_dimensions():
     truth_of("mesh", 3, 1e-4, (1, 2, 17, 60), 12)
 
 
+@pytest.mark.slow
 def test_many_points():
     """10,000 of them, by what is chosen."""
     generator, count = np.random.default_rng(0), 10_000

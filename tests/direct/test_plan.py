@@ -33,6 +33,7 @@ class Tensor(Multiplier):
         return {"strength": self.values(modes) / self.columns()[0]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eps", [1e-4, pytest.param(1e-12, marks=pytest.mark.slow)])
 def test_channels_as_on_a_mesh(eps):
     """The operator, its tangent and its transpose agree with those of the engine to its eps."""

@@ -33,6 +33,7 @@ def test_solid_harmonics():
     assert relative(ours[1:4], np.sqrt(3 / (4 * pi)) * x[:, [1, 2, 0]].T) < 1e-15
 
 
+@pytest.mark.slow
 @EVERY_EPS
 @pytest.mark.parametrize("exponent", [1.0, 4.0])
 def test_features_are_integrals_over_balls(exponent, eps):

@@ -47,6 +47,7 @@ KINDS = ["ewald", "mesh", pytest.param("prolate", marks=SLOW), "p3m own", pytest
 KINDS += [pytest.param(kind, marks=SLOW) for kind in ("pme", "pme own")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_results_are_those_of_double_precision(kind):
     """What differs is rounding, of forces within 1e-5 of their root mean square, and of all else as well."""
@@ -62,6 +63,7 @@ def test_results_are_those_of_double_precision(kind):
     assert single.energy == pytest.approx(double.energy, rel=BOUND)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_stress_is_the_derivative_of_the_energy(kind):
     """Against a difference of eighth order: with h = 0.02 its own error is 1e-9, and energies of float32, rounded to

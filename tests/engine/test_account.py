@@ -65,6 +65,7 @@ def _peak(dim: int, modes: int, eps: float, dtype: str, wrt: str = "") -> tuple[
     return taken, stated
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("dim", "modes", "eps", "dtype", "wrt"),

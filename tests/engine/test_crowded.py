@@ -63,6 +63,7 @@ def test_crowds_change_nothing(eps, box, batch, monkeypatch):
     assert relative(found[0], _spread(plans[0], plain, values)) <= rounding(COUNT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eps", [1e-3, pytest.param(1e-7, marks=pytest.mark.slow)])
 def test_derivatives_of_crowds(eps):
     """The gradient is the transpose of the tangent."""
@@ -95,6 +96,7 @@ def test_crowds_are_sorted():
         assert len(np.unique(keys)) < (end - begin) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "eps"), [(np.float64, 1e-3), (np.float64, 1e-8), (np.float32, 1e-4)])
 def test_crowds_keep_eps(dtype, eps):
     """Against the direct sum over modes."""

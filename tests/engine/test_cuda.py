@@ -160,6 +160,7 @@ def test_same_numbers(case):
         assert relative(other, one) <= bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "modes"), [(1, 9), (2, (5, 4))])
 def test_the_rest_is_the_same(dim, modes):
     """The gradient by ik, a complex table, the self left out, and the derivatives of parameter gradients."""
@@ -188,6 +189,7 @@ TILES = [  # modes, tiles of 2^… nodes for windows of four, points, in which p
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("modes", "shifts", "count", "part"), TILES, ids=str)
 def test_several_tiles(modes, shifts, count, part, monkeypatch):
     """Sorted by tile, launched by parity, with scratch where it is crowded: the CPU's numbers, the same bits twice."""
@@ -209,6 +211,7 @@ def test_several_tiles(modes, shifts, count, part, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_tiles_in_layers(monkeypatch):
     """A tile that does not fit into shared memory is spread in layers of planes, each by the points that reach it."""
     spreading, generator = import_module("lrc_numba.engine.spreading.cuda"), np.random.default_rng(1)

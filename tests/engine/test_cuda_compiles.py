@@ -21,6 +21,7 @@ MODES = {1: 1501, 2: 31, 3: 9}  # enough for more than one tile
 NO_NVVM = 77  # how the process ends where there is nothing to compile with
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 def test_kernels_compile(dtype):
     """In one, two and three dimensions, with every derivative, both gradients, channels and crowded tiles."""

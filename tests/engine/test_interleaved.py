@@ -81,6 +81,7 @@ def test_spreading_in_pairs(dim, modes, eps, channels, monkeypatch):
         np.testing.assert_array_equal(np.where(nodes[:, :1] & there, found[inside], 0.0), padded)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "modes", "eps"), PROBLEMS)
 def test_reading_in_pairs(dim, modes, eps):
     """Values and gradients, to rounding: they are added up in another order."""
@@ -100,6 +101,7 @@ def test_reading_in_pairs(dim, modes, eps):
         assert relative(results[1][0], wanted[:, :kept]) <= 8 * MACHINE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eps", [1e-3, pytest.param(1e-9, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dim", [2, 3])
 def test_derivatives_in_pairs(dim, eps, monkeypatch):

@@ -170,6 +170,7 @@ def test_points_cost_less_than_their_forces():
 
 
 # ---------------------------------------------------------------------- networks
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "change"), [(kind, change) for kind in CHANGES for change in CHANGES[kind]])
 def test_changed_networks(kind, change, tmp_path):
     """Right gradients, and files that are read as what they are."""
@@ -298,6 +299,7 @@ def test_a_failed_task(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_ended_by_a_signal(tmp_path):
     """SIGTERM leaves a checkpoint, from which the same command goes on."""
     words = ["--only", "table1", "--preset", "quick", "--seeds", "100", "--worker", "--folder", str(tmp_path)]

@@ -166,6 +166,7 @@ def test_energy_is_conserved(kind):
     assert coarse / fine == pytest.approx(4.0, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [pytest.param(ShortRangeNetwork, marks=pytest.mark.slow), FullRangeNetwork])
 @pytest.mark.parametrize("dim", [1, *(pytest.param(d, marks=pytest.mark.slow) for d in (2, 3))])
 def test_single_precision(kind, dim):

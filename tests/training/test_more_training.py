@@ -228,6 +228,7 @@ def test_polish_and_parameters_that_are_refused():
 def test_widths_that_training_led_astray(sigma, message, tmp_path):
     """The error names the parameter, with step and batch; what was saved stays."""
     made, data, weights = network(train_sigma=True), molecules(3), LossWeights(1.0, 0.0)
+    data = replace(data, cell=np.tile(9 * np.eye(3), (3, 1, 1)), periodic=np.ones((3, 3), dtype=bool))
     trainer = Trainer(made, data, protocol=SHORT, weights=weights, checkpoint=tmp_path / "state.npz")
     trainer.run(1, progress=False)
     kept = made.parameters.flat.copy()
