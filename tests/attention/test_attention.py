@@ -131,6 +131,7 @@ def test_many_points():
     assert relative(found[:, 1], wanted) <= 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [40, 300])
 @pytest.mark.parametrize("dim", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_all_methods_say_the_same(dim, count):

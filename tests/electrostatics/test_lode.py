@@ -48,6 +48,7 @@ def test_features_are_integrals_over_balls(exponent, eps):
             assert relative(found[:, c, n], wanted[:, c, n], np.linalg.norm(wanted[:, 0, n])) < eps
 
 
+@pytest.mark.slow
 @EVERY_EPS
 def test_other_radial_functions(eps):
     """Any function of r, n and l: here Gaussians."""

@@ -108,6 +108,7 @@ def test_crowds_keep_eps(dtype, eps):
     assert relative(found, wanted) <= eps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "eps"), [(np.float32, 1e-5), (np.float64, 1e-12)])
 def test_long_sums_of_equal_terms(dtype, eps):
     """Hundreds of thousands of equal values at one place, whose roundings all go one way: eps holds."""

@@ -199,6 +199,7 @@ def test_changed_networks(kind, change, tmp_path):
 
 
 # ---------------------------------------------------------------------- trainings
+@pytest.mark.slow
 def test_a_task(tmp_path):
     """Its result has errors after each stage on both tests; a second run computes nothing; a longer polish goes on."""
     store, task = Store(tmp_path), task_of()
