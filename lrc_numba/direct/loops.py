@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..machine.cpu import simd
+from ..machine.cpu import simd, simd_lanes
 from ..machine.cpu.compile import inlined, kernel
 
 __all__ = ["LANES", "analyse", "fill_phases", "synthesise"]
@@ -58,7 +58,7 @@ def fill_phases(fractions, tops, width, phases):
 @inlined
 def _multiply(left, p, left_conjugate, right, q, right_conjugate, out, to, width):
     """Products of complex numbers, all real parts and then all imaginary ones, or of their conjugates."""
-    lanes = simd.lanes(out, BYTES)
+    lanes = simd_lanes.lanes(out, BYTES)
     sign_left, sign_right = -1.0 if left_conjugate else 1.0, -1.0 if right_conjugate else 1.0
     for j in range(0, width, LANES):
         x, y = simd.load(left, p + j, lanes), sign_left * simd.load(left, p + width + j, lanes)
@@ -92,7 +92,7 @@ def analyse(tops, phases, stops, values, width, spectrum):
     spectrum : (n_0 · n_1 · n_2, C) complex128
         Written where sums are wanted.
     """
-    lanes, n_2 = simd.lanes(phases, BYTES), tops[2] + 1
+    lanes, n_2 = simd_lanes.lanes(phases, BYTES), tops[2] + 1
     room = np.empty(4 * width + LINE // 8)
     room = room[-room.ctypes.data % LINE // 8 :]
     plane, own, third = room[: 2 * width], room[2 * width :], 2 * (tops[0] + tops[1] + 2) * width
@@ -133,7 +133,7 @@ def synthesise(tops, phases, stops, spectrum, width, slopes, out):
     out : (C · 4 · width,), or (C · width,)
         u and its slopes along the three axes for each channel, or u alone; added to.
     """
-    lanes, n_2 = simd.lanes(phases, BYTES), tops[2] + 1
+    lanes, n_2 = simd_lanes.lanes(phases, BYTES), tops[2] + 1
     parts = 4 if slopes else 1
     channels = len(out) // (parts * width)
     room = np.empty(2 * width + LINE // 8)
@@ -149,7 +149,7 @@ def synthesise(tops, phases, stops, spectrum, width, slopes, out):
                 real = imag = slope_real = slope_imag = simd.zero(phases, lanes)
                 for n in range(stop):
                     at = 2 * ((ab * n_2 + n) * channels + c)
-                    p, q = simd.number(spectrum, at), simd.number(spectrum, at + 1)
+                    p, q = simd_lanes.number(spectrum, at), simd_lanes.number(spectrum, at + 1)
                     cosine = simd.load(phases, third + 2 * n * width + j, lanes)
                     sine = simd.load(phases, third + (2 * n + 1) * width + j, lanes)
                     x, y = p * cosine - q * sine, simd.fma(p, sine, q * cosine)

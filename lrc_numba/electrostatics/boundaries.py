@@ -25,6 +25,7 @@ from scipy.special import erfc, j0, j1, k0, k1
 
 from ..geometry.modes import ModeSet
 from ..multipliers import Multiplier
+from .checks import check_room
 from .potentials import CoulombPotential, Potential
 from .series import chebyshev_series
 
@@ -113,7 +114,7 @@ def choose_boundary(potential: Potential, positions: np.ndarray, cell: np.ndarra
         )
     axis, frame = _frame(cell, flags)
     extents = _extents(positions, frame)
-    _check_room(positions, cell, flags)
+    check_room(positions, cell, flags)
     reach = potential.reach(TOLERANCE)
     extents = np.array(rounded_extents(potential, positions, cell, flags))
     smooth = 0.0 if isinstance(potential, CoulombPotential) else reach  # the error function's own width
@@ -165,25 +166,6 @@ def _extents(positions: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """How far points extend along the rows of a frame, (3,)."""
     along = positions @ frame.T
     return np.ptp(along, axis=0) if len(along) else np.zeros(3)
-
-
-def _check_room(positions: np.ndarray, cell: np.ndarray, periodic: tuple[bool, ...]) -> None:
-    """A ValueError where points do not fit into a cell that was given for an open axis: they may have been wrapped."""
-    given = [a for a in range(3) if periodic[a] or cell[a].any()]
-    basis = np.array(cell, dtype=np.float64)
-    across = np.linalg.svd(basis[given])[2][len(given) :] if given else np.eye(3)
-    basis[[a for a in range(3) if a not in given]] = across
-    if not len(positions) or np.linalg.matrix_rank(basis) < 3:
-        return
-    inverse = np.linalg.inv(basis)
-    for a in (a for a in given if not periodic[a]):
-        height = 1 / float(np.linalg.norm(inverse[:, a]))
-        extent = float(np.ptp(positions @ inverse[:, a])) * height
-        if extent > height * (1 + ROUNDING):
-            raise ValueError(
-                f"positions: they extend over {extent:g} along open axis {a}, and the cell has {height:g}; unwrap them "
-                "along it, or pass a cell with more vacuum (or zeros for this axis)"
-            )
 
 
 class LongRangeKernel(Multiplier):

@@ -7,8 +7,9 @@ import numpy as np
 from .. import arguments
 from ..geometry.structures import Structures
 
-__all__ = ["as_charges", "as_structure", "in_structure", "net_charge"]
+__all__ = ["as_charges", "as_structure", "check_room", "in_structure", "net_charge"]
 
+ROUNDING = 1e-12  # of lengths
 NEUTRAL = 1e-10  # of Σ |q|: a net charge that is rounding
 
 
@@ -101,3 +102,32 @@ def net_charge(charges: np.ndarray) -> np.ndarray:
     """
     net = charges.sum(axis=0, dtype=np.float64)
     return np.where(np.abs(net) <= NEUTRAL * np.abs(charges).sum(axis=0), 0.0, net)
+
+
+def check_room(positions: np.ndarray, cell: np.ndarray, periodic: tuple[bool, ...]) -> None:
+    """A ValueError where points do not fit into a cell that was given for an open axis: they may have been wrapped.
+
+    Parameters
+    ----------
+    positions : (N, 3)
+        Units of length.
+    cell : (3, 3)
+        Lattice vectors; zeros for an open axis without a cell.
+    periodic : three bools
+        Along which of them there are images.
+    """
+    given = [a for a in range(3) if periodic[a] or cell[a].any()]
+    basis = np.array(cell, dtype=np.float64)
+    across = np.linalg.svd(basis[given])[2][len(given) :] if given else np.eye(3)
+    basis[[a for a in range(3) if a not in given]] = across
+    if not len(positions) or np.linalg.matrix_rank(basis) < 3:
+        return
+    inverse = np.linalg.inv(basis)
+    for a in (a for a in given if not periodic[a]):
+        height = 1 / float(np.linalg.norm(inverse[:, a]))
+        extent = float(np.ptp(positions @ inverse[:, a])) * height
+        if extent > height * (1 + ROUNDING):
+            raise ValueError(
+                f"positions: they extend over {extent:g} along open axis {a}, and the cell has {height:g}; unwrap them "
+                "along it, or pass a cell with more vacuum (or zeros for this axis)"
+            )

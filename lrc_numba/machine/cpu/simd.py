@@ -2,8 +2,8 @@
 
 LLVM does not vectorise the inner loops of spreading and interpolation well: it must assume that the row written and the
 weights read overlap, and checks it again at every row. Here a row is one value of type ``Vector``, loaded, added to and
-stored as a whole, and a window stays in registers from its first coefficient to its last use. Vectors have +, − and *
-(with each other, and with a scalar on the left), and ``fma``. Only ``fma`` is fused, so that equal work gives equal
+stored as a whole, and a window stays in registers from its first coefficient to its last use. Vectors have +, −, / and
+* (with each other, and with a scalar on the left), and ``fma``. Only ``fma`` is fused, so that equal work gives equal
 bits wherever it is compiled.
 
 The length is that of the tuple ``support`` (the length of a tuple is a type, so known to the compiler), rounded up to
@@ -44,14 +44,9 @@ __all__ = [
     "copy_transposed",
     "fill",
     "fma",
-    "lanes",
-    "larger",
     "load",
     "load_complex",
-    "number",
-    "positive",
     "prefetch",
-    "smaller",
     "store",
     "store_complex",
     "total",
@@ -128,98 +123,6 @@ def load(typing_context, array, index, support):
         return load_lanes(context, builder, vector, start)
 
     return vector(array, types.intp, support), _generate
-
-
-@intrinsic
-def number(typing_context, array, index):
-    """``array[index]``; there is no look at the sign of the index, which costs as much as a product of vectors.
-
-    Parameters
-    ----------
-    array : 1-D contiguous array, real
-        Read.
-    index : int
-        Not negative.
-    """
-
-    def _generate(context, builder, signature, arguments):
-        return builder.load(element(context, builder, signature.args[0], *arguments))
-
-    return array.dtype(array, types.intp), _generate
-
-
-@intrinsic(prefer_literal=True)
-def lanes(typing_context, array, size):
-    """A tuple as long as a vector of so many bytes.
-
-    Parameters
-    ----------
-    array : array
-        Has the dtype.
-    size : int
-        A literal.
-    """
-    support = types.containers.UniTuple(types.intp, 8 * size.literal_value // array.dtype.bitwidth)
-    return support(array, size), lambda context, builder, *_: context.get_constant_null(support)
-
-
-def _chosen(comparison: str, vector, limit):
-    """Lane by lane one of two, where the comparison holds the second; of a lane that is no number that lane."""
-
-    def _generate(context, builder, signature, arguments):
-        def choose(value, bound):
-            return builder.select(builder.fcmp_ordered(comparison, value, bound), bound, value)
-
-        value, limit = arguments
-        return build(builder, value.type, choose, value, splat(builder, limit, value.type))
-
-    return vector(vector, limit), _generate
-
-
-@intrinsic
-def smaller(typing_context, vector, limit):
-    """Lanes, and ``limit`` in place of larger ones.
-
-    Parameters
-    ----------
-    vector : Vector
-        Compared lane by lane.
-    limit : float
-        Of its dtype.
-    """
-    return _chosen(">", vector, limit)
-
-
-@intrinsic
-def larger(typing_context, vector, limit):
-    """Lanes, and ``limit`` in place of smaller ones.
-
-    Parameters
-    ----------
-    vector, limit
-        As for ``smaller``.
-    """
-    return _chosen("<", vector, limit)
-
-
-@intrinsic
-def positive(typing_context, condition, vector):
-    """Lanes where those of another vector are positive, elsewhere zeros.
-
-    Parameters
-    ----------
-    condition, vector : Vector
-        Of one dtype and length.
-    """
-
-    def _generate(context, builder, signature, arguments):
-        def choose(sign, value):
-            zero = ir.Constant(value.type, [0.0] * value.type.count if isinstance(value.type, ir.VectorType) else 0.0)
-            return builder.select(builder.fcmp_ordered(">", sign, zero), value, zero)
-
-        return build(builder, arguments[1].type, choose, *arguments)
-
-    return vector(condition, vector), _generate
 
 
 @intrinsic

@@ -11,7 +11,7 @@ ends where tanh is 1 to rounding. Arrays are multiples of vectors long.
 
 from __future__ import annotations
 
-from ...machine.cpu import simd
+from ...machine.cpu import simd, simd_lanes
 from ...machine.cpu.compile import inlined
 
 __all__ = ["LINEAR", "RELU", "SILU", "TANH", "activate", "scale", "scale_dual", "silu"]
@@ -27,8 +27,8 @@ BYTES = 64  # of a vector
 @inlined
 def _tanh(z, values):
     """tanh of a vector, of the dtype of ``values``."""
-    lanes, number = simd.lanes(values, BYTES), values.dtype.type
-    y = number(1.0 / 2**DOUBLINGS) * simd.larger(simd.smaller(z, number(FAR)), number(-FAR))
+    lanes, number = simd_lanes.lanes(values, BYTES), values.dtype.type
+    y = number(1.0 / 2**DOUBLINGS) * simd_lanes.larger(simd_lanes.smaller(z, number(FAR)), number(-FAR))
     s, one = y * y, simd.fill(number(1), lanes)
     p = simd.fma(number(P[4] / P[0]), s, simd.fill(number(P[3] / P[0]), lanes))
     p = simd.fma(s, p, simd.fill(number(P[2] / P[0]), lanes))
@@ -47,7 +47,7 @@ def _tanh(z, values):
 def _sigmoid(z, values):
     """1/(1 + e^{−z}) of a vector, of the dtype of ``values``."""
     half = values.dtype.type(0.5)
-    return simd.fma(half, _tanh(half * z, values), simd.fill(half, simd.lanes(values, BYTES)))
+    return simd.fma(half, _tanh(half * z, values), simd.fill(half, simd_lanes.lanes(values, BYTES)))
 
 
 @inlined
@@ -61,13 +61,13 @@ def activate(kind, values):
     values : 1-D contiguous array
         z, changed in place; a multiple of vectors long. NaN stays NaN.
     """
-    lanes = simd.lanes(values, BYTES)
+    lanes = simd_lanes.lanes(values, BYTES)
     if kind == TANH:
         for i in range(0, len(values), len(lanes)):
             simd.store(values, i, _tanh(simd.load(values, i, lanes), values))
     elif kind == RELU:
         for i in range(0, len(values), len(lanes)):
-            simd.store(values, i, simd.larger(simd.load(values, i, lanes), values.dtype.type(0)))
+            simd.store(values, i, simd_lanes.larger(simd.load(values, i, lanes), values.dtype.type(0)))
 
 
 @inlined
@@ -79,7 +79,7 @@ def silu(z, out):
     z, out : 1-D contiguous arrays
         Of one length, a multiple of vectors.
     """
-    lanes = simd.lanes(z, BYTES)
+    lanes = simd_lanes.lanes(z, BYTES)
     for i in range(0, len(z), len(lanes)):
         value = simd.load(z, i, lanes)
         simd.store(out, i, value * _sigmoid(value, z))
@@ -98,14 +98,14 @@ def scale(kind, a, values, out):
     out : 1-D contiguous array, at least as long
         Written; may be ``values``.
     """
-    lanes = simd.lanes(a, BYTES)
+    lanes = simd_lanes.lanes(a, BYTES)
     one = simd.fill(a.dtype.type(1), lanes)
     for i in range(0, len(a), len(lanes)):
         value, moved = simd.load(a, i, lanes), simd.load(values, i, lanes)
         if kind == TANH:
             moved = (one - value * value) * moved
         elif kind == RELU:
-            moved = simd.positive(value, moved)
+            moved = simd_lanes.positive(value, moved)
         elif kind == SILU:
             s = _sigmoid(value, a)
             moved = s * simd.fma(value, one - s, one) * moved
@@ -125,7 +125,7 @@ def scale_dual(kind, a, da, up, dup, out, dout):
     out, dout : 1-D contiguous arrays, at least as long
         z̄ and ż̄, written.
     """
-    lanes, number = simd.lanes(a, BYTES), a.dtype.type
+    lanes, number = simd_lanes.lanes(a, BYTES), a.dtype.type
     one, two = simd.fill(number(1), lanes), simd.fill(number(2), lanes)
     for i in range(0, len(a), len(lanes)):
         value, tangent = simd.load(a, i, lanes), simd.load(da, i, lanes)
@@ -134,7 +134,7 @@ def scale_dual(kind, a, da, up, dup, out, dout):
             slope = one - value * value
             bar, dbar = slope * bar - (value + value) * tangent * dbar, slope * dbar
         elif kind == RELU:
-            bar, dbar = simd.positive(value, bar), simd.positive(value, dbar)
+            bar, dbar = simd_lanes.positive(value, bar), simd_lanes.positive(value, dbar)
         elif kind == SILU:
             s = _sigmoid(value, a)
             left = one - s

@@ -9,7 +9,7 @@ Products hold tiles of columns and rows in registers. Every number has one order
 
 from __future__ import annotations
 
-from ...machine.cpu import simd
+from ...machine.cpu import simd, simd_lanes
 from ...machine.cpu.compile import inlined
 from ...machine.cpu.indices import evenly_spaced
 
@@ -29,7 +29,7 @@ def width_of(rows, values):
     values : array
         Has the dtype.
     """
-    long = len(simd.lanes(values, LONG))
+    long = len(simd_lanes.lanes(values, LONG))
     return (rows + long - 1) // long * long
 
 
@@ -111,7 +111,7 @@ def fill(n, values, at, out, p, width):
     p, width : int
         Offset, and the length of a column.
     """
-    long = simd.lanes(out, LONG)
+    long = simd_lanes.lanes(out, LONG)
     for o in range(n):
         line = simd.zero(out, long)
         if at >= 0:
@@ -137,7 +137,7 @@ def add_product(n_out, n_in, weight, at, step_out, step_in, values, p, out, q, w
     p, q, width : int
         Offsets, and the length of a column.
     """
-    long, fours = simd.lanes(out, LONG), n_out // 4 * 4
+    long, fours = simd_lanes.lanes(out, LONG), n_out // 4 * 4
     for o in range(0, fours, 4):
         a, b = at + o * step_out, q + o * width
         for r in range(b, b + width, len(long)):
@@ -145,10 +145,10 @@ def add_product(n_out, n_in, weight, at, step_out, step_in, values, p, out, q, w
             line_2, line_3 = simd.load(out, r + 2 * width, long), simd.load(out, r + 3 * width, long)
             for k in range(n_in):
                 line, w = simd.load(values, p + k * width + r - b, long), a + k * step_in
-                line_0 = simd.fma(simd.number(weight, w), line, line_0)
-                line_1 = simd.fma(simd.number(weight, w + step_out), line, line_1)
-                line_2 = simd.fma(simd.number(weight, w + 2 * step_out), line, line_2)
-                line_3 = simd.fma(simd.number(weight, w + 3 * step_out), line, line_3)
+                line_0 = simd.fma(simd_lanes.number(weight, w), line, line_0)
+                line_1 = simd.fma(simd_lanes.number(weight, w + step_out), line, line_1)
+                line_2 = simd.fma(simd_lanes.number(weight, w + 2 * step_out), line, line_2)
+                line_3 = simd.fma(simd_lanes.number(weight, w + 3 * step_out), line, line_3)
             simd.store(out, r, line_0)
             simd.store(out, r + width, line_1)
             simd.store(out, r + 2 * width, line_2)
@@ -159,7 +159,7 @@ def add_product(n_out, n_in, weight, at, step_out, step_in, values, p, out, q, w
             line = simd.load(out, r, long)
             for k in range(n_in):
                 column = simd.load(values, p + k * width + r - b, long)
-                line = simd.fma(simd.number(weight, a + k * step_in), column, line)
+                line = simd.fma(simd_lanes.number(weight, a + k * step_in), column, line)
             simd.store(out, r, line)
 
 
@@ -182,11 +182,11 @@ def add_outer(n_in, n_out, left, p, right, q, width, out, at, work):
     work : 1-D array
         At least n_out columns long.
     """
-    if n_out % len(simd.lanes(out, LONG)) == 0:  # the sum over rows as one product: no lanes are added up
+    if n_out % len(simd_lanes.lanes(out, LONG)) == 0:  # the sum over rows as one product: no lanes are added up
         scatter(width, right, q, width, n_out, work, 0)
         add_product(n_in, width, left, p, width, 1, work, 0, out, at, n_out)
         return
-    short = simd.lanes(out, SHORT)
+    short = simd_lanes.lanes(out, SHORT)
     for k in range(n_in):
         for o in range(n_out):
             line, a, b = simd.zero(out, short), p + k * width, q + o * width
@@ -212,7 +212,7 @@ def add_rows(n, values, p, width, out, at):
     at : int
         Offset.
     """
-    short = simd.lanes(out, SHORT)
+    short = simd_lanes.lanes(out, SHORT)
     for o in range(n):
         line = simd.zero(out, short)
         for r in range(0, width, len(short)):
