@@ -38,11 +38,18 @@ class DirectPlan:
     dim : int, optional
         d, where neither tells it.
 
+    Attributes
+    ----------
+    dtype : dtype
+        float64, of points, values and results.
+
     Raises
     ------
     ValueError, TypeError
         Naming the argument, what came and what was expected.
     """
+
+    dtype = np.dtype(np.float64)
 
     def __init__(self, box, modes, *, dim: int | None = None):
         known = [np.shape(a)[0] for a in (box, modes) if np.ndim(a)]

@@ -8,7 +8,14 @@ from ionic import salt
 
 from lrc_numba import LRCPlan
 from lrc_numba.direct import DirectPlan
-from lrc_numba.electrostatics import EwaldCalculator, InversePowerLawPotential, MeshCalculator, ProlateCoulombPotential
+from lrc_numba.electrostatics import (
+    DipoleEwaldCalculator,
+    DipoleMeshCalculator,
+    EwaldCalculator,
+    InversePowerLawPotential,
+    MeshCalculator,
+    ProlateCoulombPotential,
+)
 
 pytestmark = pytest.mark.explicit_sums
 EVERYTHING = {"forces": True, "stress": True, "charge_gradient": True, "parameter_gradient": True}
@@ -70,3 +77,31 @@ def test_frozen_modes_are_kept():
     assert calculator.long_range(1.4 * x, 1.4 * cell, (True,) * 3).modes == modes
     calculator.unfreeze_mesh()
     assert calculator.long_range(1.4 * x, 1.4 * cell, (True,) * 3).modes > modes
+
+
+def test_single_precision():
+    """Results are float32, and right to its rounding, whatever precision positions and charges come in."""
+    x, q, cell = salt(8)
+    potential = InversePowerLawPotential(1.0, smearing=0.8)
+    wanted = EwaldCalculator(potential, 3.5, 9.0).compute(x, q, cell, forces=True)
+    calculator = MeshCalculator(potential, 3.5, 9.0, dtype=np.float32)
+    for dtype in (np.float32, np.float64):
+        own = calculator.compute(x.astype(dtype), q.astype(dtype), cell, **EVERYTHING)
+        assert isinstance(plan_of(calculator, x, cell), DirectPlan)
+        assert own.forces.dtype == own.potential.dtype == np.float32
+        scale = np.abs(wanted.forces).max()
+        assert np.abs(own.forces - wanted.forces).max() <= 1e-5 * scale  # positions of float32 are off by 1e-7 each
+
+
+def test_dipoles():
+    """The same as by Ewald's sum of them, to rounding."""
+    x, _, cell = salt(8)
+    dipoles = np.random.default_rng(1).standard_normal((8, 3))
+    potential = InversePowerLawPotential(1.0, smearing=0.8)
+    few = DipoleMeshCalculator(potential, 3.5, 9.0, eps=1e-7)
+    assert isinstance(plan_of(few, x, cell), DirectPlan)
+    own = few.compute(x, dipoles, cell, forces=True, stress=True)
+    wanted = DipoleEwaldCalculator(potential, 3.5, 9.0).compute(x, dipoles, cell, forces=True, stress=True)
+    for name in ("forces", "stress"):
+        size = np.abs(getattr(wanted, name)).max()
+        assert np.abs(getattr(own, name) - getattr(wanted, name)).max() <= 1e-12 * size, name

@@ -88,7 +88,6 @@ class Calculator(ABC):
         if not isinstance(potential, Potential):
             raise TypeError(f"potential: expected a Potential, got {type(potential).__name__}")
         self.potential, self.dtype = potential, arguments.as_dtype(dtype)
-        self.plan_dtype = self.dtype  # of the sums over modes
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.threads = arguments.as_threads(threads, available_threads())
         farthest = potential.pair_reach(self.cutoff)
@@ -303,7 +302,7 @@ class Calculator(ABC):
         self._far[key] = far
         while len(self._far) > KEPT:
             del self._far[next(iter(self._far))]
-        far.plan.set_points(np.asarray(positions, dtype=self.plan_dtype))
+        far.plan.set_points(np.asarray(positions, dtype=far.plan.dtype))
         return far
 
     def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int], few: int | None):
@@ -331,7 +330,7 @@ class Calculator(ABC):
                 )
             except (ValueError, MemoryError) as error:
                 raise in_structure(error, members[0], len(structures)) from error
-            made = far.plan.energy(charges[rows].astype(self.plan_dtype), far.kernel, wrt=wrt)
+            made = far.plan.energy(charges[rows].astype(far.plan.dtype), far.kernel, wrt=wrt)
             for i, b in enumerate(members):
                 points = None if made.points is None else made.points[i]
                 cell = None if made.cell is None else made.cell[i]
@@ -353,7 +352,7 @@ class Calculator(ABC):
         if found is None:
             far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
             wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
-            found = far.plan.energy(q.astype(self.plan_dtype), far.kernel, wrt=wrt)
+            found = far.plan.energy(q.astype(far.plan.dtype), far.kernel, wrt=wrt)
         background = self.potential.background if all_periodic else 0.0
         if background:
             background /= structures.volume[b]

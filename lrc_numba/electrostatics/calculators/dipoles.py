@@ -158,7 +158,7 @@ class _Dipoles(Calculator):
             return np.zeros((0, 3)), 0.0, np.zeros((0, 3)), np.zeros((3, 3))
         far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
         wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
-        given = mu.astype(self.plan_dtype)
+        given = mu.astype(far.plan.dtype)
         modes = far.plan.vjp(given, far.kernel, given / 2, wrt=wrt)
         surface = self._surface(structures, b)
         total = mu.sum(axis=0, dtype=np.float64)

@@ -40,7 +40,6 @@ class EwaldCalculator(Calculator):
         threads: int | None = None,
     ):
         super().__init__(potential, cutoff, skin=skin, dtype=dtype, threads=threads)
-        self.plan_dtype = np.dtype(np.float64)
         highest = potential.highest_wavenumber(1e-16) if k_cutoff is None else k_cutoff
         self.k_cutoff = arguments.as_positive("k_cutoff", highest, np.inf)
 

@@ -46,7 +46,6 @@ class Sums(Protocol):
     """A ``Calculator``, as far as linear maps of charges need it; what is here is described there."""
 
     potential: Potential
-    plan_dtype: np.dtype
     neighbours: NeighbourList
 
     @property

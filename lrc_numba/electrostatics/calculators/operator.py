@@ -118,9 +118,10 @@ class ChargeOperator:
             return 0.0
         return (potential or self.calculator.potential).background / float(self.structures.volume[b])
 
-    def _cast(self, *arrays: np.ndarray | None) -> list:
-        """Arrays of the dtype of plans."""
-        return [None if a is None else np.ascontiguousarray(a, dtype=self.calculator.plan_dtype) for a in arrays]
+    @staticmethod
+    def _cast(far: LongRange, *arrays: np.ndarray | None) -> list:
+        """Arrays of the dtype of a plan."""
+        return [None if a is None else np.ascontiguousarray(a, dtype=far.plan.dtype) for a in arrays]
 
     def _near(self, form: PairForm, q: np.ndarray, virial: bool = False) -> PairSum:
         return near_sum(self.calculator.neighbours, form, q, virial=virial, **self._where())
@@ -146,7 +147,7 @@ class ChargeOperator:
         """
         out = self._near(self.calculator.form, q).potential - self.calculator.potential.value_at_r0 * q
         for b, some, far in self._each():
-            out[some] += far.plan.convolve(*self._cast(q[some]), far.kernel)
+            out[some] += far.plan.convolve(*self._cast(far, q[some]), far.kernel)
             out[some] -= self._background(b) * q[some].sum(axis=0)
         return out
 
@@ -163,7 +164,7 @@ class ChargeOperator:
         dq = np.zeros_like(q) if dq is None else dq
         out = self._near_jvp(self.calculator.form, q, dq, along) - self.calculator.potential.value_at_r0 * dq
         for b, some, far in self._each():
-            f, df, dx = self._cast(q[some], dq[some], None if along.positions is None else along.positions[some])
+            f, df, dx = self._cast(far, q[some], dq[some], None if along.positions is None else along.positions[some])
             out[some] += far.plan.jvp(f, far.kernel, dpoints=dx, dvalues=df)
             background = self._background(b)
             out[some] -= background * dq[some].sum(axis=0)
@@ -189,7 +190,7 @@ class ChargeOperator:
         value, gradient, strain = self._near_vjp(p, q, same, "cell" in wrt)
         value -= self.calculator.potential.value_at_r0 * p
         for b, some, far in self._each():
-            f, g = self._cast(q[some], p[some])
+            f, g = self._cast(far, q[some], p[some])
             if same:
                 part, factor = far.plan.energy(f, far.kernel, wrt=tuple(wrt)), 2.0
                 value[some] += part.output
@@ -237,7 +238,7 @@ class ChargeOperator:
         far: list[dict[str, np.ndarray]] = [{} for _ in range(len(self.structures))]
         same = bool(np.array_equal(p, q))
         for b, some, modes in self._each():
-            f, g = self._cast(q[some], p[some])
+            f, g = self._cast(modes, q[some], p[some])
             if same:
                 part = modes.plan.energy(f, modes.kernel, wrt=("parameters",)).parameters
                 far[b] = {name: 2.0 * value for name, value in part.items()}
@@ -264,7 +265,7 @@ class ChargeOperator:
         far: list[dict[str, np.ndarray]] = [{} for _ in range(len(self.structures))]
         for b, some, modes in self._each():
             dx = None if along.positions is None else along.positions[some]
-            f, g, df, dg, dx = self._cast(q[some], p[some], dq[some], dp[some], dx)
+            f, g, df, dg, dx = self._cast(modes, q[some], p[some], dq[some], dp[some], dx)
             moved = modes.plan.parameters_jvp(f, modes.kernel, g, dpoints=dx, dvalues=df, dcotangent=dg)
             if along.strain is not None:
                 strained = StrainedKernel(modes.kernel, along.strain[b])
