@@ -141,7 +141,7 @@ def measure(ions: Ions, target: float, threads: int, peers: list[type[Peer]], ex
 
 
 def small_systems(threads: int) -> dict:
-    """Seconds of 100 ions, of 16 such systems in one call and one by one, and of a stress over that of none."""
+    """Seconds of 100 ions, by explicit sums and on a mesh, with a stress, and of 16 such systems, at once or not."""
     rng, length, count = np.random.default_rng(0), 13.0, 100
     sets = []
     for _ in range(16):
@@ -159,9 +159,11 @@ def small_systems(threads: int) -> dict:
             alone.forget_neighbours()
             alone.compute(points, charges, length, forces=True)
 
-    single = make()
+    single, meshed = make(), make()
+    meshed.explicit_sums = False
     calls = {
         "one system of 100": lambda: single.compute(sets[0], charges, length, forces=True),
+        "on a mesh": lambda: meshed.compute(sets[0], charges, length, forces=True),
         "with stress": lambda: single.compute(sets[0], charges, length, forces=True, stress=True),
         "16 in one call": lambda: together.compute(batch, all_charges, forces=True),
         "16 one by one": one_by_one,
