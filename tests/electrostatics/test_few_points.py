@@ -46,6 +46,15 @@ def test_the_same_as_ewald(lengths):
             assert abs(own.parameter_gradient[name] - slope) <= bound * scale, name
 
 
+def test_a_setting_that_changes():
+    """It holds from the next call on, whatever plans were made before."""
+    x, _, cell = salt(8)
+    calculator = MeshCalculator(ProlateCoulombPotential(3.0, 8.0), 3.0)
+    for explicit, kind in ((True, DirectPlan), (False, LRCPlan), (True, DirectPlan)):
+        calculator.explicit_sums = explicit
+        assert isinstance(plan_of(calculator, x, cell), kind)
+
+
 def test_many_points_have_a_mesh():
     generator = np.random.default_rng(0)
     calculator = MeshCalculator(ProlateCoulombPotential(3.0, 8.0), 3.0)

@@ -288,7 +288,7 @@ class Calculator(ABC):
             Along which there are images.
         """
         flags = tuple(bool(flag) for flag in periodic)
-        few = 1 << (len(positions) - 1).bit_length() if positions.ndim == 2 and 0 < len(positions) <= FEW else None
+        few = self._few(positions)
         key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags), few
         far = self._far.pop(key, None)
         if far is None or not far.boundary.serves(positions, self.potential):
@@ -304,6 +304,10 @@ class Calculator(ABC):
             del self._far[next(iter(self._far))]
         far.plan.set_points(np.asarray(positions, dtype=far.plan.dtype))
         return far
+
+    def _few(self, positions: np.ndarray) -> int | None:
+        """A power of two that points are not more than, where they are few and of one structure."""
+        return 1 << (len(positions) - 1).bit_length() if positions.ndim == 2 and 0 < len(positions) <= FEW else None
 
     def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int], few: int | None):
         """A plan of a cell seen before with as many modes, in another cell; None where there is none."""

@@ -122,7 +122,7 @@ class MeshCalculator(Calculator):
         return tuple(good_size(max(ceil(a / self.spacing - 1e-6), m)) for a, m in zip(lengths, modes, strict=True))
 
     def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int], few: int | None) -> LRCPlan | DirectPlan:
-        if self.explicit_sums and few is not None and few * prod(modes) // 2 <= WORTH_A_MESH:
+        if few is not None and few * prod(modes) // 2 <= WORTH_A_MESH:
             return DirectPlan(cell, modes)
         window = "kaiser_bessel" if self.window is None else self.window
         nodes = self._nodes(cell, modes)
@@ -147,6 +147,9 @@ class MeshCalculator(Calculator):
         nodes = None if isinstance(far.plan, DirectPlan) else far.plan.grid.n
         self._frozen = np.array(far.boundary.cell), far.modes, nodes
         self._looked_at = far.boundary.cell, 1.0
+
+    def _few(self, positions: np.ndarray) -> int | None:
+        return super()._few(positions) if self.explicit_sums else None
 
     def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int], few: int | None):
         if self._frozen is None:
