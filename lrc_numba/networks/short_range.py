@@ -11,7 +11,7 @@ harmonic mean distance, and a pair with no weight there and at R could not attra
 ``cutoff_kind="split"`` has this w for D₂, and for D₁ an S that is 1 up to 0.6 R, so that far pairs are seen as well: of
 the other one only 0.06 are left at 0.8 R.
 
-One part, ``Descriptor``, with fused loops: f₁ and f₂ see every pair once, and in one dimension both ends of it alike.
+One part, ``Descriptor``, with fused loops: f₂ sees every pair once, for both its ends, and so does f₁ in one dimension.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ import numpy as np
 
 from ..geometry.neighbours import Pairs
 from ..machine.memory import available_memory, check_memory
-from ..machine.workspace import Workspace
+from .layers.pair_sums import PairSum, Weighted
 from .layers.parameters import Parameters
 from .layers.perceptron import Perceptron
-from .neighbour_sums import WIDTH, add_rows, dot_rows, spread_dual_rows, spread_rows
 from .parts.geometry import gather_motion, scatter_motion
 from .parts.part import Part, Tape
 from .parts.radial import switch
 
 __all__ = ["Descriptor", "Scales"]
 
+WIDTH = 32  # of each sum
 WIDTHS = (2, 4, 8, 16, WIDTH)
 LEVEL = 0.6  # of the cutoff, up to which the first weight of "split" is 1
 
@@ -105,6 +105,7 @@ class Descriptor(Part):
     def __init__(self, dim: int, cutoff: float, cutoff_kind: str, scales: Scales):
         self.dim, self.cutoff, self.cutoff_kind, self.scales = dim, cutoff, cutoff_kind, scales
         self.angular, self.radial = Perceptron("f1", (dim, *WIDTHS)), Perceptron("f2", (1, *WIDTHS))
+        self._sums = PairSum(self.angular, 0), PairSum(self.radial, WIDTH)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return self.angular.shapes() | self.radial.shapes()
@@ -119,7 +120,7 @@ class Descriptor(Part):
         return 2 * WIDTH
 
     def memory(self, pairs: int, itemsize: int) -> int:
-        """Bytes that ``forward`` and ``vjp`` take: the tapes and outputs of f₁ and f₂, and cotangents.
+        """Bytes that ``forward`` and ``vjp`` take: the tapes of f₁ and f₂, and features.
 
         Parameters
         ----------
@@ -128,8 +129,9 @@ class Descriptor(Part):
         itemsize : int
             Bytes of a float.
         """
-        per_side = sum((self.dim, *WIDTHS)) + 2 * WIDTH
-        return pairs * itemsize * ((1 if self.dim == 1 else 2) * per_side + sum((1, *WIDTHS)) + 2 * WIDTH)
+        features = 6 + 4 * self.dim
+        per_side = sum((self.dim, *WIDTHS)) + features
+        return pairs * itemsize * ((1 if self.dim == 1 else 2) * per_side + sum((1, *WIDTHS)) + features)
 
     # ------------------------------------------------------------------ pairs
     def _features(self, pairs: Pairs) -> _Features:
@@ -150,14 +152,13 @@ class Descriptor(Part):
         q = (q - self.scales.q_mean) / self.scales.q_std
         return _Features(unit, r, r_slope, weights, weight_slopes, q)
 
-    def _same(self, column: int) -> bool:
-        """Whether i and j see the same: f₂ always, f₁ in one dimension."""
-        return column == 1 or self.dim == 1
-
-    def _sides(self, values: np.ndarray, count: int, column: int) -> tuple[np.ndarray, np.ndarray]:
-        """f₁ or f₂, flattened, as i sees j, and as j sees i."""
-        flat, half = values.ravel(), count * WIDTH
-        return (flat, flat) if self._same(column) else (flat[:half], flat[half:])
+    def _weighted(self, pairs: Pairs, weights: tuple[np.ndarray, ...]) -> tuple[Weighted, Weighted]:
+        """Pairs as the sums of f₁ and of f₂ see them; f₁ in more dimensions sees every pair from i and then from j."""
+        ends = np.stack([pairs.first, pairs.second])
+        for_radial = Weighted(ends, weights[-1])
+        if self.dim == 1:
+            return Weighted(ends, weights[0]), for_radial
+        return Weighted(ends.reshape(1, -1), np.tile(weights[0], 2)), for_radial
 
     def forward(self, tape: Tape, _):
         scene, space = tape.scene, tape.space
@@ -166,45 +167,27 @@ class Descriptor(Part):
         what = f"{scene.count} of them with {len(pairs)} pairs within the cutoff"
         check_memory("points", what, needed, available_memory)
         features = self._features(pairs)
-        f1, tape_1 = self.angular.forward(tape.parameters, features.q, space)
-        f2, tape_2 = self.radial.forward(tape.parameters, features.r[:, None], space)
-        tape.kept |= {"features": features, "f": (f1, f2), "tapes": (tape_1, tape_2)}
-        return self._sum(pairs, scene.count, features.weights, f1, f2)
-
-    def _sum(self, pairs: Pairs, points: int, weights: tuple, f1: np.ndarray, f2: np.ndarray) -> np.ndarray:
-        out = np.zeros((points, self.width), dtype=f1.dtype)
-        for column, values in enumerate((f1, f2)):
-            left, right = self._sides(values, len(pairs), column)
-            weight = weights[column % len(weights)]
-            add_rows(pairs.first, pairs.second, weight, left, right, self.width, column * WIDTH, out.ravel())
+        weighted, inputs = self._weighted(pairs, features.weights), (features.q, features.r[:, None])
+        out = np.zeros((scene.count, self.width), dtype=scene.dtype)
+        tapes = [
+            each.forward(tape.parameters, own, x, out, space)
+            for each, own, x in zip(self._sums, weighted, inputs, strict=True)
+        ]
+        tape.kept |= {"features": features, "pairs": weighted, "tapes": tapes}
         return out
 
-    def _cotangents(self, use: str, pairs: Pairs, like: np.ndarray, space: Workspace) -> tuple[np.ndarray, np.ndarray]:
-        """Memory for the cotangents of f₁ and of f₂."""
-        sides = len(pairs) * (1 if self.dim == 1 else 2)
-        f1_bar = space.take(f"{use} 1", (sides, WIDTH), like.dtype)
-        return f1_bar, space.take(f"{use} 2", (len(pairs), WIDTH), like.dtype)
-
     def vjp(self, tape: Tape, bar, gradient: Parameters | None = None) -> tuple:
-        scene, features, values = tape.scene, tape.kept["features"], tape.kept["f"]
-        pairs, count = scene.pairs, len(scene.pairs)
-        bars, rows = self._cotangents("bars", pairs, bar, tape.space), np.ascontiguousarray(bar).ravel()
-        weight_bars = tuple(np.zeros_like(weight) for weight in features.weights)
-        for column, (row_bar, value) in enumerate(zip(bars, values, strict=True)):
-            stride, start, same = self.width, column * WIDTH, self._same(column)
-            number = column % len(weight_bars)
-            left, right = self._sides(row_bar, count, column)
-            spread_rows(pairs.first, pairs.second, features.weights[number], rows, stride, start, same, left, right)
-            left, right = self._sides(value, count, column)
-            dot_rows(pairs.first, pairs.second, rows, stride, start, left, right, weight_bars[number])
-        tape_1, tape_2 = tape.kept["tapes"]
-        q_bar = self.angular.vjp(tape.parameters, tape_1, bars[0], gradient) / self.scales.q_std
-        r_bar = self.radial.vjp(tape.parameters, tape_2, bars[1], gradient)[:, 0]
+        scene, features = tape.scene, tape.kept["features"]
+        pairs, count, rows = scene.pairs, len(scene.pairs), np.ascontiguousarray(bar)
+        own = zip(self._sums, tape.kept["pairs"], tape.kept["tapes"], strict=True)
+        (q_bar, w1_bar), (r_bar, w2_bar) = (
+            each.vjp(tape.parameters, weighted, kept, rows, gradient) for each, weighted, kept in own
+        )
         if not tape.wanted[0]:
             return (None,)
-        s_bar = r_bar * features.r_slope
-        for weight_bar, weight_slope in zip(weight_bars, features.weight_slopes, strict=True):
-            s_bar += weight_bar * weight_slope
+        q_bar /= self.scales.q_std
+        s_bar = r_bar[:, 0] * features.r_slope + w2_bar * features.weight_slopes[-1]
+        s_bar += (w1_bar if self.dim == 1 else w1_bar[:count] + w1_bar[count:]) * features.weight_slopes[0]
         if self.dim == 1:
             apart_bar = (s_bar + q_bar[:, 0])[:, None] * features.unit
         else:
@@ -214,44 +197,29 @@ class Descriptor(Part):
         return (scatter_motion(scene, apart_bar, tape.strained),)
 
     def jvp(self, tape: Tape, motion):
-        scene, features, (f1, f2) = tape.scene, tape.kept["features"], tape.kept["f"]
+        scene, kept, features = tape.scene, tape.kept, tape.kept["features"]
         moved = gather_motion(scene, motion)
         ds = np.einsum("pa,pa->p", features.unit, moved)
-        dr, dweights = features.r_slope * ds, tuple(slope * ds for slope in features.weight_slopes)
         if self.dim == 1:
             dq = ds[:, None]
         else:
             dunit = (moved - ds[:, None] * features.unit) / scene.pairs.distance[:, None]
             dq = np.concatenate([dunit, -dunit])
-        tape_1, tape_2 = tape.kept["tapes"]
-        df1, tangents_1 = self.angular.jvp(tape.parameters, tape_1, dq / self.scales.q_std, tape.space)
-        df2, tangents_2 = self.radial.jvp(tape.parameters, tape_2, dr[:, None], tape.space)
-        tape.kept |= {"dweights": dweights, "tangents": (tangents_1, tangents_2)}
-        out = self._sum(scene.pairs, scene.count, features.weights, df1, df2)
-        out += self._sum(scene.pairs, scene.count, dweights, f1, f2)
+        tangents = dq / self.scales.q_std, (features.r_slope * ds)[:, None]
+        dweights = tuple(slope * ds for slope in features.weight_slopes)
+        for weighted, moving in zip(kept["pairs"], self._weighted(scene.pairs, dweights), strict=True):
+            weighted.dweights = moving.weights
+        out = np.zeros((scene.count, self.width), dtype=scene.dtype)
+        kept["tangents"] = [
+            each.jvp(tape.parameters, weighted, own, dx, out, tape.space)
+            for each, weighted, own, dx in zip(self._sums, kept["pairs"], kept["tapes"], tangents, strict=True)
+        ]
         return out
 
     def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
         # Of f₁ and f₂ alone: the geometry depends on no parameter.
-        pairs, kept = tape.scene.pairs, tape.kept
-        bars, dbars = (self._cotangents(use, pairs, bar, tape.space) for use in ("bars", "dbars"))
-        rows, drows = (np.ascontiguousarray(each).ravel() for each in (bar, dbar))
-        for column, (row_bar, row_dbar) in enumerate(zip(bars, dbars, strict=True)):
-            number = column % len(kept["dweights"])
-            spread_dual_rows(
-                pairs.first,
-                pairs.second,
-                kept["features"].weights[number],
-                kept["dweights"][number],
-                rows,
-                drows,
-                self.width,
-                column * WIDTH,
-                self._same(column),
-                *self._sides(row_bar, len(pairs), column),
-                *self._sides(row_dbar, len(pairs), column),
-            )
-        chains = zip((self.angular, self.radial), kept["tapes"], kept["tangents"], bars, dbars, strict=True)
-        for network, tape_f, tangents_f, f_bar, f_dbar in chains:
-            network.vjp_dual(tape.parameters, tape_f, tangents_f, f_bar, f_dbar, gradient, inputs_too=False)
+        kept, ups = tape.kept, (np.ascontiguousarray(bar), np.ascontiguousarray(dbar))
+        for number, each in enumerate(self._sums):
+            tapes = kept["tapes"][number], kept["tangents"][number]
+            each.vjp_dual(tape.parameters, kept["pairs"][number], tapes, ups, gradient)
         return (None,), (None,)

@@ -88,7 +88,7 @@ class Perceptron:
             return LINEAR
         return {"tanh": TANH, "relu": RELU, "silu": SILU}[self.activation]
 
-    def _table(self, parameters: Parameters) -> np.ndarray:
+    def table(self, parameters: Parameters) -> np.ndarray:
         """The table of ``chain``, (layers, COLUMNS); made once for all parameters of one layout."""
         known = parameters.tables.get(self.name)
         if known is not None:
@@ -123,7 +123,7 @@ class Perceptron:
         space : Workspace
             Where both live until the next ones.
         """
-        table = self._table(parameters)
+        table = self.table(parameters)
         tape, out = self._taken("tape", table, inputs, space)
         chain.forward(len(inputs), table, parameters.flat, inputs.ravel(), tape, out.ravel())
         return out, tape
@@ -143,7 +143,7 @@ class Perceptron:
             Added to.
         """
         below = np.empty((len(cotangent), self.sizes[0]), dtype=cotangent.dtype)
-        table = self._table(parameters)
+        table = self.table(parameters)
         into = parameters.flat[:0] if gradient is None else gradient.flat
         chain.vjp(len(cotangent), table, parameters.flat, tape, cotangent.ravel(), into, below.ravel())
         return below
@@ -162,7 +162,7 @@ class Perceptron:
         space : Workspace
             Where both live until the next ones.
         """
-        table = self._table(parameters)
+        table = self.table(parameters)
         dtape, out = self._taken("tangents", table, tangent, space)
         chain.jvp(len(tangent), table, parameters.flat, tape, tangent.ravel(), dtape, out.ravel())
         return out, dtape
@@ -194,7 +194,7 @@ class Perceptron:
         below, dbelow = np.empty((2, rows if inputs_too else 0, self.sizes[0]), dtype=cotangent.dtype)
         chain.vjp_dual(
             rows,
-            self._table(parameters),
+            self.table(parameters),
             parameters.flat,
             tape,
             dtape,

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from ...machine.workspace import Workspaces
 from ..layers.parameters import Parameters
 from .part import GEOMETRY, Motion, Part, Tape
 from .run import Run
+from .schedule import Phase, Stage, execute, phases
 
 __all__ = ["Program", "Step"]
 
@@ -68,8 +68,7 @@ class Program:
                 self.learns.add(step.output)
         if output not in known:
             raise ValueError(f"output: {output} is written by no step")
-        lines = range(len(self.steps))
-        self._runs = [(whole, list(line)) for whole, line in groupby(lines, lambda i: self.steps[i].part.whole)]
+        self._phases: dict[tuple, list[Phase]] = {}
 
     @property
     def parts(self) -> list[Part]:
@@ -104,8 +103,8 @@ class Program:
             bars[share][self.output] = np.ones_like(run.values[share][self.output])
 
         stages = self._forward_stages(run, parameters, spaces, keep, self._needed(self.output))
-        stages.append(_Stage(begin))
-        _execute(stages + self._reverse_stages(run, [bars], None, None, self.moves, _vjp(strained)), run)
+        stages.append(Stage(begin))
+        execute(stages + self._reverse_stages(run, [bars], None, None, self.moves, _vjp(strained)), run)
         ends = run.join([end.get(GEOMETRY) for end in bars], strained)
         return [values[self.output] for values in run.values], ends
 
@@ -122,7 +121,7 @@ class Program:
         gradients = [gradient.like() for _ in run.shares]
         stages = self._jvp_stages(run, direction, tangents)
         stages += self._reverse_stages(run, kinds, gradient, gradients, self.learns, self._vjp_dual)
-        _execute(stages, run)
+        execute(stages, run)
         _sum(gradient, gradients)
 
     # ------------------------------------------------------------------ the four passes
@@ -147,7 +146,7 @@ class Program:
         if until is not None and until not in (known := [step.output for step in self.steps]):
             raise ValueError(f"name: expected one of {', '.join(map(repr, known))}, got {until!r}")
         name = until or self.output
-        _execute(self._forward_stages(run, parameters, spaces, keep, self._needed(name)), run)
+        execute(self._forward_stages(run, parameters, spaces, keep, self._needed(name)), run)
         return [values[name] for values in run.values]
 
     def jvp(self, run: Run, direction: Motion) -> list[np.ndarray]:
@@ -161,7 +160,7 @@ class Program:
             Of all points.
         """
         tangents: list[dict] = [{} for _ in run.shares]
-        _execute(self._jvp_stages(run, direction, tangents), run)
+        execute(self._jvp_stages(run, direction, tangents), run)
         if self.output not in self.moves:
             return [np.zeros_like(values[self.output]) for values in run.values]
         return [values[self.output] for values in tangents]
@@ -190,7 +189,7 @@ class Program:
         wanted = (self.moves if motion else set()) | (self.learns if gradient is not None else set())
         gradients = None if gradient is None else [gradient.like() for _ in run.shares]
         ends = [{self.output: bar} for bar in bars]
-        _execute(self._reverse_stages(run, [ends], gradient, gradients, wanted, _vjp(strained)), run)
+        execute(self._reverse_stages(run, [ends], gradient, gradients, wanted, _vjp(strained)), run)
         if gradient is not None and gradients is not None:
             _sum(gradient, gradients)
         return run.join([end.get(GEOMETRY) for end in ends], strained) if motion else None
@@ -209,7 +208,7 @@ class Program:
         """
         kinds = [[{self.output: bar} for bar in kind] for kind in (bars, dbars)]
         gradients = [gradient.like() for _ in run.shares]
-        _execute(self._reverse_stages(run, kinds, gradient, gradients, self.learns, self._vjp_dual), run)
+        execute(self._reverse_stages(run, kinds, gradient, gradients, self.learns, self._vjp_dual), run)
         _sum(gradient, gradients)
 
     def _vjp_dual(self, step: Step, tape: Tape, bars: tuple, into: Parameters | None) -> tuple[tuple, ...]:
@@ -220,14 +219,20 @@ class Program:
         return step.part.vjp(tape, bars[0], into), (None,) * len(step.inputs)
 
     # ------------------------------------------------------------------ forwards
-    def _lines(self, names: set[str]) -> list[tuple[bool, list[tuple[int, Step]]]]:
-        """Runs of lines that write one of some names, whether they look at all structures at once, in order."""
-        runs = ((whole, [(i, self.steps[i]) for i in lines]) for whole, lines in self._runs)
-        return [(whole, [line for line in lines if line[1].output in names]) for whole, lines in runs]
+    def _order(self, names: set[str], backwards: bool = False) -> list[Phase]:
+        """Lines that write one of some names, in the order of a pass; found once for the same names."""
+        key = frozenset(names), backwards
+        if key not in self._phases:
+            lines = [i for i, step in enumerate(self.steps) if step.output in names]
+            needs = {i: {j for j in lines if self.steps[j].output in self.steps[i].inputs} for i in lines}
+            if backwards:  # a cotangent is complete when those of all that read the output are
+                lines, needs = lines[::-1], {i: {j for j in lines if i in needs[j]} for i in lines}
+            self._phases[key] = phases(lines, needs, {i for i in lines if self.steps[i].part.whole})
+        return self._phases[key]
 
     def _forward_stages(
         self, run: Run, parameters: Parameters, spaces: Workspaces, keep: bool, names: set[str]
-    ) -> list[_Stage]:
+    ) -> list[Stage]:
         """What fills ``run.values`` with these names."""
         run.values = [{} for _ in run.shares]
         run.tapes = [[] for _ in self.steps]
@@ -237,40 +242,39 @@ class Program:
             own = (spaces.of(i + number * len(self.steps)) for number in range(len(scenes)))
             run.tapes[i] = [Tape(scene, parameters, space, keep=keep) for scene, space in zip(scenes, own, strict=True)]
 
-        def local(share: int, lines) -> None:
-            """Some lines for one share."""
+        def local(share: int, lines: list[int]) -> None:
             values = run.values[share]
-            for i, step in lines:
+            for i in lines:
+                step = self.steps[i]
                 inputs = [values.get(name) for name in step.inputs]
                 values[step.output] = step.part.forward(run.tapes[i][share], *inputs)
 
-        def whole(lines) -> None:
-            """Some lines for all structures."""
-            for i, step in lines:
-                inputs = (run.joined(run.values, name) for name in step.inputs)
-                run.share_out(step.part.forward(run.tapes[i][0], *inputs), step.output, run.values)
+        def whole(i: int) -> Callable[[], None]:
+            step = self.steps[i]
+            inputs = (run.joined(run.values, name) for name in step.inputs)
+            output = step.part.forward(run.tapes[i][0], *inputs)
+            return partial(run.share_out, output, step.output, run.values)
 
-        return _stages(self._lines(names), local, whole)
+        return _stages(self._order(names), local, whole)
 
-    def _jvp_stages(self, run: Run, direction: Motion, tangents: list[dict]) -> list[_Stage]:
+    def _jvp_stages(self, run: Run, direction: Motion, tangents: list[dict]) -> list[Stage]:
         """What fills ``tangents`` with those of everything that moves."""
         for values, motion in zip(tangents, run.split(direction), strict=True):
             values[GEOMETRY] = motion
 
-        def local(share: int, lines) -> None:
-            """Some lines for one share."""
+        def local(share: int, lines: list[int]) -> None:
             values = tangents[share]
-            for i, step in lines:
+            for i in lines:
+                step = self.steps[i]
                 inputs = [values.get(name) for name in step.inputs]
                 values[step.output] = step.part.jvp(run.tapes[i][share], *inputs)
 
-        def whole(lines) -> None:
-            """Some lines for all structures."""
-            for i, step in lines:
-                inputs = (direction if name == GEOMETRY else run.joined(tangents, name) for name in step.inputs)
-                run.share_out(step.part.jvp(run.tapes[i][0], *inputs), step.output, tangents)
+        def whole(i: int) -> Callable[[], None]:
+            step = self.steps[i]
+            inputs = (direction if name == GEOMETRY else run.joined(tangents, name) for name in step.inputs)
+            return partial(run.share_out, step.part.jvp(run.tapes[i][0], *inputs), step.output, tangents)
 
-        return _stages(self._lines(self.moves), local, whole)
+        return _stages(self._order(self.moves), local, whole)
 
     # ------------------------------------------------------------------ backwards
     def _reverse_stages(
@@ -281,13 +285,13 @@ class Program:
         gradients: list[Parameters] | None,
         wanted: set[str],
         reverse: Callable,
-    ) -> list[_Stage]:
+    ) -> list[Stage]:
         """From cotangents of the output in ``bars`` to those of all that is wanted, for one kind or two at a time."""
 
-        def local(share: int, lines) -> None:
-            """Some lines for one share."""
+        def local(share: int, lines: list[int]) -> None:
             into = None if gradients is None else gradients[share]
-            for i, step in lines:
+            for i in lines:
+                step = self.steps[i]
                 above = tuple(kind[share].pop(step.output, None) for kind in bars)
                 if above[0] is None:
                     continue
@@ -297,51 +301,34 @@ class Program:
                 for kind, parts in zip(bars, below, strict=True):
                     _add(kind[share], step.inputs, parts, tape.wanted)
 
-        def whole(lines) -> None:
-            """Some lines for all structures."""
-            for i, step in lines:
-                if step.output not in bars[0][0]:
-                    continue
-                above = tuple(np.concatenate([values.pop(step.output) for values in kind]) for kind in bars)
-                tape = run.tapes[i][0]
-                tape.wanted = tuple(name in wanted for name in step.inputs)
-                for kind, parts in zip(bars, reverse(step, tape, above, gradient), strict=True):
+        def whole(i: int) -> Callable[[], None]:
+            step, tape = self.steps[i], run.tapes[i][0]
+            if step.output not in bars[0][0]:
+                return lambda: None
+            above = tuple(np.concatenate([values.pop(step.output) for values in kind]) for kind in bars)
+            tape.wanted = tuple(name in wanted for name in step.inputs)
+            below = reverse(step, tape, above, gradient)
+
+            def finish() -> None:
+                for kind, parts in zip(bars, below, strict=True):
                     shares = [run.shares_of(part) for part in parts]
                     for number, values in enumerate(kind):
                         _add(values, step.inputs, [share[number] for share in shares], tape.wanted)
 
-        backwards = [(whole_run, lines[::-1]) for whole_run, lines in reversed(self._lines(wanted))]
-        return _stages(backwards, local, whole)
+            return finish
+
+        return _stages(self._order(wanted, backwards=True), local, whole)
 
 
-@dataclass
-class _Stage:
-    """Work for every share, or for all structures at once."""
-
-    work: Callable
-    whole: bool = False
-
-
-def _stages(runs: list, local: Callable, whole: Callable) -> list[_Stage]:
-    """One stage for each run of lines that is not empty."""
-    make = {True: whole, False: local}
-    return [_Stage(partial(make[kind], lines=lines), kind) for kind, lines in runs if lines]
-
-
-def _execute(stages: list[_Stage], run: Run) -> None:
-    """Stage after stage; of several for shares that follow each other, each share does all before a thread waits."""
-    for whole, group in groupby(stages, lambda stage: stage.whole):
-        several = list(group)
-        if whole:
-            for stage in several:
-                stage.work()
-            continue
-
-        def work(share: int, several=several) -> None:
-            for stage in several:
-                stage.work(share)
-
-        run.each(work)
+def _stages(order: list[Phase], local: Callable, whole: Callable) -> list[Stage]:
+    """What is done in each phase."""
+    return [
+        Stage(
+            partial(local, lines=phase.local) if phase.local else None,
+            None if phase.whole is None else partial(whole, phase.whole),
+        )
+        for phase in order
+    ]
 
 
 def _vjp(strained: bool) -> Callable:

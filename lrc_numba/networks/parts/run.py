@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -38,14 +39,34 @@ class Run:
     tapes: list[list[Tape]] = field(default_factory=list)
     values: list[dict] = field(default_factory=list)
 
-    def each(self, work: Callable[[int], None]) -> None:
-        """Do ``work`` for every share, on threads."""
+    def each(self, several: Sequence[Callable[[int], None]], beside: Callable[[], None] | None = None) -> None:
+        """Do some work for every share, on threads.
 
-        def _some(_: int, lo: int, hi: int) -> None:
-            for share in range(lo, hi):
-                work(share)
+        Parameters
+        ----------
+        several : sequence of functions
+            Of a share; each share does one after the other.
+        beside : function, optional
+            Done at the same time.
+        """
+        jobs: list[Callable[[], None]] = [beside] if beside is not None else []
+        if several:
+            jobs += [partial(_all, several, share) for share in range(len(self.shares))]
+        left = jobs[::-1]  # so that what runs beside the shares begins first
 
-        parallel.run(_some, parallel.even(len(self.shares), self.whole.threads))
+        def _some(*_) -> None:
+            while True:
+                try:
+                    job = left.pop()
+                except IndexError:
+                    return
+                try:
+                    job()
+                except BaseException:
+                    left.clear()
+                    raise
+
+        parallel.run(_some, parallel.even(len(jobs), self.whole.threads))
 
     # ------------------------------------------------------------------ arrays of all points, and of shares
     @staticmethod
@@ -97,3 +118,8 @@ class Run:
             if out.strain is not None and part.strain is not None:
                 out.strain[some] = part.strain
         return out
+
+
+def _all(several: Sequence[Callable[[int], None]], share: int) -> None:
+    for work in several:
+        work(share)
