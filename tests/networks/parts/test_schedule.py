@@ -27,10 +27,12 @@ def test_every_line_once_and_after_all_that_it_needs(program):
     done = set()
     for phase in phases(lines, needs, whole):
         for i in phase.local:  # one after the other; beside them the whole line, which has to wait for none of them
-            assert i not in whole and needs[i] <= done, phase
+            assert i not in whole
+            assert needs[i] <= done, phase
             done.add(i)
         if phase.whole is not None:
-            assert phase.whole in whole and needs[phase.whole] <= done - set(phase.local), phase
+            assert phase.whole in whole
+            assert needs[phase.whole] <= done - set(phase.local), phase
             done.add(phase.whole)
     assert done == set(lines)
 
