@@ -102,7 +102,10 @@ def truth_of(method: str, dim: int, eps: float, counts, examples: int):
     holds()
 
 
-@pytest.mark.parametrize("method", ["auto", "pairs", "modes"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("method", ["auto", pytest.param("pairs", marks=SLOW), pytest.param("modes", marks=SLOW)])
 def test_explicit_sums(method):
     """Of random cells and points of any number, to eps."""
     truth_of(method, 3, 1e-4, (1, 2, 17, 60), 12)

@@ -120,6 +120,7 @@ def test_of_open_axes(boundary, truncated):
     assert error(made, positions, q, cell, BOUNDARIES[boundary]) <= 1e-9
 
 
+@pytest.mark.slow
 def test_of_other_potentials_in_free_space():
     """Whose kernel is a table that has to follow the parameters."""
     positions, q, cell = charges()

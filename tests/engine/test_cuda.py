@@ -110,9 +110,9 @@ ROUNDING = 300 * MACHINE  # sums of some thousand terms in another order
 CASES = [
     # dim, modes, dtype, window, eps, channels of the kernel, snapshots, targets
     pytest.param((1, 9, np.float64, "kaiser_bessel", 1e-9, None, None, False), marks=pytest.mark.slow),
-    (1, 9, np.float32, "gaussian", 1e-3, (2, 3), 2, True),
+    pytest.param((1, 9, np.float32, "gaussian", 1e-3, (2, 3), 2, True), marks=pytest.mark.slow),
     pytest.param((1, 15, np.float64, "gaussian_paper", 1e-3, None, None, False), marks=pytest.mark.slow),
-    (2, (5, 7), np.float64, "gaussian", 1e-2, (2, 2), None, True),
+    pytest.param((2, (5, 7), np.float64, "gaussian", 1e-2, (2, 2), None, True), marks=pytest.mark.slow),
     pytest.param((2, (5, 7), np.float32, "kaiser_bessel", 1e-4, None, 2, False), marks=pytest.mark.slow),
     (3, (3, 5, 4), np.float64, "kaiser_bessel", 1e-2, None, None, True),
     pytest.param((3, (3, 5, 4), np.float32, "kaiser_bessel", 1e-2, (3, 2), None, False), marks=pytest.mark.slow),

@@ -134,7 +134,7 @@ def _tables(grid: Grid, kind: str) -> MultiplierTable:
 
 @pytest.mark.parametrize("kind", ["real", "complex"])
 @pytest.mark.parametrize("modes", [(21, 20, 9), (7, 30, 31), (40, 11, 16)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 def test_a_multiplier_between_transforms(modes, kind, dtype, monkeypatch):
     """The bits of three steps, with planes that are left out, forwards and adjoint, on any number of threads."""
     monkeypatch.setattr(parallel, "WORTH_A_THREAD", 1)

@@ -87,7 +87,7 @@ def test_values_travel_there_and_back(widths):
         np.testing.assert_array_equal(other, beside[:, column:])
 
 
-@pytest.mark.parametrize("modes", [21, 33])
+@pytest.mark.parametrize("modes", [21, pytest.param(33, marks=pytest.mark.slow)])
 def test_pieces_change_nothing_but_rounding(modes, monkeypatch):
     """Convolution and gradient, sorted by tiles and by pieces of tiles; by pieces the same bits on 1 and 3 threads."""
     generator = np.random.default_rng(1)

@@ -220,6 +220,7 @@ def test_a_task(tmp_path):
     assert store.result(task) == result
 
 
+@pytest.mark.slow
 def test_interrupted_and_gone_on_with(tmp_path, monkeypatch):
     """The same numbers as in one go, whether Adam or the polish is cut off."""
     from figures.experiments import training
@@ -361,7 +362,10 @@ def _made_up(figure: Figure, preset: Preset) -> dict:
     return about | {"expected": len(runs), "runs": runs}
 
 
-@pytest.mark.parametrize("name", [name for name in command.FIGURES if command.figure_of(name).compute is None])
+DRAWN = [name for name in command.FIGURES if command.figure_of(name).compute is None]
+
+
+@pytest.mark.parametrize("name", [pytest.param(each, marks=[pytest.mark.slow] * (each != "table1")) for each in DRAWN])
 def test_pictures_and_report(name, tmp_path, capsys):
     """Of a record with all columns, and of one in which most are missing yet."""
     figure, preset = command.figure_of(name), PRESETS["quick"]

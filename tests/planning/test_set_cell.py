@@ -21,7 +21,7 @@ OPTIONS = [
     {"eps": 1e-3},
     {"eps": 1e-3, "gradient": "spectral"},
     {"window": WindowShape("bspline", 4), "nodes": 15},
-    {"window": "gaussian_paper", "eps": 0.5},
+    pytest.param({"window": "gaussian_paper", "eps": 0.5}, marks=pytest.mark.slow),
     {"eps": 1e-3, "dtype": np.float32},
 ]
 
