@@ -237,15 +237,18 @@ def sum_half(
 
 @kernel
 def fold(part, lo, hi, sums, potential, gradient):
-    """Add up what the shares of ``sum_half`` have for points [lo, hi).
+    """Add up what the shares of ``sum_half`` have for points [lo, hi), and clear it.
 
     Parameters are those of the module.
     """
     for i in range(lo, hi):
+        gradient[i, 0], gradient[i, 1], gradient[i, 2], potential[i] = 0.0, 0.0, 0.0, 0.0
         for s in range(len(sums)):
             for a in range(3):
                 gradient[i, a] += sums[s, 4 * i + a]
+                sums[s, 4 * i + a] = 0.0
             potential[i] += sums[s, 4 * i + 3]
+            sums[s, 4 * i + 3] = 0.0
 
 
 @kernel

@@ -115,7 +115,7 @@ class ImageLists:
         """
         return parallel.weighted(self.work[:-1], int(self.work[-1]), self.threads, smallest)
 
-    def place(self, points: np.ndarray, cells: np.ndarray, fourth: np.ndarray) -> np.ndarray:
+    def place(self, points: np.ndarray, cells: np.ndarray, fourth: np.ndarray, run=parallel.run) -> np.ndarray:
         """Rows (4 (E + 1),) float64 of coordinates and one more number, the dummy's last; from a full cache line on.
 
         Parameters
@@ -126,12 +126,14 @@ class ImageLists:
             Likewise.
         fourth : (n,) float64
             The number of each point, as its charge; the dummy's is 0.
+        run : function, optional
+            How the loop runs.
         """
         rows = aligned(1, QUAD * (len(self) + 1))[0]
         rows[QUAD * len(self) :] = 0.0
         rows[QUAD * len(self) : QUAD * len(self) + 3] = FAR
         shares = parallel.even(len(self), self.threads, 10_000)
-        parallel.run(_place, shares, points, cells, self.structure_of, self.owner, self.shift, fourth, rows)
+        run(_place, shares, points, cells, self.structure_of, self.owner, self.shift, fourth, rows)
         return rows
 
     def for_loops(self) -> tuple:
