@@ -27,9 +27,9 @@ class PairLoops:
     form : RadialForm
         v.
     points : (n, 3) float64
-        Positions; when the loops run again, those that are there by then.
+        Positions; where the loops run again, those that are there by then.
     cells : (1 or B, 3, 3) float64
-        Lattice vectors, likewise.
+        Lattice vectors, the same whenever the loops run.
     charges : (n,) float64
         q, likewise.
     virial : bool
@@ -50,7 +50,7 @@ class PairLoops:
         self.lists, self.again = lists, recording.again
         self.potential, self.gradient = np.empty(count), np.empty((count, 3))
         self.strains = np.empty((count if virial else 0, 6))
-        rows = lists.place(points, cells, charges, recording.run)
+        rows = lists.place(points, cells, charges, recording)
         inputs = (rows, *lists.for_loops(), *form.for_loops, (0,) * virial)
         if lists.full:
             shares = lists.shares(WORTH_A_THREAD)
@@ -63,5 +63,6 @@ class PairLoops:
         sums, self.closest = aligned(halves, 4 * (count + 1)), np.empty(halves)
         sums.fill(0.0)
         each = parallel.even(halves, lists.threads)
-        recording.run(sum_half, each, *inputs, bounds, sums, self.strains, self.closest)
-        recording.run(fold, parallel.even(count, lists.threads, 5000), sums, self.potential, self.gradient)
+        recording.run(sum_half, each, *inputs, lists.ranks, bounds, sums, self.strains, self.closest)
+        results = (sums, self.potential, self.gradient)
+        recording.run(fold, parallel.even(count, lists.threads, 5000), lists.homes, lists.owner, *results)

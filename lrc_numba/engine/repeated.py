@@ -29,7 +29,7 @@ def may_repeat(operator: Operator, batch: int) -> bool:
 
 
 class RepeatedEnergy:
-    """``Operator.sort`` and ``Operator.energy`` with the gradient, of which only the loops are left after the first time.
+    """``Operator.sort`` and ``Operator.energy`` with the gradient; after the first time the loops alone.
 
     Parameters
     ----------

@@ -184,11 +184,11 @@ class Calculator(ABC):
         """
         batch = isinstance(positions, Structures)
         if not (batch or stress or parameter_gradient):
-            steady = self._steady.compute(self, positions, charges, cell, periodic)
-            if steady is not None:
-                steady.forces = steady.forces if forces else None
-                steady.charge_gradient = 2 * steady.potential if charge_gradient else None
-                return steady
+            again = self._steady.compute(self, positions, charges, cell, periodic)
+            if again is not None:
+                again.forces = again.forces if forces else None
+                again.charge_gradient = 2 * again.potential if charge_gradient else None
+                return again
         structures = positions if batch else self._as_structure(positions, cell, periodic)
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
@@ -306,7 +306,7 @@ class Calculator(ABC):
             Along which there are images.
         """
         flags = tuple(bool(flag) for flag in periodic)
-        few = self._few(positions)
+        few = self.few_points(positions)
         key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags), few
         far = self._far.pop(key, None)
         if far is None or not far.boundary.serves(positions, self.potential):
@@ -333,7 +333,7 @@ class Calculator(ABC):
         """The plan that was used last."""
         return next(reversed(self._far.values()), None)
 
-    def _few(self, positions: np.ndarray) -> int | None:
+    def few_points(self, positions: np.ndarray) -> int | None:
         """A power of two that points are not more than, where they are few and of one structure."""
         return 1 << (len(positions) - 1).bit_length() if positions.ndim == 2 and 0 < len(positions) <= FEW else None
 

@@ -7,7 +7,7 @@ come in the same cell again, with the same potential, both are left out from the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +17,12 @@ from ..checks import net_charge
 from ..pair_loops import PairLoops
 from ..pair_sum import is_apart
 from ..radial_form import RadialForm
-from .long_range import LongRange
+from .long_range import LongRange, Steady
 from .result import Result
-
-if TYPE_CHECKING:
-    from .calculator import Calculator
 
 __all__ = ["SteadyCalls"]
 
-MOST = 1 << 15  # points; of more, comparing charges takes longer than what is spared
+MOST = 1 << 17  # points; of more, comparing charges takes longer than what is spared
 NEAR = 2.0**40  # cutoffs from the origin, beyond which points are looked at one by one
 DOUBLE = np.dtype(np.float64)
 
@@ -41,12 +38,12 @@ class SteadyCalls:
     def __reduce__(self) -> tuple:
         return SteadyCalls, ()
 
-    def compute(self, calculator: Calculator, positions, charges, cell, periodic) -> Result | None:
+    def compute(self, calculator: Steady, positions, charges, cell, periodic) -> Result | None:
         """Energy and forces; None where this is to be computed as any other call.
 
         Parameters
         ----------
-        calculator : Calculator
+        calculator : Steady
             Always the same.
         positions, charges, cell, periodic
             As for ``Calculator.compute``.
@@ -72,7 +69,7 @@ class _Call:
 
     Parameters
     ----------
-    calculator : Calculator
+    calculator : Steady
         Whose form, and lists of neighbours.
     structure : Structures
         Of the call before.
@@ -84,7 +81,7 @@ class _Call:
         Sums over its modes, to be called again.
     """
 
-    def __init__(self, calculator: Calculator, structure: Structures, charges: np.ndarray, far: LongRange, mesh: Any):
+    def __init__(self, calculator: Steady, structure: Structures, charges: np.ndarray, far: LongRange, mesh: Any):
         self.far, self.mesh, self.form, self.shape = far, mesh, calculator.form, charges.shape
         self.points = structure.positions.copy()
         self.structure = Structures(self.points, structure.offsets, structure.cell, structure.periodic)
@@ -97,12 +94,12 @@ class _Call:
         self.outdated: Callable[[], bool] = bool  # for positions in ``points``
 
     @classmethod
-    def of(cls, calculator: Calculator, charges: np.ndarray) -> _Call | None:
+    def of(cls, calculator: Steady, charges: np.ndarray) -> _Call | None:
         """What the call before was made of, to be done again; None where there is more to it.
 
         Parameters
         ----------
-        calculator : Calculator
+        calculator : Steady
             In double precision, else there is none.
         charges : (N,) or (N, C)
             As in the call before.
@@ -113,29 +110,29 @@ class _Call:
         plain = charges.size == len(last.positions) and last.positions.dtype == DOUBLE and last.periodic.all()
         # Structures may have been computed in between, with plans of their own, or settings changed.
         same = all(far.boundary.periodic) and np.array_equal(far.boundary.cell, last.cell[0])
-        same &= calculator._few(last.positions) == far.few
+        same &= calculator.few_points(last.positions) == far.few
         if not (plain and same and isinstance(calculator.form, RadialForm)):
             return None
         mesh = far.plan.repeat_energy(last.positions, charges.reshape(-1, 1), far.kernel)
         return None if mesh is None else cls(calculator, last, charges, far, mesh)
 
-    def holds(self, calculator: Calculator) -> bool:
+    def holds(self, calculator: Steady) -> bool:
         """Whether potential and plan still are those of before.
 
         Parameters
         ----------
-        calculator : Calculator
+        calculator : Steady
             As for ``of``.
         """
         far = calculator.last_long_range
-        return calculator.form is self.form and far is self.far and calculator._few(self.points) == far.few
+        return calculator.form is self.form and far is self.far and calculator.few_points(self.points) == far.few
 
-    def compute(self, calculator: Calculator, positions) -> Result | None:
+    def compute(self, calculator: Steady, positions) -> Result | None:
         """Energy and forces; None for positions that are to be looked at more closely.
 
         Parameters
         ----------
-        calculator : Calculator
+        calculator : Steady
             As for ``of``.
         positions : (N, 3) array
             Units of length.
@@ -159,7 +156,7 @@ class _Call:
         twice *= 0.5
         return Result(twice.reshape(self.shape), energy, np.negative(forces, out=forces))
 
-    def _near(self, calculator: Calculator) -> PairLoops:
+    def _near(self, calculator: Steady) -> PairLoops:
         """The sum over pairs, with lists that are good for the positions."""
         near, neighbours = self.loops, calculator.neighbours
         kept = near is not None and calculator.lists_are_of(self.structure) and near.lists is neighbours.lists
