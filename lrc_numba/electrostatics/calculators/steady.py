@@ -70,7 +70,9 @@ class _Call:
     Parameters
     ----------
     calculator : Steady
-        Whose form, and lists of neighbours.
+        Whose potential and cutoff.
+    form : RadialForm
+        Of its pairs.
     structure : Structures
         Of the call before.
     charges : (N,) or (N, 1)
@@ -81,8 +83,8 @@ class _Call:
         Sums over its modes, to be called again.
     """
 
-    def __init__(self, calculator: Steady, structure: Structures, charges: np.ndarray, far: LongRange, mesh: Any):
-        self.far, self.mesh, self.form, self.shape = far, mesh, calculator.form, charges.shape
+    def __init__(self, calculator: Steady, form: RadialForm, structure, charges: np.ndarray, far: LongRange, mesh: Any):
+        self.far, self.mesh, self.form, self.shape = far, mesh, form, charges.shape
         self.points = structure.positions.copy()
         self.structure = Structures(self.points, structure.offsets, structure.cell, structure.periodic)
         self.charges, potential = charges.reshape(-1, 1).astype(np.float64), calculator.potential
@@ -111,10 +113,11 @@ class _Call:
         # Structures may have been computed in between, with plans of their own, or settings changed.
         same = all(far.boundary.periodic) and np.array_equal(far.boundary.cell, last.cell[0])
         same &= calculator.few_points(last.positions) == far.few
-        if not (plain and same and isinstance(calculator.form, RadialForm)):
+        form = calculator.form
+        if not (plain and same and isinstance(form, RadialForm)):
             return None
         mesh = far.plan.repeat_energy(last.positions, charges.reshape(-1, 1), far.kernel)
-        return None if mesh is None else cls(calculator, last, charges, far, mesh)
+        return None if mesh is None else cls(calculator, form, last, charges, far, mesh)
 
     def holds(self, calculator: Steady) -> bool:
         """Whether potential and plan still are those of before.

@@ -169,7 +169,7 @@ class NeighbourList:
         owner[total] = count
         run(search.sort_images, structures, *images, starts[:-1].copy(), y, owner, shift, order, home)
         # The same of what may be near each point, but that lists are then packed, thread by thread.
-        structure_of = np.repeat(np.arange(batch), np.diff(offsets))
+        structure_of = np.repeat(np.arange(batch), np.diff(offsets)) if batch > 1 else np.zeros(count, dtype=np.int64)
         near = (low, width, bins, first_bin, starts, cutoff)
         most, where, counts = (np.empty(count, dtype=np.int64) for _ in range(3))
         homes = np.sort(home)
