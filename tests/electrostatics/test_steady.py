@@ -119,3 +119,14 @@ def test_bad_positions():
             calculator.compute(x[:-1], q, cell)
         energies.append(calculator.compute(x, q, cell, forces=True).energy)
     assert max(energies) == min(energies)
+
+
+def test_pairs_beside_modes():
+    """With two threads a thousand points or so have their pairs and their modes done at once: to the same bits."""
+    rng, (x, q, cell) = np.random.default_rng(2), salt(8)
+    shifts = np.stack(np.meshgrid(*[np.arange(4)] * 3), axis=-1).reshape(-1, 3) @ cell
+    x, q = (x + shifts[:, None]).reshape(-1, 3), np.tile(q, len(shifts))
+    one, two = (mesh(threads=threads) for threads in (1, 2))
+    for _ in range(5):
+        x = x + 0.01 * rng.standard_normal(x.shape)
+        equal(two.compute(x, q, 4 * cell, forces=True), one.compute(x, q, 4 * cell, forces=True))

@@ -81,6 +81,7 @@ class Steady(Sums, Protocol):
 
     cutoff: float
     dtype: np.dtype
+    threads: int
 
     @property
     def last_structure(self) -> Structures | None:

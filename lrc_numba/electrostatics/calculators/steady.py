@@ -7,12 +7,14 @@ come in the same cell again, with the same potential, both are left out from the
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ... import arguments
 from ...geometry.structures import Structures
+from ...machine.cpu import parallel
 from ..checks import net_charge
 from ..pair_loops import PairLoops
 from ..pair_sum import is_apart
@@ -23,6 +25,7 @@ from .result import Result
 __all__ = ["SteadyCalls"]
 
 MOST = 1 << 17  # points; of more, comparing charges takes longer than what is spared
+FEW = 256, 2048  # points: of so few no loop is worth two threads, but pairs and modes are worth one each
 NEAR = 2.0**40  # cutoffs from the origin, beyond which points are looked at one by one
 DOUBLE = np.dtype(np.float64)
 
@@ -146,10 +149,9 @@ class _Call:
         if given.shape != self.points.shape or not squares < self.reach:
             return None
         self.points[...] = given
-        near = self._near(calculator)
+        near = self._pairs_and_modes(calculator)
         if not is_apart(float(near.closest.min()), self.form):
             return None
-        self.mesh(self.points)
         twice = near.potential[:, None] + self.mesh.output
         twice -= self.of_self
         if self.of_background is not None:
@@ -159,16 +161,26 @@ class _Call:
         twice *= 0.5
         return Result(twice.reshape(self.shape), energy, np.negative(forces, out=forces))
 
-    def _near(self, calculator: Steady) -> PairLoops:
-        """The sum over pairs, with lists that are good for the positions."""
+    def _pairs_and_modes(self, calculator: Steady) -> PairLoops:
+        """The sums over pairs, with lists that are good for the positions; and those over modes."""
         near, neighbours = self.loops, calculator.neighbours
         kept = near is not None and calculator.lists_are_of(self.structure) and near.lists is neighbours.lists
         if near is not None and kept and not self.outdated():
-            near.again()
+            if calculator.threads > 1 and FEW[0] <= len(self.points) <= FEW[1]:
+                parallel.run(_side_by_side, [0, 1, 2], near.again, partial(self.mesh, self.points))
+            else:
+                near.again()
+                self.mesh(self.points)
             return near
         calculator.update_neighbours(self.structure)
         lists = neighbours.lists
         self.outdated = neighbours.watch(self.points)
         charges = self.charges.reshape(-1)
+        self.mesh(self.points)
         self.loops = near = PairLoops(lists, self.form, self.points, self.structure.cell, charges, False)
         return near
+
+
+def _side_by_side(part: int, _lo: int, _hi: int, *functions: Callable[[], object]) -> None:
+    """Call one of some functions: each thread another."""
+    functions[part]()
