@@ -43,7 +43,23 @@ class Result:
 
 
 def joined(parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, dtype) -> Result:
-    """The result of all structures."""
+    """The result of all structures.
+
+    Parameters
+    ----------
+    parts : list of tuples
+        V, E, F and ∂E/∂ε of each, as ``Calculator._of_structure`` returns them.
+    structures : Structures
+        Which they are.
+    shape : tuple of int
+        Of the charges.
+    batch : bool
+        Whether structures came, or the positions of one.
+    forces, stress : bool
+        What is wanted.
+    dtype : dtype
+        Of potentials and forces.
+    """
     potential = np.concatenate([part[0] for part in parts]).astype(dtype).reshape(shape)
     result = Result(potential, np.array([part[1] for part in parts]))
     if forces:
