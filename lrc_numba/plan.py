@@ -29,12 +29,13 @@ from .planning.guard import alone, computes, in_range
 from .planning.meshes import Mesh, MeshStages
 from .planning.points import GivenPoints, Points, describe_memory
 from .planning.preparation import Preparation
+from .planning.repeats import Repeats
 from .planning.window_shape import WindowShape
 
 __all__ = ["Gradient", "LRCPlan", "Mesh", "WindowShape", "check_eps", "good_size"]
 
 
-class LRCPlan(MeshStages):
+class LRCPlan(MeshStages, Repeats):
     """A prepared long-range convolution.
 
     Parameters

@@ -1,21 +1,27 @@
 """Energies and forces of ions by lrc_numba, LAMMPS, torch-pme and OpenMM, at equal measured error of the forces.
 
-Perturbed rock salt and water, in no lattice order. Ours are the parameters of ``tune``, nothing searched by hand; the
-settings of peers are the fastest of a grid over cutoff, order and mesh whose measured root mean square error is
-within the target, which is in e²/Å². Times are medians of calls that take turns, warm: with the neighbours of the call
-before, and with neighbours found in every call.
+Perturbed rock salt and water, in no lattice order. Ours are the parameters of ``tune``, asked for what is measured to
+keep the target; the settings of peers are the fastest of a grid over cutoff, order and mesh whose measured root mean
+square error is within the target, which is in e²/Å². Times are medians of calls that take turns, warm: with the
+neighbours of the call before (found 0.5 Å further than needed), and with neighbours found in every call (no further).
 
   python -m validation.benchmark_electrostatics --quick
   python -m validation.benchmark_electrostatics --threads 1 2 --peers lammps torch openmm
+  python -m validation.benchmark_electrostatics --resume --limit 500
 
-Peers that are not installed are left out and named. Also measured: a batch of 16 systems of 100 ions against one by
-one, the time of a system of 100 ions, and how much more a stress costs.
+Each case is written as soon as it is measured; with ``--resume`` only what is not in the file yet is measured, and
+settings of peers that were searched for are taken from it. Peers that are not installed are left out and named. Also
+measured: a batch of 16 systems of 100 ions against one by one, the time of a system of 100 ions, and how much more a
+stress costs.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 
@@ -24,18 +30,22 @@ from lrc_numba.geometry.structures import Structures
 
 from .tools.common import arguments, environment, print_table, save_json
 from .tools.electrostatics_peers import PEERS, Peer, installed
+from .tools.electrostatics_search import candidates, error, quickest
 from .tools.ionic_systems import Ions, perturbed_nacl, water
 
 TARGETS = (1e-4, 1e-5, 1e-6)
-TURNS, LEAST = 7, 0.2  # turns, and seconds of each peer at least
+TURNS, LEAST = 7, 0.3  # turns, and seconds of each peer at least
 SKIN = 0.5  # angstrom, of lists that are kept
 REFERENCE_BAND, REFERENCE_CUTOFF = 36.0, 9.0
-
-
-def systems(quick: bool) -> list[Callable[[], Ions]]:
-    """Makers of the systems, smallest first."""
-    small: list[Callable[[], Ions]] = [lambda: perturbed_nacl(5), lambda: perturbed_nacl(10)]
-    return small if quick else [*small, lambda: perturbed_nacl(20), lambda: water(10), lambda: water(20)]
+AIMS = (1.3, 1.15, 1.0, 0.8, 0.6, 0.4)  # of the target: what tune makes of them scatters
+SYSTEMS: dict[str, Callable[[], Ions]] = {
+    "NaCl 1,000": lambda: perturbed_nacl(5),
+    "NaCl 8,000": lambda: perturbed_nacl(10),
+    "water 3,000": lambda: water(10),
+    "NaCl 64,000": lambda: perturbed_nacl(20),
+    "water 24,000": lambda: water(20),
+}
+SMALLER = {"NaCl 64,000": "NaCl 8,000", "water 24,000": "water 3,000"}  # of the same kind, where peers were searched
 
 
 def reference(ions: Ions) -> np.ndarray:
@@ -44,70 +54,43 @@ def reference(ions: Ions) -> np.ndarray:
     return exact.compute(ions.positions, ions.charges, ions.cell, forces=True).forces
 
 
-def error(forces: np.ndarray, exact: np.ndarray) -> float:
-    """Root of the mean square of |ΔF|."""
-    return float(np.sqrt(((forces - exact) ** 2).sum(axis=1).mean()))
-
-
 class Ours:
-    """A tuned calculator, with a list of neighbours that is kept, and one whose list is found in every call."""
+    """A tuned calculator with a list of neighbours that is kept, and one whose list is found in every call."""
 
     name = "lrc_numba"
 
     def __init__(self, ions: Ions, target: float, threads: int, exact: np.ndarray):
         self.ions = ions
-        for aim in (
-            1.0,
-            0.8,
-            0.6,
-            0.4,
-        ):  # tune promises 1.5 times what is asked for at most; here the target is the limit
-            self.calculator = tune(
-                CoulombPotential(), ions.positions, ions.charges, ions.cell, aim * target, threads=threads, skin=SKIN
-            )
-            self.error = error(self.compute(), exact)
+        for aim in AIMS:
+            self.kept = self._tuned(aim * target, threads, SKIN)
+            self.error = error(self.compute(self.kept), exact)
             if self.error <= target:
                 break
+        self.new = self._tuned(aim * target, threads, 0.0)
 
-    def compute(self) -> np.ndarray:
+    def _tuned(self, accuracy: float, threads: int, skin: float):
+        ions = self.ions
+        return tune(CoulombPotential(), ions.positions, ions.charges, ions.cell, accuracy, threads=threads, skin=skin)
+
+    def compute(self, calculator) -> np.ndarray:
         """Forces."""
-        return self.calculator.compute(self.ions.positions, self.ions.charges, self.ions.cell, forces=True).forces
+        return calculator.compute(self.ions.positions, self.ions.charges, self.ions.cell, forces=True).forces
 
     def step(self, rebuild: bool) -> float:
         """Seconds of energy and forces."""
         start = time.perf_counter()
         if rebuild:
-            self.calculator.forget_neighbours()
-        self.compute()
+            self.new.forget_neighbours()
+        self.compute(self.new if rebuild else self.kept)
         return time.perf_counter() - start
-
-
-def fastest(peer: Peer, target: float, exact: np.ndarray) -> dict | None:
-    """The fastest settings of a peer within the target, with error and time; None where none is."""
-    best = None
-    for group in peer.settings(target):
-        for settings in group:  # the first that is accurate enough is the cheapest of its group
-            try:
-                peer.open(**settings)
-            except Exception as refused:  # whatever a library says of settings that it cannot do
-                print(f"  {peer.name} refuses {settings}: {refused}")
-                continue
-            found = error(peer.forces(), exact)
-            if found <= target:
-                taken = min(peer.step(rebuild=False) for _ in range(2))
-                if best is None or taken < best["seconds"]:
-                    best = {"settings": settings, "error": found, "seconds": taken}
-            peer.close()
-            if found <= target:
-                break
-    return best
 
 
 def turns(ours: Ours, peer: Peer | None, rebuild: bool) -> tuple[float, float]:
     """Medians of both, taking turns."""
     own: list[float] = []
     theirs: list[float] = []
-    ours.step(rebuild)
+    for _ in range(3):  # a call that comes again is done with less ado from the third on
+        ours.step(rebuild)
     begin = time.perf_counter()
     while len(own) < TURNS or time.perf_counter() - begin < LEAST:
         own.append(ours.step(rebuild))
@@ -116,28 +99,86 @@ def turns(ours: Ours, peer: Peer | None, rebuild: bool) -> tuple[float, float]:
     return float(np.median(own)), float(np.median(theirs)) if theirs else np.nan
 
 
-def measure(ions: Ions, target: float, threads: int, peers: list[type[Peer]], exact: np.ndarray) -> list[dict]:
-    """A row for each peer, and one of ours alone where there is none."""
-    ours, rows = Ours(ions, target, threads, exact), []
-    base = {"system": ions.name, "target": target, "threads": threads, "error": ours.error}
-    base["choices"] = repr(ours.calculator)
-    for kind in peers:
-        peer = kind(ions, threads)
-        best = fastest(peer, target, exact)
-        if best is None:
-            rows.append(base | {"peer": kind.name, "settings": None})
-            continue
+class Record:
+    """What is measured, case by case, in a file.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    resume : bool
+        Whether to go on with what is there.
+    threads : int
+        The largest number.
+    """
+
+    def __init__(self, path: Path, resume: bool, threads: int):
+        self.path = path
+        self.data: dict = {"rows": [], "searched": []}
+        if resume and path.exists():
+            self.data |= json.loads(path.read_text("utf-8"))
+        self.data["environment"] = environment(threads)
+
+    def row(self, **case) -> dict | None:
+        """A case that is measured; None where there is none."""
+        return next((row for row in self.data["rows"] if case.items() <= row.items()), None)
+
+    def searched(self, **case) -> list[dict] | None:
+        """Settings of a peer that were searched for; None where they were not."""
+        return next((each["among"] for each in self.data["searched"] if case.items() <= each.items()), None)
+
+    def add(self, kind: str, entry: dict) -> None:
+        """Write one more."""
+        self.data[kind].append(entry)
+        save_json(self.path, self.data)
+
+
+class Case:
+    """One system and target, with what is made for it when it is first needed."""
+
+    def __init__(self, system: str, target: float, threads: int, exact: dict):
+        self.system, self.target, self.threads, self._exact = system, target, threads, exact
+        self.ions, self._ours = SYSTEMS[system](), None
+
+    @property
+    def exact(self) -> np.ndarray:
+        """Forces, found once for every system."""
+        if self.system not in self._exact:
+            self._exact[self.system] = reference(self.ions)
+        return self._exact[self.system]
+
+    def measure(self, kind: type[Peer] | None, record: Record) -> dict:
+        """A row beside one peer, or of ours alone."""
+        self._ours = self._ours or Ours(self.ions, self.target, self.threads, self.exact)
+        base = {"system": self.system, "target": self.target, "threads": self.threads, "error": self._ours.error}
+        base["choices"] = repr(self._ours.kept)
+        if kind is None:
+            kept, new = (turns(self._ours, None, rebuild) for rebuild in (False, True))
+            return base | {"peer": "-", "kept": kept, "new": new}
+        among = self._among(kind, record)
+        if not among:
+            return base | {"peer": kind.name, "settings": None}
+        peer = kind(self.ions, self.threads)
+        best = quickest(peer, among)
         peer.open(**best["settings"])
-        kept = turns(ours, peer, rebuild=False)
+        kept = turns(self._ours, peer, rebuild=False)
         if hasattr(peer, "reopen"):
             peer.reopen()
-        new = turns(ours, peer, rebuild=True)
+        new = turns(self._ours, peer, rebuild=True)
         peer.close()
         more = {"peer": kind.name, "settings": best["settings"], "peer_error": best["error"]}
-        rows.append(base | more | {"kept": kept, "new": new})
-    if not peers:
-        rows.append(base | {"peer": "-", "kept": turns(ours, None, False), "new": turns(ours, None, True)})
-    return rows
+        return base | more | {"kept": kept, "new": new}
+
+    def _among(self, kind: type[Peer], record: Record) -> list[dict]:
+        """Settings of a peer: searched for on one thread, once."""
+        case = {"target": self.target, "peer": kind.name}
+        among = record.searched(system=self.system, **case)
+        if among is None:
+            near = record.searched(system=SMALLER.get(self.system), **case)
+            near = None if near is None else [each["settings"] for each in near]
+            among = candidates(kind(self.ions, 1), self.target, self.exact, near)
+            record.add("searched", {"system": self.system} | case | {"among": among})
+        return among
 
 
 def small_systems(threads: int) -> dict:
@@ -169,11 +210,11 @@ def small_systems(threads: int) -> dict:
         "16 one by one": one_by_one,
     }
     taken: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(40):
+    for turn in range(60):
         for name, call in calls.items():
             start = time.perf_counter()
             call()
-            if turn >= 5:
+            if turn >= 10:
                 taken[name].append(time.perf_counter() - start)
     return {name: float(np.median(values)) for name, values in taken.items()}
 
@@ -191,28 +232,42 @@ def main() -> None:
     parser = arguments("benchmark_electrostatics", __doc__ or "", threads=(1, 2))
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")
     parser.add_argument("--targets", type=float, nargs="+", default=list(TARGETS), help="default: %(default)s e²/Å²")
-    args = parser.parse_args()
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=None, help="default: all, with --quick two")
+    parser.add_argument("--resume", action="store_true", help="measure what is not in the file yet")
+    parser.add_argument("--limit", type=float, default=np.inf, help="seconds after which no other case is begun")
+    args, begin = parser.parse_args(), time.perf_counter()
     peers = [peer for peer in map(installed, args.peers) if peer is not None]
-    rows, record = [], {"environment": environment(max(args.threads))}
-    path = args.output / "benchmark_electrostatics.json"
-    for make in systems(args.quick):
-        ions = make()
-        exact = reference(ions)
-        for threads in args.threads:
-            for target in args.targets[:2] if args.quick else args.targets:
-                rows += measure(ions, target, threads, peers, exact)
-                for row in rows[-max(len(peers), 1) :]:
-                    print(*_line(row), flush=True)
-                save_json(path, record | {"rows": rows})
+    record = Record(args.output / "benchmark_electrostatics.json", args.resume, max(args.threads))
+    few = 2 if args.quick else None
+    names, targets = args.systems or list(SYSTEMS)[:few], args.targets[:few]
+    exact: dict[str, np.ndarray] = {}
+    for threads in args.threads:
+        if str(threads) not in record.data.setdefault("small", {}):
+            record.data["small"][str(threads)] = small_systems(threads)
+    for name, target, threads in product(names, targets, args.threads):
+        case = None
+        for kind in peers or [None]:
+            key = {"system": name, "target": target, "threads": threads, "peer": "-" if kind is None else kind.name}
+            if record.row(**key) is not None or time.perf_counter() - begin > args.limit:
+                continue
+            case = case or Case(name, target, threads, exact)
+            record.add("rows", case.measure(kind, record))
+            print(*_line(record.data["rows"][-1]), flush=True)
+    finish(record)
+
+
+def finish(record: Record) -> None:
+    """Print and write the table of all that is measured by now."""
+    rows = record.data["rows"]
     header = ["system", "target", "threads", "error", "peer", "ours (ms)", "theirs", "ours, new list", "theirs"]
     header += ["ratio", "new list"]
     title = "Energy and forces at equal measured error of the forces"
-    print_table(title, header, [_line(row) for row in rows])
-    small = {threads: small_systems(threads) for threads in args.threads}
-    for threads, values in small.items():
-        print(f"{threads} thread(s): " + ", ".join(f"{name} {1e6 * value:.0f} us" for name, value in values.items()))
     lines = [[str(cell) for cell in _line(row)] for row in rows]
-    save_json(path, record | {"title": title, "header": header, "lines": lines, "rows": rows, "small": small})
+    print_table(title, header, lines)
+    for threads, values in record.data["small"].items():
+        print(f"{threads} thread(s): " + ", ".join(f"{name} {1e6 * value:.0f} us" for name, value in values.items()))
+    record.data |= {"title": title, "header": header, "lines": lines}
+    save_json(record.path, record.data)
 
 
 if __name__ == "__main__":

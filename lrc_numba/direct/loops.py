@@ -17,11 +17,16 @@ import numpy as np
 from ..machine.cpu import simd, simd_lanes
 from ..machine.cpu.compile import inlined, kernel
 
-__all__ = ["LANES", "analyse", "fill_phases", "synthesise"]
+__all__ = ["LANES", "analyse", "fill_phases", "lanes_of", "synthesise"]
 
 LANES = 16  # points at a time
 BYTES = 8 * LANES
 LINE = 64
+
+
+def lanes_of(points: int) -> int:
+    """Points as a multiple of those of a vector."""
+    return -(-points // LANES) * LANES
 
 
 @kernel

@@ -20,6 +20,7 @@ from ..gradient import Gradient, parameter_gradient, table_gradients
 from ..machine.cpu import arrays
 from ..multipliers import Multiplier
 from . import loops
+from .repeated import RepeatedSums
 
 __all__ = ["DirectPlan"]
 
@@ -76,6 +77,23 @@ class DirectPlan:
         )
         return self
 
+    def repeat_energy(self, points: np.ndarray, values: np.ndarray, multiplier: Multiplier) -> RepeatedSums | None:
+        """``set_points`` and ``energy``, to be called with other positions of the points; nothing is checked then.
+
+        Parameters
+        ----------
+        points : (N, d)
+            As for ``set_points``.
+        values, multiplier
+            As for ``energy``.
+        """
+        if len(points) > AT_ONCE:
+            return None
+        f = self.set_points(points)._values("values", values)
+        table, stops = self._tables(multiplier)
+        _check_energy(table, multiplier)
+        return RepeatedSums(self.mode_set, self._tops, stops, table, self._points, f)
+
     def set_cell(self, box) -> DirectPlan:
         """Other lattice vectors; points have to be set again. Returns the plan.
 
@@ -97,13 +115,13 @@ class DirectPlan:
             self._phases = []
             for lo in blocks:
                 few = fractions[lo : lo + AT_ONCE]
-                width = _lanes(len(few))
+                width = loops.lanes_of(len(few))
                 phases = arrays.empty(2 * rows * width, np.float64)
                 loops.fill_phases(few, self._tops, width, phases)
                 self._phases.append(phases)
         for lo, phases in zip(blocks, self._phases, strict=True):
             some = slice(lo, min(lo + AT_ONCE, len(self._points)))
-            yield some, _lanes(some.stop - lo), phases
+            yield some, loops.lanes_of(some.stop - lo), phases
 
     def spectrum(self, values, dvalues=None, dpoints=None, stops: np.ndarray | None = None) -> np.ndarray:
         """F on the stored modes, (modes, C), or its tangent where ``dvalues`` or ``dpoints`` are given.
@@ -257,8 +275,7 @@ class DirectPlan:
         """
         f = self._values("values", values)
         table, stops = self._tables(multiplier)
-        if table.ndim > 1 or np.iscomplexobj(table):
-            raise ValueError(f"multiplier: an energy needs a real one of shape (), got {multiplier!r}; use vjp")
+        _check_energy(table, multiplier)
         of_table, by_parameters, by_cell = set(wrt) & {"parameters", "cell"}, None, None
         spectrum = self.spectrum(f, stops=None if of_table else stops)  # φ̂ may be zero where its derivatives are not
         if of_table:
@@ -311,9 +328,10 @@ class DirectPlan:
         return Gradient(output, points, by_values, by_parameters, cell=by_cell)
 
 
-def _lanes(points: int) -> int:
-    """Points as a multiple of those of a vector."""
-    return -(-points // loops.LANES) * loops.LANES
+def _check_energy(table: np.ndarray, multiplier: Multiplier) -> None:
+    """A ValueError where there is no energy."""
+    if table.ndim > 1 or np.iscomplexobj(table):
+        raise ValueError(f"multiplier: an energy needs a real one of shape (), got {multiplier!r}; use vjp")
 
 
 def _times(table: np.ndarray, spectrum: np.ndarray, adjoint: bool = False) -> np.ndarray:

@@ -20,7 +20,8 @@ for n points and E images, see ``geometry.neighbours.ImageLists``:
     potential    (n,)           Σ_j q_j v
     gradient     (n, 3)         of ½ Σ_ij q_i q_j v by the positions
     strains      (n, 6)         what points have of the derivative by the strain, by their lists: 11, 22, 33, 12, 13, 23
-    sums         (S, 4 (n + 1)) gradient and potential of every point, as shares of half lists have them
+    ranks        (E + 1,)       where the home of an image's owner stands among the ``homes``; n for the dummy
+    sums         (S, 4 (n + 1)) gradient and potential of every point in that order, as shares of half lists have them
     closest      (parts,)       least r² that a share met, or 2 r_c²
 """
 
@@ -191,6 +192,7 @@ def sum_half(
     size,
     kind,
     virial,
+    ranks,
     bounds,
     sums,
     strains,
@@ -199,7 +201,8 @@ def sum_half(
     """Sums over the pairs of shares [lo, hi) of half lists, share s being ``homes`` from ``bounds``[s] to the next.
 
     To ``sums[s]`` (4 (n + 1),), from a full cache line on, are added gradient and potential of all points, four numbers
-    each. Shares are not those of threads: they are always the same. Parameters are those of the module.
+    each, in the order of the homes, so that what is added to lies in the cache. Shares are not those of threads: they
+    are always the same. Parameters are those of the module.
     """
     for s in range(lo, hi):
         mine = sums[s]
@@ -224,28 +227,35 @@ def sum_half(
                 if len(virial) == 1:
                     xx, yy, zz = simd.fma(gx, dx, xx), simd.fma(gy, dy, yy), simd.fma(gz, dz, zz)
                     xy, xz, yz = simd.fma(gx, dy, xy), simd.fma(gx, dz, xz), simd.fma(gy, dz, yz)
-                add_quads(mine, owner, listed, at, gx, gy, gz, q * value)
+                add_quads(mine, ranks, listed, at, gx, gy, gz, q * value)
             pull_x, pull_y, pull_z, own = sums_of(fx, fy, fz, total)
-            mine[4 * i] -= pull_x
-            mine[4 * i + 1] -= pull_y
-            mine[4 * i + 2] -= pull_z
-            mine[4 * i + 3] += own
+            mine[4 * h] -= pull_x
+            mine[4 * h + 1] -= pull_y
+            mine[4 * h + 2] -= pull_z
+            mine[4 * h + 3] += own
             if len(virial) == 1:
                 _write_strain(strains, i, -1.0, xx, yy, zz, xy, xz, yz)
         closest[s] = least(nearest)
 
 
 @kernel
-def fold(part, lo, hi, sums, potential, gradient):
-    """Add up what the shares of ``sum_half`` have for points [lo, hi).
+def fold(part, lo, hi, homes, owner, sums, potential, gradient):
+    """Add up what the shares of ``sum_half`` have for the points of ``homes`` [lo, hi), and clear it.
 
     Parameters are those of the module.
     """
-    for i in range(lo, hi):
-        for s in range(len(sums)):
-            for a in range(3):
-                gradient[i, a] += sums[s, 4 * i + a]
-            potential[i] += sums[s, 4 * i + 3]
+    first, shares = sums[0], len(sums)
+    for s in range(1, shares):
+        more = sums[s]
+        for k in range(4 * lo, 4 * hi):
+            first[k] += more[k]
+            more[k] = 0.0
+    for h in range(lo, hi):
+        i = owner[homes[h]]
+        gradient[i, 0], gradient[i, 1], gradient[i, 2] = first[4 * h], first[4 * h + 1], first[4 * h + 2]
+        potential[i] = first[4 * h + 3]
+    for k in range(4 * lo, 4 * hi):
+        first[k] = 0.0
 
 
 @kernel

@@ -17,9 +17,9 @@ import numpy as np
 from .. import arguments
 from ..geometry.neighbours import ImageLists, NeighbourList, Pairs, scatter_add
 from ..machine.cpu import parallel
-from ..machine.cpu.simd_pairs import aligned
-from .pair_kernels import add_weighted, fold, sum_full, sum_half
+from .pair_kernels import add_weighted
 from .pair_kernels_channels import sum_channels
+from .pair_loops import WORTH_A_THREAD, PairLoops
 from .radial_form import RadialForm
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "PairTangent",
     "RadialForm",
     "check_listed",
+    "is_apart",
     "moving_displacements",
     "pair_sum",
     "pair_sum_jvp",
@@ -34,8 +35,6 @@ __all__ = [
 ]
 
 APART = 1e-9  # cutoffs; two points nearer to each other than that are in one place
-WORTH_A_THREAD = 1000  # vectors of eight pairs
-HALF_SHARES, WORTH_A_SHARE = 2, 4000  # at most, and vectors; whatever the number of threads, so that all get the same
 ROWS, COLUMNS = np.array([0, 1, 2, 0, 0, 1]), np.array([0, 1, 2, 1, 2, 2])  # of what loops hold of a symmetric matrix
 
 
@@ -112,9 +111,22 @@ def check_listed(name: str, cutoff: float, neighbours: NeighbourList) -> None:
         )
 
 
+def is_apart(closest: float, form: RadialForm) -> bool:
+    """Whether no two points are in one place, or v has no pole.
+
+    Parameters
+    ----------
+    closest : float
+        The least r² of all pairs.
+    form : RadialForm
+        v.
+    """
+    return not form.exponents or closest >= (APART * form.cutoff) ** 2
+
+
 def _check_apart(closest: float, neighbours: NeighbourList, form: RadialForm, positions, cell) -> None:
     """A ValueError that names two points in one place; only then pairs are looked through."""
-    if form.exponents and closest < (APART * form.cutoff) ** 2:
+    if not is_apart(closest, form):
         neighbours.lists.pairs(*neighbours.moved(positions, cell), np.float64).check_apart(np.inf, name="positions")
 
 
@@ -155,8 +167,8 @@ def pair_sum(
     if several:
         potential, gradient, strains, closest = _several(lists, form, values, points, cells, virial)
     else:
-        loop = _full if lists.full else _half
-        potential, gradient, strains, closest = loop(lists, form, values.reshape(-1), points, cells, virial)
+        loops = PairLoops(lists, form, points, cells, values.reshape(-1), virial)
+        potential, gradient, strains, closest = loops.potential, loops.gradient, loops.strains, loops.closest
     _check_apart(float(closest.min(initial=np.inf)), neighbours, form, positions, cell)
     strain = _by_structure(strains, lists.offsets) if virial else None
     front = 3 - lists.dim
@@ -165,32 +177,6 @@ def pair_sum(
         np.ascontiguousarray(gradient[:, front:], dtype=dtype),
         None if strain is None else strain[:, front:, front:].astype(dtype),
     )
-
-
-def _full(lists: ImageLists, form: RadialForm, charges, points, cells, virial: bool):
-    """Potential (N,), gradient (N, 3), strains (N, 6) and least squares of distances, from full lists."""
-    rows, count = lists.place(points, cells, charges), len(points)
-    potential, gradient = np.empty(count), np.empty((count, 3))
-    strains, shares = np.empty((count if virial else 0, 6)), lists.shares(WORTH_A_THREAD)
-    closest = np.empty(len(shares) - 1)
-    loop = (*form.for_loops, (0,) * virial)
-    parallel.run(sum_full, shares, rows, *lists.for_loops(), *loop, potential, gradient, strains, closest)
-    return potential, gradient, strains, closest
-
-
-def _half(lists: ImageLists, form: RadialForm, charges, points, cells, virial: bool):
-    """The same from half lists, in shares that depend on the lists alone."""
-    rows, count = lists.place(points, cells, charges), len(points)
-    bounds = np.array(parallel.weighted(lists.work[:-1], int(lists.work[-1]), HALF_SHARES, WORTH_A_SHARE))
-    shares = len(bounds) - 1
-    sums, closest = aligned(shares, 4 * (count + 1)), np.empty(shares)
-    sums.fill(0.0)
-    strains, loop = np.empty((count if virial else 0, 6)), (*form.for_loops, (0,) * virial)
-    each = parallel.even(shares, lists.threads)
-    parallel.run(sum_half, each, rows, *lists.for_loops(), *loop, bounds, sums, strains, closest)
-    potential, gradient = np.zeros(count), np.zeros((count, 3))
-    parallel.run(fold, parallel.even(count, lists.threads, 5000), sums, potential, gradient)
-    return potential, gradient, strains, closest
 
 
 def _several(lists: ImageLists, form: RadialForm, charges, points, cells, virial: bool):

@@ -19,6 +19,8 @@ class Context:
         At most so many; they change no result.
     space : Workspace
         Memory for what lies between two loops.
+    parallel : module or Recording, optional
+        How loops run; as the back end does by default.
 
     Attributes
     ----------
@@ -30,9 +32,10 @@ class Context:
         Takes the ``__package__`` of a stage to its loops for the back end.
     """
 
-    def __init__(self, grid: Grid, threads: int, space: Workspace):
+    def __init__(self, grid: Grid, threads: int, space: Workspace, parallel=None):
         self.grid, self.threads, self.space = grid, threads, space
-        self.arrays, self.parallel, self.loops = grid.backend.arrays, grid.backend.parallel, grid.backend.loops
+        self.arrays, self.loops = grid.backend.arrays, grid.backend.loops
+        self.parallel = parallel or grid.backend.parallel
         self.xp = self.arrays.xp
 
     def __reduce__(self) -> tuple:

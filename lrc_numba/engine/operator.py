@@ -45,11 +45,13 @@ class Operator:
         Differentiate with ik instead of ∇ψ.
     space : Workspace, optional
         Memory for what lies between two loops; its own by default.
+    parallel : module or Recording, optional
+        As for ``Context``.
     """
 
-    def __init__(self, grid: Grid, threads: int, spectral: bool, space: Workspace | None = None):
+    def __init__(self, grid: Grid, threads: int, spectral: bool, space: Workspace | None = None, parallel=None):
         self.grid, self.spectral, self.space = grid, spectral, space or Workspace(grid.backend.arrays)
-        self.context = Context(grid, threads, self.space)
+        self.context = Context(grid, threads, self.space, parallel)
 
     @property
     def xp(self):

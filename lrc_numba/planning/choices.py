@@ -134,9 +134,10 @@ class Choices:
         ValueError, TypeError, MemoryError
             Naming the argument, before any work is done.
         """
-        if old is not None and (old.points == points or self.nodes is not None):
-            old.points = old.points if points is None else points
+        if old is not None and old.points == points:
             return old
+        if old is not None and self.nodes is not None:
+            return old if points is None else old.for_points(points)
         modes, cell = self._checked(dim) if old is None else (old.modes, old.cell)
         points = prod(modes) if points is None else points
         nodes, window = self._given(modes)
@@ -146,8 +147,7 @@ class Choices:
             name, what = ("modes", modes) if nodes is None else ("nodes", nodes)
             self.check_memory(name, what, grid.memory(0, 1, 1))
         elif old.n == grid.n:
-            old.points = grid.points
-            return old
+            return old.for_points(points)
         return grid
 
     def _checked(self, dim: int) -> tuple[tuple[int, ...], Cell]:

@@ -203,6 +203,8 @@ def test_windows_and_nodes_of_ones_own():
     [
         ({"accuracy": 1e-16}, "out of reach in float64"),
         ({"accuracy": 1e-8, "dtype": np.float32}, "out of reach in float32"),
+        ({"accuracy": 1e-12, "calculator": "pme"}, r"out of reach with calculator='pme'; ask for \d.*which is within"),
+        ({"cutoff": 0.01}, "and a cutoff of 0.01; ask for .*a larger cutoff or another calculator"),  # no 10^12 nodes
         ({"accuracy": 0.0}, "accuracy"),
         ({"splitting": "box"}, "splitting"),
         ({"calculator": "fmm"}, "calculator"),

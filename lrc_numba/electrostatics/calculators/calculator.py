@@ -27,7 +27,8 @@ from ..radial_form import RadialForm
 from ..short_range import EXACT, derived_forms, near_sum, pair_form
 from .long_range import LongRange
 from .operator import ChargeOperator
-from .result import Result
+from .result import Result, joined
+from .steady import SteadyCalls
 
 __all__ = ["Calculator"]
 
@@ -99,6 +100,7 @@ class Calculator(ABC):
         self._ahead: dict[int, Gradient] = {}  # sums over modes of structures that were done together
         self._last: tuple | None = None  # what came in the call before, and the structure that it was
         self._derived: tuple[tuple, dict] = ((), {})
+        self._steady = SteadyCalls()
         self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
         self.tuning: Tuned | None = None  # what ``tune`` says of its choice
 
@@ -181,6 +183,12 @@ class Calculator(ABC):
             Naming the argument, what came and what was expected.
         """
         batch = isinstance(positions, Structures)
+        if not (batch or stress or parameter_gradient):
+            again = self._steady.compute(self, positions, charges, cell, periodic)
+            if again is not None:
+                again.forces = again.forces if forces else None
+                again.charge_gradient = 2 * again.potential if charge_gradient else None
+                return again
         structures = positions if batch else self._as_structure(positions, cell, periodic)
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
@@ -192,7 +200,7 @@ class Calculator(ABC):
             except (ValueError, MemoryError) as error:
                 raise in_structure(error, b, len(structures)) from error
         shape = values.shape[:1] if charges is None else np.shape(charges)
-        result = _joined(parts, structures, shape, batch, forces, stress, self.dtype)
+        result = joined(parts, structures, shape, batch, forces, stress, self.dtype)
         result.charge_gradient = 2 * result.potential if charge_gradient else None
         if parameter_gradient:
             q = values.astype(np.float64)
@@ -256,7 +264,7 @@ class Calculator(ABC):
             Of three dimensions.
         """
         positions, cell = structures.positions, structures.cell
-        layout = (structures.offsets.tobytes(), structures.periodic.tobytes())
+        layout = _layout(structures)
         if self._listed == layout:
             moved = {"positions": positions} | ({} if cell.tobytes() == self._listed_cell else {"cell": cell})
             if not self.neighbours.is_outdated(**moved):
@@ -265,6 +273,16 @@ class Calculator(ABC):
         self.neighbours.search(positions, cell, periodic=structures.periodic, offsets=structures.offsets)
         self._listed, self._listed_cell = layout, cell.tobytes()
         return {}
+
+    def lists_are_of(self, structures: Structures) -> bool:
+        """Whether lists were made for such structures in the same cells; where points are does not matter.
+
+        Parameters
+        ----------
+        structures : Structures
+            As for ``update_neighbours``.
+        """
+        return self._listed == _layout(structures) and self._listed_cell == structures.cell.tobytes()
 
     def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:
         """The sum over pairs, all structures at once."""
@@ -288,7 +306,7 @@ class Calculator(ABC):
             Along which there are images.
         """
         flags = tuple(bool(flag) for flag in periodic)
-        few = self._few(positions)
+        few = self.few_points(positions)
         key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags), few
         far = self._far.pop(key, None)
         if far is None or not far.boundary.serves(positions, self.potential):
@@ -305,7 +323,17 @@ class Calculator(ABC):
         far.plan.set_points(np.asarray(positions, dtype=far.plan.dtype))
         return far
 
-    def _few(self, positions: np.ndarray) -> int | None:
+    @property
+    def last_structure(self) -> Structures | None:
+        """What came in the call before, where that was a single structure with a cell."""
+        return None if self._last is None else self._last[1]
+
+    @property
+    def last_long_range(self) -> LongRange | None:
+        """The plan that was used last."""
+        return next(reversed(self._far.values()), None)
+
+    def few_points(self, positions: np.ndarray) -> int | None:
         """A power of two that points are not more than, where they are few and of one structure."""
         return 1 << (len(positions) - 1).bit_length() if positions.ndim == 2 and 0 < len(positions) <= FEW else None
 
@@ -369,18 +397,6 @@ class Calculator(ABC):
         return 0.5 * twice, energy, moved, strain
 
 
-def _joined(parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, dtype) -> Result:
-    """The result of all structures."""
-    potential = np.concatenate([part[0] for part in parts]).astype(dtype).reshape(shape)
-    result = Result(potential, np.array([part[1] for part in parts]))
-    if forces:
-        result.forces = np.concatenate([part[2] for part in parts]).astype(dtype)
-    if stress:
-        result.strain = np.stack([part[3] for part in parts])
-        if structures.periodic.all():
-            result.stress = result.strain / structures.volume[:, None, None]
-    if not batch:
-        result.energy = float(parts[0][1])
-        result.strain = None if result.strain is None else result.strain[0]
-        result.stress = None if result.stress is None else result.stress[0]
-    return result
+def _layout(structures: Structures) -> tuple[bytes, bytes]:
+    """What lists of neighbours depend on besides positions and cells."""
+    return structures.offsets.tobytes(), structures.periodic.tobytes()

@@ -14,7 +14,7 @@ from ..pair_function import PairFunction
 from ..potentials import Potential
 from ..radial_form import RadialForm
 
-__all__ = ["LongRange", "Sums"]
+__all__ = ["LongRange", "Steady", "Sums"]
 
 
 @dataclass
@@ -73,4 +73,38 @@ class Sums(Protocol):
             Lattice vectors.
         periodic : three bools
             Along which there are images.
+        """
+
+
+class Steady(Sums, Protocol):
+    """A ``Calculator``, as far as repeated calls need it."""
+
+    cutoff: float
+    dtype: np.dtype
+    threads: int
+
+    @property
+    def last_structure(self) -> Structures | None:
+        """What came in the call before."""
+
+    @property
+    def last_long_range(self) -> LongRange | None:
+        """The plan that was used last."""
+
+    def lists_are_of(self, structures: Structures) -> bool:
+        """Whether lists were made for such structures.
+
+        Parameters
+        ----------
+        structures : Structures
+            Of three dimensions.
+        """
+
+    def few_points(self, positions: np.ndarray) -> int | None:
+        """At most how many points a plan is made for, where they are few.
+
+        Parameters
+        ----------
+        positions : (N, 3)
+            Points, units of length.
         """

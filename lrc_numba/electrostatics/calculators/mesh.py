@@ -148,8 +148,8 @@ class MeshCalculator(Calculator):
         self._frozen = np.array(far.boundary.cell), far.modes, nodes
         self._looked_at = far.boundary.cell, 1.0
 
-    def _few(self, positions: np.ndarray) -> int | None:
-        return super()._few(positions) if self.explicit_sums else None
+    def few_points(self, positions: np.ndarray) -> int | None:
+        return super().few_points(positions) if self.explicit_sums else None
 
     def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int], few: int | None):
         if self._frozen is None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Result"]
+from ...geometry.structures import Structures
+
+__all__ = ["Result", "joined"]
 
 
 @dataclass
@@ -38,3 +40,36 @@ class Result:
     stress: np.ndarray | None = None
     charge_gradient: np.ndarray | None = None
     parameter_gradient: dict[str, np.ndarray] | None = None
+
+
+def joined(parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, dtype) -> Result:
+    """The result of all structures.
+
+    Parameters
+    ----------
+    parts : list of tuples
+        V, E, F and ∂E/∂ε of each, as ``Calculator._of_structure`` returns them.
+    structures : Structures
+        Which they are.
+    shape : tuple of int
+        Of the charges.
+    batch : bool
+        Whether structures came, or the positions of one.
+    forces, stress : bool
+        What is wanted.
+    dtype : dtype
+        Of potentials and forces.
+    """
+    potential = np.concatenate([part[0] for part in parts]).astype(dtype).reshape(shape)
+    result = Result(potential, np.array([part[1] for part in parts]))
+    if forces:
+        result.forces = np.concatenate([part[2] for part in parts]).astype(dtype)
+    if stress:
+        result.strain = np.stack([part[3] for part in parts])
+        if structures.periodic.all():
+            result.stress = result.strain / structures.volume[:, None, None]
+    if not batch:
+        result.energy = float(parts[0][1])
+        result.strain = None if result.strain is None else result.strain[0]
+        result.stress = None if result.stress is None else result.stress[0]
+    return result

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from math import ceil, pi
+from math import ceil, pi, prod
 
 import numpy as np
 
+from ...machine.memory import available_memory
 from ...plan import WindowShape, good_size
 from ..modes import kept_modes
 from ..potentials import Potential
 from ..short_range import EXACT, radial_form
-from .classical import ORDERS, classical_term, classical_window, coarsest, nodes_of
+from .classical import ORDERS, classical_term, classical_window, coarsest, nodes_of, rounding_term
 from .cost import mesh_cost, own_cost, pairs_cost, phases_cost
 from .divisions import Division, divisions
 from .estimates import axis_terms, marginals, mesh_terms, modes_term, polynomial_term
@@ -25,7 +26,9 @@ NEIGHBOURS = np.geomspace(12, 3000, 16)  # within the cutoffs that are tried
 OF_POLYNOMIAL = 0.03  # of ΔF²
 LOOSER = (1.0, 1.6)  # aims by which potentials are divided: whole numbers of modes make errors smaller
 LOOKED_AT = 8  # choices that are worked out on the real mesh
+HOPELESS = 100.0  # times what is allowed: a mesh that is to be made larger does not gain so much
 GROWTHS = 9  # how often a mesh is made larger until it does
+BYTES_OF_NODE, BYTES_OF_MODE = 32, 128  # at least, of a mesh and of explicit sums: what is too large is no choice
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ def choose(
 
 def _drafts(system: System, every: Iterable[Division], powers, method: str, aim: float) -> Iterator[tuple]:
     """(cost, division, ratio, width) of all that keeps the error where meshes may have any spacing."""
+    memory = available_memory()
     for division in every:
         near = pairs_cost(system, division.cutoff, 12, powers)
         kept = kept_modes(division.cell, division.k_cutoff)
@@ -151,22 +155,32 @@ def _drafts(system: System, every: Iterable[Division], powers, method: str, aim:
         if left <= 0:
             continue
         if method == "ewald":
-            yield near + phases_cost(system.count, kept), division, None, 0
+            if prod(2.0 * top + 1 for top in kept) / 2 * BYTES_OF_MODE < memory:
+                yield near + phases_cost(system.count, kept), division, None, 0
             continue
         if method in ("p3m", "pme"):
-            yield from _classical_drafts(system, division, near, method, left)
+            meshes = _classical_drafts(system, division, near, method, left)
+            yield from (mesh for mesh in meshes if _nodes_in(division, mesh[2]) * BYTES_OF_NODE < memory)
             continue
         for ratio, nodes, width in _meshes(system, division, left):
-            yield near + mesh_cost(system.count, (nodes,), width), division, ratio, width
+            if nodes * BYTES_OF_NODE < memory:
+                yield near + mesh_cost(system.count, (nodes,), width), division, ratio, width
+
+
+def _nodes_in(division: Division, spacing: float) -> float:
+    """About how many nodes a mesh has."""
+    return abs(float(np.linalg.det(division.cell))) / spacing**3
 
 
 def _classical_drafts(system: System, division: Division, near: float, method: str, limit: float) -> Iterator[tuple]:
     """The same for PME and P3M: their orders, and the spacing in place of a ratio."""
-    potential, volume = division.potential(), abs(float(np.linalg.det(division.cell)))
+    potential = division.potential()
+    if system.strength * rounding_term(potential, division.cell) > limit:
+        return
     for order in ORDERS:
         spacing = coarsest(potential, method, order, limit / system.strength, pi / division.k_cutoff)
         if spacing is not None:
-            nodes = (volume / spacing**3,)
+            nodes = (_nodes_in(division, spacing),)
             yield near + mesh_cost(system.count, nodes, order) + own_cost(system.count, order), division, spacing, order
 
 
@@ -175,14 +189,13 @@ def _meshes(system: System, division: Division, limit: float) -> Iterator[tuple[
     t, weights = quadrature()
     k, widths = t * division.k_cutoff, list(WIDTHS)
     across = marginals(division.spectrum, k)
-    volume = abs(float(np.linalg.det(division.cell)))
     for ratio in RATIOS:
         spacing = 2 * pi * float(ratio) / division.k_cutoff
         g = 2 * pi / spacing, 2 * pi / spacing
         while widths:  # fewer nodes never need a narrower one
             terms = axis_terms(across, k, weights * division.k_cutoff, g, *table(widths[0], float(ratio)))
             if (3 * (system.strength * terms[0] + system.fourth * terms[1])).min() <= limit:
-                yield float(ratio), volume / spacing**3, widths[0]
+                yield float(ratio), _nodes_in(division, spacing), widths[0]
                 break
             del widths[0]
 
@@ -240,6 +253,8 @@ def _on_classical_mesh(system: System, choice: Choice, spacing: float, order: in
         modes = float(modes_term(division.spectrum, exits(division.cell, kept)))
         mesh = classical_term(choice.potential, division.cell, nodes, window)
         terms = choice.errors | {"modes": system.strength * modes, "mesh": system.strength * mesh}
+        if sum(terms.values()) > HOPELESS * aim**2:
+            return None
         if sum(terms.values()) <= aim**2:
             cost = mesh_cost(system.count, nodes, order) + own_cost(system.count, order)
             return _with(choice, terms, choice.cost | {"mesh": cost}, nodes=nodes, window=window, kept=kept)

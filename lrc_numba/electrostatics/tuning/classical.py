@@ -17,12 +17,14 @@ from ...plan import WindowShape
 from ..calculators.classical import ClassicalMesh
 from ..potentials import Potential
 
-__all__ = ["ORDERS", "classical_term", "classical_window", "coarsest", "nodes_of"]
+__all__ = ["ORDERS", "classical_term", "classical_window", "coarsest", "nodes_of", "rounding_term"]
 
 ORDERS = (4, 5, 6, 7)
 SHIFTS = np.arange(-3, 4)
 CUBE = 14  # nodes along its edges
 STEPS = 8  # of a bisection
+LONGEST = 6  # waves along each axis
+ROUNDING = 1e-15  # of a wave's term: what is left of differences below that is rounding
 
 
 def classical_window(method: str, order: int) -> WindowShape:
@@ -89,7 +91,24 @@ def classical_term(potential: Potential, cell: np.ndarray, nodes: tuple[int, ...
     k2, total, u2, weights = k2[kept], total[kept], _outer(main).ravel()[kept], weights[kept]
     relative = 1 - u2**2 * k2 / total if window.name == "bspline" else 1 - 2 * u2 + total / k2
     values = potential.fourier(k2)
-    return float(np.sum(weights * k2 * values**2 * np.maximum(relative, 0.0))) / volume
+    return float(np.sum(weights * k2 * values**2 * np.maximum(relative, ROUNDING))) / volume
+
+
+def rounding_term(potential: Potential, cell: np.ndarray) -> float:
+    """What ``classical_term`` has at least, from the longest waves, however fine the mesh.
+
+    Parameters
+    ----------
+    potential : Potential
+        Divided.
+    cell : (3, 3)
+        Lattice vectors of the modes.
+    """
+    axis = np.arange(-LONGEST, LONGEST + 1)
+    k = 2 * pi * np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3) @ np.linalg.inv(cell).T
+    k2 = (k**2).sum(axis=1)
+    k2 = k2[k2 > 0]
+    return ROUNDING * float(np.sum(k2 * potential.fourier(k2) ** 2)) / abs(float(np.linalg.det(cell)))
 
 
 def _outer(factors) -> np.ndarray:

@@ -169,14 +169,23 @@ class _Search:
         """The cheapest for an error."""
         choice = choose(self.system, self.potential, self.splitting, self.method, aim, self.cutoff)
         if choice is None:
-            within = next((a for a in aim * 10.0 ** np.arange(0.5, 12.1, 0.5) if self._possible(a)), None)
-            hint = "nothing is" if within is None else f"{within:.1e} is"
-            where = "" if self.cutoff is None else f" with a cutoff of {self.cutoff:g}"
-            raise ValueError(f"accuracy: {aim:.1e} is out of reach{where}; {hint} within it")
+            within = self._within(aim)
+            what = f"calculator={self.method!r}" + ("" if self.cutoff is None else f" and a cutoff of {self.cutoff:g}")
+            ways = [] if within is None else [f"{within / AIM:.1e}, which is within it"]
+            ways += [*([] if self.cutoff is None else ["a larger cutoff"]), "another calculator"]
+            remedy = " or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
+            raise ValueError(f"accuracy: {aim / AIM:.1e} is out of reach with {what}; ask for {remedy}")
         return choice
 
-    def _possible(self, aim: float) -> bool:
-        return choose(self.system, self.potential, self.splitting, self.method, aim, self.cutoff) is not None
+    def _within(self, aim: float) -> float | None:
+        """The smallest error that is possible, in steps of half a decade; None where none is."""
+        tried = aim * 10.0 ** np.arange(0.5, 12.1, 0.5)
+        low, high = -1, len(tried)
+        while high - low > 1:
+            middle = (low + high) // 2
+            choice = choose(self.system, self.potential, self.splitting, self.method, tried[middle], self.cutoff)
+            low, high = (middle, high) if choice is None else (low, middle)
+        return float(tried[high]) if high < len(tried) else None
 
     def build(self, choice: Choice) -> Calculator:
         """A calculator."""

@@ -25,6 +25,8 @@ from .tables import Tables
 
 __all__ = ["Grid"]
 
+FEW = 2048  # points per snapshot
+
 
 def _width(eps: float, ratio: float) -> int:
     return choose_window("kaiser_bessel", eps, ratio).width
@@ -122,6 +124,22 @@ class Grid:
         new.tables = Tables(new, self.tables)
         return new
 
+    def for_points(self, points: int) -> Grid:
+        """The same sizes, window and modes for another number of points: the grid itself where its layout is the same.
+
+        Parameters
+        ----------
+        points : int
+            Per snapshot.
+        """
+        if (points <= FEW) == self.has_few_points:
+            self.points = points
+            return self
+        new = copy(self)
+        new.__dict__.pop("layout", None)
+        new.points, new._memory = points, {}
+        return new
+
     # ------------------------------------------------------------------ sizes
     @cached_property
     def dim(self) -> int:
@@ -216,6 +234,11 @@ class Grid:
         return self._supports[interleaved - 1]
 
     # ------------------------------------------------------------------ what follows
+    @property
+    def has_few_points(self) -> bool:
+        """Whether there are so few points per snapshot that sorting them is not worth it; the layout depends on it."""
+        return self.points <= FEW
+
     @cached_property
     def layout(self) -> Layout:
         """Padding and tiles."""

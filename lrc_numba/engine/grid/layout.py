@@ -7,8 +7,9 @@ padding onto the nodes it stands for, interpolation begins by filling it; that o
 where they are our own (``Grid.folds_rows``).
 
 Tiles. Points are sorted by tile, a block of grid nodes that contains their ``start``: what the points of a tile touch
-stays in a cache. A small grid is one tile, and its points are not sorted at all. A tile is at least as long as a window
-less one, so it shares nodes with the tiles next to it only; ``points.cpu_schedule`` lives on that.
+stays in a cache. A small grid, and one of few points, is one tile, and its points are not sorted at all. A tile is at
+least as long as a window less one, so it shares nodes with the tiles next to it only; ``points.cpu_schedule`` lives on
+that.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ def _padded(grid: Grid) -> tuple[int, int, int]:
 
 def _log2_tile(grid: Grid, padded: tuple[int, int, int]) -> tuple[int, int, int]:
     """Nodes per tile and axis as powers of two: room for a window, and for a vector along the last axis."""
-    if prod(padded) * grid.dtype.itemsize <= grid.backend.arrays.ONE_TILE[grid.dim]:
+    arrays = grid.backend.arrays
+    largest = (arrays.ONE_TILE_OF_FEW if grid.has_few_points else arrays.ONE_TILE)[grid.dim]
+    if prod(padded) * grid.dtype.itemsize <= largest:
         return embed(tuple((n - 1).bit_length() for n in grid.n), 0)
     width = grid.window.width
     across, along = max(width - 1, 8), max(vector_lanes(width), 16)

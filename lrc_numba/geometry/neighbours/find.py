@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Callable
+from math import sqrt
 
 import numpy as np
 
 from ... import arguments
 from ...machine.cpu import parallel
+from ...machine.cpu.recording import Recording
 from ...machine.cpu.simd_compress import LANES
 from ...machine.memory import available_memory, check_memory
 from ..ragged import as_lattices, as_offsets, first_dependent
@@ -93,6 +96,7 @@ class NeighbourList:
         self.dtype = None if dtype is None else arguments.as_dtype(dtype)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
         self._lists: ImageLists | None = None
+        self._made: tuple | None = None  # bricks, and for which cells
         self._positions = self._cells = self._periodic = np.zeros((0, AXES))
         self._given = np.dtype(np.float64)
 
@@ -119,20 +123,32 @@ class NeighbourList:
         given, points = _as_points(positions)
         offsets = as_offsets(offsets, len(points))
         _check_near(given, self.cutoff, offsets)
-        cells, periodic = as_cells(cell, periodic, given.shape[1], len(offsets) - 1)
-        self._lists = self._search(points, cells, periodic, offsets, given.shape[1])
-        self._positions, self._cells, self._periodic, self._given = points.copy(), cells, periodic, given.dtype
+        cells, flags, bricks = self._bricks(cell, periodic, given.shape[1], len(offsets) - 1)
+        self._lists = self._search(points, bricks, offsets, given.shape[1])
+        self._positions, self._cells, self._periodic, self._given = points.copy(), cells, flags, given.dtype
         return self._lists
 
-    def _search(
-        self, points: np.ndarray, cells: np.ndarray, periodic: np.ndarray, offsets: np.ndarray, dim: int
-    ) -> ImageLists:
+    def _bricks(self, cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndarray, tuple]:
+        """Checked cells, along which of them there are images, and bricks of them: those of the search before, too."""
+        key = None
+        if isinstance(cell, np.ndarray) and isinstance(periodic, np.ndarray | bool):
+            flags = np.asarray(periodic)
+            key = dim, batch, cell.dtype, cell.shape, cell.tobytes(), flags.dtype, flags.shape, flags.tobytes()
+            if self._made is not None and self._made[0] == key:
+                return self._made[1]
+        cells, flags = as_cells(cell, periodic, dim, batch)
+        frames, steps = np.empty(cells.shape), np.empty(cells.shape)
+        multiples, ranks = np.empty(cells.shape, dtype=np.int64), np.empty(len(cells), dtype=np.int64)
+        bricks = (frames, steps, multiples, ranks)
+        parallel.run(make_bricks, parallel.even(len(cells), self.threads, 1000), cells, flags, *bricks)
+        self._made = None if key is None else (key, (cells, flags, bricks))
+        return cells, flags, bricks
+
+    def _search(self, points: np.ndarray, bricks: tuple, offsets: np.ndarray, dim: int) -> ImageLists:
         """Bricks, images in bins, and who is near whom; what every array holds is in ``search``."""
         run, even, cutoff = parallel.run, parallel.even, self.cutoff + self.skin
         batch, count = len(offsets) - 1, len(points)
-        frames, steps = np.empty(cells.shape), np.empty(cells.shape)
-        multiples, ranks = np.empty(cells.shape, dtype=np.int64), np.empty(len(cells), dtype=np.int64)
-        run(make_bricks, even(len(cells), self.threads, 1000), cells, periodic, frames, steps, multiples, ranks)
+        frames, steps, multiples, ranks = bricks
         low, width, bins = np.empty((batch, AXES)), np.empty((batch, AXES)), np.empty((batch, AXES), dtype=np.int64)
         expected, structures = np.empty(batch), even(batch, self.threads, max(1, 500 * batch // max(count, 1)))
         run(search.measure, structures, points, offsets, frames, steps, ranks, cutoff, low, width, bins, expected)
@@ -153,7 +169,7 @@ class NeighbourList:
         owner[total] = count
         run(search.sort_images, structures, *images, starts[:-1].copy(), y, owner, shift, order, home)
         # The same of what may be near each point, but that lists are then packed, thread by thread.
-        structure_of = np.repeat(np.arange(batch), np.diff(offsets))
+        structure_of = np.repeat(np.arange(batch), np.diff(offsets)) if batch > 1 else np.zeros(count, dtype=np.int64)
         near = (low, width, bins, first_bin, starts, cutoff)
         most, where, counts = (np.empty(count, dtype=np.int64) for _ in range(3))
         homes = np.sort(home)
@@ -207,20 +223,43 @@ class NeighbourList:
             Where that changed as well; of cells that are periodic along all axes a small change is within the skin.
         """
         points, cells = self.moved(positions, cell)
-        strains, shrinking, lists = UNSTRAINED, 1.0, self.lists
+        strains, shrinking = UNSTRAINED, 1.0
         if cells is not self._cells and not np.array_equal(cells, self._cells):
-            front = AXES - lists.dim
+            front = AXES - self.lists.dim
             if not self._periodic[:, front:].all():
                 return True
             strain = np.linalg.inv(self._cells[:, front:, front:]) @ cells[:, front:, front:]
             shrinking = float(np.linalg.svd(strain, compute_uv=False).min(initial=np.inf))
             strains = np.zeros((len(strain), AXES, AXES))
             strains[:, front:, front:] = strain
-        shares = parallel.even(len(points), self.threads, 10_000)
-        squares = np.zeros(len(shares) - 1)
-        parallel.run(search.furthest, shares, points, self._positions, strains, lists.structure_of, squares)
+        squares = self._moved_by(points, strains, parallel.run)
         # A pair that is not listed was cutoff + skin apart: now that times ``shrinking``, less what both have moved.
         return shrinking * (self.cutoff + self.skin) - 2.0 * float(np.sqrt(squares.max())) < self.cutoff
+
+    def _moved_by(self, points: np.ndarray, strains: np.ndarray, run) -> np.ndarray:
+        """Squares of the largest distances that points have moved, one for each share of them."""
+        shares = parallel.even(len(points), self.threads, 10_000)
+        squares = np.zeros(len(shares) - 1)
+        run(search.furthest, shares, points, self._positions, strains, self.lists.structure_of, squares)
+        return squares
+
+    def watch(self, points: np.ndarray) -> Callable[[], bool]:
+        """A function that says ``is_outdated`` of what is in an array by then, in the same cell, and checks nothing.
+
+        Parameters
+        ----------
+        points : (N, 3) float64
+            Of the same points. Whoever searches again has to ask for another function.
+        """
+        recording = Recording()
+        squares, farthest = self._moved_by(points, UNSTRAINED, recording.run), self.cutoff + self.skin
+
+        def is_outdated() -> bool:
+            """Whether a pair within the cutoff may be missing."""
+            recording.again()
+            return farthest - 2.0 * sqrt(squares.max()) < self.cutoff
+
+        return is_outdated
 
     def update(self, positions, cell=None) -> Pairs:
         """The listed pairs at other positions; some may be up to cutoff + skin apart and more.

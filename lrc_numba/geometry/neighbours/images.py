@@ -19,15 +19,23 @@ FAR = 1e100  # where the dummy is; its distance squared is finite
 
 
 @kernel
-def _place(part, lo, hi, points, cells, structure_of, owner, shift, fourth, rows):
+def _move(part, lo, hi, cells, structure_of, owner, shift, moves):
+    """Write shift·cell of images [lo, hi)."""
+    for k in range(lo, hi):
+        cell = cells[min(structure_of[owner[k]], len(cells) - 1)]
+        s0, s1, s2 = float(shift[k, 0]), float(shift[k, 1]), float(shift[k, 2])
+        for c in range(3):
+            moves[k, c] = s0 * cell[0, c] + s1 * cell[1, c] + s2 * cell[2, c]
+
+
+@kernel
+def _place(part, lo, hi, points, owner, moves, fourth, rows):
     """Write the rows x + shift·cell, fourth of images [lo, hi)."""
     for k in range(lo, hi):
         i = owner[k]
-        cell = cells[min(structure_of[i], len(cells) - 1)]
-        s0, s1, s2 = float(shift[k, 0]), float(shift[k, 1]), float(shift[k, 2])
-        rows[4 * k] = points[i, 0] + (s0 * cell[0, 0] + s1 * cell[1, 0] + s2 * cell[2, 0])
-        rows[4 * k + 1] = points[i, 1] + (s0 * cell[0, 1] + s1 * cell[1, 1] + s2 * cell[2, 1])
-        rows[4 * k + 2] = points[i, 2] + (s0 * cell[0, 2] + s1 * cell[1, 2] + s2 * cell[2, 2])
+        rows[4 * k] = points[i, 0] + moves[k, 0]
+        rows[4 * k + 1] = points[i, 1] + moves[k, 1]
+        rows[4 * k + 2] = points[i, 2] + moves[k, 2]
         rows[4 * k + 3] = fourth[i]
 
 
@@ -105,6 +113,14 @@ class ImageLists:
         vectors = (self.counts[self.owner[self.homes]] + 7) // 8 + 2
         return np.concatenate([[0], np.cumsum(vectors)])
 
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        """Where the home of the owner of each image stands among ``homes``, (E + 1,) int32; n for the dummy."""
+        of_points = np.empty(len(self.homes) + 1, dtype=np.int32)
+        of_points[self.owner[self.homes]] = np.arange(len(self.homes), dtype=np.int32)
+        of_points[-1] = len(self.homes)
+        return of_points[self.owner]
+
     def shares(self, smallest: int) -> list[int]:
         """Bounds that cut ``homes`` into even work for the threads.
 
@@ -115,7 +131,7 @@ class ImageLists:
         """
         return parallel.weighted(self.work[:-1], int(self.work[-1]), self.threads, smallest)
 
-    def place(self, points: np.ndarray, cells: np.ndarray, fourth: np.ndarray) -> np.ndarray:
+    def place(self, points: np.ndarray, cells: np.ndarray, fourth: np.ndarray, runner=parallel) -> np.ndarray:
         """Rows (4 (E + 1),) float64 of coordinates and one more number, the dummy's last; from a full cache line on.
 
         Parameters
@@ -126,12 +142,16 @@ class ImageLists:
             Likewise.
         fourth : (n,) float64
             The number of each point, as its charge; the dummy's is 0.
+        runner : Recording, optional
+            Takes the loop that writes them, for the same cells: it does not read these.
         """
         rows = aligned(1, QUAD * (len(self) + 1))[0]
         rows[QUAD * len(self) :] = 0.0
         rows[QUAD * len(self) : QUAD * len(self) + 3] = FAR
         shares = parallel.even(len(self), self.threads, 10_000)
-        parallel.run(_place, shares, points, cells, self.structure_of, self.owner, self.shift, fourth, rows)
+        moves = np.empty((len(self), 3))
+        parallel.run(_move, shares, cells, self.structure_of, self.owner, self.shift, moves)
+        runner.run(_place, shares, points, self.owner, moves, fourth, rows)
         return rows
 
     def for_loops(self) -> tuple:

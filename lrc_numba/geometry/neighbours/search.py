@@ -41,7 +41,9 @@ from .lattice import AXES
 __all__ = ["bound", "find", "furthest", "measure", "sort_images", "write_pairs"]
 
 SLACK = 1.0 + 1e-10  # of the cutoff where bins are chosen, against rounding
-COARSE, FINE = 2.0, 8.0  # bins per cutoff along the first axes, and along the last
+FINE = 8.0  # bins per cutoff along the last axis
+COARSE = 1.0, 2.0  # and along the first ones, where images are few and where there are many
+MANY = 30.0  # images in a cube of the cutoff
 ROOM = 4.0  # bins per image, at most
 EIGHT = (0,) * LANES
 
@@ -81,9 +83,11 @@ def measure(part, lo, hi, points, offsets, frames, steps, ranks, cutoff, low, wi
             elif not low[b, a] <= high[a]:
                 low[b, a], high[a] = 0.0, 0.0
         expected[b] = images
-        room = ROOM * images + 64.0
+        room, crowd = ROOM * images + 64.0, images
+        for a in range(first, AXES):
+            crowd *= cutoff / (high[a] - low[b, a])
         for a in range(AXES):
-            per_cutoff = FINE if a == AXES - 1 else COARSE
+            per_cutoff = FINE if a == AXES - 1 else COARSE[1] if crowd > MANY else COARSE[0]
             bins[b, a] = np.int64(min((high[a] - low[b, a]) * per_cutoff / cutoff, room)) + 1
         while float(bins[b, 0]) * float(bins[b, 1]) * float(bins[b, 2]) > room:
             longest = np.argmax(bins[b])
@@ -329,6 +333,12 @@ def furthest(part, lo, hi, points, old, strains, structure_of, squares):
         Written.
     """
     largest = 0.0
+    if len(strains) == 1 and (strains[0] == np.eye(AXES)).all():
+        for i in range(lo, hi):
+            d0, d1, d2 = points[i, 0] - old[i, 0], points[i, 1] - old[i, 1], points[i, 2] - old[i, 2]
+            largest = max(largest, d0 * d0 + d1 * d1 + d2 * d2)
+        squares[part] = largest
+        return
     for i in range(lo, hi):
         strain, square = strains[min(structure_of[i], len(strains) - 1)], 0.0
         for a in range(AXES):

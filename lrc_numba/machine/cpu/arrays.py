@@ -31,6 +31,7 @@ HUGE = 1 << 21  # bytes of a large page
 LINE = 64  # bytes of a line of a cache
 SETS = 64  # of the cache next to a core
 ONE_TILE = {1: 1 << 18, 2: 1 << 17, 3: 1 << 17}  # bytes of a grid so small that sorting takes longer than it saves
+ONE_TILE_OF_FEW = ONE_TILE | {3: 1 << 20}  # where there are few points: loops then are the same in every call
 OWN_TRANSFORMS = True  # those of ``engine.fourier.fft``, where they can do the length
 RETURNED = 4  # blocks of memory that are kept, as many as one call returns large arrays
 _returned: deque[np.ndarray] = deque(maxlen=RETURNED)

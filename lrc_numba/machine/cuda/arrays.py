@@ -25,6 +25,7 @@ __all__ = [
 
 SETS = 1  # of the cache: windows are added up in memory that has none
 ONE_TILE = {1: 0, 2: 0, 3: 0}  # bytes: a tile must fit into the memory that a block shares, so a grid is never one
+ONE_TILE_OF_FEW = ONE_TILE
 OWN_TRANSFORMS = False  # all are a library's
 
 

@@ -62,7 +62,7 @@ class Transforms:
         self.plans = [passes.plan(n, grid.dtype) for n in self.nodes]
         self.batch, self.grids = shape[0], shape[0] * shape[1] * self.n_interleaved
         self.planes, self.threads = len(self.starts), context.threads
-        self.space, self.dtype = context.space, grid.complex_dtype
+        self.space, self.dtype, self.run = context.space, grid.complex_dtype, context.parallel.run
         self.has_planes_for_all = self.planes >= 2 * self.threads
 
     def take(self, name: str, *shape: int) -> np.ndarray:
@@ -90,7 +90,7 @@ class Transforms:
             Read, written.
         """
         sizes = (self.starts, self.n_interleaved, self.nodes[2], ends, self.kept[2], *self.plans[2])
-        parallel.run(loop, self._share(self.planes * -(-self.nodes[1] // 16), self.starts), *sizes, *arrays)
+        self.run(loop, self._share(self.planes * -(-self.nodes[1] // 16), self.starts), *sizes, *arrays)
 
     def reached(self) -> np.ndarray:
         """(grids, planes of each), negative for planes that no window touches."""
@@ -112,7 +112,7 @@ class Transforms:
         starts = self.starts if axis == 1 else self.reached()
         sizes = (starts, self.nodes[axis], self.kept[axis], inner, *self.plans[axis])
         blocks = parallel.even(outer * inner // 8, self.threads, 1 + parallel.WORTH_A_THREAD // (8 * self.nodes[axis]))
-        parallel.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
+        self.run(loop, blocks, *sizes, source.reshape(-1), out.reshape(-1))
 
     def by_planes(self, loop, ends: int, *arrays) -> None:
         """Transform the last two axes, a plane at a time.
@@ -137,7 +137,7 @@ class Transforms:
             self.plans[1],
         )
         starts = self.starts if self.n_interleaved == 1 else self.starts[self.order]
-        parallel.run(loop, self._share(self.planes, starts), *sizes, *arrays)
+        self.run(loop, self._share(self.planes, starts), *sizes, *arrays)
 
     def to_planes(self, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Grids to the modes along their last two axes, (planes, modes, inner).
@@ -210,5 +210,5 @@ def multiply_planes(
         fewest = 1 + parallel.WORTH_A_THREAD // (8 * forward.nodes[0] * channels)
         bounds = context.even(batch * forward.kept[1] * forward.inner // 8, fewest)
         how = (product.adjoint, product.channels)
-        parallel.run(columns.multiply_columns, bounds, *sizes, planes, *operator, *how, result)
+        context.parallel.run(columns.multiply_columns, bounds, *sizes, planes, *operator, *how, result)
     return result.reshape(-1, *size[1:])
