@@ -26,16 +26,17 @@ from .planning.calls import Call, is_complex, parts_of_complex, refuse_complex
 from .planning.choices import Choices, check_eps
 from .planning.gradients import energy_gradient, names_of_energy, names_of_vjp, parameters_jvp, refuse_energy, vjp
 from .planning.guard import alone, computes, in_range
+from .planning.linearised import Linearised, Linearising
 from .planning.meshes import Mesh, MeshStages
 from .planning.points import GivenPoints, Points, describe_memory
 from .planning.preparation import Preparation
 from .planning.repeats import Repeats
 from .planning.window_shape import WindowShape
 
-__all__ = ["Gradient", "LRCPlan", "Mesh", "WindowShape", "check_eps", "good_size"]
+__all__ = ["Gradient", "LRCPlan", "Linearised", "Mesh", "WindowShape", "check_eps", "good_size"]
 
 
-class LRCPlan(MeshStages, Repeats):
+class LRCPlan(MeshStages, Repeats, Linearising):
     """A prepared long-range convolution.
 
     Parameters
@@ -106,10 +107,9 @@ class LRCPlan(MeshStages, Repeats):
         self.choices, self.eps, self.window, self.gradient = choices, choices.eps, choices.window, choices.gradient
         self.dtype, self.threads, self.backend = choices.dtype, choices.threads, choices.backend
         self._grid: Grid | None = None
-        self._operator: Operator
         self._points: Points | None = None
         self._preparation = Preparation(choices)
-        self._idle = [None]  # empty while the plan is at work
+        self._idle, self._kept_spaces = [None], []  # the first is empty while the plan is at work
         self._fixed = True
         if choices.dim is not None:
             self._use(choices.grid(int(choices.dim), None, None))

@@ -11,7 +11,7 @@ from .deconvolution import MultiplierTable
 from .grid.sizes import AT_ONCE
 from .tangents import Cotangents, Tangents
 
-__all__ = ["grouped"]
+__all__ = ["columns_of", "grouped", "joined"]
 
 
 def grouped(grids: int) -> Callable:
@@ -36,14 +36,14 @@ def grouped(grids: int) -> Callable:
             if channels <= most or not table.per_channel or operator.xp is not np:
                 return method(operator, *arguments)
             groups = (slice(lo, lo + most) for lo in range(0, channels, most))
-            return _joined([method(operator, *(_columns(each, some) for each in arguments)) for some in groups])
+            return joined([method(operator, *(columns_of(each, some) for each in arguments)) for some in groups])
 
         return call
 
     return decorate
 
 
-def _columns(argument, some: slice):
+def columns_of(argument, some: slice):
     """Some channels of an argument that has channels."""
     if isinstance(argument, np.ndarray):
         return np.ascontiguousarray(argument[:, some])
@@ -52,7 +52,7 @@ def _columns(argument, some: slice):
     return argument
 
 
-def _joined(parts: list):
+def joined(parts: list):
     """What all channels would have returned."""
     first = parts[0]
     if isinstance(first, tuple):

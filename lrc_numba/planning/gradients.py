@@ -5,12 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.operator import Operator
-from ..engine.tangents import Tangents
+from ..engine.tangents import Cotangents, Tangents
+from ..geometry.modes import ModeSet
 from ..gradient import Gradient, parameter_gradient, table_gradients
 from ..multipliers import Multiplier
 from .calls import WRT, Call, as_names
 
-__all__ = ["energy_gradient", "names_of_energy", "names_of_vjp", "parameters_jvp", "refuse_energy", "vjp"]
+__all__ = [
+    "asked_of_engine",
+    "energy_gradient",
+    "gradient_of",
+    "names_of_energy",
+    "names_of_vjp",
+    "parameters_jvp",
+    "refuse_energy",
+    "vjp",
+]
 
 OF_TABLE = frozenset({"parameters", "cell"})  # both follow from the cotangent of φ̂
 WRT_OF_ENERGY = (*WRT, "cells")
@@ -36,12 +46,41 @@ def vjp(
     exclude_self : bool
         Leave out φ(0) f_i.
     """
+    result = operator.vjp(*call.operands, g, asked_of_engine(wanted))
+    return gradient_of(result, operator.grid.mode_set, call, multiplier, g, wanted, exclude_self)
+
+
+def asked_of_engine(wanted: set[str]) -> set[str]:
+    """Of which the gradients that are wanted follow: the cotangent of φ̂ gives those by parameters and by the cell."""
+    of_table = wanted & OF_TABLE
+    return wanted - of_table | ({"table"} if of_table else set())
+
+
+def gradient_of(
+    result: Cotangents,
+    modes: ModeSet,
+    call: Call,
+    multiplier: Multiplier,
+    g: np.ndarray,
+    wanted: set[str],
+    exclude_self: bool = False,
+) -> Gradient:
+    """What the engine returned, as the user sees it.
+
+    Parameters
+    ----------
+    result : Cotangents
+        For ``asked_of_engine(wanted)``.
+    modes : ModeSet
+        The stored modes.
+    call, multiplier, g, wanted, exclude_self
+        As for ``vjp``.
+    """
     points, table, of_table = call.points, call.table, wanted & OF_TABLE
-    result = operator.vjp(*call.operands, g, wanted - of_table | ({"table"} if of_table else set()))
     by_parameters, by_cell = None, None
     if of_table:
         of_phi = call.table_cotangent(result.table, [(g, call.values)] if exclude_self else [])
-        by_parameters, by_cell = table_gradients(multiplier, operator.grid.mode_set, of_phi, of_table)
+        by_parameters, by_cell = table_gradients(multiplier, modes, of_phi, of_table)
     output, by_values, moved = result.output, result.values, "points" in wanted
     if exclude_self:
         output = output - table.self_interaction(call.values)

@@ -99,6 +99,8 @@ def _is_finite(result, arrays) -> bool:
     if isinstance(result, Gradient):
         parts = [result.output, result.points, result.values, result.targets, result.cell]
         parts += (result.parameters or {}).values()
+    elif hasattr(result, "results"):
+        parts = result.results()
     else:
         parts = list(result.values()) if isinstance(result, dict) else [result]
     return all(part is None or arguments.all_finite(part, arrays) for part in parts)

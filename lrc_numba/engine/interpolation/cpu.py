@@ -211,6 +211,7 @@ def interpolate_jvp(
     chunks,
     coordinates,
     grid,
+    dgrid,
     dpoints,
     to_grid,
     table,
@@ -223,10 +224,11 @@ def interpolate_jvp(
     dout,
     column,
 ):
-    """u_i, and u̇_i = w_i + ẋ_i·∇u_i, from grids of u and, in C channels more, of w.
+    """u_i, and u̇_i = w_i + ẋ_i·∇u_i, from grids of u and of w.
 
-    ``dpoints`` (B·N, d) is ẋ_i, sorted, in units of length; ``channels`` is C; ``out`` and ``dout`` (B·N, ≥ C) receive
-    u and, from column ``column`` on, u̇, sorted, and may be one array. ``value_at_k0`` (B, 2C) is that of u and of w.
+    Both grids have the same ``strides``; they may be the halves of one array. ``dpoints`` (B·N, d) is ẋ_i, sorted, in
+    units of length; ``channels`` is C; ``out`` and ``dout`` (B·N, ≥ C) receive u and, from column ``column`` on, u̇,
+    sorted, and may be one array. ``value_at_k0`` (B, 2C) is that of u and of w.
     """
     dim = coordinates.shape[1]
     weights, slopes = np.zeros((2, GROUP * weights_length(lanes, supports)), dtype=grid.dtype)
@@ -249,8 +251,7 @@ def interpolate_jvp(
                 row = chunks[c, SNAPSHOT] * strides[0] + corner(np.uint64(i), coordinates, strides, supports)
                 for channel in range(channels):
                     sums = _gradient(grid, row, weights, slopes, weights_start, lanes, strides, supports)
-                    drow = row + channels * strides[1]
-                    dvalue = _value(grid, drow, weights, weights_start, lanes, strides, supports)
+                    dvalue = _value(dgrid, row, weights, weights_start, lanes, strides, supports)
                     by_first, by_second, by_last = _derivatives(grid, row_weights, row_slopes, sums, supports)
                     out[np.uint64(i), channel] = simd.total(row_weights * sums[0]) + value_at_k0[snapshot, channel]
                     du = simd.total(row_weights * dvalue) + step[0] * by_first + step[1] * by_second + step[2] * by_last

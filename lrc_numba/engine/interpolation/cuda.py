@@ -142,6 +142,7 @@ def interpolate_jvp(
     chunks,
     coordinates,
     grid,
+    dgrid,
     dpoints,
     to_grid,
     table,
@@ -154,7 +155,7 @@ def interpolate_jvp(
     dout,
     column,
 ):
-    """u_i, and u̇_i = w_i + ẋ_i·∇u_i, from grids of u and, in C channels more, of w."""
+    """u_i, and u̇_i = w_i + ẋ_i·∇u_i, from grids of u and of w."""
     weights, slopes = cuda.local.array(AXES, grid.dtype), cuda.local.array(AXES, grid.dtype)
     step = cuda.local.array(3, grid.dtype)
     dim, n_coefficients = coordinates.shape[1], np.uint32(len(table)) // np.uint32(lanes)
@@ -173,7 +174,7 @@ def interpolate_jvp(
                 grid, start + channel * strides[1], weights, slopes, last, strides, supports
             )
             out[i, channel] = value + value_at_k0[snapshot, channel]
-            dvalue = _value(grid, start + (channels + channel) * strides[1], weights, last, strides, supports)
+            dvalue = _value(dgrid, start + channel * strides[1], weights, last, strides, supports)
             du = dvalue + step[0] * by_first + step[1] * by_second + step[2] * by_last
             dout[i, column + channel] = du + value_at_k0[snapshot, channels + channel]
 

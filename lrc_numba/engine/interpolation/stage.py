@@ -50,6 +50,7 @@ def interpolate_jvp(
     values: np.ndarray,
     dpoints: np.ndarray,
     value_at_k0: np.ndarray | None = None,
+    dvalues: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """u and its derivative, each (B·N, C).
 
@@ -63,10 +64,17 @@ def interpolate_jvp(
         ẋ, sorted, units of length.
     value_at_k0 : (B, 2C), optional
         Added to both.
+    dvalues : (B, C, *layout.padded), optional
+        ṡ, where ``values`` (B, C, *layout.padded) is s alone.
     """
-    channels = values.shape[1] // 2
+    flat = values.reshape(-1)
+    if dvalues is None:
+        channels = values.shape[1] // 2
+        dflat = flat[channels * strides(values.shape)[1] :]
+    else:
+        channels, dflat = values.shape[1], dvalues.reshape(-1)
     out, added = points.rows(context, channels, channels), _widened(context, value_at_k0, points, 2 * channels)
-    inputs = (values.reshape(-1), dpoints, *_window(context.grid), *_sizes(context.grid, values), channels, added)
+    inputs = (flat, dflat, dpoints, *_window(context.grid), *_sizes(context.grid, values), channels, added)
     _run(context, "interpolate_jvp", points, 2 * channels, *inputs, out.first, out.second, out.column)
     return points.scatter(context, out)
 

@@ -88,11 +88,13 @@ def spread(part, lo, hi, chunks, coordinates, values, table, lanes, strides, sup
 def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, lanes, strides, supports, block, out):
     """``spread``, and into C channels more its derivative along (ẋ, ḟ), Σ_j [ḟ_j ψ + f_j ẋ_j·∇ψ](node − x_j).
 
-    ``values`` (B·N, 2C + d) are f_j, ḟ_j and ẋ_j (units of length) side by side, sorted; ``out`` has 2C channels.
+    ``values`` (B·N, 2C + d) are f_j, ḟ_j and ẋ_j (units of length) side by side, sorted; ``out`` has 2C channels, or C
+    for the derivative alone.
     """
     first, second, last, planes, _ = supports
     dim, kind = coordinates.shape[1], out.dtype.type
     channels = (values.shape[1] - dim) // 2
+    before = strides[0] // strides[1] - channels  # channels of the values themselves, C or none
     weights, slopes = np.zeros((2, GROUP * weights_length(lanes, supports)), dtype=out.dtype)
     step = np.zeros(3, dtype=out.dtype)
     n_coefficients, group = len(table) // lanes, group_size(supports[1])
@@ -115,7 +117,7 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, lanes,
                     value, dvalue = values[np.uint64(i), channel], values[np.uint64(i), channels + channel]
                     for a in range(planes if len(first) > 1 else 1):
                         row = start + a * strides[2]
-                        drow = row + channels * strides[1]
+                        drow = row + before * strides[1]
                         # The tangent of f · w1 · w2 · w3 has the factors w2 and the slope of w2.
                         value_first = value * weight(weights, weights_start + a, first, 1)
                         plane_row = value_first * row_weights
@@ -125,7 +127,8 @@ def spread_jvp(part, lo, hi, chunks, coordinates, values, to_grid, table, lanes,
                         weight_factor = dvalue_first * row_weights + value_first * step[2] * row_slopes
                         for b in range(len(second)):
                             weight_second = weight(weights, weights_start + lanes + b, second, 1)
-                            simd.store(out, row, simd.fma(weight_second, plane_row, simd.load(out, row, last)))
+                            if before:
+                                simd.store(out, row, simd.fma(weight_second, plane_row, simd.load(out, row, last)))
                             new = simd.fma(weight_second, weight_factor, simd.load(out, drow, last))
                             slope_second = weight(slopes, weights_start + lanes + b, second, 0)
                             simd.store(out, drow, simd.fma(slope_second, slope_factor, new))

@@ -72,8 +72,8 @@ def spread_jvp(context: Context, points: SortedPoints, values: np.ndarray, out: 
         As for ``spread``.
     values : (B·N, 2C + d)
         f, ḟ and ẋ (units of length) side by side, sorted.
-    out : (B, 2C, *layout.padded)
-        As for ``spread``.
+    out : (B, 2C, *layout.padded), or (B, C, *layout.padded) for the derivative alone
+        As for ``spread``. On a device there are always 2C.
     """
     loops, tables = context.loops(__package__), context.grid.tables
     inputs = (points.coordinates, values, tables.to_grid, tables.polynomials.ravel())

@@ -22,8 +22,9 @@ import numpy as np
 from ... import arguments
 from ...geometry.structures import Structures
 from ...multipliers.multiplier import Multiplier
-from ...plan import LRCPlan, check_eps
+from ...plan import Linearised, LRCPlan, check_eps
 from ..layers.parameters import Parameters
+from .linearised import LinearisedSums
 from .part import Motion, Part, Scene, Tape
 from .small import ModePlan, SmallPlan, Tables, modes_worth_a_grid
 from .strained import Strained
@@ -75,6 +76,7 @@ class _Group:
     rows: np.ndarray
     places: np.ndarray
     shape: tuple[int, int]
+    linearised: Linearised | LinearisedSums | None = None
 
     @cached_property
     def whole(self) -> bool:
@@ -275,7 +277,12 @@ class Convolution(Part):
         positions, out = scene.structures.positions.astype(scene.dtype, copy=False), None
         for group, f in zip(kept["groups"], kept["f"], strict=True):
             group.plan.set_points(group.spread(positions))
-            out = self._put(out, group, group.plan.convolve(f, group.multiplier), scene)
+            if tape.keep:  # derivatives follow, all at these points
+                group.linearised = group.plan.linearise(f, group.multiplier)
+                u = group.linearised.output
+            else:
+                u = group.plan.convolve(f, group.multiplier)
+            out = self._put(out, group, u, scene)
         return out
 
     @staticmethod
@@ -302,7 +309,7 @@ class Convolution(Part):
         kept, out = tape.kept, None
         kept["directions"] = self._directions(tape, motion, dfeatures)
         for group, f, (dx, df, strain) in zip(kept["groups"], kept["f"], kept["directions"], strict=True):
-            moved = group.plan.jvp(f, group.multiplier, dpoints=dx, dvalues=df)
+            moved = group.linearised.jvp(dpoints=dx, dvalues=df)
             for rate, strained in self._components(group.multiplier, strain):
                 moved = moved + rate * group.plan.convolve(f, strained)
             out = self._put(out, group, moved, tape.scene)
@@ -330,7 +337,10 @@ class Convolution(Part):
         )
         for group, f in zip(kept["groups"], kept["f"], strict=True):
             u_bar = group.spread(bar)
-            result = group.plan.vjp(f, group.multiplier, u_bar, wrt=wrt)
+            if group.linearised is not None:
+                result = group.linearised.vjp(u_bar, wrt=wrt)
+            else:
+                result = group.plan.vjp(f, group.multiplier, u_bar, wrt=wrt)
             if tape.wanted[0]:
                 motion.points[group.rows] = group.collect(result.points)
             if features:
@@ -359,20 +369,21 @@ class Convolution(Part):
     def vjp_dual(self, tape: Tape, bar, dbar, gradient: Parameters) -> tuple[tuple, tuple]:
         kept, below, dbelow = tape.kept, None, None
         features = self.values == "features" and tape.wanted[-1]
-        for group, f, (dx, df, strain) in zip(kept["groups"], kept["f"], kept["directions"], strict=True):
+        wrt = {name for name, wanted in (("values", features), ("parameters", self.kernel.names)) if wanted}
+        for group, f, (_, _, strain) in zip(kept["groups"], kept["f"], kept["directions"], strict=True):
             plan, multiplier = group.plan, group.multiplier
             u_bar, du_bar = group.spread(bar), group.spread(dbar)
+            result = group.linearised.vjp_jvp(du_bar, u_bar, wrt=wrt)
             if self.kernel.names:
-                moved = plan.parameters_jvp(f, multiplier, du_bar, dpoints=dx, dvalues=df, dcotangent=u_bar)
-                self._add(gradient, moved)
+                self._add(gradient, result.parameters_tangent)
             for rate, strained in self._components(multiplier, strain) if self.kernel.names else ():
                 scaled = (rate * du_bar).astype(du_bar.dtype, copy=False)
                 self._add(gradient, plan.vjp(f, strained, scaled, wrt=("parameters",)).parameters)
             if not features:
                 continue
-            of_f = plan.jvp(du_bar, multiplier, dpoints=dx, dvalues=u_bar)  # φ̂ is its own adjoint
+            of_f = result.values_tangent
             for rate, strained in self._components(multiplier, strain):
                 of_f = of_f + rate * plan.convolve(du_bar, strained)
             below = self._put(below, group, of_f, tape.scene)
-            dbelow = self._put(dbelow, group, plan.convolve(du_bar, multiplier), tape.scene)
+            dbelow = self._put(dbelow, group, result.values, tape.scene)
         return (None, below)[: len(tape.wanted)], (None, dbelow)[: len(tape.wanted)]

@@ -20,6 +20,7 @@ from ...geometry.cell import Cell
 from ...geometry.modes import ModeSet
 from ...machine.memory import available_memory, check_memory
 from ...multipliers.multiplier import Multiplier
+from .linearised import LinearisesSums
 
 __all__ = ["MOST", "MOST_MODES", "ModePlan", "SmallGradient", "SmallPlan", "Tables", "modes_worth_a_grid"]
 
@@ -92,7 +93,7 @@ class Tables:
         return found
 
 
-class SmallPlan:
+class SmallPlan(LinearisesSums):
     """Convolution with one kernel for all channels; called as ``LRCPlan`` is.
 
     Parameters
@@ -288,7 +289,7 @@ class SmallPlan:
         return result
 
 
-class ModePlan:
+class ModePlan(LinearisesSums):
     """Convolution with one kernel for all channels by sums over modes, one snapshot after the other.
 
     Parameters
