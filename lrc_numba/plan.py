@@ -2,9 +2,8 @@ r"""The public face of the engine: ``LRCPlan``.
 
     u_i = Σ_j f_j φ(x_i − x_j)   over all periodic images, φ band-limited to the kept modes
 
-computed as points → grid → modes → × multiplier → grid → points by ``engine.operator.Operator``. A plan is choices,
-the grid that follows from them, and the operator on it. What a user passes in is checked and flattened by ``planning``,
-goes through the operator or one of its derivatives, and results get their shapes and names.
+computed as points → grid → modes → × multiplier → grid → points by ``engine.operator.Operator``. What a user passes in
+is checked and flattened by ``planning``, goes through the operator or a derivative of it, and gets its shape back.
 """
 
 from __future__ import annotations
@@ -81,8 +80,8 @@ class LRCPlan(MeshStages, Repeats, Linearising):
     A plan keeps its workspace between calls, so one plan serves one thread of the user's at a time. The tabulated
     multiplier is kept too, for as long as the same multiplier comes in the same ``state``: its parameters, its other
     attributes, and what its class defines. A multiplier whose state cannot be told for certain is tabulated in every
-    call, see ``Multiplier.state``; a result never depends on what was computed before. Results are the user's; of large
-    ones that nobody holds any longer, the memory of the last four is kept for the next.
+    call, see ``Multiplier.state``; a result never depends on what was computed before. Of large results that nobody
+    holds any longer, the memory of the last four is kept for the next.
 
     Snapshots of different N go together when the shorter ones are padded with points anywhere in the cell whose values
     are 0: they contribute nothing to other points, and their rows of u (and of gradients) are to be ignored; their rows
@@ -108,8 +107,7 @@ class LRCPlan(MeshStages, Repeats, Linearising):
         self.dtype, self.threads, self.backend = choices.dtype, choices.threads, choices.backend
         self._grid: Grid | None = None
         self._points: Points | None = None
-        self._preparation = Preparation(choices)
-        self._idle, self._kept_spaces = [None], []  # the first is empty while the plan is at work
+        self._preparation, self._kept_spaces, self._idle = Preparation(choices), [], [None]  # the last empty at work
         self._fixed = True
         if choices.dim is not None:
             self._use(choices.grid(int(choices.dim), None, None))
