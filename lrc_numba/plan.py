@@ -16,6 +16,7 @@ from typing import Self
 
 import numpy as np
 
+from .engine.context import Ranks
 from .engine.grid import Grid, good_size
 from .engine.operator import Operator
 from .geometry.cell import Cell
@@ -86,6 +87,8 @@ class LRCPlan(MeshStages):
     are 0: they contribute nothing to other points, and their rows of u (and of gradients) are to be ignored; their rows
     of a cotangent must be 0.
     """
+
+    _ranks: Ranks | None = None  # that share the points, see ``distributed``
 
     def __init__(
         self,
@@ -165,7 +168,7 @@ class LRCPlan(MeshStages):
             Where the plan is at work in another thread.
         """
         held = self._operator.space.nbytes if self._grid is not None else 0
-        self._sort(GivenPoints.of(points, targets, self.choices, self._grid, held))
+        self._sort(GivenPoints.of(points, targets, self.choices, self._grid, held, self._ranks))
         return self
 
     def _sort(self, given: GivenPoints) -> None:
@@ -203,7 +206,7 @@ class LRCPlan(MeshStages):
         if grid is not None:
             grid = grid.with_cell(Cell(choices.box, grid.dim))
         held = 0 if self._grid is None else self._operator.space.nbytes
-        given = None if points is None else GivenPoints.of(points, targets, choices, grid, held)
+        given = None if points is None else GivenPoints.of(points, targets, choices, grid, held, self._ranks)
         self.choices.box = choices.box
         self._points = None
         self._preparation.new_cell()
@@ -216,7 +219,7 @@ class LRCPlan(MeshStages):
     def _use(self, grid: Grid, space: Workspace | None = None) -> None:
         if grid is not self._grid:
             self._grid = grid
-            self._operator = Operator(grid, self.threads, self.gradient == "spectral", space)
+            self._operator = Operator(grid, self.threads, self.gradient == "spectral", space, self._ranks)
 
     # ------------------------------------------------------------------ the operator and its derivatives
     @alone

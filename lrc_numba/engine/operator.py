@@ -22,10 +22,10 @@ import numpy as np
 
 from ..machine.workspace import Workspace
 from . import deconvolution, fourier, interpolation, spreading
-from .context import Context
+from .context import Context, Ranks
 from .deconvolution import ModeProduct, MultiplierTable, both_ways, one_way
 from .grid import Grid
-from .groups import grouped
+from .groups import consecutive, grouped
 from .points import SortedPoints, sort_points
 from .tangents import Cotangents, Tangents
 
@@ -45,11 +45,15 @@ class Operator:
         Differentiate with ik instead of ∇ψ.
     space : Workspace, optional
         Memory for what lies between two loops; its own by default.
+    ranks : Ranks, optional
+        Processes that share the points: modes, and sums over points, are those of the points of all.
     """
 
-    def __init__(self, grid: Grid, threads: int, spectral: bool, space: Workspace | None = None):
+    def __init__(
+        self, grid: Grid, threads: int, spectral: bool, space: Workspace | None = None, ranks: Ranks | None = None
+    ):
         self.grid, self.spectral, self.space = grid, spectral, space or Workspace(grid.backend.arrays)
-        self.context = Context(grid, threads, self.space)
+        self.context = Context(grid, threads, self.space, ranks)
 
     @property
     def xp(self):
@@ -90,7 +94,8 @@ class Operator:
         ordered = sources.gather(self.context, f)
         grid = self._to_grid(sources, ordered, c_out)  # points → grid
         grid = self._through(grid, sources, targets, table, one_way(c_in, c_out))  # → modes → × multiplier → grid
-        return interpolation.interpolate(self.context, targets, grid, table.mean_field(f, sources.batch[0]))  # → points
+        at_k0 = self._mean_field(table, f, sources.batch[0])
+        return interpolation.interpolate(self.context, targets, grid, at_k0)  # → points
 
     @grouped(2)
     def jvp(
@@ -112,7 +117,7 @@ class Operator:
             ModeProduct(range(c_in, 2 * c_in), range(c_out, 2 * c_out)),
         ]
         product = deconvolution.multiply(self.context, modes, table, products)
-        at_k0 = [table.mean_field(values, sources.batch[0]) for values in (f, tangents.values)]
+        at_k0 = [self._mean_field(table, values, sources.batch[0]) for values in (f, tangents.values)]
         return self._read_jvp(targets, product, tangents.targets, self.xp.concatenate(at_k0, axis=1))
 
     @grouped(2)
@@ -174,7 +179,7 @@ class Operator:
         """
         channels, batch = f.shape[1], points.batch[0]
         gradient, cotangent, ordered = "points" in wrt, None, points.gather(self.context, f)
-        at_k0, products = table.mean_field(f, batch), one_way(channels, channels)
+        at_k0, products = self._mean_field(table, f, batch), one_way(channels, channels)
         if (gradient and self.spectral) or not {"table", "tables"}.isdisjoint(wrt):
             modes = self._spread(points, ordered)
             if "table" in wrt:
@@ -206,12 +211,12 @@ class Operator:
         kept = modes.copy() if with_table else None  # the workspace is about to be used again
         modes = deconvolution.multiply(context, modes, table, one_way(c_in, c_out))
         ordered = targets.gather(context, g)
-        out, dtargets = self._read_vjp(targets, modes, ordered, 0, table.mean_field(f, batch), gradient)
+        out, dtargets = self._read_vjp(targets, modes, ordered, 0, self._mean_field(table, f, batch), gradient)
         modes, df, dsources, cotangent = self._spread(targets, ordered), None, None, None
         if kept is not None:
             cotangent = self._table_vjp(self.xp.concatenate([kept, modes], axis=1), f, g, batch, table)
         if gradient or with_values:
-            at_k0 = table.mean_field(g, batch, adjoint=True) if with_values else self.xp.zeros((batch, 0), f.dtype)
+            at_k0 = self._mean_field(table, g, batch, adjoint=True)[:, : c_in if with_values else 0]
             ordered = sources.gather(context, f)
             adjoint = [ModeProduct(range(c_out), range(c_in), adjoint=True)]
             modes = deconvolution.multiply(context, modes, table, adjoint)
@@ -236,11 +241,11 @@ class Operator:
         if targets is sources:
             both, moved = (self.xp.concatenate(pair, axis=1) for pair in ((f, g), (df, dg)))
             modes = self._to_modes_jvp(sources, both, moved, tangents.sources)  # channels F, G, Ḟ, Ġ
-            f_modes, g_modes, df_modes, dg_modes = _ranges(c_in, c_out, c_in, c_out)
+            f_modes, g_modes, df_modes, dg_modes = consecutive(c_in, c_out, c_in, c_out)
         else:
             from_sources = self._to_modes_jvp(sources, f, df, tangents.sources).copy()
             modes = self.xp.concatenate([from_sources, self._to_modes_jvp(targets, g, dg, tangents.targets)], axis=1)
-            f_modes, df_modes, g_modes, dg_modes = _ranges(c_in, c_in, c_out, c_out)
+            f_modes, df_modes, g_modes, dg_modes = consecutive(c_in, c_in, c_out, c_out)
         ranges = ((f_modes, dg_modes), (df_modes, g_modes))
         parts = [deconvolution.multiply_vjp(self.context, modes, table, *pair) for pair in ranges]
         return self._exact_mean(parts[0], f, dg, batch, table) + self._exact_mean(parts[1], df, g, batch, table)
@@ -253,8 +258,8 @@ class Operator:
         return self.space.take("grid", shape, self.grid.dtype)
 
     def _analyse(self, points: SortedPoints, values: np.ndarray, channels: int) -> np.ndarray:
-        """Modes of a grid to which values at these points were spread."""
-        return fourier.analyse(self.context, values, points.reached, channels)
+        """Modes of a grid to which values at these points were spread, and of those of other ranks."""
+        return self.context.over_ranks(fourier.analyse(self.context, values, points.reached, channels))
 
     def _to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
         """The transforms of spread values, ψ̂(k) F(k); several arrays of values go side by side."""
@@ -370,29 +375,28 @@ class Operator:
     # ---------------------------------------------------------------- the mode k = 0, and the cotangent of φ̂
     def _at_k0(self, points: SortedPoints, table: MultiplierTable, f, g, with_values: bool) -> np.ndarray:
         """The mode k = 0 of u, and of f̄ where that is wanted, (B, C)."""
-        at_k0 = table.mean_field(f, points.batch[0])
-        if not with_values:
-            return at_k0
-        return self.xp.concatenate([at_k0, table.mean_field(g, points.batch[0], adjoint=True)], axis=1)
+        at_k0 = [self._mean_field(table, f, points.batch[0])]
+        if with_values:
+            at_k0.append(self._mean_field(table, g, points.batch[0], adjoint=True))
+        return self.xp.concatenate(at_k0, axis=1)
 
-    def _table_vjp(
-        self, modes: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
-    ) -> np.ndarray:
+    def _sums(self, values: np.ndarray, batch: int) -> np.ndarray:
+        """Σ_j f_j of every snapshot, over the points of all ranks, (B, C)."""
+        sums = values.reshape(batch, len(values) // max(batch, 1), values.shape[1]).sum(axis=1)
+        return self.context.over_ranks(sums)
+
+    def _mean_field(self, table: MultiplierTable, values: np.ndarray, batch: int, adjoint: bool = False) -> np.ndarray:
+        """The mode k = 0 of u, (B, C)."""
+        return table.mean_field(self._sums(values, batch), adjoint=adjoint)
+
+    def _table_vjp(self, modes: np.ndarray, f, g, batch: int, table: MultiplierTable) -> np.ndarray:
         """S on every mode, from the modes of f and g side by side."""
-        cotangent = deconvolution.multiply_vjp(self.context, modes, table, *_ranges(f.shape[1], g.shape[1]))
+        cotangent = deconvolution.multiply_vjp(self.context, modes, table, *consecutive(f.shape[1], g.shape[1]))
         return self._exact_mean(cotangent, f, g, batch, table)
 
-    def _exact_mean(
-        self, cotangent: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
-    ) -> np.ndarray:
+    def _exact_mean(self, cotangent: np.ndarray, f, g, batch: int, table: MultiplierTable) -> np.ndarray:
         """S with k = 0 from the sums themselves, in place."""
-        sums = [array.reshape(batch, len(array) // max(batch, 1), array.shape[1]).sum(axis=1) for array in (g, f)]
+        sums = [self._sums(array, batch) for array in (g, f)]
         own = self.xp.einsum("bc,bc->", *sums) if table.per_channel else self.xp.einsum("bo,bc->oc", *sums)
         cotangent[..., 0] = self.xp.reshape(own, table.shape) / self.grid.cell.volume
         return cotangent
-
-
-def _ranges(*counts: int) -> list[range]:
-    """Consecutive ranges of channels of these lengths."""
-    stops = np.cumsum(counts).tolist()
-    return [range(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..engine.operator import Operator
@@ -40,7 +42,9 @@ def vjp(
     result = operator.vjp(*call.operands, g, wanted - of_table | ({"table"} if of_table else set()))
     by_parameters, by_cell = None, None
     if of_table:
-        of_phi = call.table_cotangent(result.table, [(g, call.values)] if exclude_self else [])
+        of_phi = call.table_cotangent(
+            result.table, [(g, call.values)] if exclude_self else [], operator.context.over_ranks
+        )
         by_parameters, by_cell = table_gradients(multiplier, operator.grid.mode_set, of_phi, of_table)
     output, by_values, moved = result.output, result.values, "points" in wanted
     if exclude_self:
@@ -78,7 +82,8 @@ def parameters_jvp(
         ḟ and ẋ.
     """
     moved = operator.table_jvp(*call.operands, g, dg, tangents)
-    moved = call.table_cotangent(moved, [(dg, call.values), (g, tangents.values)] if exclude_self else [])
+    own = [(dg, call.values), (g, tangents.values)] if exclude_self else []
+    moved = call.table_cotangent(moved, own, operator.context.over_ranks)
     return parameter_gradient(multiplier, operator.grid.mode_set, moved)
 
 
@@ -148,7 +153,7 @@ def energy_gradient(
     result = operator.energy(points.sources, call.table, call.values, asked)
     by_parameters, by_cell, modes = None, None, operator.grid.mode_set
     if every:
-        each = _per_snapshot(call, result.table, exclude_self)
+        each = _per_snapshot(call, result.table, exclude_self, operator.context.over_ranks)
         by_cell = np.empty((len(each), modes.dim, modes.dim))
         for b, of_phi in enumerate(each):
             by_cell[b] = table_gradients(multiplier, modes, of_phi, {"cell"})[1]
@@ -157,7 +162,8 @@ def energy_gradient(
             by_parameters = table_gradients(multiplier, modes, each.sum(axis=0), {"parameters"})[0]
     elif of_table:
         half = call.values / 2 if exclude_self else None
-        of_phi = call.table_cotangent(result.table, [(half, call.values)] if exclude_self else [])
+        own = [(half, call.values)] if exclude_self else []
+        of_phi = call.table_cotangent(result.table, own, operator.context.over_ranks)
         by_parameters, by_cell = table_gradients(multiplier, modes, of_phi, of_table)
     output = result.output - call.table.self_interaction(call.values) if exclude_self else result.output
     return Gradient(
@@ -169,12 +175,12 @@ def energy_gradient(
     )
 
 
-def _per_snapshot(call: Call, cotangents, exclude_self: bool) -> np.ndarray:
+def _per_snapshot(call: Call, cotangents, exclude_self: bool, over_ranks: Callable) -> np.ndarray:
     """S of every snapshot on the host, (B, n_modes), with what leaving out φ(0) contributes."""
     batch = call.points.batch
     rows = call.values.reshape(batch, len(call.values) // max(batch, 1), call.values.shape[1])
     each = [
-        call.table_cotangent(cotangent, [(f / 2, f)] if exclude_self else [])
+        call.table_cotangent(cotangent, [(f / 2, f)] if exclude_self else [], over_ranks)
         for cotangent, f in zip(cotangents, rows, strict=True)
     ]
     return np.stack(each) if each else np.zeros(cotangents.shape)
