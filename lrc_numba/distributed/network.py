@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from copy import deepcopy
 from functools import partial
+from hashlib import sha256
 from types import SimpleNamespace
 
 import numpy as np
@@ -94,7 +95,7 @@ class DistributedNetwork:
                     field.small = field.direct = 0
                     field.make_plan = partial(_OwnPlan, self.ranks, self._halo)
             self.reach = _shells(self.network.program) * network.cutoff
-            self.ranks.agree("network", (network.kind, network.parameters.flat.tobytes()))
+            self.ranks.agree("network", (network.kind, sha256(network.parameters.flat.tobytes()).hexdigest()[:8]))
 
     def predict(self, structure: Structures, *, forces: bool = True, stress: bool = False) -> Prediction:
         """Energy, and what follows from it.

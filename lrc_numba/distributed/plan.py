@@ -71,9 +71,9 @@ class DistributedPlan(LRCPlan):
     def __init__(self, comm, box, modes, **settings: Any):
         object.__setattr__(self, "_ranks", comm if isinstance(comm, Ranks) else Ranks(comm))
         with self._ranks.together("DistributedPlan"):
+            if (backend := settings.get("backend", "cpu")) != "cpu":
+                raise NotImplementedError(f"backend: plans on several ranks are for 'cpu', got {backend!r}")
             super().__init__(box, modes, **settings)
-            if self.backend != "cpu":
-                raise NotImplementedError(f"backend: plans on several ranks are for 'cpu', got {self.backend!r}")
             choices = self.choices
             self._ranks.agree(
                 "settings",

@@ -20,7 +20,7 @@ import numpy as np
 __all__ = ["Ranks"]
 
 SMALL = 4096  # bytes, up to which every rank sends all it has to every other
-KINDS = (ValueError, TypeError, MemoryError, NotImplementedError, ImportError, FileExistsError, RuntimeError)
+KINDS = (ValueError, TypeError, MemoryError, NotImplementedError, ImportError, FileExistsError, OSError)
 RANKS_OF_ERROR = "_ranks_of_error"  # attribute of an exception that all ranks raise
 
 
@@ -190,6 +190,29 @@ class Ranks:
         """The sum over ranks of a count."""
         return int(self.sum(np.array([count], dtype=np.int64))[0])
 
+    def first(self, value: Any) -> Any:
+        """What the first rank has.
+
+        Parameters
+        ----------
+        value : object
+            That can be pickled.
+        """
+        self._meet("what the first rank has")
+        return self.comm.bcast(value, root=0)
+
+    @staticmethod
+    def same(error: Exception, cause: Exception) -> None:
+        """Let an error that stands for another one be one of all ranks, where that was.
+
+        Parameters
+        ----------
+        error, cause : Exception
+            The new one, and the other.
+        """
+        if hasattr(cause, RANKS_OF_ERROR):
+            setattr(error, RANKS_OF_ERROR, getattr(cause, RANKS_OF_ERROR))
+
     def exchange(self, pieces: list[np.ndarray], width: int) -> list[np.ndarray]:
         """Hand an array (n, width) of float64 to each rank; returns what each of them handed to this one.
 
@@ -233,7 +256,10 @@ def _mpi() -> Any:
 
 
 def _kind(error: BaseException) -> type:
-    """The type of an error that other ranks raise, of those that there are everywhere."""
+    """The type of an error that other ranks raise: its own, where a message makes one."""
+    own = type(error)
+    if own.__module__.split(".")[0] == __name__.split(".")[0]:
+        return own
     return next((kind for kind in KINDS if isinstance(error, kind)), RuntimeError)
 
 
