@@ -84,6 +84,11 @@ class DistributedPlan(LRCPlan):
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n  ranks     {self._ranks.rank} of {self._ranks.size}"
 
+    @property
+    def ranks(self) -> Ranks:
+        """The processes."""
+        return self._ranks
+
     def _layout(self) -> str:
         points = self._points
         assert points is not None
