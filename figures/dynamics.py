@@ -5,8 +5,8 @@
     npt        thermostat and barostat (Martyna, Tobias and Klein): mean pressure, and its error
     relaxed    atoms and cell: what is left of forces and stress
 
-Atoms are rock salt of charges with a core between them, E = Σ COULOMB q q'/r + CORE q q'/r⁶; a trained network takes its
-place as ``LRCCalculator("network.npz")``.
+Atoms are rock salt of charges with a core between them, E = Σ COULOMB q q'/r + CORE q q'/r⁶; a trained network takes
+their place as ``LRCCalculator("network.npz")``.
 
     python -m figures.dynamics
     python -m figures.dynamics --picoseconds 20 --repeat 3
@@ -46,7 +46,7 @@ def crystal(repeat: int = 1, seed: int = 0) -> ase.Atoms:
     seed : int
         Of the velocities.
     """
-    atoms = bulk("NaCl", "rocksalt", EDGE, cubic=True) * (repeat,) * 3
+    atoms = bulk("NaCl", "rocksalt", EDGE, cubic=True) * (repeat, repeat, repeat)
     atoms.set_initial_charges(np.where(atoms.numbers == 11, 1.0, -1.0))
     potential = CombinedPotential([CoulombPotential(), InversePowerLawPotential(6)], (COULOMB, CORE), smearing=1.1)
     calculator = MeshCalculator(potential, 8.5, 4.5, skin=0.5, threads=1)
@@ -69,7 +69,7 @@ def nve(atoms: ase.Atoms, steps: int) -> float:
 
 def langevin(atoms: ase.Atoms, steps: int) -> np.ndarray:
     """Temperatures of every step, K."""
-    settings = {"friction": 0.01 / fs, "rng": np.random.default_rng(1)}
+    settings = {"friction": 0.01 / fs, "fixcm": False, "rng": np.random.default_rng(1)}
     dynamics = Langevin(atoms, STEP * fs, temperature_K=KELVIN, **settings)
     return np.array([atoms.get_temperature() for _ in dynamics.irun(steps)])
 
@@ -123,13 +123,11 @@ def main() -> None:
     print(f"npt       {with_error(pressures)} GPa, 0.5 GPa wanted; {with_error(volumes)} Å³")
     atoms = crystal(args.repeat)
     atoms.rattle(0.1, seed=0)
-    atoms.set_cell(
-        atoms.cell @ (np.eye(3) + [[0.03, 0.02, 0.0], [0.0, -0.02, 0.01], [0.0, 0.0, 0.01]]), scale_atoms=True
-    )
+    strain = np.array([[0.03, 0.02, 0.0], [0.0, -0.02, 0.01], [0.0, 0.0, 0.01]])
+    atoms.set_cell(atoms.cell @ (np.eye(3) + strain), scale_atoms=True)
     left = relaxed(atoms)
-    print(
-        f"relaxed   forces up to {left[0]:.1e} eV/Å, stress up to {left[1]:.1e} GPa; cell {atoms.cell.cellpar().round(3)}"
-    )
+    edges = atoms.cell.cellpar().round(3)
+    print(f"relaxed   forces up to {left[0]:.1e} eV/Å, stress up to {left[1]:.1e} GPa; cell {edges}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What several processes gain: plans and training on R ranks against one, what they send, and how far that goes.
 
 One ``mpiexec`` starts all ranks, one thread each. What one rank does alone and what R do together takes turns, and the
-others sleep meanwhile. Bytes are those that a rank hands to MPI for others, beside the model, modes × 16 B × 2(R − 1)/R.
+others sleep meanwhile. Bytes are those that a rank hands to MPI for others, beside the model, with stored modes:
+modes × 16 B × 2(R − 1)/R.
 
 From the times of one rank, of points and of transforms, a table for 10⁹ points: T = t_N N/R + t_M(M) + t_sum, with
 

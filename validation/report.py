@@ -143,8 +143,8 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
     (
         "water",
         "Charges of water in LAMMPS",
-        "`water` compares forces of charges as `fix external` of LAMMPS with its own pppm and with a tight Ewald sum, in "
-        "frames of a trajectory of SPC/E water. Both are asked for the same RMS error of forces.",
+        "`water` compares forces of charges as `fix external` of LAMMPS with its own pppm and with a tight Ewald sum, "
+        "in frames of a trajectory of SPC/E water. Both are asked for the same RMS error of forces.",
         recorded,
     ),
     (

@@ -111,7 +111,7 @@ def main() -> None:
         rows.append({f"{a} − {b}": difference(made[a], made[b]) for a, b in pairs})
     header = ["largest of all frames", "energy, relative", "forces, RMS", "forces, relative", "virial, relative"]
     lines = [[name, *(f"{max(row[name][what] for row in rows):.1e}" for what in rows[0][name])] for name in rows[0]]
-    title = f"{count} frames of {len(box.positions) // 3} molecules; RMS errors of forces of {args.accuracy:g} e²/Å² asked for"
+    title = f"{count} frames of {len(box.positions) // 3} molecules; asked for forces to {args.accuracy:g} e²/Å²"
     print_table(title, header, lines)
     record = {"environment": environment(1), "title": title, "header": header, "lines": lines, "rows": rows}
     save_json(args.output / "water.json", record | {"accuracy": args.accuracy, "calculator": repr(calculator)})

@@ -19,8 +19,8 @@ and under MPI, by ``mpiexec -n 4 python script.py``, where each rank computes it
     forces.run(1000)
 
 The energy is in ``pe``, the virial −∂U/∂ε in the pressure, energies of atoms in ``compute pe/atom``. Pairs that LAMMPS
-excludes, such as those in molecules, are not excluded here: of rigid ones they add a constant to the energy, and nothing
-to motion and pressure.
+excludes, such as those in molecules, are not excluded here: of rigid ones they add a constant to the energy, and
+nothing to motion and pressure.
 """
 
 from __future__ import annotations

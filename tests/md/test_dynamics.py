@@ -10,7 +10,7 @@ from figures.dynamics import KELVIN, crystal, langevin, npt, nve, relaxed
 
 
 def test_total_energy_stays_without_a_thermostat():
-    """A swing of some 1e-4 eV per atom is that of velocity Verlet at 2 fs; a wrong force drifts past k_B T, 0.026 eV."""
+    """Velocity Verlet swings by some 1e-4 eV per atom at 2 fs; a wrong force drifts past k_B T, 0.026 eV."""
     assert nve(crystal(), 100) < 1e-3
 
 
@@ -23,11 +23,11 @@ def test_a_thermostat_reaches_its_temperature():
 
 
 def test_a_barostat_changes_the_cell_smoothly():
-    """Volumes change in every step, by less than a thousandth, and pressures stay around what is asked for."""
+    """From step to step changes are about the same, though the mesh has to follow; pressures are around the one asked."""
     pressures, volumes = npt(crystal(), 200)
-    steps = np.abs(np.diff(volumes)) / volumes[0]
-    assert (steps > 0).all()
-    assert steps.max() < 2e-3
+    changes = np.diff(volumes)
+    assert np.abs(changes).min() > 0
+    assert np.abs(np.diff(changes)).max() < 0.3 * np.abs(changes).max()
     assert abs(pressures[100:].mean() - 0.5) < 3.0  # GPa: eight ions swing by some
 
 
