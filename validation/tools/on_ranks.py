@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,12 @@ def asleep(comm: MPI.Intracomm) -> None:
         time.sleep(NAP)
 
 
-def turns(comm: MPI.Intracomm, alone: Callable, together: Callable, rounds: int) -> dict[str, float]:
-    """Median seconds of what the first rank does alone, and of what all do, after a round that does not count."""
-    taken: dict[str, list[float]] = {"alone": [], "together": []}
+def turns(comm: MPI.Intracomm, alone: Callable, together: Callable, apart: Callable, rounds: int) -> dict[str, float]:
+    """Median seconds of what the first rank does alone, of what all do, and of shares without a word between them.
+
+    A round before does not count. The last is what the machine gives: processors share memory and caches.
+    """
+    taken: dict[str, list[float]] = {"alone": [], "together": [], "apart": []}
     for _ in range(rounds + 1):
         asleep(comm)
         start = time.perf_counter()
@@ -39,10 +43,11 @@ def turns(comm: MPI.Intracomm, alone: Callable, together: Callable, rounds: int)
             alone()
         taken["alone"].append(time.perf_counter() - start)
         asleep(comm)
-        comm.Barrier()
-        start = time.perf_counter()
-        together()
-        taken["together"].append(comm.allreduce(time.perf_counter() - start, MPI.MAX))
+        for name, call in (("together", together), ("apart", apart)):
+            comm.Barrier()
+            start = time.perf_counter()
+            call()
+            taken[name].append(comm.allreduce(time.perf_counter() - start, MPI.MAX))
     return {name: float(np.median(each[1:])) for name, each in taken.items()}
 
 
@@ -53,20 +58,22 @@ def of_plan(comm: MPI.Intracomm, points: int, modes: int, rounds: int) -> dict:
     own = slice(points * comm.rank // comm.size, points * (comm.rank + 1) // comm.size)
     x_own, f_own = x[own].copy(), f[own].copy()
     whole = LRCPlan(BOX, modes, eps=EPS, threads=1)
-    plan = DistributedPlan(comm, BOX, modes, eps=EPS, threads=1)
+    plan = DistributedPlan(comm, BOX, modes, eps=EPS, threads=1).set_points(x_own)
+    lone = LRCPlan(BOX, modes, eps=EPS, threads=1, nodes=plan.grid.n)
     calls = {
         "convolution": lambda plan, x, f: plan.set_points(x).convolve(f, KERNEL),
         "energy and gradient": lambda plan, x, f: plan.set_points(x).energy(f, KERNEL),
     }
     gains = []
     for what, call in calls.items():
-        each = turns(comm, lambda call=call: call(whole, x, f), lambda call=call: call(plan, x_own, f_own), rounds)
+        jobs = ((whole, x, f), (plan, x_own, f_own), (lone, x_own, f_own))
+        each = turns(comm, *(partial(call, *job) for job in jobs), rounds)
         gains.append({"what": f"{what}, {points:,} points, {modes}^3 modes", "ranks": comm.size} | each)
     # What one rank spends on points, and what on transforms: of few points there are transforms alone.
-    few = LRCPlan(BOX, modes, eps=EPS, threads=1, nodes=plan.grid.n) if comm.rank == 0 else None
     spread_out = BOX * rng.random((modes**2, 3))
     ones = np.ones(len(spread_out))
-    alone = turns(comm, lambda: few.set_points(spread_out).convolve(ones, KERNEL), lambda: None, rounds)["alone"]
+    nothing = partial(int)
+    alone = turns(comm, lambda: lone.set_points(spread_out).convolve(ones, KERNEL), nothing, nothing, rounds)["alone"]
     transforms = min(alone, gains[0]["alone"])
     split = {"transforms": transforms, "points": gains[0]["alone"] - transforms}
     return {"gains": gains, "one": {"points": points, "modes": modes, "nodes": list(plan.grid.n), "seconds": split}}
@@ -80,15 +87,15 @@ def of_training(comm: MPI.Intracomm, rounds: int) -> dict:
     data = Structures.from_arrays(
         positions, 10.0, species=np.ones(ATOMS, dtype=int), forces=rng.standard_normal(positions.shape)
     )
-    protocol = Protocol((Stage(BATCH, 1000),))
 
-    def trainer(given) -> Trainer:
+    def trainer(given, batch: int = BATCH) -> Trainer:
         """Of the same network."""
+        protocol = Protocol((Stage(batch, 1000),))
         network = MessagePassingNetwork([1], cutoff=4.0, channels=16, rounds=2, long_range=4, threads=1)
         return Trainer(network, data, protocol=protocol, comm=given)
 
-    one, shared = trainer(None), trainer(comm)
-    each = turns(comm, lambda: one.run(STEPS, progress=False), lambda: shared.run(STEPS, progress=False), rounds)
+    one, shared, lone = trainer(None), trainer(comm), trainer(None, BATCH // comm.size)
+    each = turns(comm, *(partial(each.run, STEPS, progress=False) for each in (one, shared, lone)), rounds)
     what = f"{STEPS} steps of training, batches of {BATCH} snapshots of {ATOMS} points"
     return {"gains": [{"what": what, "ranks": comm.size} | each]}
 

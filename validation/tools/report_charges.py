@@ -51,11 +51,19 @@ def peers(record: dict) -> Lines:
 def distributed(record: dict) -> Lines:
     """Gains, bytes, and the model."""
     rows = [
-        (g["what"], g["ranks"], seconds(g["alone"]), seconds(g["together"]), f"{g['alone'] / g['together']:.2f}")
+        (
+            g["what"],
+            g["ranks"],
+            seconds(g["alone"]),
+            seconds(g["together"]),
+            f"{g['alone'] / g['together']:.2f}",
+            f"{g['alone'] / g['apart']:.2f}",
+        )
         for g in record["gains"]
     ]
-    yield "One thread each; medians of turns, the slowest rank counts.\n"
-    yield from table(("what", "ranks", "one rank", "all", "gain"), rows)
+    yield "One thread each; medians of turns, the slowest rank counts. Last, what the machine gives: the gain of as"
+    yield "many processes that do their shares without a word between them.\n"
+    yield from table(("what", "ranks", "one rank", "all", "gain", "without a word"), rows)
     yield "What a rank sends in a convolution, and stored modes × 16 B × 2 (R − 1)/R:\n"
     rows = [(b["ranks"], b["sent"], round(b["model"]), f"{b['sent'] / b['model']:.4f}") for b in record["bytes"]]
     yield from table(("ranks", "bytes", "model", "ratio"), rows)
