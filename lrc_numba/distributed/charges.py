@@ -100,7 +100,7 @@ class DistributedCalculator(MeshCalculator):
             )
             return super().compute(positions, charges, cell, periodic=periodic, **wanted)
 
-    def _over_points(self, sums: np.ndarray) -> np.ndarray:
+    def _over_points(self, sums):
         return self.ranks.sum(sums)
 
     def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:

@@ -57,8 +57,8 @@ class _OwnPlan:
         points, by_values, own = made.targets, None, self._halo.own
         if points is not None:
             points[:, :own] += made.points
-        if made.values is not None:
-            by_values = np.zeros(np.shape(values), dtype=made.values.dtype)
+        if made.values is not None and values is not None:
+            by_values = np.zeros(values.shape, dtype=made.values.dtype)
             by_values[:, :own] = made.values
         return Gradient(made.output, points, by_values, made.parameters)
 

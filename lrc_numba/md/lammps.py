@@ -117,7 +117,8 @@ class LammpsForces:
     ):
         if not isinstance(model, (EnergyNetwork, Calculator)):
             raise TypeError(f"model: expected an EnergyNetwork or a calculator of charges, got {type(model).__name__}")
-        self._lmp, self._model, self._name, self._error = lmp, model, name, None
+        self._lmp, self._model, self._name = lmp, model, name
+        self._error: Exception | None = None
         self._is_network = isinstance(model, EnergyNetwork)
         self._check(lmp)
         self._energy = self._unit_of_energy() if energy is None else float(energy)
@@ -206,20 +207,19 @@ class LammpsForces:
 
     def _compute(self, count: int, positions: np.ndarray, forces: np.ndarray) -> None:
         lmp, cell, periodic = self._lmp, *self._cell()
+        model: Any = self._shared or self._model
         if self._is_network:
             types = lmp.numpy.extract_atom("type")[:count]
             charges = np.array(lmp.numpy.extract_atom("q")[:count]) if lmp.extract_setting("q_flag") else None
             structure = Structures.from_arrays(
                 np.array(positions), cell, periodic=periodic, species=self._species[types], charges=charges
             )
-            made: Any = (self._shared or self._model).predict(structure, stress=bool(np.all(periodic)))
+            made = model.predict(structure, stress=bool(np.all(periodic)))
             energy, each = float(made.energies[0]), made.potentials
             strain = None if made.stress is None else made.stress[0] * float(abs(np.linalg.det(cell)))
         else:
             charges = np.array(lmp.numpy.extract_atom("q")[:count])
-            made = (self._shared or self._model).compute(
-                np.array(positions), charges, cell, periodic=periodic, forces=True, stress=True
-            )
+            made = model.compute(np.array(positions), charges, cell, periodic=periodic, forces=True, stress=True)
             energy, each, strain = float(made.energy), charges * made.potential, made.strain
         forces[...] = self._energy * made.forces
         lmp.fix_external_set_energy_global(self._name, self._energy * energy)

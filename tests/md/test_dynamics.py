@@ -23,7 +23,7 @@ def test_a_thermostat_reaches_its_temperature():
 
 
 def test_a_barostat_changes_the_cell_smoothly():
-    """From step to step changes are about the same, though the mesh has to follow; pressures are around the one asked."""
+    """From step to step changes are about the same, though the mesh has to follow; pressures are as asked for."""
     pressures, volumes = npt(crystal(), 200)
     changes = np.diff(volumes)
     assert np.abs(changes).min() > 0

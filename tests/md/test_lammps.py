@@ -119,7 +119,8 @@ def test_two_processes_have_the_same():
         pytest.skip("pip install mpi4py")
     mpiexec = str(Path(sys.executable).parent / "mpiexec")
     code = (
-        f"import sys, json; sys.path.insert(0, {str(HERE)!r})\nfrom mpi4py import MPI\nfrom test_lammps import computed\n"
+        f"import sys, json; sys.path.insert(0, {str(HERE)!r})\n"
+        "from mpi4py import MPI\nfrom test_lammps import computed\n"
         "made = computed(MPI.COMM_WORLD)\nif MPI.COMM_WORLD.rank == 0: print(json.dumps(made))"
     )
     line = [mpiexec, "-n", "2", sys.executable, "-c", code]

@@ -341,7 +341,7 @@ class Calculator(ABC):
                 results[b] = Gradient(made.output[i], points, None, None, cell=cell)
         return results
 
-    def _over_points(self, sums: np.ndarray) -> np.ndarray:
+    def _over_points(self, sums):
         """Sums over the points of a structure; of all its points, where others belong to other processes."""
         return sums
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
 from math import pi, prod
+from typing import Any
 
 import numpy as np
 
@@ -146,7 +147,7 @@ class Convolution(Part):
         self.small, self.direct, self.extent = small, direct, extent
         self._plans: OrderedDict[tuple, Plan] = OrderedDict()
         self._tables = Tables()
-        self.make_plan: Callable[..., Plan] = LRCPlan  # for periodic cells
+        self.make_plan: Callable[..., Any] = LRCPlan  # for periodic cells
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_plans": OrderedDict(), "_tables": Tables()}
