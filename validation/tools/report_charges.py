@@ -77,7 +77,7 @@ def distributed(record: dict) -> Lines:
     rows = []
     for modes in dict.fromkeys(cell["modes"] for cell in cells):
         own = [cell for cell in cells if cell["modes"] == modes]
-        parts = (f"{c['points']:.2g} + {c['transforms']:.2g} + {c['sum']:.2g}" for c in own)
+        parts = (f"{c['points']:.3g} + {c['transforms']:.3g} + {c['sum']:.2g}" for c in own)
         rows.append((f"{modes}³", f"{own[0]['grid'] / 1e9:.1f} GB", *parts))
     yield from table(("modes", "grid", *(f"{rank} rank(s)" for rank in ranks)), rows)
     needed = "; ".join(
