@@ -191,7 +191,12 @@ class LammpsForces:
             What the model raised in a step.
         """
         self._error = None
-        self._lmp.command(f"run {steps} {options}")
+        try:
+            self._lmp.command(f"run {steps} {options}")
+        except Exception as wrong:  # what LAMMPS says may come of forces that are missing
+            if self._error is not None:
+                raise self._error from wrong
+            raise
         if self._error is not None:
             raise self._error
 

@@ -68,8 +68,8 @@ def seen(lmp) -> dict:
 
 
 def calculator() -> MeshCalculator:
-    """Of few modes."""
-    return MeshCalculator(CoulombPotential(smearing=0.9), 3.0, 4.0, explicit_sums=False, threads=1)
+    """Of a smearing so short that no energy is lost where pairs pass the cutoff."""
+    return MeshCalculator(CoulombPotential(smearing=0.5), 3.0, 6.0, explicit_sums=False, threads=1)
 
 
 def network() -> FullRangeNetwork:
