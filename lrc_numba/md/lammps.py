@@ -102,7 +102,8 @@ class LammpsForces:
 
     Notes
     -----
-    An error in a step ends the run after it, and ``run`` raises it.
+    An error in a step ends the run after it, and ``run`` raises it. Fixes that balance forces, such as ``fix shake``,
+    see those that are there when they come: define them after this one.
     """
 
     def __init__(

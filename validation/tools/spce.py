@@ -186,8 +186,10 @@ def open_water(
         f"pair_coeff {OXYGEN} {OXYGEN} {EPSILON} {SIGMA}\npair_coeff {OXYGEN} {HYDROGEN} 0.0 1.0\n"
         f"pair_coeff {HYDROGEN} {HYDROGEN} 0.0 1.0\nbond_coeff 1 1000.0 {BOND}\nangle_coeff 1 100.0 {ANGLE}\n"
         + (f"kspace_style pppm {accuracy}\n" if coulomb == "pppm" else "")
-        + f"fix shake all shake 1.0e-6 100 0 b 1 a 1\ntimestep {step}\nthermo 1000000\nthermo_modify norm no flush no"
+        + f"timestep {step}\nthermo 1000000\nthermo_modify norm no flush no"
     )
-    if coulomb == "pppm":
-        return lmp, None
-    return lmp, LammpsForces(lmp, tuned(box, accuracy, skin=1.0, fixed_mesh=True), comm=comm)
+    forces = None
+    if coulomb != "pppm":
+        forces = LammpsForces(lmp, tuned(box, accuracy, skin=1.0, fixed_mesh=True), comm=comm)
+    lmp.command("fix shake all shake 1.0e-6 100 0 b 1 a 1")  # after the forces that it has to balance
+    return lmp, forces
