@@ -10,7 +10,7 @@ import numpy as np
 
 from validation.tools.common import seconds
 
-from . import ewald_speed, learned_charges, lode, madelung
+from . import ewald_speed, learned_charges, lode, madelung, water
 from .markdown import fill, table
 
 __all__ = ["sections"]
@@ -36,6 +36,7 @@ def sections(folder: Path) -> list[str]:
         "ewald_speed": _speed,
         "learned_charges": _learned,
         "lode": _lode,
+        "water": _water,
     }
     texts = []
     for name, write in made.items():
@@ -156,3 +157,16 @@ def _lode(record: dict) -> list[str]:
     text = f"The error is within the eps asked for at {kept} of {len(settings)} of them. Wavenumbers come in steps, "
     parts.append(fill(text + "as whole shells of modes are kept."))
     return parts
+
+
+def _water(record: dict) -> list[str]:
+    preset = water.PRESETS[record["preset"]]
+    about = (
+        f"{preset.molecules} rigid SPC/E molecules in LAMMPS, {preset.average:g} ps at {water.KELVIN:g} K and "
+        f"{water.ATM:g} atm after {preset.before:g} ps that do not count, steps of {water.STEP:g} fs; only who adds up "
+        f"the charges differs, both asked for forces to {preset.accuracy:g}. Errors are of {water.BLOCKS} blocks; the "
+        " compressibilities of the paper are of 2 ns. The drift is that of a molecule without thermostat, over "
+        f"{preset.free:g} ps."
+    )
+    lines = [[str(cell) for cell in water.summary(run, preset)] for run in record["runs"]]
+    return ["### Water at constant pressure (their Fig. 5)\n", fill(about), table(water.HEADER, lines)]

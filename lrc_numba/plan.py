@@ -164,7 +164,7 @@ class LRCPlan(MeshStages, Repeats, Linearising):
             Where the plan is at work in another thread.
         """
         held = self._operator.space.nbytes if self._grid is not None else 0
-        self._sort(GivenPoints.of(points, targets, self.choices, self._grid, held))
+        self._sort(GivenPoints.of(points, targets, self.choices, self._grid, held, self._ranks))
         return self
 
     def _sort(self, given: GivenPoints) -> None:
@@ -202,7 +202,7 @@ class LRCPlan(MeshStages, Repeats, Linearising):
         if grid is not None:
             grid = grid.with_cell(Cell(choices.box, grid.dim))
         held = 0 if self._grid is None else self._operator.space.nbytes
-        given = None if points is None else GivenPoints.of(points, targets, choices, grid, held)
+        given = None if points is None else GivenPoints.of(points, targets, choices, grid, held, self._ranks)
         self.choices.box = choices.box
         self._points = None
         self._preparation.new_cell()
@@ -215,7 +215,7 @@ class LRCPlan(MeshStages, Repeats, Linearising):
     def _use(self, grid: Grid, space: Workspace | None = None) -> None:
         if grid is not self._grid:
             self._grid = grid
-            self._operator = Operator(grid, self.threads, self.gradient == "spectral", space)
+            self._operator = Operator(grid, self.threads, self.gradient == "spectral", space, ranks=self._ranks)
 
     # ------------------------------------------------------------------ the operator and its derivatives
     @alone

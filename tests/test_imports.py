@@ -32,6 +32,8 @@ NEVERS = {
     "electrostatics": ("engine", "planning", *INSIDE, "networks", "training", "nbody", "md", "distributed"),
     "training": ("engine", "planning", "machine"),
     "nbody": ("engine", "planning", "networks", "training"),
+    "distributed": ("machine", "training", "nbody", "md", "direct"),
+    "md": ("engine", "planning", "machine", "training", "nbody"),
     "convolution": HIGHER,
     "plan": HIGHER,
     "direct": ("engine", "planning", "plan", "convolution", *HIGHER),

@@ -141,6 +141,20 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         charges.peers,
     ),
     (
+        "water",
+        "Charges of water in LAMMPS",
+        "`water` compares forces of charges as `fix external` of LAMMPS with its own pppm and with a tight Ewald sum, "
+        "in frames of a trajectory of SPC/E water. Both are asked for the same RMS error of forces.",
+        recorded,
+    ),
+    (
+        "distributed",
+        "Several processes",
+        "`distributed` times convolutions and training on two ranks against one, counts what they send, and says by a "
+        "model how far that goes: 10⁹ points on up to 4,096 ranks.",
+        charges.distributed,
+    ),
+    (
         "networks",
         "Networks",
         "`networks` checks forces and loss gradients against differences, follows the energy along velocity Verlet "

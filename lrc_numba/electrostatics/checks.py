@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .. import arguments
@@ -92,16 +94,19 @@ def in_structure(error: ValueError | MemoryError, b: int, count: int) -> ValueEr
     return kind(f"{error}; in structure {b}")
 
 
-def net_charge(charges: np.ndarray) -> np.ndarray:
+def net_charge(charges: np.ndarray, over_points: Callable | None = None) -> np.ndarray:
     """Q of every channel, (C,) float64, 0 where it is rounding.
 
     Parameters
     ----------
     charges : (N, C)
         Of one structure.
+    over_points : function, optional
+        From sums over these points to those over all, where some belong to other processes.
     """
-    net = charges.sum(axis=0, dtype=np.float64)
-    return np.where(np.abs(net) <= NEUTRAL * np.abs(charges).sum(axis=0), 0.0, net)
+    sums = np.stack([charges.sum(axis=0, dtype=np.float64), np.abs(charges).sum(axis=0)])
+    net, size = sums if over_points is None else over_points(sums)
+    return np.where(np.abs(net) <= NEUTRAL * size, 0.0, net)
 
 
 def check_room(positions: np.ndarray, cell: np.ndarray, periodic: tuple[bool, ...]) -> None:

@@ -132,7 +132,14 @@ def _check_apart(closest: float, neighbours: NeighbourList, form: RadialForm, po
 
 # ---------------------------------------------------------------------- sums
 def pair_sum(
-    neighbours: NeighbourList, form: RadialForm, charges, *, positions=None, cell=None, virial: bool = False
+    neighbours: NeighbourList,
+    form: RadialForm,
+    charges,
+    *,
+    positions=None,
+    cell=None,
+    virial: bool = False,
+    own: int | None = None,
 ) -> PairSum:
     """Potentials, the gradient of the energy and its derivative by the strain, over all pairs within a cutoff.
 
@@ -150,6 +157,9 @@ def pair_sum(
         Where that changed as well, as for ``NeighbourList.update``.
     virial : bool
         Whether the derivative by the strain is wanted.
+    own : int, optional
+        In full lists of one structure, only so many points count: the others are there as their neighbours, what they
+        receive is not complete, and the strain is that of ½ Σ q u over these alone.
 
     Returns
     -------
@@ -170,7 +180,9 @@ def pair_sum(
         loops = PairLoops(lists, form, points, cells, values.reshape(-1), virial)
         potential, gradient, strains, closest = loops.potential, loops.gradient, loops.strains, loops.closest
     _check_apart(float(closest.min(initial=np.inf)), neighbours, form, positions, cell)
-    strain = _by_structure(strains, lists.offsets) if virial else None
+    strain = None
+    if virial:
+        strain = _by_structure(strains[:own], lists.offsets if own is None else np.array([0, own]))
     front = 3 - lists.dim
     return PairSum(
         potential.reshape(given.shape).astype(dtype, copy=False),

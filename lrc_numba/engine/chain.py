@@ -12,12 +12,13 @@ import numpy as np
 
 from ..machine.workspace import Workspace
 from . import deconvolution, fourier, interpolation, spreading
-from .context import Context
+from .context import Context, Ranks
 from .deconvolution import ModeProduct, MultiplierTable
 from .grid import Grid
+from .groups import consecutive
 from .points import SortedPoints
 
-__all__ = ["Chain", "consecutive"]
+__all__ = ["Chain"]
 
 
 class Chain:
@@ -33,13 +34,21 @@ class Chain:
         Differentiate with ik instead of ∇ψ.
     space : Workspace, optional
         Memory for what lies between two loops; its own by default.
-    parallel : module or Recording, optional
-        As for ``Context``.
+    parallel, ranks
+        As for ``Context``; with several ranks modes, and sums over points, are those of the points of all.
     """
 
-    def __init__(self, grid: Grid, threads: int, spectral: bool, space: Workspace | None = None, parallel=None):
+    def __init__(
+        self,
+        grid: Grid,
+        threads: int,
+        spectral: bool,
+        space: Workspace | None = None,
+        parallel=None,
+        ranks: Ranks | None = None,
+    ):
         self.grid, self.spectral, self.space = grid, spectral, space or Workspace(grid.backend.arrays)
-        self.context = Context(grid, threads, self.space, parallel)
+        self.context = Context(grid, threads, self.space, parallel, ranks)
 
     @property
     def xp(self):
@@ -62,7 +71,7 @@ class Chain:
         return self.space.take("grid", shape, self.grid.dtype)
 
     def analyse(self, points: SortedPoints, values: np.ndarray, channels: int) -> np.ndarray:
-        """Modes of a grid to which values at these points were spread.
+        """Modes of a grid to which values at these points, and at those of other ranks, were spread.
 
         Parameters
         ----------
@@ -73,7 +82,7 @@ class Chain:
         channels : int
             C.
         """
-        return fourier.analyse(self.context, values, points.reached, channels)
+        return self.context.over_ranks(fourier.analyse(self.context, values, points.reached, channels))
 
     def to_modes(self, points: SortedPoints, *values: np.ndarray) -> np.ndarray:
         """The transforms of spread values, ψ̂(k) F(k); several arrays of values go side by side."""
@@ -314,10 +323,31 @@ class Chain:
         with_values : bool
             Whether f̄ is wanted.
         """
-        at_k0 = table.mean_field(f, points.batch[0])
-        if not with_values:
-            return at_k0
-        return self.xp.concatenate([at_k0, table.mean_field(g, points.batch[0], adjoint=True)], axis=1)
+        at_k0 = [self.mean_field(table, f, points.batch[0])]
+        if with_values:
+            at_k0.append(self.mean_field(table, g, points.batch[0], adjoint=True))
+        return self.xp.concatenate(at_k0, axis=1)
+
+    def _sums(self, values: np.ndarray, batch: int) -> np.ndarray:
+        """Σ_j f_j of every snapshot, over the points of all ranks, (B, C)."""
+        sums = values.reshape(batch, len(values) // max(batch, 1), values.shape[1]).sum(axis=1)
+        return self.context.over_ranks(sums)
+
+    def mean_field(self, table: MultiplierTable, values: np.ndarray, batch: int, adjoint: bool = False) -> np.ndarray:
+        """The mode k = 0 of u, (B, C_out); of f̄, (B, C_in), from cotangents.
+
+        Parameters
+        ----------
+        table : MultiplierTable
+            φ̂.
+        values : (B·N, C)
+            f, or g.
+        batch : int
+            B.
+        adjoint : bool
+            From C_out to C_in.
+        """
+        return table.mean_field(self._sums(values, batch), adjoint=adjoint)
 
     def table_vjp(
         self, modes: np.ndarray, f: np.ndarray, g: np.ndarray, batch: int, table: MultiplierTable
@@ -354,13 +384,7 @@ class Chain:
         table : MultiplierTable
             φ̂.
         """
-        sums = [array.reshape(batch, len(array) // max(batch, 1), array.shape[1]).sum(axis=1) for array in (g, f)]
+        sums = [self._sums(array, batch) for array in (g, f)]
         own = self.xp.einsum("bc,bc->", *sums) if table.per_channel else self.xp.einsum("bo,bc->oc", *sums)
         cotangent[..., 0] = self.xp.reshape(own, table.shape) / self.grid.cell.volume
         return cotangent
-
-
-def consecutive(*counts: int) -> list[range]:
-    """Consecutive ranges of channels of these lengths."""
-    stops = np.cumsum(counts).tolist()
-    return [range(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]

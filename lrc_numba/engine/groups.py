@@ -11,7 +11,7 @@ from .deconvolution import MultiplierTable
 from .grid.sizes import AT_ONCE
 from .tangents import Cotangents, Tangents
 
-__all__ = ["columns_of", "grouped", "joined"]
+__all__ = ["columns_of", "consecutive", "grouped", "joined"]
 
 
 def grouped(grids: int) -> Callable:
@@ -72,3 +72,9 @@ def joined(parts: list):
 
 def _sum(arrays: list):
     return None if arrays[0] is None else sum(arrays[1:], arrays[0])
+
+
+def consecutive(*counts: int) -> list[range]:
+    """Consecutive ranges of channels of these lengths."""
+    stops = np.cumsum(counts).tolist()
+    return [range(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]

@@ -25,11 +25,11 @@ import numpy as np
 
 from ..machine.workspace import Workspace
 from . import deconvolution
-from .chain import Chain, consecutive
+from .chain import Chain
 from .deconvolution import MultiplierTable, both_ways
 from .grid import Grid
 from .grid.sizes import AT_ONCE
-from .groups import columns_of, joined
+from .groups import columns_of, consecutive, joined
 from .points import SortedPoints
 from .tangents import Cotangents, Tangents
 from .ways import Memory, Shared, Way

@@ -21,9 +21,9 @@ from collections.abc import Collection
 import numpy as np
 
 from . import deconvolution, interpolation
-from .chain import Chain, consecutive
+from .chain import Chain
 from .deconvolution import ModeProduct, MultiplierTable, both_ways, one_way
-from .groups import grouped
+from .groups import consecutive, grouped
 from .points import SortedPoints, sort_points
 from .tangents import Cotangents, Tangents
 
@@ -35,7 +35,7 @@ class Operator(Chain):
 
     Parameters
     ----------
-    grid, threads, spectral, space, parallel
+    grid, threads, spectral, space, parallel, ranks
         As for ``Chain``.
     """
 
@@ -73,7 +73,9 @@ class Operator(Chain):
         ordered = sources.gather(self.context, f)
         grid = self.to_grid(sources, ordered, c_out)  # points → grid
         grid = self.through(grid, sources, targets, table, one_way(c_in, c_out))  # → modes → × multiplier → grid
-        return interpolation.interpolate(self.context, targets, grid, table.mean_field(f, sources.batch[0]))  # → points
+        return interpolation.interpolate(
+            self.context, targets, grid, self.mean_field(table, f, sources.batch[0])
+        )  # → points
 
     @grouped(2)
     def jvp(
@@ -95,7 +97,7 @@ class Operator(Chain):
             ModeProduct(range(c_in, 2 * c_in), range(c_out, 2 * c_out)),
         ]
         product = deconvolution.multiply(self.context, modes, table, products)
-        at_k0 = [table.mean_field(values, sources.batch[0]) for values in (f, tangents.values)]
+        at_k0 = [self.mean_field(table, values, sources.batch[0]) for values in (f, tangents.values)]
         return self.read_jvp(targets, product, tangents.targets, self.xp.concatenate(at_k0, axis=1))
 
     @grouped(2)
@@ -157,7 +159,7 @@ class Operator(Chain):
         """
         channels, batch = f.shape[1], points.batch[0]
         gradient, cotangent, ordered = "points" in wrt, None, points.gather(self.context, f)
-        at_k0, products = table.mean_field(f, batch), one_way(channels, channels)
+        at_k0, products = self.mean_field(table, f, batch), one_way(channels, channels)
         if (gradient and self.spectral) or not {"table", "tables"}.isdisjoint(wrt):
             modes = self.spread(points, ordered)
             if "table" in wrt:
@@ -189,12 +191,12 @@ class Operator(Chain):
         kept = modes.copy() if with_table else None  # the workspace is about to be used again
         modes = deconvolution.multiply(context, modes, table, one_way(c_in, c_out))
         ordered = targets.gather(context, g)
-        out, dtargets = self.read_vjp(targets, modes, ordered, 0, table.mean_field(f, batch), gradient)
+        out, dtargets = self.read_vjp(targets, modes, ordered, 0, self.mean_field(table, f, batch), gradient)
         modes, df, dsources, cotangent = self.spread(targets, ordered), None, None, None
         if kept is not None:
             cotangent = self.table_vjp(self.xp.concatenate([kept, modes], axis=1), f, g, batch, table)
         if gradient or with_values:
-            at_k0 = table.mean_field(g, batch, adjoint=True) if with_values else self.xp.zeros((batch, 0), f.dtype)
+            at_k0 = self.mean_field(table, g, batch, adjoint=True)[:, : c_in if with_values else 0]
             ordered = sources.gather(context, f)
             adjoint = [ModeProduct(range(c_out), range(c_in), adjoint=True)]
             modes = deconvolution.multiply(context, modes, table, adjoint)

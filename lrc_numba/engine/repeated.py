@@ -25,7 +25,8 @@ def may_repeat(operator: Operator, batch: int) -> bool:
     """
     grid = operator.grid
     one_tile = batch == 1 and prod(grid.layout.tiles) == 1
-    return one_tile and grid.backend.name == "cpu" and grid.dim > 1 and grid.smooth and not operator.spectral
+    alone = operator.context.ranks is None
+    return alone and one_tile and grid.backend.name == "cpu" and grid.dim > 1 and grid.smooth and not operator.spectral
 
 
 class RepeatedEnergy:

@@ -109,7 +109,7 @@ class Way:
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """The mode k = 0 of what φ̂ makes of values, (B, C)."""
-        return self.shared.table.mean_field(values, self.shared.points.batch[0], adjoint=self.adjoint)
+        return self.shared.chain.mean_field(self.shared.table, values, self.shared.points.batch[0], self.adjoint)
 
     def product(self, products: list[ModeProduct]) -> np.ndarray:
         """Modes times φ̂, in the workspace."""

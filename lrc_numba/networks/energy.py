@@ -171,7 +171,9 @@ class EnergyNetwork:
         return Run(whole, scenes, points, shares)
 
     # ------------------------------------------------------------------ values
-    def predict(self, structures, *, forces: bool = True, stress: bool = False) -> Prediction:
+    def predict(
+        self, structures, *, forces: bool = True, stress: bool = False, counted: np.ndarray | None = None
+    ) -> Prediction:
         """Energies, and what follows from them.
 
         Parameters
@@ -180,6 +182,9 @@ class EnergyNetwork:
             Any number of them.
         forces, stress : bool
             What is wanted besides; a stress needs cells.
+        counted : (n,) bool, optional
+            Points whose energies are added up; all by default. Others are there as their neighbours: forces are those
+            of the sum.
 
         Raises
         ------
@@ -192,7 +197,7 @@ class EnergyNetwork:
         if stress:
             _check_cells(given)
         run = self._run(given)
-        return self._evaluate(run, forces, stress, keep=False)
+        return self._evaluate(run, forces, stress, keep=False, counted=counted)
 
     def values(self, structures, name: str) -> np.ndarray:
         """What lies between two parts, a row for each point.
@@ -210,27 +215,33 @@ class EnergyNetwork:
         run = self._run(given)
         return np.concatenate(self.program.forward(run, self.parameters, self._spaces, keep=False, until=name))
 
-    def _evaluate(self, run: Run, forces: bool, stress: bool, keep: bool) -> Prediction:
+    def _evaluate(
+        self, run: Run, forces: bool, stress: bool, keep: bool, counted: np.ndarray | None = None
+    ) -> Prediction:
         structures = run.whole.structures
         if not len(structures.positions):
             return self._of_nothing(structures, forces, stress)
-        shares, motion = self._outputs(run, forces, stress, keep)
+        shares, motion = self._outputs(run, forces, stress, keep, counted)
         potentials = np.concatenate([share[:, 0] for share in shares]).astype(np.float64, copy=False)
         result = Prediction(_sums(potentials, structures.offsets), potentials)
         if self.references is not None:
             known = self.references.of_points(structures)
             result.potentials = potentials + known
             result.energies += _sums(known, structures.offsets)
+        if counted is not None:
+            result.energies = _sums(np.where(counted, result.potentials, 0.0), structures.offsets)
         if motion is not None:
             result.forces = -motion.points if forces else None
         if motion is not None and motion.strain is not None:
             result.stress = motion.strain / structures.volume[:, None, None]
         return result
 
-    def _outputs(self, run: Run, forces: bool, stress: bool, keep: bool) -> tuple[list[np.ndarray], Motion | None]:
+    def _outputs(
+        self, run: Run, forces: bool, stress: bool, keep: bool, counted: np.ndarray | None
+    ) -> tuple[list[np.ndarray], Motion | None]:
         """e of every share, and the gradient of their sum where that is wanted."""
         if forces or stress:
-            return self.program.evaluate(run, self.parameters, self._spaces, keep, stress)
+            return self.program.evaluate(run, self.parameters, self._spaces, keep, stress, counted)
         return self.program.forward(run, self.parameters, self._spaces, keep), None
 
     def _of_nothing(self, structures: Structures, forces: bool, stress: bool) -> Prediction:

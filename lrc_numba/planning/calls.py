@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 from types import ModuleType
@@ -149,7 +149,7 @@ class Call:
             raise ValueError(f"{name}: expected the shape of the points, {shape}, got {given}")
         return arguments.as_array(name, value, self.dtype, self.arrays).reshape(-1, shape[-1])
 
-    def table_cotangent(self, cotangent, own_pairs: list) -> np.ndarray:
+    def table_cotangent(self, cotangent, own_pairs: list, over_ranks: Callable) -> np.ndarray:
         """S on the host, (*shape, n_modes) in double precision, with what leaving out φ(0) contributes.
 
         Parameters
@@ -158,10 +158,12 @@ class Call:
             S.
         own_pairs : list of two arrays
             g and f, whose Σ_i g_i f_i is left out; none where nothing is.
+        over_ranks : function
+            From a sum over points to that over the points of all processes.
         """
         cotangent = self.arrays.to_host(cotangent)
         for g, f in own_pairs:
-            own = (g * f).sum() if self.table.per_channel else g.T @ f
+            own = over_ranks((g * f).sum() if self.table.per_channel else g.T @ f)
             cotangent = cotangent - self.table.own_cotangent(self.arrays.to_host(own))
         return cotangent.astype(np.complex128 if cotangent.dtype.kind == "c" else np.float64)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from ..engine.chain import Chain
 from ..engine.operator import Operator
 from ..engine.tangents import Cotangents, Tangents
-from ..geometry.modes import ModeSet
 from ..gradient import Gradient, parameter_gradient, table_gradients
 from ..multipliers import Multiplier
 from .calls import WRT, Call, as_names
@@ -47,7 +49,7 @@ def vjp(
         Leave out φ(0) f_i.
     """
     result = operator.vjp(*call.operands, g, asked_of_engine(wanted))
-    return gradient_of(result, operator.grid.mode_set, call, multiplier, g, wanted, exclude_self)
+    return gradient_of(result, operator, call, multiplier, g, wanted, exclude_self)
 
 
 def asked_of_engine(wanted: set[str]) -> set[str]:
@@ -58,7 +60,7 @@ def asked_of_engine(wanted: set[str]) -> set[str]:
 
 def gradient_of(
     result: Cotangents,
-    modes: ModeSet,
+    operator: Chain,
     call: Call,
     multiplier: Multiplier,
     g: np.ndarray,
@@ -71,16 +73,17 @@ def gradient_of(
     ----------
     result : Cotangents
         For ``asked_of_engine(wanted)``.
-    modes : ModeSet
-        The stored modes.
+    operator : Chain
+        What it was computed with.
     call, multiplier, g, wanted, exclude_self
         As for ``vjp``.
     """
     points, table, of_table = call.points, call.table, wanted & OF_TABLE
     by_parameters, by_cell = None, None
     if of_table:
-        of_phi = call.table_cotangent(result.table, [(g, call.values)] if exclude_self else [])
-        by_parameters, by_cell = table_gradients(multiplier, modes, of_phi, of_table)
+        own = [(g, call.values)] if exclude_self else []
+        of_phi = call.table_cotangent(result.table, own, operator.context.over_ranks)
+        by_parameters, by_cell = table_gradients(multiplier, operator.grid.mode_set, of_phi, of_table)
     output, by_values, moved = result.output, result.values, "points" in wanted
     if exclude_self:
         output = output - table.self_interaction(call.values)
@@ -117,7 +120,8 @@ def parameters_jvp(
         ḟ and ẋ.
     """
     moved = operator.table_jvp(*call.operands, g, dg, tangents)
-    moved = call.table_cotangent(moved, [(dg, call.values), (g, tangents.values)] if exclude_self else [])
+    own = [(dg, call.values), (g, tangents.values)] if exclude_self else []
+    moved = call.table_cotangent(moved, own, operator.context.over_ranks)
     return parameter_gradient(multiplier, operator.grid.mode_set, moved)
 
 
@@ -187,7 +191,7 @@ def energy_gradient(
     result = operator.energy(points.sources, call.table, call.values, asked)
     by_parameters, by_cell, modes = None, None, operator.grid.mode_set
     if every:
-        each = _per_snapshot(call, result.table, exclude_self)
+        each = _per_snapshot(call, result.table, exclude_self, operator.context.over_ranks)
         by_cell = np.empty((len(each), modes.dim, modes.dim))
         for b, of_phi in enumerate(each):
             by_cell[b] = table_gradients(multiplier, modes, of_phi, {"cell"})[1]
@@ -196,7 +200,8 @@ def energy_gradient(
             by_parameters = table_gradients(multiplier, modes, each.sum(axis=0), {"parameters"})[0]
     elif of_table:
         half = call.values / 2 if exclude_self else None
-        of_phi = call.table_cotangent(result.table, [(half, call.values)] if exclude_self else [])
+        own = [(half, call.values)] if exclude_self else []
+        of_phi = call.table_cotangent(result.table, own, operator.context.over_ranks)
         by_parameters, by_cell = table_gradients(multiplier, modes, of_phi, of_table)
     output = result.output - call.table.self_interaction(call.values) if exclude_self else result.output
     return Gradient(
@@ -208,12 +213,12 @@ def energy_gradient(
     )
 
 
-def _per_snapshot(call: Call, cotangents, exclude_self: bool) -> np.ndarray:
+def _per_snapshot(call: Call, cotangents, exclude_self: bool, over_ranks: Callable) -> np.ndarray:
     """S of every snapshot on the host, (B, n_modes), with what leaving out φ(0) contributes."""
     batch = call.points.batch
     rows = call.values.reshape(batch, len(call.values) // max(batch, 1), call.values.shape[1])
     each = [
-        call.table_cotangent(cotangent, [(f / 2, f)] if exclude_self else [])
+        call.table_cotangent(cotangent, [(f / 2, f)] if exclude_self else [], over_ranks)
         for cotangent, f in zip(cotangents, rows, strict=True)
     ]
     return np.stack(each) if each else np.zeros(cotangents.shape)

@@ -112,7 +112,7 @@ class Linearised:
         def compute() -> Gradient:
             result = self._engine.vjp(g, asked_of_engine(wanted))
             result.output = result.output.copy()
-            return gradient_of(result, plan._operator.grid.mode_set, call, multiplier, g, wanted)
+            return gradient_of(result, plan._operator, call, multiplier, g, wanted)
 
         if not wanted & {"parameters", "cell"} and call.safe_vjp(size, plan._operator.grid.steepest):
             return compute()
@@ -183,7 +183,7 @@ class Linearised:
         def compute() -> GradientTangent:
             made, by_parameters = self._engine.vjp_jvp(g, dg, asked_of_engine(wanted)), None
             if "parameters" in wanted:
-                moved = call.table_cotangent(made.table, [])
+                moved = call.table_cotangent(made.table, [], plan._operator.context.over_ranks)
                 by_parameters = parameter_gradient(multiplier, plan._operator.grid.mode_set, moved)
             values, tangent = (call.returned(each, call.values_shape) for each in (made.values, made.dvalues))
             return GradientTangent(values, tangent, by_parameters)

@@ -19,6 +19,7 @@ from .calls import flat_values, refuse_complex
 from .guard import alone
 
 if TYPE_CHECKING:
+    from ..engine.context import Ranks
     from ..engine.operator import Operator
 
 __all__ = ["Mesh", "MeshStages"]
@@ -51,6 +52,7 @@ class MeshStages:
     _points: Any
     dtype: np.dtype
     backend: str
+    _ranks: Ranks | None = None  # that share the points, see ``distributed``
 
     @alone
     def spread(self, values) -> Mesh:
@@ -78,7 +80,8 @@ class MeshStages:
         for start in range(last, padded.shape[4] if grid.folds_rows else 0, last):  # else they are there already
             beyond = padded[:, :, :first, :second, start : start + last]
             nodes[..., : beyond.shape[4]] += beyond
-        sums = f.reshape(points.batch, -1, channels).sum(axis=1)
+        nodes = context.over_ranks(nodes)
+        sums = context.over_ranks(f.reshape(points.batch, len(f) // max(points.batch, 1), channels).sum(axis=1))
         front = shape[:-1]
         return Mesh(nodes.reshape(*front, channels, *grid.n), sums.reshape(*front, channels))
 
@@ -113,9 +116,7 @@ class MeshStages:
         padded = np.zeros((batch, c_out, *grid.layout.padded), dtype=grid.dtype)
         nodes = fourier.synthesise(context, modes, everywhere, padded)[:, :, :first, :second, :last]
         front = mesh.mean.shape[:-1]
-        return Mesh(
-            nodes.reshape(*front, c_out, *grid.n), table.mean_field(mean, batch).reshape(*front, c_out), filtered=True
-        )
+        return Mesh(nodes.reshape(*front, c_out, *grid.n), table.mean_field(mean).reshape(*front, c_out), filtered=True)
 
     @alone
     def interpolate(self, mesh: Mesh) -> np.ndarray:

@@ -8,6 +8,7 @@ from math import sqrt
 import numpy as np
 
 from .. import arguments
+from ..engine.context import Ranks
 from ..engine.grid import Grid
 from ..engine.operator import Operator
 from ..engine.points import SortedPoints
@@ -69,7 +70,9 @@ class GivenPoints:
     on_device: bool
 
     @classmethod
-    def of(cls, points, targets, choices: Choices, old: Grid | None, held: int) -> GivenPoints:
+    def of(
+        cls, points, targets, choices: Choices, old: Grid | None, held: int, ranks: Ranks | None = None
+    ) -> GivenPoints:
         """Checked.
 
         Parameters
@@ -82,6 +85,8 @@ class GivenPoints:
             The plan's grid, kept where it is as good as a new one.
         held : int
             Bytes that the plan has already.
+        ranks : Ranks, optional
+            Processes that share the points: the grid is that for all of them.
         """
         arrays, on_device = choices.engine.arrays, hasattr(points, "__cuda_array_interface__")
         dim, targets_size, dtype = old.dim if old else None, 0.0, choices.dtype
@@ -96,7 +101,7 @@ class GivenPoints:
         most = max(points.shape[-2], 0 if targets is None else targets.shape[-2])
         if batch * most >= 2**31:
             raise ValueError(f"points: expected fewer than 2^31 of them, got {batch * most}")
-        grid = choices.grid(points.shape[-1], most, old)
+        grid = choices.grid(points.shape[-1], most if ranks is None else ranks.total(most), old)
         needed = grid.memory(most, batch, 1, targets=targets is not None) - held
         choices.check_memory("points", f"{points.shape} with modes={grid.modes}", needed)
         _check_positions("points", points, size, grid, choices.threads)

@@ -7,16 +7,10 @@ holds the parameters, Adam's moments, and where in which epoch they are.
 from __future__ import annotations
 
 import operator
-import re
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -29,41 +23,10 @@ from .adam import Adam
 from .checkpoint import Checkpoint, Log, State, TrainingError, locked, sketch
 from .progress import Progress
 from .protocol import PAPER, Protocol
+from .shares import Shares
+from .signals import signals_between_steps
 
 __all__ = ["Trainer", "TrainingError", "force_error"]
-
-
-@contextmanager
-def _signals_between_steps() -> Iterator[Callable[[], bool]]:
-    """Defer Ctrl-C and SIGTERM to the end of a step; the block is given a function that tells whether one came.
-
-    A second signal acts at once. After the block a signal does what it would have done. A signal that the process
-    ignores, or has a handler of its own for, is left alone.
-    """
-    came: list[int] = []
-    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-
-    def note(number: int, _) -> None:
-        """The handler of the signals."""
-        came.append(number)
-        if len(came) > 1:
-            signal.signal(number, usual[number])
-            signal.raise_signal(number)
-
-    if threading.current_thread() is not threading.main_thread():  # which alone may have handlers
-        usual = {}
-    usual = {number: handler for number, handler in usual.items() if signal.getsignal(number) is handler}
-    for number in usual:
-        signal.signal(number, note)
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-        if signal.SIGTERM in came:
-            signal.raise_signal(signal.SIGTERM)
-    if came:  # after the last step
-        raise KeyboardInterrupt
 
 
 def force_error(forces: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
@@ -112,6 +75,9 @@ class Trainer:
         Where to write the losses, a JSON line for each epoch.
     save_every : float
         Seconds between two checkpoints.
+    comm : mpi4py.MPI.Intracomm, optional
+        Processes that share the snapshots of every batch; each of them has a trainer with the same network, data and
+        settings. The first of them writes checkpoint and log, and shows the bar; any number of them goes on from there.
 
     Attributes
     ----------
@@ -136,6 +102,7 @@ class Trainer:
     checkpoint: Path | None = None
     log: Path | None = None
     save_every: float = 120.0
+    comm: object = None
     progress: Progress = field(init=False, default_factory=Progress)
     adam: Adam = field(init=False)
 
@@ -143,6 +110,8 @@ class Trainer:
         self.checkpoint, self.log = (None if path is None else Path(path) for path in (self.checkpoint, self.log))
         if self.checkpoint is not None and self.log is not None and self.checkpoint.resolve() == self.log.resolve():
             raise ValueError(f"log: expected another file than the checkpoint, got {self.log} for both")
+        self._shares = Shares(self.comm)
+        self._files = (self.checkpoint, self.log) if self._shares.leads else (None, None)
         self.seed = operator.index(self.seed)
         if not isinstance(self.protocol, Protocol):
             raise TypeError(f"protocol: expected a Protocol, got {self.protocol!r}")
@@ -162,11 +131,12 @@ class Trainer:
         self._free = self._free_parameters()
         self.adam = Adam(self.network.parameters.flat.size)
         self.best = self.network.parameters.flat.copy()
-        self._log = Log(self.log)
+        self._log = Log(self._files[1])
         self._sketches = _sketches("", self.data)
         if self.validation is not None:
             self._sketches |= _sketches("validation ", self.validation)
-        self._checkpoint = None if self.checkpoint is None else Checkpoint(self.checkpoint, self._identity())
+        self._checkpoint = None if self._files[0] is None else Checkpoint(self._files[0], self._identity())
+        self._shares.agree(self._identity(), self.network.parameters.flat)
         self._sound = True  # parameters, moments and counters are of one step, and the loss was a number
         self._saved = -np.inf  # when
         self._goes_on = False  # from the checkpoint and the log that are there
@@ -239,7 +209,8 @@ class Trainer:
         ValueError
             Where settings changed since the checkpoint was read or written, such as scales or reference energies.
         """
-        with _signals_between_steps() as interrupted, locked(self.checkpoint, self.log):
+        shares, progress = self._shares, progress and self._shares.leads
+        with shares.together("run"), signals_between_steps() as interrupted, locked(*self._files):
             self._check_files()
             samples, begun = len(self.data), self.step
             total = self.protocol.total_steps(samples)
@@ -252,7 +223,7 @@ class Trainer:
                         if self.step % 20 == 0:
                             stage = min(self.progress.stage + 1, len(self.protocol.stages))
                             bar.set_postfix(stage=stage, loss=f"{loss:.3e}")
-                        if interrupted():
+                        if shares.any(interrupted()):
                             raise KeyboardInterrupt
                 finally:
                     if self._sound and self.step > begun:
@@ -266,7 +237,7 @@ class Trainer:
 
     def _check_files(self) -> None:
         """Raise where checkpoint and log are not those of this run, or cannot be written to."""
-        for path in (self.checkpoint, self.log):
+        for path in self._files:
             if not self._goes_on and path is not None and path.exists() and path.stat().st_size:
                 raise FileExistsError(f"{path} is there; resume() goes on from it, a new run needs it removed")
         if self._checkpoint is not None:
@@ -283,11 +254,10 @@ class Trainer:
         at = f"at step {progress.step}, stage {progress.stage + 1}, epoch {progress.epoch}, batch {progress.batch}"
         at += f" (snapshots {chosen.tolist()})"
         try:
-            loss, gradient = self.network.loss(self.data[chosen], self._weights)
+            loss, gradient = self._shares.loss(self.network, self.data, chosen, self._weights)
         except (MemoryError, ValueError) as wrong:  # of the points, or of parameters that have left where they belong
             self._sound = False
-            named = re.sub(r"structure (\d+)", lambda number: f"structure {chosen[int(number[1])]}", str(wrong))
-            raise TrainingError(f"{named}, {at}") from wrong  # named by its number among all, not in the batch
+            raise self._shares.as_known(TrainingError(f"{wrong}, {at}"), wrong) from wrong
         self._sound = False
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             raise TrainingError(f"the loss is {loss}, or its gradient no number, {at}; the checkpoint is from before")
@@ -317,7 +287,7 @@ class Trainer:
             return {}
         progress = self.progress
         try:
-            loss = self.network.loss_alone(self.validation, self._weights)
+            loss = self._shares.loss_alone(self.network, self.validation, self._weights)
         except (MemoryError, ValueError) as wrong:
             raise TrainingError(f"{wrong}, in the validation after step {progress.step}") from wrong
         progress.waited += 1
@@ -362,9 +332,18 @@ class Trainer:
         TrainingError
             Where another process is training with them.
         """
-        if self._checkpoint is None or not any(p is not None and p.exists() for p in (self.checkpoint, self.log)):
+        with self._shares.together("resume"):
+            resumed = self._resume()
+            state = (resumed, self.progress, self.adam, self._goes_on, self.network.parameters.flat, self.best)
+            resumed, self.progress, self.adam, self._goes_on, flat, best = self._shares.first(state)
+            self.network.parameters.flat[...], self.best[...] = flat, best
+            return resumed
+
+    def _resume(self) -> bool:
+        """``resume`` of the process that has the files."""
+        if self._checkpoint is None or not any(p is not None and p.exists() for p in self._files):
             return False
-        with locked(self.checkpoint, self.log):
+        with locked(*self._files):
             if not self._checkpoint.path.exists():
                 self._log.keep(self._log.until(0))
                 return False

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from statistics import median
 
+from .common import seconds
 from .report_learning import recorded
 from .report_tables import Lines, table
 
-__all__ = ["accuracies", "peers", "truths"]
+__all__ = ["accuracies", "distributed", "peers", "truths"]
 
 
 def accuracies(record: dict) -> Lines:
@@ -45,3 +46,45 @@ def peers(record: dict) -> Lines:
     rows = [(threads, *(f"{1e6 * values[name]:.0f}" for name in names)) for threads, values in record["small"].items()]
     yield "#### Systems of 100 ions, µs\n"
     yield from table(("threads", *names), rows)
+
+
+def distributed(record: dict) -> Lines:
+    """Gains, bytes, and the model."""
+    rows = [
+        (
+            g["what"],
+            g["ranks"],
+            seconds(g["alone"]),
+            seconds(g["together"]),
+            f"{g['alone'] / g['together']:.2f}",
+            f"{g['alone'] / g['apart']:.2f}",
+        )
+        for g in record["gains"]
+    ]
+    yield "One thread each; medians of turns, the slowest rank counts. Last, what the machine gives: the gain of as"
+    yield "many processes that do their shares without a word between them.\n"
+    yield from table(("what", "ranks", "one rank", "all", "gain", "without a word"), rows)
+    yield "What a rank sends in a convolution, and stored modes × 16 B × 2 (R − 1)/R:\n"
+    rows = [(b["ranks"], b["sent"], round(b["model"]), f"{b['sent'] / b['model']:.4f}") for b in record["bytes"]]
+    yield from table(("ranks", "bytes", "model", "ratio"), rows)
+    yield (
+        f"10⁹ points by the model of the script: a latency of {record['latency']:g} s, "
+        f"{record['bandwidth'] / 1e9:g} GB/s. Seconds of a convolution: points + transforms + sum of modes. Every rank "
+        "has the whole grid.\n"
+    )
+    cells = record["model"]["cells"]
+    ranks = list(dict.fromkeys(cell["ranks"] for cell in cells))
+    rows = []
+    for modes in dict.fromkeys(cell["modes"] for cell in cells):
+        own = [cell for cell in cells if cell["modes"] == modes]
+        parts = (f"{c['points']:.3g} + {c['transforms']:.3g} + {c['sum']:.2g}" for c in own)
+        rows.append((f"{modes}³", f"{own[0]['grid'] / 1e9:.1f} GB", *parts))
+    yield from table(("modes", "grid", *(f"{rank} rank(s)" for rank in ranks)), rows)
+    needed = "; ".join(
+        f"{count} ranks: " + (f"{modes}³ modes" if modes else "none of these")
+        for count, modes in record["model"]["distributed_fft_from"].items()
+    )
+    yield (
+        "A distributed FFT would be needed where transforms and sum take longer than the points of a rank, or the grid "
+        f"more than {record['memory'] / 1e9:g} GB, from these on: {needed}.\n"
+    )

@@ -369,15 +369,19 @@ class Calculator(ABC):
                 results[b] = Gradient(made.output[i], points, None, None, cell=cell)
         return results
 
+    def _over_points(self, sums):
+        """Sums over the points of a structure; of all its points, where others belong to other processes."""
+        return sums
+
     def _of_structure(
         self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool
     ) -> tuple:
         """V (n, C), E, F (n, 3) and ∂E/∂ε of one structure."""
         some = slice(int(structures.offsets[b]), int(structures.offsets[b + 1]))
         q = charges[some]
-        if not len(q):
+        if not self._over_points(np.array(len(q))):
             return np.zeros(q.shape), 0.0, np.zeros((0, 3)), np.zeros((3, 3))
-        all_periodic, net = bool(structures.periodic[b].all()), net_charge(q)
+        all_periodic, net = bool(structures.periodic[b].all()), net_charge(q, self._over_points)
         if all_periodic:
             self.potential.check_net_charge(net)
         found = self._ahead.pop(b, None)
@@ -389,11 +393,11 @@ class Calculator(ABC):
         if background:
             background /= structures.volume[b]
         twice = near.potential[some] + found.output - self.potential.value_at_r0 * q - background * net
-        energy = 0.5 * float(np.sum(q * twice, dtype=np.float64))
+        energy = 0.5 * float(self._over_points(np.sum(q * twice, dtype=np.float64)))
         moved = -(near.gradient[some] + found.points) if forces else None
         strain = None
         if stress and near.strain is not None:
-            strain = near.strain[b] + found.cell + 0.5 * background * float(net @ net) * np.eye(3)
+            strain = self._over_points(near.strain[b]) + found.cell + 0.5 * background * float(net @ net) * np.eye(3)
         return 0.5 * twice, energy, moved, strain
 
 

@@ -107,19 +107,16 @@ class MultiplierTable:
         """What Σ g_i f_i of points that leave themselves out contributes to the cotangent of φ̂, (*shape, n_modes)."""
         return np.reshape(own, self.shape)[..., None] / self._volume * self._mode_weights
 
-    def mean_field(self, values: np.ndarray, batch: int, *, adjoint: bool = False) -> np.ndarray:
+    def mean_field(self, sums: np.ndarray, *, adjoint: bool = False) -> np.ndarray:
         """The mode k = 0 of u, φ̂(0) Σ_j f_j / V in every snapshot: (B, C_out).
 
         Parameters
         ----------
-        values : (B·N, C_in)
-            f.
-        batch : int
-            B.
+        sums : (B, C_in)
+            Σ_j f_j.
         adjoint : bool
             From C_out to C_in instead.
         """
-        sums = values.reshape(batch, len(values) // max(batch, 1), values.shape[1]).sum(axis=1)
         if self.per_channel:
             return sums * self.value_at_k0[0, 0]
         # Snapshot by snapshot: several at once are added up in another order than one alone.

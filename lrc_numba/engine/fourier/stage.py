@@ -84,7 +84,8 @@ def through(
         As for ``synthesise``; may have the memory of ``values``.
     """
     grid, loops = context.grid, context.loops(__package__)
-    if loops.multiplies_planes(grid):
+    if context.ranks is None and loops.multiplies_planes(grid):  # several ranks have to see the modes
         return loops.through_planes(context, values, reached, table, products, out)
     modes = analyse(context, values, reached[0], values.shape[1] * grid.interleaved(values.shape))
+    modes = context.over_ranks(modes)
     return synthesise(context, multiply(context, modes, table, products), reached[1], out)

@@ -12,10 +12,12 @@ convolution with M_ab = −δ_ab φ̂ − 2 (dφ̂/dk²) k_a k_b: exactly, for t
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
 from math import pi, prod
+from typing import Any
 
 import numpy as np
 
@@ -147,6 +149,7 @@ class Convolution(Part):
         self.small, self.direct, self.extent = small, direct, extent
         self._plans: OrderedDict[tuple, Plan] = OrderedDict()
         self._tables = Tables()
+        self.make_plan: Callable[..., Any] = LRCPlan  # for periodic cells
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_plans": OrderedDict(), "_tables": Tables()}
@@ -198,7 +201,7 @@ class Convolution(Part):
             return SmallPlan(matrix, modes, dtype, self._tables)
         if prod(modes) <= 2 * most_modes:
             return ModePlan(matrix, modes, dtype)
-        return LRCPlan(matrix, modes, eps=self.eps, dtype=dtype, threads=scene.threads, dim=dim)
+        return self.make_plan(matrix, modes, eps=self.eps, dtype=dtype, threads=scene.threads, dim=dim)
 
     def _groups(self, tape: Tape, channels: int) -> list[_Group]:
         """Structures that share a plan and a kernel."""

@@ -85,7 +85,13 @@ class Program:
 
     # ------------------------------------------------------------------ passes that follow each other
     def evaluate(
-        self, run: Run, parameters: Parameters, spaces: Workspaces, keep: bool, strained: bool
+        self,
+        run: Run,
+        parameters: Parameters,
+        spaces: Workspaces,
+        keep: bool,
+        strained: bool,
+        counted: np.ndarray | None = None,
     ) -> tuple[list[np.ndarray], Motion]:
         """``forward``, and the gradient of the sum of the outputs by the geometry: ``vjp`` with ones.
 
@@ -95,12 +101,16 @@ class Program:
             As for ``forward``.
         strained : bool
             Whether the gradient by strains is wanted.
+        counted : (n,) bool, optional
+            Points whose outputs are in the sum; all by default.
         """
         bars: list[dict] = [{} for _ in run.shares]
 
         def begin(share: int) -> None:
             """The cotangent of the output of a share."""
-            bars[share][self.output] = np.ones_like(run.values[share][self.output])
+            bar = bars[share][self.output] = np.ones_like(run.values[share][self.output])
+            if counted is not None:
+                bar[...] = counted[run.points[share], None]
 
         stages = self._forward_stages(run, parameters, spaces, keep, self._needed(self.output))
         stages.append(Stage(begin))

@@ -1,0 +1,112 @@
+r"""A plan whose points are shared out over processes: each spreads and transforms its own, the modes are summed.
+
+    F(k) = Σ_ranks Σ_{j of the rank} f_j e^{−ik·x_j}          each rank reads u at its own targets
+
+The grid is that of one process with all the points, and every rank transforms one of its own: that is the price of one
+sum of the kept modes, far fewer than nodes, instead of the transposes of a distributed FFT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from ..multipliers import Multiplier
+from ..plan import LRCPlan
+from ..planning.calls import Call
+from .ranks import Ranks
+
+__all__ = ["DistributedPlan"]
+
+
+def _together(method: Callable) -> Callable:
+    """A method that all ranks call; what one of them raises in it, all of them raise."""
+
+    @wraps(method)
+    def call(plan: DistributedPlan, *args, **kwargs):
+        """The method, on all ranks."""
+        if not plan._idle:
+            return method(plan, *args, **kwargs)  # raises: others wait for the thread that is at work
+        name, wrt = method.__name__, kwargs.get("wrt", "")
+        plan._name = f"{name} by {wrt if isinstance(wrt, str) else sorted(map(str, wrt))}" if wrt else name
+        with plan._ranks.together(name):
+            result = method(plan, *args, **kwargs)
+            if plan._points is not None and method.__name__.startswith("set_"):
+                plan._ranks.agree("points", plan._layout())
+            return result
+
+    return call
+
+
+class DistributedPlan(LRCPlan):
+    """An ``LRCPlan`` of the points of all ranks, where each rank gives and gets those of its own.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Intracomm
+        The processes; all of them make the same plan and call the same methods. None is ``COMM_WORLD``.
+    box, modes, **settings
+        As for ``LRCPlan``, the same on all ranks; back end "cpu".
+
+    Raises
+    ------
+    ValueError, TypeError, MemoryError
+        As ``LRCPlan`` does, on all ranks: the argument, and the rank where it is wrong. Also for settings, dimensions,
+        numbers of snapshots or channels, and multipliers that differ.
+    ImportError
+        Where there is no MPI.
+
+    Notes
+    -----
+    Points, targets, values, cotangents and u are those of the rank, any number of them, none as well. Gradients by
+    parameters and by the cell are those of all ranks together, the same on each. Of S snapshots of C channels a call
+    sends S·C·modes·16 B·2(R − 1)/R, half of that in float32; sums are in the order of ranks, so that bits depend on who
+    has which points alone.
+    """
+
+    _ranks: Ranks
+    _name: str
+
+    def __init__(self, comm, box, modes, **settings: Any):
+        object.__setattr__(self, "_ranks", comm if isinstance(comm, Ranks) else Ranks(comm))
+        with self._ranks.together("DistributedPlan"):
+            if (backend := settings.get("backend", "cpu")) != "cpu":
+                raise NotImplementedError(f"backend: plans on several ranks are for 'cpu', got {backend!r}")
+            super().__init__(box, modes, **settings)
+            choices = self.choices
+            self._ranks.agree(
+                "settings",
+                f"box={choices.box}, modes={choices.modes}, eps={self.eps}, nodes={choices.nodes}, dim={choices.dim}, "
+                f"window={self.window}, gradient={self.gradient}, dtype={self.dtype}",
+            )
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}\n  ranks     {self._ranks.rank} of {self._ranks.size}"
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes."""
+        return self._ranks
+
+    def _layout(self) -> str:
+        points = self._points
+        assert points is not None
+        beside = "" if points.targets_shape is None else " with targets"
+        return f"in {self.grid.dim} dimension(s), {points.batch} snapshot(s){beside}"
+
+    def _call(self, values, multiplier: Multiplier, exclude_self: bool) -> Call:
+        call = super()._call(values, multiplier, exclude_self)
+        leaves_out = " without themselves" if exclude_self else ""
+        self._ranks.agree(f"{self._name}{leaves_out}", "{} channel(s) to {}".format(*call.channels))
+        self._ranks.agree("multiplier", call.table.shape, call.table.squares)
+        return call
+
+    set_points = _together(LRCPlan.set_points)
+    set_cell = _together(LRCPlan.set_cell)
+    convolve = _together(LRCPlan.convolve)
+    jvp = _together(LRCPlan.jvp)
+    vjp = _together(LRCPlan.vjp)
+    energy = _together(LRCPlan.energy)
+    parameters_jvp = _together(LRCPlan.parameters_jvp)
+    spread = _together(LRCPlan.spread)
