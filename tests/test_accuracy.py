@@ -75,7 +75,9 @@ def test_eps_is_kept(dim, window, dtype, kind, backend):
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
-@pytest.mark.parametrize(("dtype", "exponents"), [(np.float64, (2, 6)), (np.float32, (4,))])
+@pytest.mark.parametrize(
+    ("dtype", "exponents"), [(np.float64, (2, 6)), pytest.param(np.float32, (4,), marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", ["uniform", "clustered", "lattice"])
 def test_eps_is_kept_by_usual_windows(dim, dtype, exponents, kind, backend):
     """The same for few widths, which is soon compiled."""
@@ -102,6 +104,7 @@ def test_error_is_below_its_bound_for_any_points(dim, window, eps, backend):
     assert 0.03 <= max(over_terms) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", WINDOWS)
 def test_smaller_eps_means_smaller_error(window, backend):
     """From 1e-2 to 1e-10 the measured error falls by at least six of the eight orders, so it is eps that decides it."""
@@ -197,7 +200,7 @@ def test_against_pairs_with_enough_modes(backend):
         assert relative(found, wanted) <= max(rounding(60), eps)
 
 
-@pytest.mark.parametrize("dim", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dim", [1, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (2, 3))])
 def test_neutral_charges_keep_eps(dim):
     """Charges that cancel and a kernel that is largest at k = 0: eps still holds against the norm of u itself."""
     modes, kernel = {1: 63, 2: 31, 3: 15}[dim], Yukawa(1.0, 0.3)
@@ -209,6 +212,7 @@ def test_neutral_charges_keep_eps(dim):
             assert relative(lrc_convolve(points, values, kernel, box=1.0, modes=modes, eps=eps), wanted) <= eps
 
 
+@pytest.mark.slow
 def test_float32_volumes():
     """1/V may be out of the range of float32 as long as φ̂/V is not; where it is, an error and no NaN."""
     points, ones = np.random.default_rng(0).random((20, 3)).astype(np.float32), np.ones(20, dtype=np.float32)

@@ -130,7 +130,9 @@ def check(case, name, backend="cpu", exclude_self=False, targets=False, batch=No
     return found
 
 
-@pytest.mark.parametrize("case", CELLS, ids=str)
+@pytest.mark.parametrize(
+    "case", [pytest.param(each, marks=[pytest.mark.slow] * (each[0] > 2)) for each in CELLS], ids=str
+)
 def test_every_cell(case):
     """1–3 dimensions, boxes and skewed lattices; φ(0) taken off."""
     check(case, "Yukawa", exclude_self=True)
@@ -169,6 +171,7 @@ def test_every_back_end(backend):
     check((2, "lattice"), "Yukawa matrix", backend)
 
 
+@pytest.mark.slow
 def test_pressure_of_a_gaussian():
     """For points that do not feel each other's images L = Σ_ij φ(x_i − x_j) depends on distances alone: the virial.
 

@@ -160,7 +160,7 @@ def test_target_gradient_is_exact(dim, backend):
 SWEPT = [
     (1, "kaiser_bessel", 1e-1),
     pytest.param(1, "gaussian", 1e-4, marks=pytest.mark.slow),
-    (2, "kaiser_bessel", 1e-2),
+    pytest.param(2, "kaiser_bessel", 1e-2, marks=pytest.mark.slow),
     pytest.param(3, "kaiser_bessel", 1e-2, marks=pytest.mark.slow),
 ]
 
@@ -217,7 +217,7 @@ def test_forces_of_few_points_are_within_the_bound(seed, backend):
         assert relative(found, sums.gradient, sums.gradient_terms(sides)) <= 1e-2
 
 
-@pytest.mark.parametrize("window", ["kaiser_bessel", "gaussian"])
+@pytest.mark.parametrize("window", ["kaiser_bessel", pytest.param("gaussian", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("eps", [1e-2, 1e-6])
 def test_energy_and_force_are_continuous(eps, window, backend):
     """One point moved through two grid cells in 10⁵ steps: no jump in U or in the force.

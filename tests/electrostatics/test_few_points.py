@@ -26,7 +26,7 @@ def plan_of(calculator, x, cell):
     return calculator.long_range(x, cell, (True,) * 3).plan
 
 
-@pytest.mark.parametrize("lengths", [[1, 1, -1], [0.6, 1, 1.5]])
+@pytest.mark.parametrize("lengths", [[1, 1, -1], pytest.param([0.6, 1, 1.5], marks=pytest.mark.slow)])
 def test_the_same_as_ewald(lengths):
     """All modes that Ewald's sum has, to rounding; of a mesh the same to its error."""
     x, q, cell = salt(8)

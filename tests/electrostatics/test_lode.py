@@ -61,6 +61,7 @@ def test_other_radial_functions(eps):
     assert relative(features.compute(x, q, cell), lode_by_quadrature(features, x, q, cell, 12, 9)) < eps
 
 
+@pytest.mark.slow
 @EVERY_EPS
 def test_features_turn_with_the_atoms(eps):
     """Norms over m do not change when everything turns."""

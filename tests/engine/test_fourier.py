@@ -63,7 +63,7 @@ def _indices(modes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     return np.ix_(*[mode_numbers(m, half=a == len(modes) - 1) for a, m in enumerate(modes)])
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 @pytest.mark.parametrize(("dim", "modes"), SHAPES)
 def test_against_numpy(dim, modes, dtype):
     """Kept modes are those of ``rfftn``, and back, padding with them, with any number of threads to the last bit."""

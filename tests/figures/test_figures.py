@@ -96,6 +96,7 @@ def test_only_the_public_face_is_used(module):
     assert {name for name in names if name.split(".")[0] == "lrc_numba"} <= PUBLIC
 
 
+@pytest.mark.slow
 def test_a_scene(monkeypatch, tmp_path, capsys):
     """One that only convolves: a line of text, a picture, the sheet, and a record that keeps other scenes."""
     (tmp_path / "tour.json").write_text(json.dumps({"scenes": {"5": {"name": "learning"}}}), encoding="utf-8")

@@ -24,7 +24,7 @@ def drawn(dim: int, batch: tuple[int, ...] = (), seed: int = 0):
     return points, rng.normal(size=(*batch, 15, 2)), modes, Table(table, dim)
 
 
-@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("dim", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("batch", [(), (2,)])
 def test_three_stages_are_a_convolution(dim, batch):
     """To rounding, with channels that mix, for snapshots, and with targets."""

@@ -102,6 +102,7 @@ def difference(total, h=1e-3) -> float:
     return (8 * (total(h) - total(-h)) - (total(2 * h) - total(-2 * h))) / (12 * h)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exclude_self", [False, True])
 def test_differences_of_the_energy(exclude_self):
     """By a point, by a value, by a parameter and by a strain: each along a direction.

@@ -149,7 +149,7 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", LARGE)
 def test_results_beyond_the_range_are_an_error(name, dtype):
     """No NaN, no infinity and no warning, but the name of what is too large."""

@@ -20,9 +20,14 @@ CELLS = {
 OPTIONS = [
     {"eps": 1e-3},
     {"eps": 1e-3, "gradient": "spectral"},
-    {"window": WindowShape("bspline", 4), "nodes": 15},
-    pytest.param({"window": "gaussian_paper", "eps": 0.5}, marks=pytest.mark.slow),
-    {"eps": 1e-3, "dtype": np.float32},
+    *(
+        pytest.param(options, marks=pytest.mark.slow)
+        for options in (
+            {"window": WindowShape("bspline", 4), "nodes": 15},
+            {"window": "gaussian_paper", "eps": 0.5},
+            {"eps": 1e-3, "dtype": np.float32},
+        )
+    ),
 ]
 
 

@@ -80,6 +80,7 @@ def test_convergence(shape):
     assert found[1] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", ["exact", "spectral"])
 @pytest.mark.parametrize("shape", SHAPES, ids=IDS)
 def test_vjp_is_the_transpose_of_jvp(shape, gradient):

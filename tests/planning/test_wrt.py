@@ -11,7 +11,7 @@ from measures import relative
 from lrc_numba import ChannelMatrix, Gaussian, LRCPlan
 
 
-@pytest.mark.parametrize("count", [None, 7])
+@pytest.mark.parametrize("count", [None, pytest.param(7, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("modes", "gradient"), [(15, "exact"), (15, "spectral"), (201, "exact")])
 def test_only_what_is_wanted_is_computed(count, modes, gradient):
     """``wrt`` may be one name; the others are None, and those asked for do not change, nor does u."""
