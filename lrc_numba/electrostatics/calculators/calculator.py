@@ -19,7 +19,8 @@ from ...geometry.structures import Structures
 from ...gradient import Gradient
 from ...machine.cpu.parallel import available_threads
 from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_extents
-from ..checks import as_charges, as_structure, in_structure, net_charge
+from ..checks import as_charges, as_structure, check_room, in_structure, net_charge
+from ..open_pairs import OpenPairs
 from ..pair_function import PairFunction
 from ..pair_sum import PairSum
 from ..potentials import Potential
@@ -97,6 +98,7 @@ class Calculator(ABC):
         self._listed: tuple[bytes, bytes] | None = None
         self._listed_cell = b""
         self._ahead: dict[int, Gradient] = {}  # sums over modes of structures that were done together
+        self._open_pairs = OpenPairs()
         self._last: tuple | None = None  # what came in the call before, and the structure that it was
         self._derived: tuple[tuple, dict] = ((), {})
         self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
@@ -106,7 +108,13 @@ class Calculator(ABC):
         """Copies find lists and make plans of their own."""
         lists = self.neighbours
         neighbours = NeighbourList(lists.cutoff, lists.skin, full=lists.full, threads=self.threads)
-        return self.__dict__ | {"neighbours": neighbours, "_far": {}, "_listed": None, "_last": None}
+        return self.__dict__ | {
+            "neighbours": neighbours,
+            "_far": {},
+            "_listed": None,
+            "_last": None,
+            "_open_pairs": OpenPairs(),
+        }
 
     takes_snapshots: ClassVar[bool] = False
     """Whether plans take several structures of one cell at once."""
@@ -288,6 +296,8 @@ class Calculator(ABC):
             Along which there are images.
         """
         flags = tuple(bool(flag) for flag in periodic)
+        if self.is_plain and not any(flags) and positions.ndim == 2 and self._all_pairs(len(positions)):
+            return self._of_open_pairs(positions, cell, flags)
         few = self._few(positions)
         key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags), few
         far = self._far.pop(key, None)
@@ -304,6 +314,18 @@ class Calculator(ABC):
             del self._far[next(iter(self._far))]
         far.plan.set_points(np.asarray(positions, dtype=far.plan.dtype))
         return far
+
+    def _all_pairs(self, count: int) -> bool:
+        """Whether so many points without images are done pair by pair."""
+        return False
+
+    def _of_open_pairs(self, positions: np.ndarray, cell: np.ndarray, flags: tuple[bool, ...]) -> LongRange:
+        """All pairs in place of modes; no box is padded."""
+        check_room(positions, cell, flags)
+        nowhere = np.zeros(3), np.zeros((3, 3))
+        boundary = Boundary(cell, (False, False, False), None, 0.0, *nowhere)
+        kernel = LongRangeKernel(self.potential, boundary)
+        return LongRange(self._open_pairs.set_points(positions), boundary, kernel, (0, 0, 0))
 
     def _few(self, positions: np.ndarray) -> int | None:
         """A power of two that points are not more than, where they are few and of one structure."""
