@@ -1,4 +1,4 @@
-"""Few points in free space: all pairs in place of modes give the same, and results do not depend on what came before."""
+"""Few points in free space: all pairs in place of modes give the same, whatever was computed before."""
 
 from __future__ import annotations
 

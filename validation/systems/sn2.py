@@ -112,9 +112,9 @@ def sn2(path: Path, args: Namespace) -> System:
         coordinate = file["reaction_coordinate"]
     numbers = np.arange(len(structures))
     known = numbers % EVERY == 0
-    polishing = 20 if args.quick else 300
+    polishing = 20 if args.quick else 200
     recipe = Recipe(
-        args.steps or (200 if args.quick else 3000),
+        args.steps or (200 if args.quick else 2000),
         batch=40,
         rate=2e-3,
         weights=LossWeights(energy=1.0, forces=0.0),
