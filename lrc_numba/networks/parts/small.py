@@ -22,16 +22,38 @@ from ...geometry.modes import ModeSet
 from ...machine.memory import available_memory, check_memory
 from ...multipliers.multiplier import Multiplier
 
-__all__ = ["MOST", "MOST_MODES", "ModePlan", "SmallGradient", "SmallPlan", "Tables", "modes_worth_a_grid"]
+__all__ = [
+    "MOST",
+    "MOST_MODES",
+    "ModePlan",
+    "SmallGradient",
+    "SmallPlan",
+    "Tables",
+    "modes_worth_a_grid",
+    "points_worth_a_grid",
+]
 
 # Borders measured by ``validation.attention``, part methods.
-MOST = 512  # points: their matrices take as long as a grid where points are new, a fifth of that where they are kept
+MOST = 512  # points, for many channels: with more of them a grid is faster, if matrices are used but a few times
 MOST_MODES = 240  # stored, for many channels and points: with more of them a grid is faster
 PHASES = 28  # channels whose products take as long as making the phases of a sum over modes
 FEW = 700  # points that take as long on a grid as the grid itself
 KEPT = 2**28  # bytes of matrices
 AT_ONCE = 2**22  # numbers, of points times modes
 NUMBERS = 16  # for each mode: wavevectors, their squares and lengths, weights, a kernel and its derivative
+
+
+def points_worth_a_grid(most: int, channels: int) -> int:
+    """Up to how many points in a cell matrices of pairs are used.
+
+    Parameters
+    ----------
+    most : int
+        For many channels.
+    channels : int
+        That there are.
+    """
+    return int(most * channels / (channels + PHASES))
 
 
 def modes_worth_a_grid(most: int, points: int, channels: int) -> int:
