@@ -35,9 +35,9 @@ __all__ = [
 
 # Borders measured by ``validation.attention``, part methods.
 MOST = 512  # points, for many channels: with more of them a grid is faster, if matrices are used but a few times
-MOST_MODES = 240  # stored, for many channels and points: with more of them a grid is faster
+MOST_MODES = 170  # stored, for many channels and points: with more of them a grid is faster
 PHASES = 28  # channels whose products take as long as making the phases of a sum over modes
-FEW = 700  # points that take as long on a grid as the grid itself
+FEW = 1300  # points that take as long on a grid as the grid itself
 KEPT = 2**28  # bytes of matrices
 AT_ONCE = 2**22  # numbers, of points times modes
 NUMBERS = 16  # for each mode: wavevectors, their squares and lengths, weights, a kernel and its derivative
