@@ -10,6 +10,7 @@ for the data, each of which says where the original is. What --data names decide
 
   python -m validation.long_range --data FOLDER --quick
   python -m validation.long_range --data sn2_F_I.npz --model convolution attention --seeds 0,1,2
+  python -m validation.long_range --data FOLDER --compare potentials
   python -m validation.long_range --data FOLDER --rehearse      learn from a part of what is learned from, and test on
                                                                 what is left of that: to choose settings
 """
@@ -26,7 +27,7 @@ from .systems.dimers import CLASSES, dimers
 from .systems.point_charges import point_charges
 from .systems.random_ions import random_ions
 from .systems.sn2 import sn2
-from .tools.forms import FORMS, System, run
+from .tools.forms import COMPARISONS, System, run
 from .tools.learning import learning_arguments
 
 DRAWN = "random"
@@ -56,7 +57,10 @@ def system_of(args: Namespace) -> System:
 
 def main() -> None:
     parser = learning_arguments("long_range", __doc__ or "", f"file or folder, see above, or {DRAWN!r}")
-    parser.add_argument("--model", nargs="+", choices=FORMS, default=list(FORMS), help="rows (default: all)")
+    known = list(dict.fromkeys(form for forms in COMPARISONS.values() for form in forms))
+    text = "forms of a long range, or potentials of learned charges (default: %(default)s)"
+    parser.add_argument("--compare", choices=COMPARISONS, default="forms", help=text)
+    parser.add_argument("--model", nargs="+", choices=known, help="rows (default: all of the comparison)")
     parser.add_argument("--rehearse", action="store_true", help="see above; results go to a folder of their own")
     args = parser.parse_args()
     if args.rehearse:
@@ -66,7 +70,7 @@ def main() -> None:
         system = system_of(args)
     except ValueError as wrong:
         parser.error(str(wrong))
-    run(system, args.model, args)
+    run(system, args.compare, args.model or COMPARISONS[args.compare], args)
 
 
 if __name__ == "__main__":

@@ -74,5 +74,6 @@ def point_charges(path: Path, args: Namespace) -> System:
         draw=draw,
         scale=100.0,
         digits=2,
-        charges={"prefactor": 1.0, "total_charge": 0.0},
+        prefactor=1.0,
+        total_charge=0.0,
     )

@@ -103,5 +103,5 @@ def random_ions(args: Namespace) -> System:
         columns={"energy": "energies (meV per ion)", "forces": "forces (meV/A)"},
         draw=draw,
         digits=2,
-        charges={"total_charge": 0.0},
+        total_charge=0.0,
     )
