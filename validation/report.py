@@ -155,6 +155,13 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         tables.training,
     ),
     (
+        "benchmark_messages",
+        "A training step of messages with a long range",
+        "`benchmark_messages` times the loss of energies and forces and its gradient for networks of two rounds of "
+        "messages, beside the same network in PyTorch, which needs no search for pairs here.",
+        recorded,
+    ),
+    (
         "boxes",
         "One network in boxes of any size",
         "`boxes` trains the full-range network in a box of length 5 and asks it for forces in longer ones, of which it "
