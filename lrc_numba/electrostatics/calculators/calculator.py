@@ -26,7 +26,7 @@ from ..pair_sum import PairSum
 from ..potentials import Potential
 from ..radial_form import RadialForm
 from ..short_range import EXACT, derived_forms, near_sum, pair_form
-from .long_range import LongRange
+from .long_range import LongRange, in_free_space
 from .operator import ChargeOperator
 from .result import Result
 
@@ -296,8 +296,9 @@ class Calculator(ABC):
             Along which there are images.
         """
         flags = tuple(bool(flag) for flag in periodic)
-        if self.is_plain and not any(flags) and positions.ndim == 2 and self._all_pairs(len(positions)):
-            return self._of_open_pairs(positions, cell, flags)
+        if self.is_plain and not any(flags) and self._all_pairs(len(positions)):
+            check_room(positions, cell, flags)
+            return in_free_space(self._open_pairs.set_points(positions), self.potential, cell)
         few = self._few(positions)
         key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags), few
         far = self._far.pop(key, None)
@@ -318,14 +319,6 @@ class Calculator(ABC):
     def _all_pairs(self, count: int) -> bool:
         """Whether so many points without images are done pair by pair."""
         return False
-
-    def _of_open_pairs(self, positions: np.ndarray, cell: np.ndarray, flags: tuple[bool, ...]) -> LongRange:
-        """All pairs in place of modes; no box is padded."""
-        check_room(positions, cell, flags)
-        nowhere = np.zeros(3), np.zeros((3, 3))
-        boundary = Boundary(cell, (False, False, False), None, 0.0, *nowhere)
-        kernel = LongRangeKernel(self.potential, boundary)
-        return LongRange(self._open_pairs.set_points(positions), boundary, kernel, (0, 0, 0))
 
     def _few(self, positions: np.ndarray) -> int | None:
         """A power of two that points are not more than, where they are few and of one structure."""

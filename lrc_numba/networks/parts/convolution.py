@@ -24,8 +24,9 @@ from ...geometry.structures import Structures
 from ...multipliers.multiplier import Multiplier
 from ...plan import LRCPlan, check_eps
 from ..layers.parameters import Parameters
+from .mode_sums import ModePlan
 from .part import Motion, Part, Scene, Tape
-from .small import ModePlan, SmallPlan, Tables, modes_worth_a_grid, points_worth_a_grid
+from .small import SmallPlan, Tables, modes_worth_a_grid, points_worth_a_grid
 from .strained import Strained
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...direct import DirectPlan
 from ...geometry.cell import Cell
 from ...geometry.modes import ModeSet
 from ...machine.memory import available_memory, check_memory
@@ -25,7 +24,6 @@ from ...multipliers.multiplier import Multiplier
 __all__ = [
     "MOST",
     "MOST_MODES",
-    "ModePlan",
     "SmallGradient",
     "SmallPlan",
     "Tables",
@@ -204,15 +202,14 @@ class SmallPlan:
         else:
             sums = self._slope_sums if slopes else self._value_sums
             make = lambda points: sums(points, multiplier.values(modes).reshape(-1))  # noqa: E731
-        if state is None:
-            return np.stack([make(points) for points in self._points])
-        keys = [(self._name, state, slopes, points.tobytes()) for points in self._points]
-        return np.stack(
-            [
-                self._tables.get(key, lambda points=points: make(points))
-                for key, points in zip(keys, self._points, strict=True)
-            ]
-        )
+
+        def kept(points: np.ndarray) -> np.ndarray:
+            """Made where it is not there yet."""
+            if state is None:
+                return make(points)
+            return self._tables.get((self._name, state, slopes, points.tobytes()), lambda: make(points))
+
+        return np.stack([kept(points) for points in self._points])
 
     def _of_parameters(self, multiplier: Multiplier, slopes: bool = False) -> dict[str, list[np.ndarray]]:
         """Derivatives of G, or of D, by every number of each parameter."""
@@ -328,97 +325,3 @@ class SmallPlan:
                 result[name] += np.array([float(np.einsum("bij,bij->", products, each)) for each in along])
         result = {name: value.reshape(multiplier.parameters[name].shape) for name, value in result.items()}
         return result
-
-
-class ModePlan:
-    """Convolution with one kernel for all channels by sums over modes, one snapshot after the other.
-
-    Parameters
-    ----------
-    cell : (d, d) array
-        Lattice vectors.
-    modes : tuple of int
-        Along each axis.
-    dtype : dtype
-        Of results; sums are in double precision.
-    """
-
-    def __init__(self, cell: np.ndarray, modes: tuple[int, ...], dtype: np.dtype):
-        self.dtype, self._make = dtype, lambda: DirectPlan(cell, modes)
-        self._plans: list[DirectPlan] = []
-
-    def set_points(self, points: np.ndarray) -> None:
-        """Points (B, N, d) of the calls that follow.
-
-        Parameters
-        ----------
-        points : (B, N, d)
-            Units of length.
-        """
-        self._plans = [self._make().set_points(np.asarray(each, dtype=np.float64)) for each in points]
-
-    def _each(self, method: str, multiplier: Multiplier, *arrays: np.ndarray | None, **options) -> list:
-        """What a method of ``DirectPlan`` returns for every snapshot; ``arrays`` begin with the values."""
-        made = []
-        for b, plan in enumerate(self._plans):
-            values, *others = (None if each is None else np.asarray(each[b], np.float64) for each in arrays)
-            made.append(getattr(plan, method)(values, multiplier, *others, **options))
-        return made
-
-    def convolve(self, values: np.ndarray, multiplier: Multiplier) -> np.ndarray:
-        """u (B, N, C).
-
-        Parameters
-        ----------
-        values, multiplier
-            As for ``SmallPlan.convolve``.
-        """
-        return np.stack(self._each("convolve", multiplier, values)).astype(self.dtype, copy=False)
-
-    def jvp(self, values: np.ndarray, multiplier: Multiplier, dpoints=None, dvalues=None) -> np.ndarray:
-        """u̇ (B, N, C).
-
-        Parameters
-        ----------
-        values, multiplier, dpoints, dvalues
-            As for ``SmallPlan.jvp``.
-        """
-        return np.stack(self._each("jvp", multiplier, values, dpoints, dvalues)).astype(self.dtype, copy=False)
-
-    def vjp(self, values: np.ndarray, multiplier: Multiplier, cotangent: np.ndarray, wrt=()) -> SmallGradient:
-        """Gradient of Σ g·u by what ``wrt`` names, "points" and "values" too.
-
-        Parameters
-        ----------
-        values, multiplier, cotangent, wrt
-            As for ``SmallPlan.vjp``.
-        """
-        made = self._each("vjp", multiplier, values, cotangent, wrt=wrt)
-        stacked = {
-            name: np.stack([getattr(each, name) for each in made]).astype(self.dtype, copy=False)
-            for name in ("points", "values")
-            if name in wrt
-        }
-        parameters = {}
-        if "parameters" in wrt:
-            parameters = {name: sum(each.parameters[name] for each in made) for name in multiplier.parameters}
-        return SmallGradient(stacked.get("points"), stacked.get("values"), parameters)
-
-    def parameters_jvp(
-        self,
-        values: np.ndarray,
-        multiplier: Multiplier,
-        cotangent: np.ndarray,
-        dpoints=None,
-        dvalues=None,
-        dcotangent=None,
-    ) -> dict[str, np.ndarray]:
-        """Derivative of ``vjp(…).parameters`` along a direction.
-
-        Parameters
-        ----------
-        values, multiplier, cotangent, dpoints, dvalues, dcotangent
-            As for ``SmallPlan.parameters_jvp``.
-        """
-        made = self._each("parameters_jvp", multiplier, values, cotangent, dpoints, dvalues, dcotangent)
-        return {name: sum(each[name] for each in made) for name in multiplier.parameters}
