@@ -15,6 +15,7 @@ from pathlib import Path
 from .markdown import table
 from .report_electrostatics import sections
 from .report_learning import sections as learning
+from .report_long_range import sections as long_range
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -44,7 +45,8 @@ def _tour() -> str:
 
 def report() -> str:
     """The whole of README.md."""
-    return "\n".join([START, _tour(), *learning(RESULTS / "lrc"), *sections(RESULTS)])
+    own = long_range(RESULTS, HERE.parent / "validation" / "results")
+    return "\n".join([START, _tour(), *learning(RESULTS / "lrc"), *sections(RESULTS), *own])
 
 
 def main() -> None:

@@ -75,9 +75,11 @@ def simulated(backend) -> bool:
 
 @pytest.fixture(autouse=True)
 def meshes_for_few_charges(request, monkeypatch) -> None:
-    """In tests of electrostatics small systems stand for large ones: a mesh is used where it is meant."""
+    """In tests of electrostatics small systems stand for large ones: modes and meshes are used where they are meant."""
     if request.path.parent.name == "electrostatics" and "explicit_sums" not in request.keywords:
         monkeypatch.setattr("lrc_numba.electrostatics.calculators.mesh.WORTH_A_MESH", 0)
+        for name in ("ewald", "mesh"):
+            monkeypatch.setattr(f"lrc_numba.electrostatics.calculators.{name}.MOST_OPEN", 0)
 
 
 def pytest_runtest_setup(item) -> None:

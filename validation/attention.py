@@ -10,12 +10,15 @@ otherwise for the layer; every call of it gets new points in "sums", and keeps t
   channels    1 to 256 channels, time per channel
   methods     pairs, modes and mesh at several sizes, and what "auto" takes: where the borders should be
 
+Parts may be measured one after the other; those that are not asked for are kept from the file.
+
   python -m validation.attention --quick
   OPENBLAS_NUM_THREADS=1 python -m validation.attention
 """
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 
@@ -31,6 +34,8 @@ GOALS = {2.0: 25.0, 5.0: 4.0}  # times as fast as the explicit sum, 64 channels,
 CONVERGED = 1e-5
 HEADS = {1: (1, 1, 1), 8: (2, 2, 2), 64: (4, 4, 4), 256: (16, 4, 4)}  # channels: heads, d_k, d_v
 LEVEL = 0.2  # how far the time per atom may differ
+MANY = 1_000  # atoms; matrices of more pairs are left out
+BUDGET = 1.0  # seconds for each size of "methods"
 BLOCK = 64  # modes in a product of the explicit sum
 
 
@@ -104,70 +109,85 @@ def against_sums(sigma: float, count: int, eps: float, threads: int, rounds: int
     return row
 
 
-def timed(count: int, channels: int, sigma: float, eps: float, threads: int, methods: tuple, rounds: int) -> dict:
-    """Seconds of the layer by some methods."""
+def timed(count: int, channels: int, sigma: float, eps: float, threads: int, rounds: int) -> dict:
+    """Seconds of the layer, points kept."""
     points, side, given = problem(count, channels)
-    layers = {name: layer(channels, sigma, eps, threads, name).set_points(points, side) for name in methods}
-    taken = alternate({name: (lambda own=own: own(*given)) for name, own in layers.items()}, rounds, budget=20.0)
+    own = layer(channels, sigma, eps, threads).set_points(points, side)
+    taken = alternate({"kept": lambda: own(*given)}, rounds, budget=20.0)
     return {"atoms": count, "channels": channels, "sigma": sigma, "eps": eps, "seconds": taken}
 
 
-def print_rows(record: dict) -> None:
-    """Tables of all that was measured."""
+def methods(count: int, channels: int, sigma: float, eps: float, threads: int, rounds: int) -> dict:
+    """Seconds of the layer by all methods, with points kept and with new ones."""
+    points, side, given = problem(count, channels)
+    names = ("pairs", "modes", "mesh", "auto") if count <= MANY else ("modes", "mesh", "auto")
+    rng, layers = np.random.default_rng(1), {name: layer(channels, sigma, eps, threads, name) for name in names}
+
+    def renewed(own: ReciprocalSpaceAttention) -> None:
+        own.set_points(points + 1e-3 * rng.standard_normal(points.shape), side)(*given)
+
+    new = alternate({name: (lambda own=own: renewed(own)) for name, own in layers.items()}, rounds, BUDGET)
+    for own in layers.values():
+        own.set_points(points, side)
+    kept = alternate({name: (lambda own=own: own(*given)) for name, own in layers.items()}, rounds, BUDGET)
+    row = {"atoms": count, "channels": channels, "sigma": sigma, "eps": eps}
+    return row | {"new": new, "kept": kept}
+
+
+def sums_table(rows: list[dict]) -> tuple[list[str], list[list[str | None]]]:
+    """Header and lines of "sums"."""
     lines = []
-    for r in record["sums"]:
+    for r in rows:
         taken, goal = r["seconds"], GOALS.get(r["sigma"])
         line = [f"{r['sigma']:g}", str(r["atoms"]), seconds(taken["layer"]), f"{r['error']['layer']:.1e}"]
         for name in ("same modes", "converged"):
             line += [str(r["modes"][name]), seconds(taken[name]), f"{r['ratio'][name]:.1f}"]
         lines.append([*line, f"{goal:g}" if goal else None])
-    header = [
-        "sigma",
-        "atoms",
-        "layer",
-        "error",
-        "modes of eps",
-        "sum",
-        "ratio",
-        "modes of 1e-5",
-        "sum",
-        "ratio",
-        "goal",
-    ]
-    print_table(f"64 channels, eps {record['eps']:g}, against explicit sums over half of the modes", header, lines)
-    lines = [
-        [r["atoms"], seconds(r["seconds"]["auto"]), seconds(r["seconds"]["auto"] / r["atoms"])]
-        for r in record["growth"]
-    ]
-    print_table("Growth, 64 channels, sigma 2", ["atoms", "time", "per atom"], lines)
-    lines = [
-        [r["channels"], seconds(r["seconds"]["auto"]), seconds(r["seconds"]["auto"] / r["channels"])]
-        for r in record["channels"]
-    ]
-    print_table("Channels", ["channels", "time", "per channel"], lines)
-    names = ("pairs", "modes", "mesh", "auto")
-    lines = [
-        [f"{r['sigma']:g}", r["channels"], r["atoms"], *(seconds(r["seconds"].get(name)) for name in names)]
-        for r in record["methods"]
-    ]
-    print_table("Methods", ["sigma", "channels", "atoms", *names], lines)
+    front = ["sigma", "atoms", "layer", "error"]
+    return [*front, "modes of eps", "sum", "ratio", "modes of 1e-5", "sum", "ratio", "goal"], lines
 
 
-def measure(quick: bool, eps: float, threads: int) -> dict:
-    """All of it."""
+def growth_table(rows: list[dict]) -> tuple[list[str], list[list[str]]]:
+    """Header and lines of "growth"."""
+    lines = [[str(r["atoms"]), *(seconds(r["seconds"]["kept"] / n) for n in (1, r["atoms"]))] for r in rows]
+    return ["atoms", "time", "per atom"], lines
+
+
+def channels_table(rows: list[dict]) -> tuple[list[str], list[list[str]]]:
+    """Header and lines of "channels"."""
+    lines = [[str(r["channels"]), *(seconds(r["seconds"]["kept"] / n) for n in (1, r["channels"]))] for r in rows]
+    return ["channels", "time", "per channel"], lines
+
+
+def methods_table(rows: list[dict]) -> tuple[list[str], list[list[str]]]:
+    """Header and lines of "methods"."""
+    names, lines = ("pairs", "modes", "mesh", "auto"), []
+    for r in rows:
+        own = [seconds(r[kind].get(name)) for kind in ("new", "kept") for name in names]
+        lines.append([f"{r['sigma']:g}", str(r["channels"]), str(r["atoms"]), *own])
+    return ["sigma", "channels", "atoms", *names, *(f"{name}, kept" for name in names)], lines
+
+
+TABLES = {
+    "sums": ("64 channels against explicit sums over half of the modes", sums_table),
+    "growth": ("Growth, 64 channels, sigma 2", growth_table),
+    "channels": ("Channels, 10,000 atoms, sigma 2", channels_table),
+    "methods": ("Methods, with new points and with points kept", methods_table),
+}
+
+
+def measure(part: str, quick: bool, eps: float, threads: int) -> list[dict]:
+    """One of the parts."""
     large, rounds = (2_000, 3) if quick else (10_000, 5)
     sizes = (1_000, 2_000) if quick else (1_000, 10_000, 100_000)
     counts = (100, 300) if quick else (50, 200, 500, 1_000, 3_000)
-    work = [("sums", against_sums, (sigma, large, eps, threads, rounds)) for sigma in GOALS]
-    work += [("growth", timed, (n, 64, 2.0, eps, threads, ("auto",), rounds)) for n in sizes]
-    work += [("channels", timed, (large, c, 2.0, eps, threads, ("auto",), rounds)) for c in HEADS]
-    for n in counts:
-        methods = ("pairs", "modes", "mesh", "auto") if n <= 1_000 else ("modes", "mesh", "auto")
-        work += [("methods", timed, (n, c, s, eps, threads, methods, rounds)) for s in GOALS for c in (8, 64)]
-    record: dict = {name: [] for name in ("sums", "growth", "channels", "methods")}
-    for name, function, given in tqdm(work, desc="attention", file=sys.stderr, leave=False):
-        record[name].append(function(*given))
-    return record | {"eps": eps, "goals": {f"{sigma:g}": goal for sigma, goal in GOALS.items()}}
+    work: dict[str, list[tuple]] = {
+        "sums": [(against_sums, (sigma, large, eps, threads, rounds)) for sigma in GOALS],
+        "growth": [(timed, (n, 64, 2.0, eps, threads, rounds)) for n in sizes],
+        "channels": [(timed, (large, c, 2.0, eps, threads, rounds)) for c in HEADS],
+        "methods": [(methods, (n, c, s, eps, threads, rounds)) for s in GOALS for c in (8, 64) for n in counts],
+    }
+    return [function(*given) for function, given in tqdm(work[part], desc=part, file=sys.stderr, leave=False)]
 
 
 def judge(record: dict) -> list[str]:
@@ -178,11 +198,11 @@ def judge(record: dict) -> list[str]:
             missed.append(f"error {r['error']['layer']:.1e} at sigma {r['sigma']:g}, above eps {r['eps']:g}")
         if r["ratio"]["converged"] < GOALS[r["sigma"]]:
             missed.append(f"{r['ratio']['converged']:.1f} times the sum at sigma {r['sigma']:g}, see the goals")
-    per_atom = [r["seconds"]["auto"] / r["atoms"] for r in record["growth"]]
-    if max(per_atom) > (1 + LEVEL) * min(per_atom):
+    per_atom = [r["seconds"]["kept"] / r["atoms"] for r in record["growth"]]
+    if per_atom and max(per_atom) > (1 + LEVEL) * min(per_atom):
         missed.append(f"time per atom differs by {max(per_atom) / min(per_atom) - 1:.0%}, goal {LEVEL:.0%}")
-    per_channel = {r["channels"]: r["seconds"]["auto"] / r["channels"] for r in record["channels"]}
-    for channels in (64, 256):
+    per_channel = {r["channels"]: r["seconds"]["kept"] / r["channels"] for r in record["channels"]}
+    for channels in (64, 256) if per_channel else ():
         if per_channel[channels] > per_channel[1]:
             missed.append(
                 f"a channel of {channels} takes {per_channel[channels] / per_channel[1]:.2f} times a single one"
@@ -194,14 +214,19 @@ def main() -> int:
     """Measure, print and keep; exit status 1 where a goal is missed."""
     parser = arguments("attention", __doc__ or "")
     parser.add_argument("--eps", type=float, default=1e-3, help="accuracy of the layer (default: %(default)s)")
+    parser.add_argument("--parts", nargs="+", choices=TABLES, default=list(TABLES), help="default: all")
     args = parser.parse_args()
-    threads = args.threads or 1
-    record = measure(args.quick, args.eps, threads)
-    print_rows(record)
-    missed = judge(record)
+    threads, path = args.threads or 1, args.output / "attention.json"
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if record and record["eps"] != args.eps:
+        parser.error(f"--eps: {path} is for {record['eps']:g}; use another folder")
+    for part in args.parts:
+        record[part] = measure(part, args.quick, args.eps, threads)
+        print_table(TABLES[part][0], *TABLES[part][1](record[part]))
+    missed = judge({part: record.get(part, []) for part in TABLES})
     print("\n".join(f"MISSED: {line}" for line in missed) or "All goals are met.")
-    about = {"environment": environment(threads), "quick": args.quick, "missed": missed}
-    save_json(args.output / "attention.json", about | record)
+    own = {"environment": environment(threads), "quick": args.quick, "eps": args.eps, "missed": missed}
+    save_json(path, record | own | {"goals": {f"{sigma:g}": goal for sigma, goal in GOALS.items()}})
     return 1 if missed else 0
 
 

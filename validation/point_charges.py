@@ -16,6 +16,7 @@ The data are in the repository of SOG-Net: point_charges.npz.
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 
 import numpy as np
 
@@ -53,15 +54,32 @@ def read(path, without_core: bool) -> Structures:
     return Structures.from_arrays(positions, box, forces=left.reshape(forces.shape), **known)
 
 
+def recipe_for(learned: Structures, args: Namespace, pairs: bool) -> Recipe:
+    """How networks learn from some frames; ``pairs`` for forces with the core."""
+    scale = float((learned.forces**2).mean())
+    weights = LossWeights(forces=1 / (learned.forces[: learned.counts[0]].size * scale))
+    steps = args.steps or (200 if args.quick else 4000)
+    return Recipe(steps, 1, rate=4e-3, weights=weights, largest_gradient=5.0, pairs=pairs)
+
+
+def errors(network: MessagePassingNetwork, learned: Structures, tested: Structures) -> dict:
+    """Relative RMS errors of forces."""
+    out = {}
+    for part, some in (("train", learned[:TESTED]), ("test", tested)):
+        away = network.predict(some).forces - some.forces
+        out[part] = float(np.sqrt((away**2).mean() / (some.forces**2).mean()))
+    return out
+
+
 def draw(results: dict[str, list[dict]], path) -> None:
     """Relative errors of all seeds."""
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(5, 3))
     for place, runs in enumerate(results.values()):
-        for far, colour in ((False, "tab:orange"), (True, "tab:blue")):
-            values = [100 * run["test"] for run in runs if run["long_range"] == far]
-            axis.plot([place + 0.1 * (far - 0.5)] * len(values), values, "o", color=colour, alpha=0.7)
+        for row, shift, colour in (("without", -0.05, "tab:orange"), ("with", 0.05, "tab:blue")):
+            values = [100 * run["test"] for run in runs if run["row"] == row]
+            axis.plot([place + shift] * len(values), values, "o", color=colour, alpha=0.7)
     axis.set_xticks(range(len(results)), ["forces as they are", "core taken off"])
     axis.set_xlim(-0.5, len(results) - 0.5)
     axis.set_yscale("log")
@@ -82,24 +100,17 @@ def main() -> None:
     for name, without_core in (("all", False), ("without core", True)):
         frames = read(args.data, without_core)
         learned, tested = frames[:LEARNED], frames[-TESTED:]
-        scale = float((learned.forces**2).mean())
-        weights = LossWeights(forces=1 / (learned.forces[: learned.counts[0]].size * scale))
-        steps = args.steps or (200 if args.quick else 4000)
-        recipe = Recipe(steps, 1, rate=4e-3, weights=weights, largest_gradient=5.0, pairs=not without_core)
+        recipe = recipe_for(learned, args, pairs=not without_core)
 
-        def make(seed: int, far: bool, core: bool = not without_core) -> MessagePassingNetwork:
+        def make(seed: int, row: str, core: bool = not without_core) -> MessagePassingNetwork:
             """An untrained network."""
             size = {"channels": 16, "basis": 10, "rounds": 1, "core": 1.0 if core else None}
-            options = {"long_range": 16 if far else 0, "sigma": SIGMA, "dtype": np.float32, "seed": seed}
+            options = {"long_range": 16 if row == "with" else 0, "sigma": SIGMA, "dtype": np.float32, "seed": seed}
             return MessagePassingNetwork((1, 2), CUTOFF, threads=args.threads, **size, **options)
 
         def measure(network: MessagePassingNetwork, learned=learned, tested=tested) -> dict:
-            """Relative RMS errors of forces."""
-            out = {}
-            for part, some in (("train", learned[:TESTED]), ("test", tested)):
-                away = network.predict(some).forces - some.forces
-                out[part] = float(np.sqrt((away**2).mean() / (some.forces**2).mean()))
-            return out
+            """Of these frames."""
+            return errors(network, learned, tested)
 
         results[name] = run_seeds(make, learned, recipe, measure, args, f"point_charges {name}")
     header, lines = ["forces", "long range", "train (%)", "test (%)", "seconds"], []

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MARKS", "curves", "errors_against", "figure", "save", "spread"]
+__all__ = ["MARKS", "curves", "errors_against", "figure", "prepared", "save", "spread"]
 
 WIDTH = 3.4  # inches, a column
 DPI = 220
@@ -22,6 +22,17 @@ FONT = {"font.size": 8, "axes.labelsize": 8, "legend.fontsize": 6.5, "xtick.labe
 LINES = {"axes.linewidth": 0.6, "lines.linewidth": 1.0, "lines.markersize": 4, "pdf.fonttype": 42}
 
 
+def prepared() -> Any:
+    """``pyplot`` with fonts and lines of all figures, drawing to files."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update(FONT | LINES | {"axes.spines.top": False, "axes.spines.right": False})
+    return plt
+
+
 def figure(panels: int = 1, width: float = WIDTH, height: float = 2.6) -> tuple[Any, list]:
     """A figure and its axes in a row.
 
@@ -32,13 +43,8 @@ def figure(panels: int = 1, width: float = WIDTH, height: float = 2.6) -> tuple[
     width, height : float
         Of a panel, inches.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    plt.rcParams.update(FONT | LINES | {"axes.spines.top": False, "axes.spines.right": False})
-    made, axes = plt.subplots(1, panels, figsize=(panels * width, height), constrained_layout=True, squeeze=False)
+    size = panels * width, height
+    made, axes = prepared().subplots(1, panels, figsize=size, constrained_layout=True, squeeze=False)
     return made, list(axes[0])
 
 

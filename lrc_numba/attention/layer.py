@@ -101,8 +101,8 @@ class ReciprocalSpaceAttention:
     Notes
     -----
     All modes are kept that eps asks for, up to a wavenumber that σ gives: what is computed is continuous in cell and
-    positions up to eps. Up to 256 points are done by matrices, few modes by explicit sums, all else by the engine.
-    Memory is that of some 8 n h d_k d_v numbers.
+    positions up to eps. Up to 512 points, of few channels fewer, are done by matrices, few modes by explicit sums, all
+    else by the engine. Memory is that of some 8 n h d_k d_v numbers.
     """
 
     def __init__(

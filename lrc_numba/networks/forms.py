@@ -26,7 +26,7 @@ from .parts.part import GEOMETRY
 from .parts.products import Add, Product
 from .parts.program import Step
 from .parts.select import Select
-from .parts.small import MOST
+from .parts.small import MOST, MOST_MODES
 
 __all__ = ["FORMS", "LearnedCharges", "LongRange"]
 
@@ -105,7 +105,8 @@ class LongRange:
         if self.kernel == "coulomb":
             kernel = CoulombKernel(self.sigmas[0], f"far{n}.", self.trainable)
             end = sqrt(2 * log(1 / self.eps)) / self.sigmas[0]  # where the Gaussian has fallen to eps
-            convolution = Convolution(kernel, SeriesEnd((end,)), self.eps, "features", MOST, extent=self.extent)
+            sizes = MOST, MOST_MODES
+            convolution = Convolution(kernel, SeriesEnd((end,)), self.eps, "features", *sizes, extent=self.extent)
         else:
             convolution = self._fields(n)[0]
         return [

@@ -19,8 +19,8 @@ from validation.tools import learning
 RECIPE = learning.Recipe(steps=6, batch=2, rate=1e-3, weights=LossWeights(energy=1.0))
 
 
-def make(seed: int, far: bool) -> MessagePassingNetwork:
-    return MessagePassingNetwork(SPECIES, 1.5, channels=8, rounds=1, long_range=2 if far else 0, seed=seed)
+def make(seed: int, row: str) -> MessagePassingNetwork:
+    return MessagePassingNetwork(SPECIES, 1.5, channels=8, rounds=1, long_range=2 if row == "with" else 0, seed=seed)
 
 
 def labelled() -> Structures:
@@ -40,22 +40,22 @@ def sources(folder: Path, text: str) -> str:
 def test_what_a_run_depends_on(tmp_path, monkeypatch):
     """Its key is that of the same network, data, recipe and sources, and changes with each of them."""
     data, key = labelled(), learning.Finished.key
-    keys = [key(make(0, True), data, RECIPE)]
-    assert key(make(0, True), labelled(), replace(RECIPE)) == keys[0]
-    keys += [key(make(*which), data, RECIPE) for which in ((1, True), (0, False))]
-    fitted = make(0, True)
+    keys = [key(make(0, "with"), data, RECIPE)]
+    assert key(make(0, "with"), labelled(), replace(RECIPE)) == keys[0]
+    keys += [key(make(*which), data, RECIPE) for which in ((1, "with"), (0, "without"))]
+    fitted = make(0, "with")
     fitted.references.energies = fitted.references.energies + 1.0
     keys.append(key(fitted, data, RECIPE))
     for name in ("positions", "species", "energies", "forces"):
         array = getattr(data, name).copy()
         array.flat[-1] += 1
-        keys.append(key(make(0, True), replace(data, **{name: array}), RECIPE))
-    keys.append(key(make(0, True), replace(data, energies=None), RECIPE))
+        keys.append(key(make(0, "with"), replace(data, **{name: array}), RECIPE))
+    keys.append(key(make(0, "with"), replace(data, energies=None), RECIPE))
     changes = {"steps": 7, "weights": LossWeights(energy=2.0), "polishing": 1, "pairs": True}
-    keys += [key(make(0, True), data, replace(RECIPE, **{name: value})) for name, value in changes.items()]
+    keys += [key(make(0, "with"), data, replace(RECIPE, **{name: value})) for name, value in changes.items()]
     for text in ("MEANING = 1", "MEANING = 2"):
         monkeypatch.setattr(learning.lrc_numba, "__file__", sources(tmp_path / "package", text))
-        keys.append(key(make(0, True), data, RECIPE))
+        keys.append(key(make(0, "with"), data, RECIPE))
     assert len(set(keys)) == len(keys)
 
 
@@ -111,5 +111,5 @@ def test_changed_sources_begin_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(learning.lrc_numba, "__file__", sources(tmp_path / "package", "MEANING = 2"))
     runs(RECIPE)
     assert begun == [0, 2, 0, 0, 0, 0, 0]
-    assert [(run["seed"], run["long_range"]) for run in finished] == [(0, False), (0, True)]
+    assert [(run["seed"], run["row"]) for run in finished] == [(0, "without"), (0, "with")]
     assert learning.as_lines(finished, ["error"], scale=10.0, digits=1)[0][:2] == ["without", "10.0"]

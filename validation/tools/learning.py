@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from math import ceil
@@ -64,12 +64,22 @@ def learning_arguments(name: str, description: str, data: str) -> argparse.Argum
     """
     parser = arguments(name, description)
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help=data)
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: %(default)s; --quick: the first"
-    )
+    text = "with spaces or commas between (default: 0 1 2; --quick: the first)"
+    parser.add_argument("--seeds", nargs="+", action=_Seeds, default=[0, 1, 2], metavar="N", help=text)
     parser.add_argument("--plot-only", action="store_true", help="train nothing: table and picture of what is on file")
     parser.add_argument("--steps", type=int, default=None, help="optimiser steps of each network, for a look")
     return parser
+
+
+class _Seeds(argparse.Action):
+    """Integers with spaces or commas between."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        try:
+            seeds = [int(word) for text in values for word in text.split(",")]
+        except ValueError:
+            parser.error(f"{option_string}: expected integers, got {' '.join(values)}")
+        setattr(namespace, self.dest, seeds)
 
 
 def learn(
@@ -161,20 +171,20 @@ class _Clock:
 
 
 def run_seeds(
-    make: Callable[[int, bool], MessagePassingNetwork],
+    make: Callable[[int, str], MessagePassingNetwork],
     data: Structures,
     recipe: Recipe,
     measure: Callable[[MessagePassingNetwork], dict],
     args: argparse.Namespace,
     label: str,
-    ranges: tuple[bool, ...] = (False, True),
+    rows: Sequence[str] = ("without", "with"),
 ) -> list[dict]:
-    """Train with and without a long range for every seed.
+    """Train every kind of network for every seed.
 
     Parameters
     ----------
     make : function
-        Takes a seed, and whether there is a long range, to a network.
+        Takes a seed and one of the rows to a network.
     data : Structures
         To learn from.
     recipe : Recipe
@@ -185,28 +195,28 @@ def run_seeds(
         Of ``learning_arguments``.
     label : str
         Of the record, and of the part of it where it has parts: "name" or "name part".
-    ranges : tuple of bool
-        Whether there is a long range, in each training.
+    rows : sequence of str
+        Kinds of networks, rows of the table; with a long range and without by default.
 
     Returns
     -------
     list of dict
-        With "seed", "long_range", "seconds", "parameters", and what ``measure`` gave.
+        With "seed", "row", "seconds", "parameters", and what ``measure`` gave.
     """
     if args.plot_only:
         return on_file(args, label)
     runs, finished = [], Finished(args.output / f"{label.replace(' ', '-')}.runs.jsonl")
     for seed in args.seeds[:1] if args.quick else args.seeds:
-        for far in ranges:
-            network = make(seed, far)
+        for row in rows:
+            network = make(seed, row)
             key = finished.key(network, data, recipe)
             if key in finished.runs:
                 runs.append(finished.runs[key])
                 continue
-            name = f"{label.replace(' ', '-')}-{'far' if far else 'near'}-{seed}"
+            name = f"{label.replace(' ', '-')}-{row}-{seed}"
             checkpoint = args.output / "checkpoints" / f"{name}-{key}.npz"  # a changed source or recipe begins anew
             network, taken = learn(network, data, recipe, seed, checkpoint)
-            run = {"seed": seed, "long_range": far, "seconds": taken, "parameters": network.parameters.flat.size}
+            run = {"seed": seed, "row": row, "seconds": taken, "parameters": network.parameters.flat.size}
             runs.append(run | measure(network))
             finished.add(key, runs[-1])
             print(f"{name}: {taken:.0f} s, {_numbers(runs[-1])}", flush=True)
@@ -289,8 +299,10 @@ def _recorded(args: argparse.Namespace, name: str) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def as_lines(runs: list[dict], names: list[str], scale: float = 1.0, digits: int = 2) -> list[list[str]]:
-    """Lines of a table: the median over the seeds and, where there are several, their range.
+def as_lines(
+    runs: list[dict], names: list[str], scale: float = 1.0, digits: int = 2, parameters: bool = False
+) -> list[list[str]]:
+    """Lines of a table, one for each row of ``run_seeds``: the median over the seeds and, of several, their range.
 
     Parameters
     ----------
@@ -302,17 +314,19 @@ def as_lines(runs: list[dict], names: list[str], scale: float = 1.0, digits: int
         What numbers are multiplied with.
     digits : int
         Behind the point.
+    parameters : bool
+        Whether their number stands before the seconds.
     """
     lines = []
-    for far in sorted({run["long_range"] for run in runs}):
-        cells = ["with" if far else "without"]
+    for row in dict.fromkeys(run["row"] for run in runs):
+        own, cells = [run for run in runs if run["row"] == row], [row]
         for name in names:
-            values = scale * np.array([run[name] for run in runs if run["long_range"] == far])
+            values = scale * np.array([run[name] for run in own])
             cells.append(f"{np.median(values):.{digits}f}")
             if len(values) > 1:
                 cells[-1] += f" ({values.min():.{digits}f} to {values.max():.{digits}f})"
-        taken = np.median([run["seconds"] for run in runs if run["long_range"] == far])
-        lines.append([*cells, f"{taken:.0f}"])
+        cells += [str(own[0]["parameters"])] * parameters
+        lines.append([*cells, f"{np.median([run['seconds'] for run in own]):.0f}"])
     return lines
 
 

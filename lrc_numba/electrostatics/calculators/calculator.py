@@ -8,7 +8,6 @@ or one of explicit sums (``EwaldCalculator``). All derivatives are those of the 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -18,22 +17,19 @@ from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
 from ...gradient import Gradient
 from ...machine.cpu.parallel import available_threads
-from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_extents
 from ..checks import as_charges, as_structure, in_structure, net_charge
+from ..open_pairs import OpenPairs
 from ..pair_function import PairFunction
 from ..pair_sum import PairSum
 from ..potentials import Potential
 from ..radial_form import RadialForm
 from ..short_range import EXACT, derived_forms, near_sum, pair_form
-from .long_range import LongRange
+from .long_range_plans import LongRangePlans
 from .operator import ChargeOperator
 from .result import Result, joined
 from .steady import SteadyCalls
 
 __all__ = ["Calculator"]
-
-FEW = 512  # points for which a calculator may choose another plan, by the next power of two
-KEPT = 8  # plans for cells that come again, as in a batch
 
 
 class Tuned(Protocol):
@@ -56,7 +52,7 @@ class Tuned(Protocol):
         """
 
 
-class Calculator(ABC):
+class Calculator(LongRangePlans):
     """Energies of charges, and what follows from them.
 
     Parameters
@@ -93,11 +89,12 @@ class Calculator(ABC):
         self.threads = arguments.as_threads(threads, available_threads())
         farthest = potential.pair_reach(self.cutoff)
         self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads)
-        self._far: dict[tuple, LongRange] = {}
+        self._far = {}
         self._form: tuple[tuple, RadialForm | PairFunction] | None = None
         self._listed: tuple[bytes, bytes] | None = None
         self._listed_cell = b""
         self._ahead: dict[int, Gradient] = {}  # sums over modes of structures that were done together
+        self._open_pairs = OpenPairs()
         self._last: tuple | None = None  # what came in the call before, and the structure that it was
         self._derived: tuple[tuple, dict] = ((), {})
         self._steady = SteadyCalls()
@@ -108,7 +105,13 @@ class Calculator(ABC):
         """Copies find lists and make plans of their own."""
         lists = self.neighbours
         neighbours = NeighbourList(lists.cutoff, lists.skin, full=lists.full, threads=self.threads)
-        return self.__dict__ | {"neighbours": neighbours, "_far": {}, "_listed": None, "_last": None}
+        return self.__dict__ | {
+            "neighbours": neighbours,
+            "_far": {},
+            "_listed": None,
+            "_last": None,
+            "_open_pairs": OpenPairs(),
+        }
 
     takes_snapshots: ClassVar[bool] = False
     """Whether plans take several structures of one cell at once."""
@@ -131,19 +134,6 @@ class Calculator(ABC):
             f"  potential  {self.potential!r}",
             f"  cutoff     {self.cutoff:.6g}",
         ]
-
-    # ------------------------------------------------------------------ what differs
-    @abstractmethod
-    def _modes(self, cell: np.ndarray) -> tuple[int, int, int]:
-        """Modes along each axis of a cell."""
-
-    @abstractmethod
-    def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int], few: int | None):
-        """A plan for a cell, and for at most so many points where they are few."""
-
-    def _new_kernel(self, boundary: Boundary, plan) -> LongRangeKernel:
-        """φ̂ for a plan."""
-        return LongRangeKernel(self.potential, boundary)
 
     # ------------------------------------------------------------------ the face
     def compute(
@@ -292,58 +282,12 @@ class Calculator(ABC):
         """The sum itself, at positions and in a cell other than those of the search where these are given."""
         return near_sum(self.neighbours, self.form, charges, virial=strain, **where)
 
-    # ------------------------------------------------------------------ long range
-    def long_range(self, positions: np.ndarray, cell: np.ndarray, periodic) -> LongRange:
-        """The plan for a structure, its points set.
-
-        Parameters
-        ----------
-        positions : (N, 3), or (B, N, 3)
-            Points; of B structures where all axes are periodic.
-        cell : (3, 3)
-            Lattice vectors.
-        periodic : three bools
-            Along which there are images.
-        """
-        flags = tuple(bool(flag) for flag in periodic)
-        few = self.few_points(positions)
-        key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags), few
-        far = self._far.pop(key, None)
-        if far is None or not far.boundary.serves(positions, self.potential):
-            boundary = choose_boundary(self.potential, positions, cell, flags)
-            modes = self._modes(boundary.cell)
-            try:
-                plan = self._moved_plan(boundary, modes, few) or self._new_plan(boundary.cell, modes, few)
-            except MemoryError as error:
-                raise MemoryError(f"cell: too large for these sums over modes; {error}; {self.lighter}") from error
-            far = LongRange(plan, boundary, self._new_kernel(boundary, plan), modes, few)
-        self._far[key] = far
-        while len(self._far) > KEPT:
-            del self._far[next(iter(self._far))]
-        far.plan.set_points(np.asarray(positions, dtype=far.plan.dtype))
-        return far
-
     @property
     def last_structure(self) -> Structures | None:
         """What came in the call before, where that was a single structure with a cell."""
         return None if self._last is None else self._last[1]
 
-    @property
-    def last_long_range(self) -> LongRange | None:
-        """The plan that was used last."""
-        return next(reversed(self._far.values()), None)
-
-    def few_points(self, positions: np.ndarray) -> int | None:
-        """A power of two that points are not more than, where they are few and of one structure."""
-        return 1 << (len(positions) - 1).bit_length() if positions.ndim == 2 and 0 < len(positions) <= FEW else None
-
-    def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int], few: int | None):
-        """A plan of a cell seen before with as many modes, in another cell; None where there is none."""
-        if len(self._far) < KEPT:
-            return None
-        key = next((key for key, far in self._far.items() if (far.modes, far.few) == (modes, few)), None)
-        return None if key is None else self._far.pop(key).plan.set_cell(boundary.cell)
-
+    # ------------------------------------------------------------------ long range
     def _snapshots(self, structures: Structures, charges, forces: bool, stress: bool) -> dict[int, Gradient]:
         """Sums over modes of structures that share a periodic cell and a number of points, all of them at once."""
         groups: dict[tuple, list[int]] = {}

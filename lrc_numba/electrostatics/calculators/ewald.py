@@ -10,6 +10,7 @@ from ... import arguments
 from ...direct import DirectPlan
 from ...machine.memory import available_memory, check_memory
 from ..modes import modes_within
+from ..open_pairs import MOST_OPEN
 from ..potentials import Potential
 from .calculator import Calculator
 
@@ -48,6 +49,9 @@ class EwaldCalculator(Calculator):
 
     def _modes(self, cell: np.ndarray) -> tuple[int, int, int]:
         return modes_within(cell, self.k_cutoff)
+
+    def _all_pairs(self, count: int) -> bool:
+        return count <= MOST_OPEN
 
     def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int], few: int | None) -> DirectPlan:
         check_memory("modes", modes, 8 * NUMBERS * prod(modes) // 2, available_memory)

@@ -10,11 +10,12 @@ import numpy as np
 from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
 from ..boundaries import Boundary, LongRangeKernel
+from ..open_pairs import OpenPairs
 from ..pair_function import PairFunction
 from ..potentials import Potential
 from ..radial_form import RadialForm
 
-__all__ = ["LongRange", "Steady", "Sums"]
+__all__ = ["LongRange", "Steady", "Sums", "in_free_space"]
 
 
 @dataclass
@@ -40,6 +41,22 @@ class LongRange:
     kernel: LongRangeKernel
     modes: tuple[int, int, int]
     few: int | None = None
+
+
+def in_free_space(plan: OpenPairs, potential: Potential, cell: np.ndarray) -> LongRange:
+    """All pairs in place of modes; no box is padded.
+
+    Parameters
+    ----------
+    plan : OpenPairs
+        With its points.
+    potential : Potential
+        With a smearing.
+    cell : (3, 3)
+        As given.
+    """
+    boundary = Boundary(cell, (False, False, False), None, 0.0, np.zeros(3), np.zeros((3, 3)))
+    return LongRange(plan, boundary, LongRangeKernel(potential, boundary), (0, 0, 0))
 
 
 class Sums(Protocol):

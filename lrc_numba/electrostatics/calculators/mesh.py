@@ -12,6 +12,7 @@ from ...direct import DirectPlan
 from ...plan import LRCPlan, WindowShape, good_size
 from ..boundaries import Boundary
 from ..modes import modes_within
+from ..open_pairs import MOST_OPEN
 from ..potentials import Potential
 from .calculator import Calculator
 
@@ -43,7 +44,7 @@ class MeshCalculator(Calculator):
         Of the nodes, units of length: any cell gets as many as it needs, and no larger spacing.
     explicit_sums : bool
         Whether sums over modes are explicit for so few points that this takes less time than a mesh; then only what the
-        modes leave out is an error.
+        modes leave out is an error. Few points in free space need no modes: all of their pairs are added up.
 
     Raises
     ------
@@ -150,6 +151,9 @@ class MeshCalculator(Calculator):
 
     def few_points(self, positions: np.ndarray) -> int | None:
         return super().few_points(positions) if self.explicit_sums else None
+
+    def _all_pairs(self, count: int) -> bool:
+        return self.explicit_sums and self.window is None and self._frozen is None and count <= MOST_OPEN
 
     def _moved_plan(self, boundary: Boundary, modes: tuple[int, int, int], few: int | None):
         if self._frozen is None:

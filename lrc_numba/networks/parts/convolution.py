@@ -27,8 +27,9 @@ from ...multipliers.multiplier import Multiplier
 from ...plan import Linearised, LRCPlan, check_eps
 from ..layers.parameters import Parameters
 from .linearised import LinearisedSums
+from .mode_sums import ModePlan
 from .part import Motion, Part, Scene, Tape
-from .small import ModePlan, SmallPlan, Tables, modes_worth_a_grid
+from .small import SmallPlan, Tables, modes_worth_a_grid, points_worth_a_grid
 from .strained import Strained
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
@@ -120,7 +121,8 @@ class Convolution(Part):
     values : {"ones", "charges", "features"}
         f; features are its second input.
     small : int
-        Structures of so many points or fewer are convolved by matrices, see ``small``; the kernel has to be one for
+        Structures of so many points or fewer are convolved by matrices, see ``small``, in a cell of fewer where there
+        are few channels; the kernel has to be one for
         all channels then, and without images it needs ``free`` and ``free_derivatives``.
     direct : int
         With so many stored modes or fewer they are summed one by one, for many channels and points; see
@@ -221,9 +223,10 @@ class Convolution(Part):
             rows = np.concatenate([np.arange(structures.offsets[b], structures.offsets[b + 1]) for b in chosen])
             places = np.concatenate([i * most + np.arange(count) for i, count in enumerate(counts)])
             most_modes = modes_worth_a_grid(self.direct, most, channels)
+            small = most <= (self.small if surroundings[0] == FREE else points_worth_a_grid(self.small, channels))
             with tape.parameters.blamed(self.kernel.names.values()):
                 multiplier = self.kernel.multiplier(tape.parameters, surroundings[1])
-                plan = self._plan(surroundings, scene, stretch, most <= self.small, most_modes)
+                plan = self._plan(surroundings, scene, stretch, small, most_modes)
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
         return groups
 

@@ -4,33 +4,55 @@ r"""Convolutions of few points, or with few modes, without a grid, which would b
     modes   u_i = (1/V) Σ_k φ̂(k) e^{ik·x_i} Σ_j f_j e^{−ik·x_j}
 
 G and D are sums over the modes themselves, so exact, or without images the kernel itself; for N points and M modes they
-cost 8 N² M operations, and all that follows costs N² a channel. Points and kernels that come again, as in training,
-find theirs still there. Sums over modes cost 8 N M operations a channel.
+cost 2 N² M and 6 N² M operations, and all that follows costs N² a channel. Points and kernels that come again, as in
+training, find theirs still there. Sums over modes cost 8 N M operations a channel.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...direct import DirectPlan
 from ...geometry.cell import Cell
 from ...geometry.modes import ModeSet
 from ...machine.memory import available_memory, check_memory
 from ...multipliers.multiplier import Multiplier
 from .linearised import LinearisesSums
 
-__all__ = ["MOST", "MOST_MODES", "ModePlan", "SmallGradient", "SmallPlan", "Tables", "modes_worth_a_grid"]
+__all__ = [
+    "MOST",
+    "MOST_MODES",
+    "SmallGradient",
+    "SmallPlan",
+    "Tables",
+    "modes_worth_a_grid",
+    "points_worth_a_grid",
+]
 
-MOST = 256  # points; an estimate of where a grid begins to be faster
-MOST_MODES = 285  # stored, for many channels: measured (``validation.attention``), with more of them a grid is faster
+# Borders measured by ``validation.attention``, part methods.
+MOST = 512  # points, for many channels: with more of them a grid is faster, if matrices are used but a few times
+MOST_MODES = 170  # stored, for many channels and points: with more of them a grid is faster
 PHASES = 28  # channels whose products take as long as making the phases of a sum over modes
-FEW = 1700  # points that take as long on a grid as the grid itself
+FEW = 1300  # points that take as long on a grid as the grid itself
 KEPT = 2**28  # bytes of matrices
 AT_ONCE = 2**22  # numbers, of points times modes
 NUMBERS = 16  # for each mode: wavevectors, their squares and lengths, weights, a kernel and its derivative
+
+
+def points_worth_a_grid(most: int, channels: int) -> int:
+    """Up to how many points in a cell matrices of pairs are used.
+
+    Parameters
+    ----------
+    most : int
+        For many channels.
+    channels : int
+        That there are.
+    """
+    return int(most * channels / (channels + PHASES))
 
 
 def modes_worth_a_grid(most: int, points: int, channels: int) -> int:
@@ -52,16 +74,16 @@ class SmallGradient:
 
     Attributes
     ----------
-    points : (B, N, d)
-        Σ g·∂u/∂x.
-    values : (B, N, C)
-        Σ g·∂u/∂f.
+    points : (B, N, d) or None
+        Σ g·∂u/∂x; None where it was not asked for.
+    values : (B, N, C) or None
+        Σ g·∂u/∂f, likewise.
     parameters : dict of str to ndarray
         Σ g·∂u/∂θ.
     """
 
-    points: np.ndarray
-    values: np.ndarray
+    points: np.ndarray | None
+    values: np.ndarray | None
     parameters: dict[str, np.ndarray]
 
 
@@ -69,28 +91,27 @@ class Tables:
     """Matrices that were used last, up to ``KEPT`` bytes of them."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._kept: OrderedDict[tuple, np.ndarray] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: tuple, make) -> tuple[np.ndarray, np.ndarray]:
-        """The matrices of a key, made where they are not there.
+    def get(self, key: tuple, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """The matrix of a key, made where it is not there.
 
         Parameters
         ----------
         key : tuple
-            All they depend on.
+            All it depends on.
         make : function
-            Makes them.
+            Makes it.
         """
-        found = self._kept.pop(key, None)
-        if found is None:
-            found = make()
-            self._bytes += found[0].nbytes + found[1].nbytes
-        self._kept[key] = found
+        matrix = self._kept.pop(key, None)
+        if matrix is None:
+            matrix = make()
+            self._bytes += matrix.nbytes
+        self._kept[key] = matrix
         while self._bytes > KEPT and len(self._kept) > 1:
-            _, old = self._kept.popitem(last=False)
-            self._bytes -= old[0].nbytes + old[1].nbytes
-        return found
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return matrix
 
 
 class SmallPlan(LinearisesSums):
@@ -134,49 +155,68 @@ class SmallPlan(LinearisesSums):
         """
         self._points = np.asarray(points, dtype=np.float64)
 
-    def _sums(self, modes: ModeSet, points: np.ndarray, spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """G (N, N) and D (N, N, d) of one snapshot, for φ̂ on the stored modes."""
+    # ------------------------------------------------------------------ matrices
+    def _phases(self, points: np.ndarray, spectrum: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """k, weights φ̂/V, and cosines and sines (N, modes), some modes at a time; those that carry nothing left out."""
+        modes = self._modes
+        assert modes is not None
         weights = modes.weights * spectrum / modes.cell.volume
         kept = np.flatnonzero(np.abs(weights) > 1e-18 * np.abs(weights).max(initial=0.0))
-        matrix = np.zeros((len(points), len(points)))
-        slopes = np.zeros((*matrix.shape, self.dim))
         most = max(AT_ONCE // len(points), 1)
         for some in (kept[lo : lo + most] for lo in range(0, len(kept), most)):
-            k, w = modes.k[some], weights[some]
-            phases = points @ k.T
-            cosine, sine = np.cos(phases), np.sin(phases)
-            matrix += (cosine * w) @ cosine.T + (sine * w) @ sine.T
+            phases = points @ modes.k[some].T
+            yield modes.k[some], weights[some], np.cos(phases), np.sin(phases)
+
+    def _value_sums(self, points: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
+        """G (N, N) of one snapshot, for φ̂ on the stored modes."""
+        matrix = np.zeros((len(points), len(points)))
+        for _, w, cosine, sine in self._phases(points, spectrum):
+            both = np.concatenate([cosine, sine], axis=1)
+            for sign in (1.0, -1.0):
+                some = np.tile(sign * w > 0, 2)
+                if some.any():
+                    root = both[:, some] * np.sqrt(np.abs(np.tile(w, 2)[some]))
+                    matrix += sign * (root @ root.T)  # a symmetric product, half of the work
+        return matrix.astype(self.dtype)
+
+    def _slope_sums(self, points: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
+        """D (N, N, d) likewise."""
+        slopes = np.zeros((len(points), len(points), self.dim))
+        for k, w, cosine, sine in self._phases(points, spectrum):
             for a in range(self.dim):
                 half = (sine * (w * k[:, a])) @ cosine.T
                 slopes[..., a] += half.T - half
-        return matrix.astype(self.dtype), slopes.astype(self.dtype)
+        return slopes.astype(self.dtype)
 
-    def _matrices(self, state: tuple | None, make) -> tuple[np.ndarray, np.ndarray]:
-        """G (B, N, N) and D (B, N, N, d); ``make`` makes them of one snapshot."""
-        pairs = []
-        for points in self._points:
-            own = lambda points=points: make(points)  # noqa: E731
-            pairs.append(own() if state is None else self._tables.get((self._name, state, points.tobytes()), own))
-        return np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
-
-    def _free(self, points: np.ndarray, evaluate) -> tuple[np.ndarray, np.ndarray]:
-        """G (…, N, N) and D (…, N, N, d) of one snapshot without images, from φ and φ′/r of squares of distances."""
+    def _free(self, points: np.ndarray, evaluate, slopes: bool) -> np.ndarray:
+        """G (N, N), or D (N, N, d), of one snapshot without images, from φ and φ′/r of squares of distances."""
         apart = points[:, None] - points[None]
-        values, slopes = evaluate(np.einsum("ija,ija->ij", apart, apart))
-        return values.astype(self.dtype), (slopes[..., None] * apart).astype(self.dtype)
+        made = evaluate(np.einsum("ija,ija->ij", apart, apart))[int(slopes)]
+        return (made[..., None] * apart if slopes else made).astype(self.dtype)
 
-    def _of(self, multiplier: Multiplier) -> tuple[np.ndarray, np.ndarray]:
+    def _of(self, multiplier: Multiplier, slopes: bool = False) -> np.ndarray:
+        """G (B, N, N), or D (B, N, N, d)."""
         state, modes = multiplier.state(), self._modes
         if modes is None:
             evaluate = lambda r2: multiplier.free(r2, self.dim)  # type: ignore[attr-defined]  # noqa: E731
-            return self._matrices(state, lambda points: self._free(points, evaluate))
-        return self._matrices(state, lambda points: self._sums(modes, points, multiplier.values(modes).reshape(-1)))
+            make = lambda points: self._free(points, evaluate, slopes)  # noqa: E731
+        else:
+            sums = self._slope_sums if slopes else self._value_sums
+            make = lambda points: sums(points, multiplier.values(modes).reshape(-1))  # noqa: E731
 
-    def _of_parameters(self, multiplier: Multiplier) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-        """Derivatives of G and D by every number of each parameter."""
+        def kept(points: np.ndarray) -> np.ndarray:
+            """Made where it is not there yet."""
+            if state is None:
+                return make(points)
+            return self._tables.get((self._name, state, slopes, points.tobytes()), lambda: make(points))
+
+        return np.stack([kept(points) for points in self._points])
+
+    def _of_parameters(self, multiplier: Multiplier, slopes: bool = False) -> dict[str, list[np.ndarray]]:
+        """Derivatives of G, or of D, by every number of each parameter."""
         modes, result = self._modes, {}
         for name, value in multiplier.parameters.items():
-            pairs = []
+            matrices = []
             for i in range(value.size):
                 if modes is None:
 
@@ -185,18 +225,18 @@ class SmallPlan(LinearisesSums):
                         first, second = (each.reshape(-1, *r2.shape)[i] for each in both)
                         return first, second
 
-                    pairs.append(self._matrices(None, lambda points, f=evaluate: self._free(points, f)))
+                    each = [self._free(points, evaluate, slopes) for points in self._points]
                 else:
                     every = np.broadcast_to(multiplier.derivatives(modes)[name], (*value.shape, modes.size))
-                    own = every.reshape(-1, modes.size)[i]
-                    pairs.append(self._matrices(None, lambda points, own=own: self._sums(modes, points, own)))
-            result[name] = pairs
+                    sums, own = self._slope_sums if slopes else self._value_sums, every.reshape(-1, modes.size)[i]
+                    each = [sums(points, own) for points in self._points]
+                matrices.append(np.stack(each))
+            result[name] = matrices
         return result
 
-    def _moved(self, slopes: np.ndarray, dpoints: np.ndarray | None) -> np.ndarray | None:
+    @staticmethod
+    def _moved(slopes: np.ndarray, dpoints: np.ndarray) -> np.ndarray:
         """Ġ (B, N, N)."""
-        if dpoints is None:
-            return None
         apart = dpoints[:, :, None] - dpoints[:, None]
         return np.einsum("bija,bija->bij", slopes, apart)
 
@@ -210,7 +250,7 @@ class SmallPlan(LinearisesSums):
         multiplier : Multiplier
             φ̂, of shape ().
         """
-        return self._of(multiplier)[0] @ values
+        return self._of(multiplier) @ values
 
     def jvp(self, values: np.ndarray, multiplier: Multiplier, dpoints=None, dvalues=None) -> np.ndarray:
         """u̇ (B, N, C).
@@ -224,11 +264,8 @@ class SmallPlan(LinearisesSums):
         dvalues : (B, N, C), optional
             ḟ.
         """
-        matrix, slopes = self._of(multiplier)
-        moved, out = self._moved(slopes, dpoints), np.zeros_like(values)
-        if dvalues is not None:
-            out = out + matrix @ dvalues
-        return out if moved is None else out + moved @ values
+        out = np.zeros_like(values) if dvalues is None else self._of(multiplier) @ dvalues
+        return out if dpoints is None else out + self._moved(self._of(multiplier, slopes=True), dpoints) @ values
 
     def vjp(self, values: np.ndarray, multiplier: Multiplier, cotangent: np.ndarray, wrt=()) -> SmallGradient:
         """Gradient of Σ g·u.
@@ -239,18 +276,20 @@ class SmallPlan(LinearisesSums):
             As for ``convolve``.
         cotangent : (B, N, C)
             g.
-        wrt : collection of str
-            "parameters" among them, where those are wanted.
+        wrt : collection of {"points", "values", "parameters"}
+            What is wanted.
         """
-        matrix, slopes = self._of(multiplier)
-        products = cotangent @ values.transpose(0, 2, 1)
-        points = np.einsum("bij,bija->bia", products + products.transpose(0, 2, 1), slopes)
-        parameters = {}
+        products, points, of_values, parameters = cotangent @ values.transpose(0, 2, 1), None, None, {}
+        if "points" in wrt:
+            slopes = self._of(multiplier, slopes=True)
+            points = np.einsum("bij,bija->bia", products + products.transpose(0, 2, 1), slopes)
+        if "values" in wrt:
+            of_values = self._of(multiplier) @ cotangent
         if "parameters" in wrt:
-            for name, pairs in self._of_parameters(multiplier).items():
-                each = [float(np.einsum("bij,bij->", products, own)) for own, _ in pairs]
+            for name, matrices in self._of_parameters(multiplier).items():
+                each = [float(np.einsum("bij,bij->", products, own)) for own in matrices]
                 parameters[name] = np.array(each).reshape(multiplier.parameters[name].shape)
-        return SmallGradient(points, matrix @ cotangent, parameters)
+        return SmallGradient(points, of_values, parameters)
 
     def parameters_jvp(
         self,
@@ -279,105 +318,11 @@ class SmallPlan(LinearisesSums):
         if dcotangent is not None:
             moved = moved + dcotangent @ values.transpose(0, 2, 1)
         result = {}
-        for name, pairs in self._of_parameters(multiplier).items():
-            each = []
-            for own, slopes in pairs:
-                total = np.einsum("bij,bij->", moved, own)
-                along = self._moved(slopes, dpoints)
-                each.append(float(total if along is None else total + np.einsum("bij,bij->", products, along)))
-            result[name] = np.array(each).reshape(multiplier.parameters[name].shape)
+        for name, matrices in self._of_parameters(multiplier).items():
+            result[name] = np.array([float(np.einsum("bij,bij->", moved, own)) for own in matrices])
+        if dpoints is not None:
+            for name, matrices in self._of_parameters(multiplier, slopes=True).items():
+                along = [self._moved(slopes, dpoints) for slopes in matrices]
+                result[name] += np.array([float(np.einsum("bij,bij->", products, each)) for each in along])
+        result = {name: value.reshape(multiplier.parameters[name].shape) for name, value in result.items()}
         return result
-
-
-class ModePlan(LinearisesSums):
-    """Convolution with one kernel for all channels by sums over modes, one snapshot after the other.
-
-    Parameters
-    ----------
-    cell : (d, d) array
-        Lattice vectors.
-    modes : tuple of int
-        Along each axis.
-    dtype : dtype
-        Of results; sums are in double precision.
-    """
-
-    def __init__(self, cell: np.ndarray, modes: tuple[int, ...], dtype: np.dtype):
-        self.dtype, self._make = dtype, lambda: DirectPlan(cell, modes)
-        self._plans: list[DirectPlan] = []
-
-    def set_points(self, points: np.ndarray) -> None:
-        """Points (B, N, d) of the calls that follow.
-
-        Parameters
-        ----------
-        points : (B, N, d)
-            Units of length.
-        """
-        self._plans = [self._make().set_points(np.asarray(each, dtype=np.float64)) for each in points]
-
-    def _each(self, method: str, multiplier: Multiplier, *arrays: np.ndarray | None, **options) -> list:
-        """What a method of ``DirectPlan`` returns for every snapshot; ``arrays`` begin with the values."""
-        made = []
-        for b, plan in enumerate(self._plans):
-            values, *others = (None if each is None else np.asarray(each[b], np.float64) for each in arrays)
-            made.append(getattr(plan, method)(values, multiplier, *others, **options))
-        return made
-
-    def convolve(self, values: np.ndarray, multiplier: Multiplier) -> np.ndarray:
-        """u (B, N, C).
-
-        Parameters
-        ----------
-        values, multiplier
-            As for ``SmallPlan.convolve``.
-        """
-        return np.stack(self._each("convolve", multiplier, values)).astype(self.dtype, copy=False)
-
-    def jvp(self, values: np.ndarray, multiplier: Multiplier, dpoints=None, dvalues=None) -> np.ndarray:
-        """u̇ (B, N, C).
-
-        Parameters
-        ----------
-        values, multiplier, dpoints, dvalues
-            As for ``SmallPlan.jvp``.
-        """
-        return np.stack(self._each("jvp", multiplier, values, dpoints, dvalues)).astype(self.dtype, copy=False)
-
-    def vjp(self, values: np.ndarray, multiplier: Multiplier, cotangent: np.ndarray, wrt=()) -> SmallGradient:
-        """Gradient of Σ g·u by what ``wrt`` names, "points" and "values" too.
-
-        Parameters
-        ----------
-        values, multiplier, cotangent, wrt
-            As for ``SmallPlan.vjp``.
-        """
-        made = self._each("vjp", multiplier, values, cotangent, wrt=wrt)
-        stacked = {
-            name: np.stack([getattr(each, name) for each in made]).astype(self.dtype, copy=False)
-            for name in ("points", "values")
-            if name in wrt
-        }
-        parameters = {}
-        if "parameters" in wrt:
-            parameters = {name: sum(each.parameters[name] for each in made) for name in multiplier.parameters}
-        return SmallGradient(stacked.get("points"), stacked.get("values"), parameters)  # type: ignore[arg-type]
-
-    def parameters_jvp(
-        self,
-        values: np.ndarray,
-        multiplier: Multiplier,
-        cotangent: np.ndarray,
-        dpoints=None,
-        dvalues=None,
-        dcotangent=None,
-    ) -> dict[str, np.ndarray]:
-        """Derivative of ``vjp(…).parameters`` along a direction.
-
-        Parameters
-        ----------
-        values, multiplier, cotangent, dpoints, dvalues, dcotangent
-            As for ``SmallPlan.parameters_jvp``.
-        """
-        made = self._each("parameters_jvp", multiplier, values, cotangent, dpoints, dvalues, dcotangent)
-        return {name: sum(each[name] for each in made) for name in multiplier.parameters}

@@ -19,8 +19,9 @@ from lrc_numba.networks.composed import MessagePassingNetwork
 from lrc_numba.networks.layers.parameters import Parameters
 from lrc_numba.networks.long_range import CoulombKernel, SmearedCoulomb
 from lrc_numba.networks.parts.convolution import Convolution, SeriesEnd
+from lrc_numba.networks.parts.mode_sums import ModePlan
 from lrc_numba.networks.parts.part import Scene, Tape
-from lrc_numba.networks.parts.small import ModePlan, SmallPlan, Tables
+from lrc_numba.networks.parts.small import SmallPlan, Tables
 
 EPS = 1e-6
 

@@ -1,0 +1,77 @@
+"""Forms of a learned long range on real data: none, attention, convolution, learned charges, and two of them at once.
+
+All have the same messages, data and training; see ``validation.tools.forms`` for the forms and ``validation.systems``
+for the data, each of which says where the original is. What --data names decides which data these are:
+
+  a folder with dimer_CC.npz and so on        binding curves of charged and polar molecules
+  sn2_F_I.npz                                 a reaction in which an ion leaves, also with rigid molecules
+  point_charges.npz                           forces of random charges with a core, and without it
+  random                                      energies and forces of random ions by Ewald summation, drawn here
+
+  python -m validation.long_range --data FOLDER --quick
+  python -m validation.long_range --data sn2_F_I.npz --model convolution attention --seeds 0,1,2
+  python -m validation.long_range --data FOLDER --compare potentials
+  python -m validation.long_range --data FOLDER --rehearse      learn from a part of what is learned from, and test on
+                                                                what is left of that: to choose settings
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+
+from .systems.dimers import CLASSES, dimers
+from .systems.point_charges import point_charges
+from .systems.random_ions import random_ions
+from .systems.sn2 import sn2
+from .tools.forms import COMPARISONS, System, run
+from .tools.learning import learning_arguments
+
+DRAWN = "random"
+
+
+def system_of(args: Namespace) -> System:
+    """The data that --data names; the script ends, visibly, where they are not there."""
+    path: Path = args.data
+    if str(path) == DRAWN:
+        return random_ions(args)
+    if not path.exists():
+        print(f"SKIPPED: no {path}; see --help for what data there are, and validation.systems for where")
+        sys.exit(0)
+    if path.is_dir():
+        missing = [name for name in CLASSES if not (path / f"dimer_{name}.npz").exists()]
+        if missing:
+            raise ValueError(f"--data: expected dimer_{missing[0]}.npz in {path}, as for {', '.join(CLASSES)}")
+        return dimers(path, args)
+    with np.load(path) as file:
+        names = set(file.files)
+    if "reaction_coordinate" in names:
+        return sn2(path, args)
+    if {"charges", "forces", "box"} <= names:
+        return point_charges(path, args)
+    raise ValueError(f"--data: expected one of the files that --help names, got {path} with {', '.join(sorted(names))}")
+
+
+def main() -> None:
+    parser = learning_arguments("long_range", __doc__ or "", f"file or folder, see above, or {DRAWN!r}")
+    known = list(dict.fromkeys(form for forms in COMPARISONS.values() for form in forms))
+    text = "forms of a long range, or potentials of learned charges (default: %(default)s)"
+    parser.add_argument("--compare", choices=COMPARISONS, default="forms", help=text)
+    parser.add_argument("--model", nargs="+", choices=known, help="rows (default: all of the comparison)")
+    parser.add_argument("--rehearse", action="store_true", help="see above; results go to a folder of their own")
+    args = parser.parse_args()
+    if args.rehearse:
+        args.output = args.output / "rehearsed"
+        args.output.mkdir(parents=True, exist_ok=True)
+    try:
+        system = system_of(args)
+    except ValueError as wrong:
+        parser.error(str(wrong))
+    run(system, args.compare, args.model or COMPARISONS[args.compare], args)
+
+
+if __name__ == "__main__":
+    main()
