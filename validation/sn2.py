@@ -1,0 +1,90 @@
+"""Energies of the reaction F- + CH3I: what a learned long range adds for an ion that leaves.
+
+401 geometries along the reaction coordinate from -10 to 10 A, energies alone, no periodic images. Networks learn every
+fourth of them and are asked for the others. Two rounds of messages within 5 A, without and with a convolution of 32
+learned features in each round (Coulomb kernel of width 2 A without periodic images), Adam and then L-BFGS.
+
+The data are in the repository of EFA (euclidean fast attention): sn2_F_I.npz.
+
+  python -m validation.sn2 --data sn2_F_I.npz --quick
+  python -m validation.sn2 --data sn2_F_I.npz
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from lrc_numba.geometry.structures import Structures
+from lrc_numba.networks import LossWeights, MessagePassingNetwork
+
+from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds
+
+CUTOFF, CHANNELS, FEATURES, SIGMA, EVERY, FAR = 5.0, 32, 32, 2.0, 4, 6.0
+EV = 1e3  # meV
+
+
+def read(path) -> tuple[Structures, np.ndarray]:
+    """The geometries with their energies, and the reaction coordinate."""
+    if not path.exists():
+        print(f"SKIPPED: no {path}; it is in the repository of EFA, see --help")
+        sys.exit(0)
+    with np.load(path) as file:
+        return Structures.load(path), file["reaction_coordinate"]
+
+
+def draw(runs: list[dict], coordinate: np.ndarray, path) -> None:
+    """Differences of energies along the reaction."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(6, 3))
+    for run in runs:
+        colour = "tab:blue" if run["row"] == "with" else "tab:orange"
+        axis.plot(coordinate, run["differences"], lw=0.8, color=colour, alpha=0.8)
+    axis.plot([], color="tab:orange", label="without long range")
+    axis.plot([], color="tab:blue", label="with")
+    axis.set_yscale("symlog", linthresh=5)
+    axis.set_xlabel("reaction coordinate (A)")
+    axis.set_ylabel("network - truth (meV)")
+    axis.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    args = learning_arguments("sn2", __doc__ or "", "sn2_F_I.npz").parse_args()
+    structures, coordinate = read(args.data)
+    learned = np.arange(len(structures)) % EVERY == 0
+    data, species = structures[learned], np.unique(structures.species)
+    recipe = Recipe(
+        args.steps or (300 if args.quick else 4000),
+        batch=40,
+        rate=2e-3,
+        weights=LossWeights(energy=1.0, forces=0.0),
+        polishing=20 if args.quick else 300,
+    )
+
+    def make(seed: int, row: str) -> MessagePassingNetwork:
+        """An untrained network."""
+        options = {"long_range": FEATURES if row == "with" else 0, "sigma": SIGMA, "seed": seed, "threads": args.threads}
+        network = MessagePassingNetwork(species, CUTOFF, channels=CHANNELS, **options)
+        network.fit_references(data)
+        return network
+
+    def measure(network: MessagePassingNetwork) -> dict:
+        """Mean absolute errors in meV, of what was not learned."""
+        away = EV * (network.predict(structures, forces=False).energies - structures.energies)
+        size, distant = np.abs(away), ~learned & (np.abs(coordinate) > FAR)
+        parts = {"learned": size[learned], "all": size[~learned], "far": size[distant]}
+        return {name: float(part.mean()) for name, part in parts.items()} | {"differences": away.tolist()}
+
+    runs = run_seeds(make, data, recipe, measure, args, "sn2")
+    header = ["long range", "learned (meV)", "others (meV)", f"beyond {FAR:g} A (meV)", "seconds"]
+    title = "MAE of energies: median (and range) over seeds"
+    record(args, "sn2", title, header, as_lines(runs, ["learned", "all", "far"]), runs=runs, steps=recipe.steps)
+    draw(runs, coordinate, args.output / "sn2.png")
+
+
+if __name__ == "__main__":
+    main()
