@@ -81,6 +81,12 @@ class _Group:
     shape: tuple[int, int]
     linearised: Linearised | LinearisedSums | None = None
 
+    def linear_in(self, f) -> Linearised | LinearisedSums:
+        """The convolution of f with what its derivatives share."""
+        if self.linearised is None:
+            self.linearised = self.plan.linearise(f, self.multiplier)
+        return self.linearised
+
     @cached_property
     def whole(self) -> bool:
         """Whether these are all points, in order, and no structure is filled up: then nothing has to be copied."""
@@ -284,8 +290,7 @@ class Convolution(Part):
         for group, f in zip(kept["groups"], kept["f"], strict=True):
             group.plan.set_points(group.spread(positions))
             if tape.keep:  # derivatives follow, all at these points
-                group.linearised = group.plan.linearise(f, group.multiplier)
-                u = group.linearised.output
+                u = group.linear_in(f).output
             else:
                 u = group.plan.convolve(f, group.multiplier)
             out = self._put(out, group, u, scene)
@@ -315,7 +320,7 @@ class Convolution(Part):
         kept, out = tape.kept, None
         kept["directions"] = self._directions(tape, motion, dfeatures)
         for group, f, (dx, df, strain) in zip(kept["groups"], kept["f"], kept["directions"], strict=True):
-            moved = group.linearised.jvp(dpoints=dx, dvalues=df)
+            moved = group.linear_in(f).jvp(dpoints=dx, dvalues=df)
             for rate, strained in self._components(group.multiplier, strain):
                 moved = moved + rate * group.plan.convolve(f, strained)
             out = self._put(out, group, moved, tape.scene)
@@ -379,7 +384,7 @@ class Convolution(Part):
         for group, f, (_, _, strain) in zip(kept["groups"], kept["f"], kept["directions"], strict=True):
             plan, multiplier = group.plan, group.multiplier
             u_bar, du_bar = group.spread(bar), group.spread(dbar)
-            result = group.linearised.vjp_jvp(du_bar, u_bar, wrt=wrt)
+            result = group.linear_in(f).vjp_jvp(du_bar, u_bar, wrt=wrt)
             if self.kernel.names:
                 self._add(gradient, result.parameters_tangent)
             for rate, strained in self._components(multiplier, strain) if self.kernel.names else ():

@@ -25,6 +25,7 @@ from lrc_numba.networks.parts.select import Select, Zeros
 from lrc_numba.networks.short_range import Descriptor, Scales
 
 SMALL_STEP = 1e-6  # no relu bends within it; piecewise linear functions have no truncation
+SMALL = 4096  # points of many channels: with any number of channels, the few there are here are convolved by matrices
 
 
 def rows(*shape: int) -> np.ndarray:
@@ -152,13 +153,13 @@ CASES = {
     "features": lambda: convolution(1, "features"),
     "features still": lambda: convolution(1, "features", still=(1,)),
     "features unstrained": lambda: convolution(1, "features", strained=False),
-    "small ones": lambda: convolution(1, "ones", 64),
-    "small ones alike": lambda: convolution(1, "ones", 64, counts=(3, 3, 3)),
-    "small charges": lambda: convolution(2, "charges", 64),
-    "small features": lambda: convolution(3, "features", 64),
-    "small features still": lambda: convolution(3, "features", 64, still=(1,)),
-    "small open features": lambda: open_convolution(3, "features", 64),
-    "small open charges": lambda: open_convolution(3, "charges", 64, trainable=False),
+    "small ones": lambda: convolution(1, "ones", SMALL),
+    "small ones alike": lambda: convolution(1, "ones", SMALL, counts=(3, 3, 3)),
+    "small charges": lambda: convolution(2, "charges", SMALL),
+    "small features": lambda: convolution(3, "features", SMALL),
+    "small features still": lambda: convolution(3, "features", SMALL, still=(1,)),
+    "small open features": lambda: open_convolution(3, "features", SMALL),
+    "small open charges": lambda: open_convolution(3, "charges", SMALL, trainable=False),
     **{
         f"displacements {dim} {'in cells' if periodic else 'open'}": lambda dim=dim, periodic=periodic: Case(
             Displacements(), (None,), scene(dim, periodic, full=dim == 2), strained=periodic
@@ -260,7 +261,7 @@ def test_unknown_kinds():
 @pytest.mark.parametrize("values", ["ones", "charges", "features"])
 def test_single_precision_stays_so(values):
     """Also where cells are strained: strains are in double precision, and what lies between parts is not."""
-    case = convolution(2, values, 64)
+    case = convolution(2, values, SMALL)
     case.scene.dtype = np.dtype(np.float32)
     tape, inputs = case.tape()
     tape.parameters = Parameters(case.parameters.shapes, np.float32)

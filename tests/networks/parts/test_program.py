@@ -73,7 +73,7 @@ def lines(dim: int, long_range: bool = True) -> list[Step]:
         Step(squared, ("s2",), "s3"),
         Step(squared, ("s3",), "s4"),
         Step(Linear("charge", WIDTH, 2), ("s2",), "f"),
-        Step(Convolution(kernel, SeriesEnd((9.0,)), 1e-5, "features", 64), (GEOMETRY, "f"), "far"),
+        Step(Convolution(kernel, SeriesEnd((9.0,)), 1e-5, "features", 1024), (GEOMETRY, "f"), "far"),
         Step(Concatenate(), ("s4", "|v|", "far") if long_range else ("s4", "|v|"), "all"),
         Step(Dense(Perceptron("mix", (2 * WIDTH + 2 * long_range, WIDTH))), ("all",), "mixed"),
         Step(Product("nc,nc->nc"), ("mixed", "s0"), "weighed"),
