@@ -67,7 +67,8 @@ def main() -> None:
 
     def make(seed: int, row: str) -> MessagePassingNetwork:
         """An untrained network."""
-        options = {"long_range": FEATURES if row == "with" else 0, "sigma": SIGMA, "seed": seed, "threads": args.threads}
+        features = FEATURES if row == "with" else 0
+        options = {"long_range": features, "sigma": SIGMA, "seed": seed, "threads": args.threads}
         network = MessagePassingNetwork(species, CUTOFF, channels=CHANNELS, **options)
         network.fit_references(data)
         return network

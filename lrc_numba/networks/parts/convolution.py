@@ -289,10 +289,8 @@ class Convolution(Part):
         positions, out = scene.structures.positions.astype(scene.dtype, copy=False), None
         for group, f in zip(kept["groups"], kept["f"], strict=True):
             group.plan.set_points(group.spread(positions))
-            if tape.keep:  # derivatives follow, all at these points
-                u = group.linear_in(f).output
-            else:
-                u = group.plan.convolve(f, group.multiplier)
+            # Where derivatives follow, they are at these points.
+            u = group.linear_in(f).output if tape.keep else group.plan.convolve(f, group.multiplier)
             out = self._put(out, group, u, scene)
         return out
 
