@@ -91,8 +91,8 @@ def linearise(
     """
     channels, batch = f.shape[1], points.batch[0]
     _, grids = bytes_kept(chain.grid, batch, channels, table.channels_out(channels))
-    keeps = chain.xp is np and not chain.spectral and grids <= KEPT
-    if channels <= MOST or not table.per_channel or chain.xp is not np:
+    keeps = chain.grid.backend.name == "cpu" and not chain.spectral and grids <= KEPT
+    if channels <= MOST or not table.per_channel or chain.grid.backend.name != "cpu":
         return Linearised(chain, points, table, f, Memory(space, "", keeps))
     groups = [slice(lo, lo + MOST) for lo in range(0, channels, MOST)]
     parts = (

@@ -21,6 +21,7 @@ ROUNDING = 1e-12
 TRAINED = 1e-12  # of a hundred steps, in each of which a rounding of 1e-15 is added to what is left of the others
 
 pytestmark = [
+    pytest.mark.slow,  # several processes on few processors
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "-"),
     pytest.mark.xdist_group("ranks"),
 ]
