@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,7 @@ __all__ = [
     "per_structure",
     "real_numbers",
     "starts_of",
+    "sums_of",
 ]
 
 FLATTEST = 1e-12  # smallest singular value of unit vectors that count as independent: above rounding
@@ -255,3 +257,19 @@ def per_structure(name: str, value, batch: int, shape: tuple[int, ...]) -> np.nd
     if array.shape != (batch, *shape):
         raise ValueError(f"{name}: expected shape {(batch, *shape)}, got {array.shape}")
     return np.ascontiguousarray(array)
+
+
+def sums_of(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Sums over the points of each structure, (B,).
+
+    Parameters
+    ----------
+    values : (n,)
+        A number for each point.
+    offsets : (B + 1,) int64
+        Where the points of each structure begin.
+    """
+    counts = np.diff(offsets)
+    if len(counts) and (counts == counts[0]).all():
+        return values.reshape(len(counts), -1).sum(axis=1)
+    return np.array([values[lo:hi].sum() for lo, hi in pairwise(offsets)], values.dtype)

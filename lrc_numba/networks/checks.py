@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import arguments
+from ..geometry.structures import Structures
 
-__all__ = ["as_energies", "as_forces", "as_lengths", "check_some"]
+__all__ = ["as_energies", "as_forces", "as_lengths", "check_cells", "check_some"]
 
 
 def as_lengths(box, dim: int | None) -> np.ndarray:
@@ -78,3 +79,16 @@ def check_some(points: np.ndarray) -> None:
     """
     if not points.size:
         raise ValueError(f"points: expected at least one snapshot of one point, got shape {points.shape}")
+
+
+def check_cells(structures: Structures) -> None:
+    """A ValueError that names a structure that has no volume, where a stress is wanted.
+
+    Parameters
+    ----------
+    structures : Structures
+        As given.
+    """
+    flat = ~(structures.periodic.all(axis=1) & (structures.volume > 0))
+    if flat.any():
+        raise ValueError(f"stress: expected a cell, periodic along all axes, for structure {int(flat.argmax())}")

@@ -6,7 +6,6 @@ U = Σᵢ eᵢ, F = −∂U/∂x, and the stress (1/V) ∂U/∂ε where ε strai
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,9 +13,11 @@ import numpy as np
 
 from .. import arguments
 from ..geometry.neighbours import find_pairs
+from ..geometry.ragged import sums_of
 from ..geometry.structures import Structures
 from ..machine.cpu import parallel
 from ..machine.workspace import Workspaces
+from .checks import check_cells
 from .layers.parameters import Parameters
 from .loss import LossWeights, Prediction, loss_of
 from .parts.part import Motion, Scene
@@ -195,7 +196,7 @@ class EnergyNetwork:
         given = self.as_structures(structures)
         self.parameters.check_finite()
         if stress:
-            _check_cells(given)
+            check_cells(given)
         run = self._run(given)
         return self._evaluate(run, forces, stress, keep=False, counted=counted)
 
@@ -223,13 +224,13 @@ class EnergyNetwork:
             return self._of_nothing(structures, forces, stress)
         shares, motion = self._outputs(run, forces, stress, keep, counted)
         potentials = np.concatenate([share[:, 0] for share in shares]).astype(np.float64, copy=False)
-        result = Prediction(_sums(potentials, structures.offsets), potentials)
+        result = Prediction(sums_of(potentials, structures.offsets), potentials)
         if self.references is not None:
             known = self.references.of_points(structures)
             result.potentials = potentials + known
-            result.energies += _sums(known, structures.offsets)
+            result.energies += sums_of(known, structures.offsets)
         if counted is not None:
-            result.energies = _sums(np.where(counted, result.potentials, 0.0), structures.offsets)
+            result.energies = sums_of(np.where(counted, result.potentials, 0.0), structures.offsets)
         if motion is not None:
             result.forces = -motion.points if forces else None
         if motion is not None and motion.strain is not None:
@@ -274,7 +275,7 @@ class EnergyNetwork:
         weights.check(given)
         with_stress, gradient = weights.stress > 0, self.parameters.like()
         if with_stress:
-            _check_cells(given)
+            check_cells(given)
         moving = with_stress or weights.forces > 0
         run = self._run(given)
         own = self._evaluate(run, weights.forces > 0, with_stress, keep=moving)
@@ -390,18 +391,3 @@ def _between(structures: Structures, some: slice) -> Structures:
         structures.periodic[some],
         **{name: None if values is None else values[lo:hi] for name, values in of_points.items()},
     )
-
-
-def _check_cells(structures: Structures) -> None:
-    """A ValueError that names a structure that has no volume, where a stress is wanted."""
-    flat = ~(structures.periodic.all(axis=1) & (structures.volume > 0))
-    if flat.any():
-        raise ValueError(f"stress: expected a cell, periodic along all axes, for structure {int(flat.argmax())}")
-
-
-def _sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Sums over the points of each structure, (B,)."""
-    counts = np.diff(offsets)
-    if len(counts) and (counts == counts[0]).all():
-        return values.reshape(len(counts), -1).sum(axis=1)
-    return np.array([values[lo:hi].sum() for lo, hi in pairwise(offsets)], values.dtype)
