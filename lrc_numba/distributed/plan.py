@@ -102,6 +102,26 @@ class DistributedPlan(LRCPlan):
         self._ranks.agree("multiplier", call.table.shape, call.table.squares)
         return call
 
+    def linearise(self, values, multiplier: Multiplier):
+        """Not on several ranks: errors in what it returns would leave other ranks waiting.
+
+        Parameters
+        ----------
+        values, multiplier
+            Not looked at.
+        """
+        raise NotImplementedError("linearise: not for points on several ranks; use vjp, jvp and parameters_jvp")
+
+    def repeat_energy(self, points, values, multiplier: Multiplier):
+        """Not on several ranks, for the same reason.
+
+        Parameters
+        ----------
+        points, values, multiplier
+            Not looked at.
+        """
+        raise NotImplementedError("repeat_energy: not for points on several ranks; use set_points and energy")
+
     set_points = _together(LRCPlan.set_points)
     set_cell = _together(LRCPlan.set_cell)
     convolve = _together(LRCPlan.convolve)

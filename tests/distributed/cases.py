@@ -211,6 +211,8 @@ def errors(comm) -> dict[str, str]:
         "multiplier": lambda: plan_of(comm).convolve(ones, Yukawa(1.0 + last, 1.0)),
         "wrt": lambda: plan_of(comm).vjp(ones, kernel, ones, wrt="values" if last else "points"),
         "method": lambda: (plan_of(comm).energy if last else plan_of(comm).convolve)(ones, kernel),
+        "linearise": lambda: plan_of(comm).linearise(ones, kernel),
+        "repeat": lambda: plan_of(comm).repeat_energy(np.zeros((4, 1)), ones, kernel),
         "comm": lambda: DistributedPlan("world", 1.0, 9),
         "cell": lambda: DistributedCalculator(comm, MeshCalculator(CoulombPotential(smearing=0.6), 2.0)).compute(
             np.zeros((1, 3)), np.ones(1), 5.0 + last

@@ -83,6 +83,8 @@ def test_bits_depend_on_the_number_of_ranks_alone(seen, ranks):
         ("multiplier", "ValueError: multiplier: expected the same on all ranks, got another one on rank 1"),
         ("wrt", "ValueError: expected the same on all ranks, got vjp by points .* and vjp by values"),
         ("method", "ValueError: expected the same on all ranks, got convolve .* on rank 0 and energy"),
+        ("linearise", "NotImplementedError: linearise: not for points on several ranks; use vjp"),
+        ("repeat", "NotImplementedError: repeat_energy: not for points on several ranks; use set_points"),
         ("comm", "TypeError: comm: expected a communicator of mpi4py, got str"),
         ("cell", "ValueError: expected the same on all ranks, got cell, .*5.0.* on rank 0 and cell, .*6.0"),
         ("training", "ValueError: expected the same on all ranks, got network"),
