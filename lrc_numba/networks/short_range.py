@@ -152,13 +152,9 @@ class Descriptor(Part):
         q = (q - self.scales.q_mean) / self.scales.q_std
         return _Features(unit, r, r_slope, weights, weight_slopes, q)
 
-    def _weighted(self, pairs: Pairs, weights: tuple[np.ndarray, ...]) -> tuple[Weighted, Weighted]:
-        """Pairs as the sums of f₁ and of f₂ see them; f₁ in more dimensions sees every pair from i and then from j."""
-        ends = np.stack([pairs.first, pairs.second])
-        for_radial = Weighted(ends, weights[-1])
-        if self.dim == 1:
-            return Weighted(ends, weights[0]), for_radial
-        return Weighted(ends.reshape(1, -1), np.tile(weights[0], 2)), for_radial
+    def _of_rows(self, weights: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the rows of f₁ and of f₂: in more dimensions f₁ sees every pair from i, and then from j."""
+        return weights[0] if self.dim == 1 else np.tile(weights[0], 2), weights[-1]
 
     def forward(self, tape: Tape, _):
         scene, space = tape.scene, tape.space
@@ -167,7 +163,9 @@ class Descriptor(Part):
         what = f"{scene.count} of them with {len(pairs)} pairs within the cutoff"
         check_memory("points", what, needed, available_memory)
         features = self._features(pairs)
-        weighted, inputs = self._weighted(pairs, features.weights), (features.q, features.r[:, None])
+        ends, inputs = np.stack([pairs.first, pairs.second]), (features.q, features.r[:, None])
+        of_angular, of_radial = self._of_rows(features.weights)
+        weighted = Weighted(ends if self.dim == 1 else ends.reshape(1, -1), of_angular), Weighted(ends, of_radial)
         out = np.zeros((scene.count, self.width), dtype=scene.dtype)
         tapes = [
             each.forward(tape.parameters, own, x, out, space)
@@ -207,8 +205,8 @@ class Descriptor(Part):
             dq = np.concatenate([dunit, -dunit])
         tangents = dq / self.scales.q_std, (features.r_slope * ds)[:, None]
         dweights = tuple(slope * ds for slope in features.weight_slopes)
-        for weighted, moving in zip(kept["pairs"], self._weighted(scene.pairs, dweights), strict=True):
-            weighted.dweights = moving.weights
+        for weighted, moving in zip(kept["pairs"], self._of_rows(dweights), strict=True):
+            weighted.dweights = moving
         out = np.zeros((scene.count, self.width), dtype=scene.dtype)
         kept["tangents"] = [
             each.jvp(tape.parameters, weighted, own, dx, out, tape.space)

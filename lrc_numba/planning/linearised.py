@@ -211,8 +211,9 @@ class Linearising(LinearisedPlan):
         """u = K f, together with what its derivatives share with it: for several of them at the same points and values.
 
         A step of force matching (u, its gradient, its tangent along a direction, and the derivative of the gradient)
-        takes about half the time of ``convolve``, ``vjp``, ``jvp`` and ``parameters_jvp``; results are the same to
-        rounding. The modes of f, and grids of moderate size, are kept for as long as the result is.
+        takes 0.5 to 0.8 of the time of ``convolve``, ``vjp``, ``jvp`` and ``parameters_jvp`` (measured by
+        ``validation.benchmark_training``); results are the same to rounding. The modes of f, and grids of moderate
+        size, are kept for as long as the result is.
 
         Parameters
         ----------
