@@ -233,7 +233,7 @@ MISUSE = {
 def test_plan_stays_usable(name, backend):
     """After an error a plan still has its points and gives, bit for bit, what it gave before."""
     misuse, error, message = MISUSE[name]
-    plan = LRCPlan(1.0, 7, dim=2, eps=0.1, backend=backend).set_points(POINTS)  # a small window: the simulator is slow
+    plan = LRCPlan(1.0, 3, dim=2, eps=0.1, backend=backend).set_points(POINTS)  # small: the simulator is slow
     before, gradient = plan.convolve(VALUES, KERNEL), plan.vjp(VALUES, KERNEL, VALUES)
     with pytest.raises(error, match=message):
         misuse(plan)

@@ -143,14 +143,9 @@ class MessagePassingNetwork(EnergyNetwork):
             raise ValueError(f"dim: expected 1, 2 or 3, got {dim!r}")
         dim = int(dim)
         cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
-        self.channels, self.rounds = (
-            arguments.as_count("channels", channels, LANES, LANES),
-            arguments.as_count("rounds", rounds, 1),
-        )
-        self.basis, self.long_range = (
-            arguments.as_count("basis", basis, 1),
-            arguments.as_count("long_range", long_range, 0),
-        )
+        self.channels = arguments.as_count("channels", channels, LANES, LANES)
+        self.rounds, self.basis = arguments.as_count("rounds", rounds, 1), arguments.as_count("basis", basis, 1)
+        self.long_range = arguments.as_count("long_range", long_range, 0)
         self.heads, self.keys = arguments.as_count("heads", heads, 1), arguments.as_count("keys", keys, 1)
         widths = as_widths(sigma, cutoff, self.heads if long_range_form == "attention" else 1)
         self.sigma = widths[0] if len(set(widths)) == 1 else widths

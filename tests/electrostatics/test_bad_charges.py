@@ -33,7 +33,7 @@ POTENTIAL = CoulombPotential(0.8)
 # Nothing is computed, so nothing is compiled but the search of some.
 CALCULATORS: dict[str, Calculator] = {
     "ewald": EwaldCalculator(POTENTIAL, 3.0),
-    "mesh": MeshCalculator(POTENTIAL, 3.0),
+    "mesh": MeshCalculator(POTENTIAL, 3.0, eps=1e-5),
     "pme": PMECalculator(POTENTIAL, 3.0, 0.8),
     "p3m": P3MCalculator(POTENTIAL, 3.0, 0.8),
 }

@@ -32,11 +32,11 @@ def test_the_same_as_ewald(lengths):
     x, q, cell = salt(8)
     x, cell = x * lengths, cell * lengths  # also left-handed
     potential = InversePowerLawPotential(1.0, smearing=0.8)
-    few, mesh = (MeshCalculator(potential, 3.5, 9.0, eps=1e-7, explicit_sums=e) for e in (True, False))
+    few, mesh = (MeshCalculator(potential, 3.5, 9.0, eps=1e-5, explicit_sums=e) for e in (True, False))
     assert isinstance(plan_of(few, x, cell), DirectPlan)
     assert isinstance(plan_of(mesh, x, cell), LRCPlan)
     wanted = EwaldCalculator(potential, 3.5, 9.0).compute(x, q, cell, **EVERYTHING)
-    for calculator, bound in ((few, 1e-12), (mesh, 1e-6)):
+    for calculator, bound in ((few, 1e-12), (mesh, 1e-4)):
         own = calculator.compute(x, q, cell, **EVERYTHING)
         scale = max(np.abs(wanted.forces).max(), 1.0)
         assert abs(own.energy - wanted.energy) <= bound * scale

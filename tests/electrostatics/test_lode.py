@@ -78,7 +78,7 @@ def test_derivatives_of_features():
     """The gradient by positions and by charges is that of the features."""
     rng = np.random.default_rng(2)
     x, q, cell = salt(4)
-    features = LodeFeatures(CoulombPotential(SIGMA), RADIUS, eps=1e-4)
+    features = LodeFeatures(CoulombPotential(SIGMA), RADIUS, eps=1e-5)
     bar, dx, dq = rng.normal(size=(4, 1, 2, 9)), rng.normal(size=x.shape), rng.normal(size=(4, 1))
     gradient = features.vjp(x, q, cell, bar)
     assert relative(gradient.output, features.compute(x, q, cell).reshape(bar.shape)) < 1e-12  # rounding

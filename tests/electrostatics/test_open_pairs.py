@@ -48,10 +48,10 @@ def everything(potential, structures: Structures, generator) -> dict[str, np.nda
     return made | {"energy": result.energy, "forces": result.forces, "strain": result.strain}
 
 
-SLOW = [pytest.mark.slow]  # the kernel of a sum in free space is a table of many modes
+SLOW = [pytest.mark.slow]  # kernels in free space are tables of many modes
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW * (name == "sum")) for name in POTENTIALS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW * (name != "coulomb")) for name in POTENTIALS])
 def test_the_same_as_modes(name, monkeypatch):
     """Values, tangents, transposes and derivatives by parameters, to what modes leave out."""
     structures, generator = molecules()

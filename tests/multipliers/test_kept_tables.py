@@ -225,7 +225,7 @@ EVERY = {
 
 def plan() -> LRCPlan:
     """A plan of many modes."""
-    return LRCPlan(1.0, MODES, eps=1e-2, dim=1, threads=1).set_points(POINTS)
+    return LRCPlan(1.0, MODES, eps=1e-5, dim=1, threads=1).set_points(POINTS)
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -62,7 +62,7 @@ def test_split_sum_is_the_image_sum(dim):
         {"kind": "exponential", "images": False},
     ],
 )
-@pytest.mark.parametrize("mu", [(0.6, 4.0), (10.0, 25.0)])
+@pytest.mark.parametrize("mu", [(0.6, 4.0), pytest.param((10.0, 25.0), marks=pytest.mark.slow)])
 def test_sums_over_pairs(dim, options, mu):
     """Energies and forces of snapshots are those of their pairs one by one, also far outside the box and very close.
 

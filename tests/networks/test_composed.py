@@ -74,7 +74,7 @@ def test_forces_without_cells(kind, dim):
 
 
 @KINDS
-@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("dim", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_gradient_of_a_loss(kind, dim):
     """By every named parameter, of energies, forces and stresses."""
     structures = make_structures(dim, (4, 1, 3), seed=5)

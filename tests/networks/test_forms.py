@@ -71,10 +71,13 @@ def molecules(counts=(5, 1, 4), seed: int = 0, form: str = "") -> Structures:
 
 
 EVERY = pytest.mark.parametrize("form", list(FORMS))
+QUICK = ("none", "attention", "convolution of gaussians", "attention and charges")  # what the others are made of
 
 
 # ---------------------------------------------------------------------- derivatives
-@EVERY
+@pytest.mark.parametrize(
+    "form", [form if form in QUICK else pytest.param(form, marks=pytest.mark.slow) for form in FORMS]
+)
 def test_derivatives(form):
     """Forces, stresses, and the gradient of a loss of both by every named parameter, through two rounds."""
     network, structures = network_of(form), crystals(form)
@@ -83,7 +86,13 @@ def test_derivatives(form):
     assert gradient_error(network, structures, ALL) <= 1e-6
 
 
-@pytest.mark.parametrize("form", ["attention", "gaussians", "neutral", "attention and charges"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "attention and charges",
+        *(pytest.param(form, marks=pytest.mark.slow) for form in ("attention", "gaussians", "neutral")),
+    ],
+)
 def test_derivatives_without_cells(form):
     """Forces, and the gradient of a loss."""
     network, structures = network_of(form), molecules(form=form)

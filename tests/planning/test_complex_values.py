@@ -14,7 +14,7 @@ MIXING = ChannelMatrix([[1.0, 2.0], [0.5, -1.0], [0.0, 1.0]], Gaussian(0.2))
 
 def plan(dtype=np.float64, targets=None) -> LRCPlan:
     """A small plan of two snapshots."""
-    new = LRCPlan(1.0, 7, eps=1e-3, dim=1, threads=1, dtype=dtype)
+    new = LRCPlan(1.0, 7, eps=1e-5, dim=1, threads=1, dtype=dtype)
     return new.set_points(POINTS.astype(dtype), None if targets is None else targets.astype(dtype))
 
 
@@ -35,7 +35,7 @@ def test_two_convolutions(kernel, shape, options, dtype):
 def test_in_one_call_and_from_lists():
     """``lrc_convolve`` as well; Python's own numbers come in no dtype and take that of the plan."""
     values = [[1.0 + 2j, 0.5, -1j, 2.0, 1.0, 0.0], [1.0, 1j, 0.0, 0.0, 2.0, 1.0]]
-    found = lrc_convolve(POINTS, np.array(values), Yukawa(), box=1.0, modes=7, eps=1e-3, threads=1)
+    found = lrc_convolve(POINTS, np.array(values), Yukawa(), box=1.0, modes=7, eps=1e-5, threads=1)
     np.testing.assert_array_equal(found, plan().convolve(values, Yukawa()))
     single = plan(np.float32).convolve(values, Yukawa())
     assert single.dtype == np.complex64
@@ -88,5 +88,5 @@ def test_derivatives_are_of_real_numbers(name):
 
 def test_points_without_a_dtype_take_that_of_complex_values():
     """Integers as points go with complex64 values in single precision."""
-    found = lrc_convolve([[0], [1]], np.ones(2, np.complex64), Gaussian(0.1), box=3.0, modes=5, eps=1e-3)
+    found = lrc_convolve([[0], [1]], np.ones(2, np.complex64), Gaussian(0.1), box=3.0, modes=5, eps=1e-5)
     assert found.dtype == np.complex64

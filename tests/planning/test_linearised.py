@@ -52,6 +52,7 @@ def total(*arrays: np.ndarray) -> float:
 @holds_for(
     drawn={"seed": seeds, "gradient": st.just("exact"), "dtype": st.just("float64"), "kept": st.booleans()},
     wide={"gradient": st.sampled_from(("exact", "spectral")), "dtype": st.sampled_from(sorted(DTYPES))},
+    usual={"dim": 1},
     with_targets=False,
     layouts=("uniform", "clustered", "edge"),
 )

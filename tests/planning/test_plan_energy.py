@@ -21,7 +21,7 @@ SHAPES = {"plain": (10,), "one": (1,), "none": (0,), "snapshots": (3, 10), "no s
 
 def plan_of(points, box=BOX, modes=MODES, **options) -> LRCPlan:
     """A plan of one thread."""
-    settings = {"eps": 1e-4, "threads": 1} | options
+    settings = {"eps": 1e-5, "threads": 1} | options
     return LRCPlan(box, modes, dim=points.shape[-1], **settings).set_points(points)
 
 
@@ -60,7 +60,7 @@ def test_it_is_the_vjp_of_half_the_values(lead, channels, gradient, exclude_self
 def test_every_back_end(backend, dtype):
     """In single precision to its rounding."""
     f, bound = VALUES.astype(dtype), 1e-12 if dtype == np.float64 else 1e-4
-    plan = plan_of(POINTS.astype(dtype), backend=backend, eps=1e-3, window="kaiser_bessel", dtype=dtype)
+    plan = plan_of(POINTS.astype(dtype), backend=backend, eps=1e-5, window="kaiser_bessel", dtype=dtype)
     found = agree(plan, f, bound=bound)
     assert found.points.dtype == found.values.dtype == found.output.dtype == dtype
     assert found.cell.dtype == np.float64
@@ -219,7 +219,7 @@ def test_targets_are_refused():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_beyond_the_range(dtype):
     """An error, and no warning."""
-    plan = plan_of(POINTS.astype(dtype), dtype=dtype, eps=1e-3)
+    plan = plan_of(POINTS.astype(dtype), dtype=dtype, eps=1e-5)
     large = np.full(10, np.finfo(dtype).max / 4, dtype)
     with pytest.raises(ValueError, match="values: expected numbers whose results are within the range"):
         plan.energy(large, Gaussian(0.2))

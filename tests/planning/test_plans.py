@@ -193,7 +193,7 @@ def test_points_without_a_place_are_refused(far):
 def test_a_plan_is_fixed(dim, modes):
     """Its choices cannot be assigned to; copies do not share its workspace, nor take it along."""
     points = np.random.default_rng(0).random((30, dim))
-    plan = LRCPlan(1.0, modes, dim=dim).set_points(points)
+    plan = LRCPlan(1.0, modes, dim=dim, eps=1e-5).set_points(points)
     wanted = plan.convolve(None, Gaussian(0.1))
     with pytest.raises(AttributeError, match="eps: a plan is fixed"):
         plan.eps = 1e-3
@@ -210,7 +210,7 @@ def test_a_plan_is_fixed(dim, modes):
 def test_results_are_the_users(dim, modes):
     """No later call changes a result, whether points are sorted (here in 2-D) or not."""
     points, values = np.random.default_rng(0).random((50, dim)), np.random.default_rng(1).random((2, 50))
-    plan, kernel = LRCPlan(1.0, modes, dim=dim).set_points(points), Gaussian(0.1)
+    plan, kernel = LRCPlan(1.0, modes, dim=dim, eps=1e-5).set_points(points), Gaussian(0.1)
     assert (prod(plan.grid.layout.tiles) == 1) == (dim == 1)
 
     def everything(f: np.ndarray) -> list[np.ndarray]:
@@ -232,7 +232,7 @@ def test_results_are_the_users(dim, modes):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_no_snapshots(dim, threads):
     """Nothing comes of nothing, and no error."""
-    plan = LRCPlan(1.0, 21, threads=threads).set_points(np.zeros((0, 5, dim)))
+    plan = LRCPlan(1.0, 21, eps=1e-5, threads=threads).set_points(np.zeros((0, 5, dim)))
     values = np.zeros((0, 5))
     assert plan.convolve(values, Gaussian(0.1)).shape == (0, 5)
     assert plan.vjp(values, Gaussian(0.1), values).points.shape == (0, 5, dim)

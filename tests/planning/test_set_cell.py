@@ -18,11 +18,11 @@ CELLS = {
     3: [[2.0, 3.0, 2.5], [[2.2, 0.3, 0.1], [-0.4, 2.7, 0.0], [0.2, 0.1, -2.4]]],
 }
 OPTIONS = [
-    {"eps": 1e-3},
-    {"eps": 1e-3, "gradient": "spectral"},
+    {"eps": 1e-5},
+    {"eps": 1e-5, "gradient": "spectral"},
     {"window": WindowShape("bspline", 4), "nodes": 15},
     {"window": "gaussian_paper", "eps": 0.5},
-    {"eps": 1e-3, "dtype": np.float32},
+    {"eps": 1e-5, "dtype": np.float32},
 ]
 
 

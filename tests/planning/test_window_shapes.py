@@ -24,6 +24,7 @@ SHAPES = [
 ]
 slow = pytest.mark.slow
 IDS = [f"{shape.name}-{shape.width}" for shape in SHAPES]
+EACH = [pytest.param(shape, marks=[slow] * (shape.width == 2)) for shape in SHAPES]
 
 
 def plan_of(shape, nodes, points=POINTS, **options) -> LRCPlan:
@@ -50,7 +51,7 @@ def weights_at(shape: WindowShape, offsets: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("nodes", [16, 15, 14, 13, 31, 100])
-@pytest.mark.parametrize("shape", SHAPES[:4], ids=IDS[:4])
+@pytest.mark.parametrize("shape", EACH[:4], ids=IDS[:4])
 def test_explicit_sums(shape, nodes):
     """Spread, transformed, divided by V ψ̂², multiplied, transformed back and read: in ten lines, for any nodes."""
     coordinates = (POINTS[:, 0] / BOX % 1.0) * nodes
@@ -67,7 +68,7 @@ def test_explicit_sums(shape, nodes):
     assert relative(plan.convolve(VALUES, KERNEL), wanted) <= rounding(len(POINTS) * nodes)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=IDS)
+@pytest.mark.parametrize("shape", EACH, ids=IDS)
 def test_convergence(shape):
     """The error falls with the nodes to the power of the width, or faster."""
     points = np.random.default_rng(2).random((60, 1)) * BOX
@@ -153,7 +154,7 @@ def test_a_multiplier_undoes_the_correction():
     assert relative(smeared, plan.convolve(VALUES, KERNEL)) > 0.01
 
 
-@pytest.mark.parametrize("window", ["kaiser_bessel", "gaussian"])
+@pytest.mark.parametrize("window", ["kaiser_bessel", pytest.param("gaussian", marks=pytest.mark.slow)])
 def test_nodes_with_a_family(window):
     """The narrowest window that keeps eps on these nodes, wider on fewer."""
     wanted = direct.convolve(POINTS, VALUES, KERNEL, box=BOX, modes=MODES)
