@@ -263,7 +263,7 @@ class Log:
         """Write a line."""
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+                file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def until(self, step: int) -> list[str]:
         """Lines up to a step, of strictly increasing steps.

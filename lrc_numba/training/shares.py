@@ -80,12 +80,17 @@ class Shares:
         ----------
         network, data, weights
             As there.
+
+        Raises
+        ------
+        ValueError
+            Naming a structure, where the loss is no number.
         """
         every = np.arange(len(data))
         own = self._own(every)
         with self.together("validation"):
             mine = data if self._ranks is None else data[own]
-            made = _of_chosen(lambda: network.loss_alone(mine, weights), own) if len(own) else 0.0
+            made = _of_chosen(lambda: _number(network, mine, weights), own) if len(own) else 0.0
             return made if self._ranks is None else float(self._ranks.sum(np.array([len(own) / len(every) * made]))[0])
 
     # ------------------------------------------------------------------ what ranks share
@@ -134,6 +139,16 @@ class Shares:
         if self._ranks is not None:
             self._ranks.same(error, cause)
         return error
+
+
+def _number(network: EnergyNetwork, data: Structures, weights: LossWeights) -> float:
+    """The loss; a ValueError that names the first structure whose loss is no number, if one alone is to blame."""
+    loss = network.loss_alone(data, weights)
+    if np.isfinite(loss):
+        return loss
+    losses = (network.loss_alone(data[b : b + 1], weights) for b in range(len(data)))
+    blamed = next((f" of structure {b}" for b, own in enumerate(losses) if not np.isfinite(own)), "")
+    raise ValueError(f"the loss{blamed} is {loss}")
 
 
 def _of_chosen(compute: Callable, own: np.ndarray):

@@ -289,7 +289,10 @@ class Trainer:
         try:
             loss = self._shares.loss_alone(self.network, self.validation, self._weights)
         except (MemoryError, ValueError) as wrong:
-            raise TrainingError(f"{wrong}, in the validation after step {progress.step}") from wrong
+            raise TrainingError(
+                f"{wrong}, in the validation after step {progress.step}; the network is as trained up "
+                "to there, the checkpoint from before"
+            ) from wrong
         progress.waited += 1
         if loss < progress.best:
             progress.best, progress.waited = loss, 0

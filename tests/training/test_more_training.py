@@ -263,3 +263,22 @@ def test_bad_data():
         Trainer(made, np.zeros((2, 3, 3)), np.zeros((2, 3, 3)))
     with pytest.raises(ValueError, match="points: expected at least one structure of one point"):
         Trainer(ShortRangeNetwork(5.0, 1.0, dim=3), data[:0])
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_a_validation_loss_that_is_no_number(patience, tmp_path):
+    """It names the structure; the log stays JSON, and the network is not put back to where it began."""
+    pairs = np.array([[0.0, 0, 0], [2.0, 0, 0]])
+    known = {"species": [1, 1], "energies": 0.0, "forces": np.zeros((2, 3))}
+    data = Structures.from_arrays(pairs, **known)
+    close = Structures.concatenate([data, Structures.from_arrays(pairs * 5e-5, **known)])
+    made, log = MessagePassingNetwork([1], 4.0, channels=8, core=1.0, dtype=np.float32), tmp_path / "log.jsonl"
+    made.parameters["core.coefficients"][...] = 0.1  # whose powers of the distance overflow in single precision
+    start = made.parameters.flat.copy()
+    options = {"protocol": Protocol((Stage(1, 3),)), "patience": patience, "log": log}
+    trainer = Trainer(made, data, validation=close, **options)
+    message = r"loss of structure 1 is .*, in the validation after step 1"
+    with np.errstate(all="ignore"), pytest.raises(TrainingError, match=message):
+        trainer.run(progress=False)
+    assert "NaN" not in log.read_text()
+    assert not np.array_equal(made.parameters.flat, start)
