@@ -15,7 +15,7 @@ numbered anew; with the long range, turned to the accuracy of the convolution, a
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -46,6 +46,28 @@ POWERS = (1, 6, 12)  # of the inverse distance in a core: charges, dispersion, r
 FINER = 2  # times as many radial functions in energies of pairs as in messages
 CORE = "core"  # name of the energies of pairs
 READOUTS = ("last", "rounds")
+SETTINGS = (  # in files as they are
+    "cutoff",
+    "channels",
+    "rounds",
+    "basis",
+    "long_range",
+    "long_range_form",
+    "heads",
+    "keys",
+    "kernel",
+    "sigma",
+    "train_sigma",
+    "eps",
+    "extent",
+    "charge_channels",
+    "total_charge",
+    "charge_parameters",
+    "readout",
+    "core",
+    "dim",
+    "seed",
+)
 GROUPS = {  # first words of names of parameters, without the number of the round
     "embedding": ("embedding",),
     "messages": ("send", "radial", "turn", "mix"),
@@ -106,6 +128,9 @@ class MessagePassingNetwork(EnergyNetwork):
     """
 
     kind = "message-passing"
+    fixed: ClassVar[dict[str, str]] = (
+        dict.fromkeys(("species", *SETTINGS), "make another network") | EnergyNetwork.fixed
+    )
 
     def __init__(
         self,
@@ -294,29 +319,7 @@ class MessagePassingNetwork(EnergyNetwork):
 
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:
-        names = (
-            "cutoff",
-            "channels",
-            "rounds",
-            "basis",
-            "long_range",
-            "long_range_form",
-            "heads",
-            "keys",
-            "kernel",
-            "sigma",
-            "train_sigma",
-            "eps",
-            "extent",
-            "charge_channels",
-            "total_charge",
-            "charge_parameters",
-            "readout",
-            "core",
-            "dim",
-            "seed",
-        )
-        own = {name: getattr(self, name) for name in names} | {"dtype": self.dtype.name}
+        own = {name: getattr(self, name) for name in SETTINGS} | {"dtype": self.dtype.name}
         references = None if self.references is None else self.references.energies.tolist()
         charges = None if self._charges is None else calculator_settings(self._charges.calculator)
         return {"kind": self.kind, "species": list(self.species), "references": references, "charges": charges} | own

@@ -18,6 +18,7 @@ from ..geometry.structures import Structures
 from ..machine.cpu import parallel
 from ..machine.workspace import Workspaces
 from .checks import check_cells
+from .fixed import Fixed
 from .layers.parameters import Parameters
 from .loss import LossWeights, Prediction, loss_of
 from .parts.part import Motion, Scene
@@ -32,7 +33,7 @@ POINTS_AT_ONCE = 320  # of several structures, in one pass of the interpreter; t
 APART = 1e-6  # cutoffs; two points nearer to each other than that are in one place
 
 
-class EnergyNetwork:
+class EnergyNetwork(Fixed):
     """Parts, one flat vector of parameters, and settings.
 
     Parameters
@@ -70,6 +71,10 @@ class EnergyNetwork:
     of the user's at a time.
     """
 
+    fixed: ClassVar[dict[str, str]] = {
+        "parameters": "write to parameters.flat or to its views",
+        **dict.fromkeys(("program", "cutoff", "dim", "full_pairs", "dtype", "seed"), "make another network"),
+    }
     kind: ClassVar[str] = ""
     kinds: ClassVar[dict[str, type[EnergyNetwork]]] = {}
 

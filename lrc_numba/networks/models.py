@@ -13,7 +13,7 @@ the lengths of the kernel; ``Structures`` bring their own cells.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -72,6 +72,9 @@ class ShortRangeNetwork(EnergyNetwork):
     """
 
     kind = "short-range"
+    fixed: ClassVar[dict[str, str]] = EnergyNetwork.fixed | dict.fromkeys(
+        ("box", "cutoff_kind"), "make another network"
+    )
 
     def __init__(
         self,
@@ -274,6 +277,9 @@ class FullRangeNetwork(ShortRangeNetwork):
     """
 
     kind = "full-range"
+    fixed: ClassVar[dict[str, str]] = ShortRangeNetwork.fixed | dict.fromkeys(
+        ("modes", "lam", "eps"), "make another network"
+    )
 
     def __init__(self, box, cutoff: float, modes, *, lam=None, eps: float | None = None, dtype=np.float64, **options):
         lengths = as_lengths(box, options.get("dim"))

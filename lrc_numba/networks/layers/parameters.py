@@ -24,7 +24,7 @@ class Parameters(Mapping):
     Attributes
     ----------
     flat : (n,) ndarray
-        All parameters.
+        All parameters; what is assigned to it is copied into the vector, which stays the same one.
     shapes : dict
         As given.
     offsets : dict of str to int
@@ -41,8 +41,25 @@ class Parameters(Mapping):
         for name, shape in self.shapes.items():
             self.offsets[name] = size
             size += prod(shape)
-        self.flat = np.zeros(size, dtype=dtype)
+        self._flat = np.zeros(size, dtype=dtype)
         self._views: dict[str, np.ndarray] = {}  # those that were asked for
+
+    @property
+    def flat(self) -> np.ndarray:
+        """All parameters, (n,)."""
+        return self._flat
+
+    @flat.setter
+    def flat(self, values) -> None:
+        if values is self._flat:  # after an operation in place
+            return
+        given = np.asarray(values)
+        if given.shape != self._flat.shape or given.dtype.kind not in "fiu":
+            expected = f"{self._flat.size} numbers, shape {self._flat.shape}"
+            raise ValueError(f"parameters: expected {expected}, got shape {given.shape} of {given.dtype}")
+        if not np.isfinite(given).all():
+            raise ValueError(f"parameters: expected finite numbers, got {int((~np.isfinite(given)).sum())} others")
+        self._flat[...] = given
 
     def check_finite(self) -> None:
         """Raise a ValueError where some are no numbers."""
@@ -72,7 +89,7 @@ class Parameters(Mapping):
         """Zeros of the same layout, for a gradient."""
         other = object.__new__(Parameters)
         other.shapes, other.offsets, other.tables = self.shapes, self.offsets, self.tables
-        other.flat, other._views = np.zeros_like(self.flat), {}
+        other._flat, other._views = np.zeros_like(self.flat), {}
         return other
 
     def __getstate__(self) -> tuple:
@@ -86,7 +103,7 @@ class Parameters(Mapping):
         view = self._views.get(name)
         if view is None:
             at, shape = self.offsets[name], self.shapes[name]
-            view = self._views[name] = self.flat[at : at + prod(shape)].reshape(shape)
+            view = self._views[name] = self._flat[at : at + prod(shape)].reshape(shape)
         return view
 
     def __iter__(self) -> Iterator[str]:
