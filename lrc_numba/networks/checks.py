@@ -7,7 +7,40 @@ import numpy as np
 from .. import arguments
 from ..geometry.structures import Structures
 
-__all__ = ["as_energies", "as_forces", "as_lengths", "check_cells", "check_some"]
+__all__ = ["as_counted", "as_dim", "as_energies", "as_forces", "as_lengths", "check_cells", "check_some"]
+
+
+def as_dim(dim) -> int:
+    """1, 2 or 3.
+
+    Parameters
+    ----------
+    dim : int
+        As given.
+    """
+    if dim not in (1, 2, 3) or isinstance(dim, bool):
+        raise ValueError(f"dim: expected 1, 2 or 3, got {dim!r}")
+    return int(dim)
+
+
+def as_counted(counted, count: int) -> np.ndarray | None:
+    """Which points count, (n,) bool; None where all do.
+
+    Parameters
+    ----------
+    counted : (n,) bool or None
+        As given.
+    count : int
+        n.
+    """
+    if counted is None:
+        return None
+    which = np.asarray(counted)
+    if which.dtype != bool or which.shape != (count,):
+        raise ValueError(
+            f"counted: expected a bool for every point, shape ({count},), got shape {which.shape} of {which.dtype}"
+        )
+    return which
 
 
 def as_lengths(box, dim: int | None) -> np.ndarray:

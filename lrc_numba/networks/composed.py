@@ -23,6 +23,7 @@ from .. import arguments
 from ..electrostatics import Calculator
 from ..geometry.structures import Structures
 from .calculators import calculator_from, calculator_settings
+from .checks import as_dim
 from .energy import EnergyNetwork
 from .forms import LearnedCharges, LongRange, as_widths
 from .layers.perceptron import Perceptron
@@ -38,7 +39,7 @@ from .parts.products import Add, Norm, Product
 from .parts.program import Program, Step
 from .parts.radial import RadialBasis
 from .parts.select import Select, Zeros
-from .references import ReferenceEnergies
+from .references import ReferenceEnergies, as_species
 
 __all__ = ["MessagePassingNetwork"]
 
@@ -161,12 +162,7 @@ class MessagePassingNetwork(EnergyNetwork):
         seed: int = 0,
         threads: int | None = None,
     ):
-        self.species = _as_species(species)
-        if not self.species:
-            raise ValueError("species: expected at least one, got none")
-        if dim not in (1, 2, 3):
-            raise ValueError(f"dim: expected 1, 2 or 3, got {dim!r}")
-        dim = int(dim)
+        self.species, dim = as_species(species), as_dim(dim)
         cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.channels = arguments.as_count("channels", channels, LANES, LANES)
         self.rounds, self.basis = arguments.as_count("rounds", rounds, 1), arguments.as_count("basis", basis, 1)
@@ -297,6 +293,9 @@ class MessagePassingNetwork(EnergyNetwork):
     def _learned_charges(self, calculator: Calculator | None, dim: int) -> LearnedCharges | None:
         """Learned charges; None where there are none."""
         if calculator is None:
+            for name, default in (("charge_channels", 1), ("total_charge", None), ("charge_parameters", ())):
+                if (given := getattr(self, name)) != default:
+                    raise ValueError(f"{name}: expected {default} without learned charges, got {given}; pass charges")
             return None
         if dim != 3:
             raise ValueError(f"charges: expected dim=3 with them, got {dim}")
@@ -330,15 +329,3 @@ class MessagePassingNetwork(EnergyNetwork):
         if own.get("charges") is not None:
             own["charges"] = calculator_from(own["charges"])
         return cls(**own, threads=threads)
-
-
-def _as_species(species) -> tuple[int, ...]:
-    """Integers from 0 on, rising, each once."""
-    try:
-        numbers = list(species)
-    except TypeError:
-        raise TypeError(f"species: expected integers from 0 on, got {species!r}") from None
-    for number in numbers:
-        if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 0:
-            raise ValueError(f"species: expected integers from 0 on, such as atomic numbers, got {number!r}")
-    return tuple(sorted({int(number) for number in numbers}))

@@ -17,10 +17,11 @@ from ..geometry.ragged import sums_of
 from ..geometry.structures import Structures
 from ..machine.cpu import parallel
 from ..machine.workspace import Workspaces
-from .checks import check_cells
+from .checks import as_counted, as_dim, check_cells
 from .fixed import Fixed
 from .layers.parameters import Parameters
 from .loss import LossWeights, Prediction, loss_of
+from .parts.needs import check_pairs
 from .parts.part import Motion, Scene
 from .parts.program import Program
 from .parts.run import Run
@@ -29,7 +30,6 @@ from .storage import read_network, write_network
 
 __all__ = ["EnergyNetwork"]
 
-POINTS_AT_ONCE = 320  # of several structures, in one pass of the interpreter; the same for any number of threads
 APART = 1e-6  # cutoffs; two points nearer to each other than that are in one place
 
 
@@ -45,7 +45,7 @@ class EnergyNetwork(Fixed):
     dim : int
         d.
     full_pairs : bool
-        Whether parts need every pair from both its ends.
+        Whether parts are given every pair from both its ends, or once; parts say which they need.
     dtype : float32 or float64
         Of parameters and forces; energies and stresses are in double precision.
     seed : int
@@ -95,10 +95,13 @@ class EnergyNetwork(Fixed):
         threads: int | None = None,
         references: ReferenceEnergies | None = None,
     ):
-        self.program, self.dim, self.full_pairs = program, dim, full_pairs
+        if not isinstance(program, Program):
+            raise TypeError(f"program: expected a Program, got {type(program).__name__}")
+        self.program, self.dim, self.full_pairs = program, as_dim(dim), bool(full_pairs)
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.dtype, self.seed = arguments.as_dtype(dtype), arguments.as_seed(seed)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
+        check_pairs(program.steps, self.cutoff, self.full_pairs)
         self._spaces = Workspaces()
         parts = sorted(program.parts, key=lambda part: part.whole)  # files hold parameters in this order
         shapes: dict[str, tuple[int, ...]] = {}
@@ -129,17 +132,6 @@ class EnergyNetwork(Fixed):
             raise ValueError(f"structures: expected {self.dim} dimension(s), got {structures.dim}")
         return structures
 
-    def _shares(self, structures: Structures) -> list[slice]:
-        """Structures split into shares, each a job of a thread: at least two, if there are two structures."""
-        shares, begin, points = [], 0, 0
-        most = -(-len(structures) // 2)
-        for b, count in enumerate(structures.counts.tolist()):
-            if b > begin and (points + count > POINTS_AT_ONCE or b - begin >= most):
-                shares.append(slice(begin, b))
-                begin, points = b, 0
-            points += count
-        return [*shares, slice(begin, len(structures))] if len(structures) else []
-
     def scene(self, structures: Structures) -> Scene:
         """Structures with their neighbours.
 
@@ -160,21 +152,6 @@ class EnergyNetwork(Fixed):
         )
         pairs.check_apart(APART * self.cutoff)
         return Scene(structures, pairs, self.dtype, self.threads)
-
-    def _run(self, structures: Structures) -> Run:
-        whole, shares = self.scene(structures), self._shares(structures)
-        offsets = structures.offsets
-        scenes = [
-            Scene(
-                _between(structures, some),
-                whole.pairs.of_structures(some.start, some.stop),
-                self.dtype,
-                begin=some.start,
-            )
-            for some in shares
-        ]
-        points = [slice(int(offsets[some.start]), int(offsets[some.stop])) for some in shares]
-        return Run(whole, scenes, points, shares)
 
     # ------------------------------------------------------------------ values
     def predict(
@@ -199,10 +176,11 @@ class EnergyNetwork(Fixed):
             And where parameters are no numbers.
         """
         given = self.as_structures(structures)
+        counted = as_counted(counted, len(given.positions))
         self.parameters.check_finite()
         if stress:
             check_cells(given)
-        run = self._run(given)
+        run = Run.of(self.scene(given))
         return self._evaluate(run, forces, stress, keep=False, counted=counted)
 
     def values(self, structures, name: str) -> np.ndarray:
@@ -218,7 +196,7 @@ class EnergyNetwork(Fixed):
         given = self.as_structures(structures)
         if not len(given):
             raise ValueError("structures: expected at least one, got none")
-        run = self._run(given)
+        run = Run.of(self.scene(given))
         return np.concatenate(self.program.forward(run, self.parameters, self._spaces, keep=False, until=name))
 
     def _evaluate(
@@ -282,7 +260,7 @@ class EnergyNetwork(Fixed):
         if with_stress:
             check_cells(given)
         moving = with_stress or weights.forces > 0
-        run = self._run(given)
+        run = Run.of(self.scene(given))
         own = self._evaluate(run, weights.forces > 0, with_stress, keep=moving)
         loss, excess, direction = loss_of(own, given, weights, self.dtype)
         bars = [np.repeat(excess[s], np.diff(given.offsets)[s])[:, None] for s in run.structures]
@@ -383,16 +361,3 @@ class EnergyNetwork(Fixed):
             )
         own[...] = flat
         return network
-
-
-def _between(structures: Structures, some: slice) -> Structures:
-    """Consecutive structures, as views."""
-    lo, hi = (int(structures.offsets[b]) for b in (some.start, some.stop))
-    of_points = {name: getattr(structures, name) for name in ("species", "charges")}
-    return Structures(
-        structures.positions[lo:hi],
-        structures.offsets[some.start : some.stop + 1] - lo,
-        structures.cell[some],
-        structures.periodic[some],
-        **{name: None if values is None else values[lo:hi] for name, values in of_points.items()},
-    )

@@ -6,7 +6,41 @@ import numpy as np
 
 from ..geometry.structures import Structures
 
-__all__ = ["ReferenceEnergies", "species_index"]
+__all__ = ["ReferenceEnergies", "as_species", "check_species", "species_index"]
+
+
+def as_species(species) -> tuple[int, ...]:
+    """Integers from 0 on, rising, each once; at least one.
+
+    Parameters
+    ----------
+    species : sequence of int
+        As given.
+    """
+    try:
+        numbers = list(species)
+    except TypeError:
+        raise TypeError(f"species: expected integers from 0 on, got {species!r}") from None
+    for number in numbers:
+        if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 0:
+            raise ValueError(f"species: expected integers from 0 on, such as atomic numbers, got {number!r}")
+    if not numbers:
+        raise ValueError("species: expected at least one, got none")
+    return tuple(sorted({int(number) for number in numbers}))
+
+
+def check_species(species) -> tuple[int, ...]:
+    """The same; a ValueError where they were not rising, as what belongs to them is in their order.
+
+    Parameters
+    ----------
+    species : sequence of int
+        As given.
+    """
+    rising = as_species(species)
+    if rising != tuple(species):
+        raise ValueError(f"species: expected them rising, each once, as {rising}, got {species!r}")
+    return rising
 
 
 def species_index(species: tuple[int, ...], structures: Structures, begin: int = 0) -> np.ndarray:
@@ -51,7 +85,7 @@ class ReferenceEnergies:
     """
 
     def __init__(self, species: tuple[int, ...], energies=None):
-        self.species = species
+        self.species = check_species(species)
         self.energies = np.zeros(len(species)) if energies is None else np.asarray(energies, dtype=np.float64)
         if self.energies.shape != (len(species),) or not np.isfinite(self.energies).all():
             raise ValueError(f"references: expected a finite energy for each of {species}, got {energies!r}")

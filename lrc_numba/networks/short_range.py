@@ -102,7 +102,10 @@ class Descriptor(Part):
         Normalisation.
     """
 
+    rows, pairs = "points", "half"
+
     def __init__(self, dim: int, cutoff: float, cutoff_kind: str, scales: Scales):
+        self.reach = cutoff
         self.dim, self.cutoff, self.cutoff_kind, self.scales = dim, cutoff, cutoff_kind, scales
         self.angular, self.radial = Perceptron("f1", (dim, *WIDTHS)), Perceptron("f2", (1, *WIDTHS))
         self._sums = PairSum(self.angular, 0), PairSum(self.radial, WIDTH)

@@ -17,12 +17,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ... import arguments
 from ...machine.workspace import Workspace
 from . import chain
 from .activations import LINEAR, RELU, SILU, TANH
 from .parameters import Parameters
 
 __all__ = ["Perceptron"]
+
+KINDS = {"tanh": TANH, "relu": RELU, "silu": SILU}
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,13 @@ class Perceptron:
     residual: bool = False
     linear_end: bool = False
     biased: bool = True
+
+    def __post_init__(self) -> None:
+        sizes = tuple(arguments.as_count("sizes", width, 1) for width in self.sizes)
+        if len(sizes) < 2:
+            raise ValueError(f"sizes: expected two widths or more, got {self.sizes!r}")
+        object.__setattr__(self, "sizes", sizes)
+        arguments.as_choice("activation", self.activation, tuple(KINDS))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of weights and biases."""
@@ -86,7 +96,7 @@ class Perceptron:
         """Which activation."""
         if self.linear_end and layer == len(self.sizes) - 2:
             return LINEAR
-        return {"tanh": TANH, "relu": RELU, "silu": SILU}[self.activation]
+        return KINDS[self.activation]
 
     def table(self, parameters: Parameters) -> np.ndarray:
         """The table of ``chain``, (layers, COLUMNS); made once for all parameters of one layout."""

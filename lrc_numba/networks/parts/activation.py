@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ... import arguments
 from ...machine.cpu.compile import kernel
 from ..layers.activations import LINEAR, RELU, SILU, TANH, activate, scale, scale_dual, silu
 from ..layers.parameters import Parameters
@@ -57,7 +58,7 @@ class Activation(Part):
     """
 
     def __init__(self, name: str = "silu"):
-        self.kind = ACTIVATIONS[name]
+        self.kind = ACTIVATIONS[arguments.as_choice("name", name, tuple(ACTIVATIONS))]
 
     def forward(self, tape: Tape, inputs):
         z = _in_vectors(inputs)

@@ -17,13 +17,14 @@ from math import pi, sqrt
 import numpy as np
 from scipy.special import gammainccinv
 
+from ... import arguments
 from ...machine.memory import available_memory, check_memory
 from ..gaussians import GaussianKernel
 from ..layers.parameters import Parameters
 from ..long_range import STEP, CoulombKernel
 from .activation import Activation
 from .convolution import Convolution, SeriesEnd
-from .part import Motion, Part, Tape
+from .part import Motion, Part, Tape, expect_rows
 from .small import MOST, MOST_MODES
 
 __all__ = ["KERNELS", "METHODS", "Attention", "Heads", "attention_fields"]
@@ -55,6 +56,10 @@ class Heads:
     count: int
     keys: int
     values: int
+
+    def __post_init__(self) -> None:
+        for name in ("count", "keys", "values"):
+            arguments.as_count(name, getattr(self, name), 1)
 
     @property
     def channels(self) -> int:
@@ -139,6 +144,7 @@ class Attention(Part):
     """
 
     whole = True
+    reads = rows = "points"
 
     def __init__(self, heads: Heads, fields: list[Convolution], feature_map: str = "silu"):
         if len(fields) not in (1, heads.count):
@@ -174,6 +180,8 @@ class Attention(Part):
 
     def forward(self, tape: Tape, _, queries, keys, values):
         heads, kept, count = self.heads, tape.kept, tape.scene.count
+        for each, width in ((queries, heads.keys), (keys, heads.keys), (values, heads.values)):
+            expect_rows(each, heads.count * width, count=count)
         needed = HELD * count * heads.channels * queries.dtype.itemsize
         check_memory("structures", f"{count} points with {heads.channels} channels", needed, available_memory)
         kept["tapes"] = [self._tape(tape) for _ in range(2 + len(self.fields))]

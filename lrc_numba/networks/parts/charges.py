@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers.parameters import Parameters
-from .part import Part, Tape
+from .part import Part, Tape, expect_rows
 
 __all__ = ["GIVEN", "TotalCharge"]
 
@@ -27,6 +27,8 @@ class TotalCharge(Part):
         Where a structure brings charges, not all of them zero, with another sum than the one asked for; where it should
         bring some and does not.
     """
+
+    reads = rows = "points"
 
     def __init__(self, total: float | str = 0.0):
         self.total = total
@@ -59,6 +61,7 @@ class TotalCharge(Part):
         return values - (sums / counts[:, None]).astype(values.dtype)[of]
 
     def forward(self, tape: Tape, inputs):
+        expect_rows(inputs, *inputs.shape[1:2], count=tape.scene.count)
         structures = tape.scene.structures
         share = self._wanted(tape) / np.maximum(structures.counts, 1)
         return self._neutral(tape, inputs) + share[structures.structure_of, None].astype(inputs.dtype)

@@ -28,9 +28,10 @@ from ...plan import Linearised, LRCPlan, check_eps
 from ..layers.parameters import Parameters
 from .linearised import LinearisedSums
 from .mode_sums import ModePlan
-from .part import Motion, Part, Scene, Tape
+from .part import Motion, Part, Scene, Tape, expect_rows
 from .small import SmallPlan, Tables, modes_worth_a_grid, points_worth_a_grid
 from .strained import Strained
+from .surroundings import Placed, open_size
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
@@ -139,6 +140,7 @@ class Convolution(Part):
     """
 
     whole = True
+    reads = rows = "points"
 
     def __init__(
         self,
@@ -156,11 +158,11 @@ class Convolution(Part):
         self.eps = arguments.as_positive("eps", eps, 1.0)
         self.small, self.direct, self.extent = small, direct, extent
         self._plans: OrderedDict[tuple, Plan] = OrderedDict()
-        self._tables = Tables()
+        self._tables, self._placed = Tables(), Placed()
         self.make_plan: Callable[..., Any] = LRCPlan  # for periodic cells
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_plans": OrderedDict(), "_tables": Tables()}
+        return self.__dict__ | {"_plans": OrderedDict(), "_tables": Tables(), "_placed": Placed()}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return self.kernel.shapes()
@@ -243,19 +245,9 @@ class Convolution(Part):
         """
         if structures.periodic[b].all():
             return structures.cell[b].tobytes(), None
-        if structures.periodic[b].any():
-            raise ValueError(f"periodic: structure {b} is periodic along some axes alone; expected all or none")
-        if self.kernel.sigma is None:
-            raise ValueError(f"periodic: expected structure {b} to be periodic, which this long-range kernel needs")
-        positions = structures.positions[structures.offsets[b] : structures.offsets[b + 1]]
-        size = float(np.linalg.norm(np.ptp(positions, axis=0))) if len(positions) else 0.0
-        if self.extent is not None and size > self.extent:
-            raise ValueError(
-                f"positions: structure {b} extends over {size:g}, and the padded box of open ones is made for an "
-                f"extent of {self.extent:g}"
-            )
-        if len(positions) <= self.small:
-            return FREE, None, int(len(positions) - 1).bit_length()
+        size, count = open_size(structures, b, self.kernel.sigma is None, self.extent), int(structures.counts[b])
+        if count <= self.small:
+            return FREE, None, (count - 1).bit_length()
         margin = widening * self.margin()
         diameter = self.extent or STEP * np.ceil(size / (STEP * margin)) * margin  # few sizes, so few plans
         radius = float(diameter + margin)
@@ -283,15 +275,22 @@ class Convolution(Part):
     # ------------------------------------------------------------------ the passes
     def forward(self, tape: Tape, _, features=None):
         scene, kept = tape.scene, tape.kept
+        if features is not None:
+            expect_rows(features, *features.shape[1:2], count=scene.count)
         kept["groups"] = self._groups(tape, 1 if features is None else features.shape[1])
         kept["given"] = given = self._given(tape, features)
         kept["f"] = [group.spread(given) for group in kept["groups"]]
         positions, out = scene.structures.positions.astype(scene.dtype, copy=False), None
         for group, f in zip(kept["groups"], kept["f"], strict=True):
-            group.plan.set_points(group.spread(positions))
+            if self._placed.first(group.plan, scene):
+                group.plan.set_points(group.spread(positions))
             # Where derivatives follow, they are at these points.
             u = group.linear_in(f).output if tape.keep else group.plan.convolve(f, group.multiplier)
             out = self._put(out, group, u, scene)
+        if out is None:  # of no points
+            shapes = (each.shape for each in self.kernel.multiplier(tape.parameters).parameters.values())
+            own = features if self.values == "features" else np.empty((0, *np.broadcast_shapes((1,), *shapes)))
+            out = np.zeros((0, own.shape[1]), scene.dtype)
         return out
 
     @staticmethod

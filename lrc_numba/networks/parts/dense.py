@@ -6,7 +6,7 @@ import numpy as np
 
 from ..layers.parameters import Parameters
 from ..layers.perceptron import Perceptron
-from .part import Part, Tape
+from .part import Part, Tape, expect_rows
 
 __all__ = ["Concatenate", "Dense", "Linear", "Scale"]
 
@@ -34,6 +34,7 @@ class Dense(Part):
         return np.ascontiguousarray(array).reshape(-1, width)
 
     def forward(self, tape: Tape, inputs):
+        expect_rows(inputs, *inputs.shape[1:-1], self.network.sizes[0])
         rows = self._rows(inputs, self.network.sizes[0])
         out, tape.kept["tape"] = self.network.forward(tape.parameters, rows, tape.space)
         return out.reshape(*inputs.shape[:-1], self.network.sizes[-1])
@@ -115,6 +116,8 @@ class Concatenate(Part):
     """Rows side by side: (n, a), (n, b), … to (n, a + b + …)."""
 
     def forward(self, tape: Tape, *inputs):
+        for each in inputs[1:]:
+            expect_rows(each, *inputs[0].shape[1:-1], each.shape[-1], count=len(inputs[0]))
         tape.kept["stops"] = np.cumsum([each.shape[-1] for each in inputs])
         return np.concatenate(inputs, axis=-1)
 

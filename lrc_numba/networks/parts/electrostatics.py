@@ -15,7 +15,7 @@ import numpy as np
 
 from ...electrostatics.calculators import Calculator, ChargeOperator, Direction
 from ..layers.parameters import Parameters
-from .part import Motion, Part, Tape
+from .part import Motion, Part, Tape, expect_rows
 
 __all__ = ["Electrostatics"]
 
@@ -46,6 +46,7 @@ class Electrostatics(Part):
     """
 
     whole = True
+    reads = rows = "points"
 
     def __init__(self, calculator: Calculator, learn: Collection[str] = (), name: str = "electrostatics"):
         if not isinstance(calculator, Calculator):
@@ -81,6 +82,7 @@ class Electrostatics(Part):
         return ChargeOperator(self.calculator, structures)
 
     def forward(self, tape: Tape, _, charges):
+        expect_rows(charges, *charges.shape[1:2], count=tape.scene.count)
         operator = self._operator(tape)
         tape.kept["q"] = q = charges.astype(np.float64)
         operator.check(q)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ... import arguments
 from ..layers.parameters import Parameters
-from ..references import species_index
+from ..references import check_species, species_index
 from .part import Part, Tape
 
 __all__ = ["Embedding"]
@@ -24,8 +25,11 @@ class Embedding(Part):
         Numbers per point.
     """
 
+    rows = "points"
+
     def __init__(self, name: str, species: tuple[int, ...], width: int):
-        self.name, self.species, self.width = name, species, width
+        self.name, self.species = name, check_species(species)
+        self.width = arguments.as_count("width", width, 1)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {f"{self.name}.rows": (len(self.species), self.width)}

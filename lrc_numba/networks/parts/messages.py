@@ -17,7 +17,7 @@ import numpy as np
 from ...machine.cpu import simd
 from ...machine.cpu.compile import inlined, kernel
 from ..layers.parameters import Parameters
-from .part import Part, Tape
+from .part import Part, Tape, WrongShape, expect_rows
 
 __all__ = ["LANES", "Messages"]
 
@@ -140,6 +140,8 @@ class Messages(Part):
     C is a multiple of eight.
     """
 
+    rows, pairs = "points", "full"
+
     @staticmethod
     def _flat(arrays) -> list[np.ndarray]:
         return [np.ascontiguousarray(each).reshape(-1) for each in arrays]
@@ -155,8 +157,15 @@ class Messages(Part):
         return np.zeros((tape.scene.count, 1 + dim, channels), dtype=flat[0].dtype)
 
     def forward(self, tape: Tape, x, w, u, v):
+        if v.ndim != 3:
+            raise WrongShape(f"expected vectors of shape (n, d, C), got {v.shape}")
         if v.shape[2] % LANES:
             raise ValueError(f"channels: expected a multiple of {LANES}, got {v.shape[2]}")
+        points, count, (_, dim, channels) = tape.scene.count, len(tape.scene.pairs), v.shape
+        expect_rows(x, 3 * channels, count=points)
+        expect_rows(w, 3 * channels, count=count)
+        expect_rows(u, dim, count=count)
+        expect_rows(v, dim, channels, count=points)
         tape.kept |= {"inputs": self._flat((x, w, u, v)), "v shape": v.shape}
         tape.kept["shapes"] = [each.shape for each in (x, w, u, v)]
         out = self._empty(tape)

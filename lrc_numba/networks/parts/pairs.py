@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ... import arguments
 from ...geometry.neighbours import Pairs
 from ...geometry.structures import Structures
 from ...machine.cpu.compile import kernel
 from ..layers.parameters import Parameters
-from ..references import species_index
-from .part import Part, Tape
+from ..references import check_species, species_index
+from .part import Part, Tape, expect_rows
 
 __all__ = ["Gather", "PairEnergies", "Scatter"]
 
@@ -39,6 +40,8 @@ class Gather(Part):
         Which one.
     """
 
+    reads, rows = "points", "pairs"
+
     def __init__(self, end: str):
         if end not in ("first", "second"):
             raise ValueError(f"end: expected 'first' or 'second', got {end!r}")
@@ -48,6 +51,7 @@ class Gather(Part):
         return getattr(tape.scene.pairs, self.end)
 
     def forward(self, tape: Tape, inputs):
+        expect_rows(inputs, *inputs.shape[1:], count=tape.scene.count)
         return inputs[self._rows(tape)]
 
     def jvp(self, tape: Tape, tangent):
@@ -67,12 +71,19 @@ class Scatter(Part):
     ----------
     end : {"first", "second"}
         Which one.
+    every : bool
+        Whether all neighbours are meant, so that the list has to be full; else every pair may be there once, and
+        another line adds up those of the other end.
     """
 
-    def __init__(self, end: str = "first"):
+    reads, rows = "pairs", "points"
+
+    def __init__(self, end: str = "first", *, every: bool = True):
         self._gather = Gather(end)
+        self.pairs = "full" if every else ""
 
     def forward(self, tape: Tape, inputs):
+        expect_rows(inputs, *inputs.shape[1:], count=len(tape.scene.pairs))
         return self._gather.vjp(tape, inputs)[0]
 
     def jvp(self, tape: Tape, tangent):
@@ -100,9 +111,12 @@ class PairEnergies(Part):
         Functions of the distance.
     """
 
+    reads, rows, pairs = "pairs", "points", "full"
+
     def __init__(self, name: str, species: tuple[int, ...], count: int):
-        self.name, self.species, self.count = name, species, count
-        kinds = len(species)
+        self.name, self.species = name, check_species(species)
+        self.count = arguments.as_count("count", count, 0)
+        kinds = len(self.species)
         self._table = np.zeros((kinds, kinds), dtype=np.int64)
         self._table[np.triu_indices(kinds)] = np.arange(kinds * (kinds + 1) // 2)
         self._table = np.maximum(self._table, self._table.T)
@@ -136,6 +150,7 @@ class PairEnergies(Part):
 
     def forward(self, tape: Tape, basis):
         scene = tape.scene
+        expect_rows(basis, self.count, count=len(scene.pairs))
         tape.kept |= {"kind": self.kinds(scene.structures, scene.pairs, scene.begin), "basis": basis}
         return self._of_points(tape, basis)
 

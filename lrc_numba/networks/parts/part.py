@@ -25,7 +25,7 @@ from ...geometry.structures import Structures
 from ...machine.workspace import Workspace
 from ..layers.parameters import Parameters
 
-__all__ = ["GEOMETRY", "Motion", "Part", "Scene", "Tape"]
+__all__ = ["GEOMETRY", "Motion", "Part", "Scene", "Tape", "WrongShape", "expect_rows"]
 
 GEOMETRY = "geometry"
 
@@ -111,6 +111,27 @@ class Tape:
     kept: dict[str, Any] = field(default_factory=dict)
 
 
+class WrongShape(ValueError):
+    """What a part was given has another shape than it was made for; a program adds the line."""
+
+
+def expect_rows(array: np.ndarray, *shape: int, count: int | None = None) -> None:
+    """Raise a ``WrongShape`` where rows, or how many there are, are not as a part needs them.
+
+    Parameters
+    ----------
+    array : (n, …)
+        What came.
+    *shape : int
+        Of each row.
+    count : int, optional
+        Rows.
+    """
+    if array.shape[1:] != shape or count not in (None, len(array)):
+        rows = "n" if count is None else count
+        raise WrongShape(f"expected shape {(rows, *shape)}, got {array.shape}".replace("'n'", "n"))
+
+
 class Part:
     """One part: it holds settings, and the numbers it learns are in named views of a flat vector.
 
@@ -120,10 +141,20 @@ class Part:
         Prefix of the names of its parameters.
     whole : bool
         Whether it looks at all structures at once instead of at some at a time.
+    reads, rows : {"points", "pairs", ""}
+        What its inputs, and its output, have a row for; "" of inputs is either, and of an output what the inputs have.
+    pairs : {"full", "half", ""}
+        Whether it needs every pair from both its ends, or once; "" where it does not matter.
+    reach : float
+        Up to which distance it expects all neighbours.
     """
 
     name: str = ""
     whole: bool = False
+    reads: str = ""
+    rows: str = ""
+    pairs: str = ""
+    reach: float = 0.0
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ... import arguments
 from ..layers.parameters import Parameters
-from .part import Part, Tape
+from .part import Part, Tape, WrongShape, expect_rows
 
 __all__ = ["Add", "Norm", "Product"]
 
@@ -15,6 +16,8 @@ class Add(Part):
 
     def forward(self, tape: Tape, *inputs):
         tape.kept["count"] = len(inputs)
+        for each in inputs[1:]:  # numpy would add a column to several
+            expect_rows(each, *inputs[0].shape[1:], count=len(inputs[0]))
         return sum(inputs[1:], inputs[0])
 
     def jvp(self, tape: Tape, *tangents):
@@ -38,8 +41,11 @@ class Product(Part):
     """
 
     def __init__(self, axes: str):
-        inputs, self.y = axes.split("->")
-        self.a, self.b = inputs.split(",")
+        try:
+            inputs, self.y = axes.split("->")
+            self.a, self.b = inputs.split(",")
+        except (AttributeError, ValueError):
+            raise ValueError(f"axes: expected two inputs and an output, such as 'nac,nac->nc', got {axes!r}") from None
         for own, other in ((self.a, self.b), (self.b, self.a)):
             if not set(own) <= set(other) | set(self.y):
                 raise ValueError(f"axes: expected every axis of {own} in {other} or in {self.y}, got {axes!r}")
@@ -50,6 +56,14 @@ class Product(Part):
 
     def forward(self, tape: Tape, left, right):
         tape.kept["ab"] = left, right
+        lengths: dict[str, int] = {}
+        for own, array in ((self.a, left), (self.b, right)):
+            fits = len(own) == array.ndim and all(
+                lengths.get(axis, n) == n for axis, n in zip(own, array.shape, strict=True)
+            )
+            if not fits:  # einsum would take a column for several
+                raise WrongShape(f"expected axes {self.a} and {self.b}, got shapes {left.shape} and {right.shape}")
+            lengths |= dict(zip(own, array.shape, strict=True))
         return self._einsum(self.a, left, self.b, right, self.y)
 
     def jvp(self, tape: Tape, dleft, dright):
@@ -84,9 +98,11 @@ class Norm(Part):
     """
 
     def __init__(self, softening: float = 1e-4):
-        self.softening = softening
+        self.softening = arguments.as_positive("softening", softening, np.inf)
 
     def forward(self, tape: Tape, inputs):
+        if inputs.ndim != 3:
+            raise WrongShape(f"expected vectors of shape (n, d, C), got {inputs.shape}")
         tape.kept["x"], tape.kept["y"] = inputs, np.sqrt((inputs**2).sum(axis=1) + self.softening)
         return tape.kept["y"]
 

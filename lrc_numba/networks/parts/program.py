@@ -15,7 +15,8 @@ import numpy as np
 
 from ...machine.workspace import Workspaces
 from ..layers.parameters import Parameters
-from .part import GEOMETRY, Motion, Part, Tape
+from .needs import check_rows, named
+from .part import GEOMETRY, Motion, Part, Tape, WrongShape
 from .run import Run
 from .schedule import Phase, Stage, execute, phases
 
@@ -68,6 +69,7 @@ class Program:
                 self.learns.add(step.output)
         if output not in known:
             raise ValueError(f"output: {output} is written by no step")
+        check_rows(self.steps, output)
         self._phases: dict[tuple, list[Phase]] = {}
 
     @property
@@ -108,7 +110,7 @@ class Program:
 
         def begin(share: int) -> None:
             """The cotangent of the output of a share."""
-            bar = bars[share][self.output] = np.ones_like(run.values[share][self.output])
+            bar = bars[share][self.output] = np.ones_like(self._result(run, share))
             if counted is not None:
                 bar[...] = counted[run.points[share], None]
 
@@ -157,7 +159,18 @@ class Program:
             raise ValueError(f"name: expected one of {', '.join(map(repr, known))}, got {until!r}")
         name = until or self.output
         execute(self._forward_stages(run, parameters, spaces, keep, self._needed(name)), run)
+        if until is None:
+            return [self._result(run, share) for share in range(len(run.shares))]
         return [values[name] for values in run.values]
+
+    def _result(self, run: Run, share: int) -> np.ndarray:
+        """The output of a share; a ValueError where that is no number for each point."""
+        result, wanted = run.values[share][self.output], (run.shares[share].count, 1)
+        if result.shape != wanted:
+            raise ValueError(
+                f"output: expected {self.output!r} of shape {wanted}, one for each point, got {result.shape}"
+            )
+        return result
 
     def jvp(self, run: Run, direction: Motion) -> list[np.ndarray]:
         """The tangent of the output of every share; of an output that does not read the geometry it is zero.
@@ -257,12 +270,12 @@ class Program:
             for i in lines:
                 step = self.steps[i]
                 inputs = [values.get(name) for name in step.inputs]
-                values[step.output] = step.part.forward(run.tapes[i][share], *inputs)
+                values[step.output] = _forward(step, run.tapes[i][share], inputs)
 
         def whole(i: int) -> Callable[[], None]:
             step = self.steps[i]
-            inputs = (run.joined(run.values, name) for name in step.inputs)
-            output = step.part.forward(run.tapes[i][0], *inputs)
+            inputs = [run.joined(run.values, name) for name in step.inputs]
+            output = _forward(step, run.tapes[i][0], inputs)
             return partial(run.share_out, output, step.output, run.values)
 
         return _stages(self._order(names), local, whole)
@@ -328,6 +341,14 @@ class Program:
             return finish
 
         return _stages(self._order(wanted, backwards=True), local, whole)
+
+
+def _forward(step: Step, tape: Tape, inputs: Sequence) -> np.ndarray:
+    """``forward`` of a part; errors of shapes name the line."""
+    try:
+        return step.part.forward(tape, *inputs)
+    except WrongShape as wrong:
+        raise ValueError(f"steps: {named(step)}: {wrong}") from None
 
 
 def _stages(order: list[Phase], local: Callable, whole: Callable) -> list[Stage]:

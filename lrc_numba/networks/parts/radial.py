@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ... import arguments
 from ..layers.parameters import Parameters
-from .part import Part, Tape
+from .part import Part, Tape, expect_rows
 
 __all__ = ["RadialBasis", "switch"]
 
@@ -37,6 +38,16 @@ def switch(r: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.nda
     return value, slope, -60.0 * t * (1.0 - t) * (1.0 - 2.0 * t) / cutoff**2
 
 
+def _as_orders(orders) -> np.ndarray:
+    """n or p of each function, positive integers."""
+    if np.ndim(orders) == 0:
+        return np.arange(1, arguments.as_count("orders", orders, 1) + 1)
+    several = np.array([arguments.as_count("orders", order, 1) for order in orders], dtype=np.int64)
+    if not several.size:
+        raise ValueError("orders: expected at least one, got none")
+    return several
+
+
 class RadialBasis(Part):
     """Rows of functions of the distance, (P, 1) to (P, count).
 
@@ -54,13 +65,17 @@ class RadialBasis(Part):
         c; 1.2 c has to be below the cutoff.
     """
 
+    reads = "pairs"
+
     def __init__(self, cutoff: float, orders, kind: str = "bessel", *, length: float | None = None, core=None):
         if kind not in KINDS:
             raise ValueError(f"kind: expected one of {', '.join(map(repr, KINDS))}, got {kind!r}")
-        self.orders = np.arange(1, orders + 1) if isinstance(orders, int) else np.array(orders)
-        self.cutoff, self.count, self.kind, self.core = cutoff, len(self.orders), kind, core
-        self.length = cutoff if length is None else length
-        if core is not None and CORE_EDGE * core >= cutoff:
+        self.cutoff = self.reach = arguments.as_positive("cutoff", cutoff, np.inf)
+        self.orders = _as_orders(orders)
+        self.count, self.kind = len(self.orders), kind
+        self.length = self.cutoff if length is None else arguments.as_positive("length", length, np.inf)
+        self.core = None if core is None else arguments.as_positive("core", core, np.inf)
+        if self.core is not None and CORE_EDGE * self.core >= self.cutoff:
             raise ValueError(f"core: expected below {cutoff / CORE_EDGE:g}, as the cutoff is {cutoff:g}, got {core}")
 
     def _unswitched(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,6 +111,7 @@ class RadialBasis(Part):
         return f * s, df * s + f * ds, ddf * s + 2.0 * df * ds + f * dds
 
     def forward(self, tape: Tape, r):
+        expect_rows(r, 1)
         value, tape.kept["slope"], tape.kept["curve"] = self.evaluate(r)
         return value.astype(r.dtype, copy=False)
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Self
 
 import numpy as np
 
+from ...geometry.structures import Structures
 from ...machine.cpu import parallel
 from .part import Motion, Scene, Tape
 
 __all__ = ["Run"]
+
+POINTS_AT_ONCE = 320  # of several structures, in one pass of the interpreter; the same for any number of threads
 
 
 @dataclass
@@ -38,6 +42,29 @@ class Run:
     structures: list[slice]
     tapes: list[list[Tape]] = field(default_factory=list)
     values: list[dict] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, whole: Scene) -> Self:
+        """An evaluation of a scene, split into shares, each a job of a thread.
+
+        Parameters
+        ----------
+        whole : Scene
+            All structures.
+        """
+        structures = whole.structures
+        offsets, shares = structures.offsets, _shares(structures)
+        scenes = [
+            Scene(
+                _between(structures, some),
+                whole.pairs.of_structures(some.start, some.stop),
+                whole.dtype,
+                begin=some.start,
+            )
+            for some in shares
+        ]
+        points = [slice(int(offsets[some.start]), int(offsets[some.stop])) for some in shares]
+        return cls(whole, scenes, points, shares)
 
     def each(self, several: Sequence[Callable[[int], None]], beside: Callable[[], None] | None = None) -> None:
         """Do some work for every share, on threads.
@@ -118,6 +145,31 @@ class Run:
             if out.strain is not None and part.strain is not None:
                 out.strain[some] = part.strain
         return out
+
+
+def _shares(structures: Structures) -> list[slice]:
+    """Which structures are in which share: at least two shares, if there are two structures."""
+    shares, begin, points = [], 0, 0
+    most = -(-len(structures) // 2)
+    for b, count in enumerate(structures.counts.tolist()):
+        if b > begin and (points + count > POINTS_AT_ONCE or b - begin >= most):
+            shares.append(slice(begin, b))
+            begin, points = b, 0
+        points += count
+    return [*shares, slice(begin, len(structures))] if len(structures) else []
+
+
+def _between(structures: Structures, some: slice) -> Structures:
+    """Consecutive structures, as views."""
+    lo, hi = (int(structures.offsets[b]) for b in (some.start, some.stop))
+    of_points = {name: getattr(structures, name) for name in ("species", "charges")}
+    return Structures(
+        structures.positions[lo:hi],
+        structures.offsets[some.start : some.stop + 1] - lo,
+        structures.cell[some],
+        structures.periodic[some],
+        **{name: None if values is None else values[lo:hi] for name, values in of_points.items()},
+    )
 
 
 def _all(several: Sequence[Callable[[int], None]], share: int) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ... import arguments
 from ..layers.parameters import Parameters
-from .part import Part, Tape
+from .part import Part, Tape, WrongShape
 
 __all__ = ["Select", "Zeros"]
 
@@ -24,7 +25,10 @@ class Select(Part):
 
     def forward(self, tape: Tape, inputs):
         tape.kept["shape"] = inputs.shape
-        return np.ascontiguousarray(inputs[self.index])
+        try:
+            return np.ascontiguousarray(inputs[self.index])
+        except IndexError:
+            raise WrongShape(f"expected {self.index[1:]} behind the first axis, got shape {inputs.shape}") from None
 
     def jvp(self, tape: Tape, tangent):
         return np.ascontiguousarray(tangent[self.index])
@@ -50,8 +54,10 @@ class Zeros(Part):
         Of each row.
     """
 
+    rows = "points"
+
     def __init__(self, *shape: int):
-        self.shape = shape
+        self.shape = tuple(arguments.as_count("shape", width, 1) for width in shape)
 
     def forward(self, tape: Tape):
         return np.zeros((tape.scene.count, *self.shape), tape.scene.dtype)

@@ -28,6 +28,8 @@ TERMS = LossWeights(energy=0.3, forces=1.0, stress=0.5)
 class Refuses(Part):
     """A part that is not to be asked."""
 
+    rows = "points"
+
     def forward(self, tape, inputs):
         raise AssertionError("it was asked")
 

@@ -1,0 +1,74 @@
+"""Which structures without images a convolution takes, and which plans hold the points of a scene."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakValueDictionary, ref
+
+import numpy as np
+
+from ...geometry.structures import Structures
+from .part import Scene
+
+__all__ = ["Placed", "open_size"]
+
+
+def open_size(structures: Structures, b: int, images: bool, extent: float | None) -> float:
+    """How far a structure without images extends, units of length.
+
+    Parameters
+    ----------
+    structures : Structures
+        Any.
+    b : int
+        Which of them.
+    images : bool
+        Whether a kernel needs periodic images.
+    extent : float or None
+        The largest there may be.
+
+    Raises
+    ------
+    ValueError
+        Naming the structure, where a convolution does not take it.
+    """
+    if structures.periodic[b].any():
+        raise ValueError(f"periodic: structure {b} is periodic along some axes alone; expected all or none")
+    if images:
+        raise ValueError(f"periodic: expected structure {b} to be periodic, which this long-range kernel needs")
+    positions = structures.positions[structures.offsets[b] : structures.offsets[b + 1]]
+    size = float(np.linalg.norm(np.ptp(positions, axis=0))) if len(positions) else 0.0
+    if extent is not None and size > extent:
+        raise ValueError(
+            f"positions: structure {b} extends over {size:g}, and the padded box of open ones is made for an "
+            f"extent of {extent:g}"
+        )
+    return size
+
+
+class Placed:
+    """Which plans hold the points of the present scene: several lines of a program may ask for the same plan.
+
+    Setting the points anew would end what the line before has linearised.
+    """
+
+    def __init__(self) -> None:
+        self._scene: Any = None
+        self._plans: WeakValueDictionary[int, object] = WeakValueDictionary()
+
+    def first(self, plan: object, scene: Scene) -> bool:
+        """Whether a plan is asked for the first time in a scene.
+
+        Parameters
+        ----------
+        plan : object
+            With points.
+        scene : Scene
+            Whose points they are.
+        """
+        if self._scene is None or self._scene() is not scene:
+            self._scene, self._plans = ref(scene), WeakValueDictionary()
+        if self._plans.get(id(plan)) is plan:
+            return False
+        self._plans[id(plan)] = plan
+        return True
