@@ -67,8 +67,33 @@ class EnergyNetwork(Fixed):
 
     Notes
     -----
-    A network belongs to no cell: structures bring theirs. It keeps memory between calls: one network serves one thread
-    of the user's at a time.
+    A network belongs to no cell, and serves one thread of the user's at a time, as it keeps memory between calls.
+
+    Examples
+    --------
+    Any program can be evaluated and trained. What is to be stored, or trained with checkpoints, has to say how it is
+    made again: a subclass with a ``kind``, ``settings`` and ``from_settings``.
+
+    >>> from lrc_numba.networks.parts.embedding import Embedding
+    >>> from lrc_numba.networks.parts.program import Step
+    >>> class IdealGas(EnergyNetwork):
+    ...     kind = "ideal-gas"
+    ...
+    ...     def __init__(self, species, *, dim=3, threads=None):
+    ...         self.species = tuple(species)
+    ...         program = Program([Step(Embedding("energy", self.species, 1), (), "e")], "e")
+    ...         super().__init__(program, cutoff=1.0, dim=dim, threads=threads)
+    ...
+    ...     def settings(self):
+    ...         return {"kind": self.kind, "species": list(self.species), "dim": self.dim}
+    ...
+    ...     @classmethod
+    ...     def from_settings(cls, settings, threads=None):
+    ...         return cls(settings["species"], dim=settings["dim"], threads=threads)
+    >>> IdealGas((1, 8)).settings()
+    {'kind': 'ideal-gas', 'species': [1, 8], 'dim': 3}
+
+    After that ``IdealGas((1, 8)).save(path)`` writes what ``EnergyNetwork.load(path)`` reads.
     """
 
     fixed: ClassVar[dict[str, str]] = {
@@ -303,21 +328,22 @@ class EnergyNetwork(Fixed):
 
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:
-        """Settings that make the same network again, apart from the parameters, as JSON can hold them."""
-        raise NotImplementedError(f"{type(self).__name__} has no settings to be stored")
+        """What makes the same network again, apart from the parameters, as JSON can hold it."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no settings to be stored; to save it, or to train it with checkpoints, define "
+            "a subclass with a kind, settings() and from_settings(), as the example of EnergyNetwork shows"
+        )
 
     @classmethod
     def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
-        """A network with these settings.
+        """A network with these settings, which ``settings`` returned.
 
         Parameters
         ----------
-        settings : dict
-            What ``settings`` returned.
-        threads : int, optional
+        settings, threads
             As for a new network.
         """
-        raise NotImplementedError(f"{cls.__name__} has no settings to be stored")
+        raise NotImplementedError(f"{cls.__name__} is not made from settings; define from_settings() for its kind")
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` with everything that makes the network again, atomically; see ``storage``.
@@ -326,8 +352,19 @@ class EnergyNetwork(Fixed):
         ----------
         path : str or Path
             Replaced where it exists.
+
+        Raises
+        ------
+        NotImplementedError, ValueError
+            Where a network does not say how it is made again, see the example above; where parameters are no numbers.
         """
-        write_network(path, self.settings(), self.parameters.flat)
+        settings = self.settings()
+        if settings.get("kind") not in self.kinds:
+            raise ValueError(
+                f"settings: expected one of the kinds {sorted(self.kinds)}, got {settings.get('kind')!r}; define kind "
+                f"in {type(self).__name__}, and return it with the settings"
+            )
+        write_network(path, settings, self.parameters.flat)
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Self:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..distributed.ranks import Ranks
 from ..geometry.structures import Structures
-from ..networks import EnergyNetwork, LossWeights
+from ..networks import EnergyNetwork, LossWeights, Parameters
 
 __all__ = ["Shares"]
 
@@ -104,21 +104,22 @@ class Shares:
         """
         return nullcontext() if self._ranks is None else self._ranks.together(name)
 
-    def agree(self, identity: dict, parameters: np.ndarray) -> None:
+    def agree(self, identity: Callable[[], dict], parameters: Parameters) -> None:
         """A ValueError where ranks are to train different things.
 
         Parameters
         ----------
-        identity : dict
-            Network, protocol and data.
-        parameters : (n,) array
+        identity : function
+            Of network, protocol and data.
+        parameters : Parameters
             That training starts with.
         """
         if self._ranks is None:
             return
-        for name, value in identity.items():
+        for name, value in identity().items():
             self._ranks.agree(name, sha256(json.dumps(value, default=str).encode()).hexdigest()[:8])
-        self._ranks.agree("parameters", sha256(parameters.tobytes()).hexdigest()[:8])
+        layout = json.dumps(parameters.shapes).encode()
+        self._ranks.agree("parameters", sha256(layout + parameters.flat.tobytes()).hexdigest()[:8])
 
     def any(self, flag: bool) -> bool:
         """Whether something is so on some rank."""

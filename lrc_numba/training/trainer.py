@@ -135,8 +135,9 @@ class Trainer:
         self._sketches = _sketches("", self.data)
         if self.validation is not None:
             self._sketches |= _sketches("validation ", self.validation)
+        self._settings()  # on all ranks an error where they are missing
         self._checkpoint = None if self._files[0] is None else Checkpoint(self._files[0], self._identity())
-        self._shares.agree(self._identity(), self.network.parameters.flat)
+        self._shares.agree(self._identity, self.network.parameters)
         self._sound = True  # parameters, moments and counters are of one step, and the loss was a number
         self._saved = -np.inf  # when
         self._goes_on = False  # from the checkpoint and the log that are there
@@ -309,9 +310,18 @@ class Trainer:
             progress.stage, progress.epoch = progress.stage + 1, 0
 
     # ------------------------------------------------------------------ checkpoints
+    def _settings(self) -> dict | None:
+        """Of the network; None where it has none, and there is nothing to be stored."""
+        try:
+            return self.network.settings()
+        except NotImplementedError:
+            if self.checkpoint is not None:
+                raise
+            return None
+
     def _identity(self) -> dict:
         """What a checkpoint must agree with."""
-        about: dict = {"network": self.network.settings(), "protocol": self.protocol.record(), "seed": self.seed}
+        about: dict = {"network": self._settings(), "protocol": self.protocol.record(), "seed": self.seed}
         about["weights"] = asdict(self._weights)
         about |= {"patience": self.patience, "largest_gradient": self.largest_gradient, "frozen": list(self.frozen)}
         about["data"] = self._sketches

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from lrc_numba.geometry.structures import Structures
-from lrc_numba.networks import FullRangeNetwork, LossWeights, MessagePassingNetwork, ShortRangeNetwork
+from lrc_numba.networks import (
+    EnergyNetwork,
+    FullRangeNetwork,
+    LossWeights,
+    MessagePassingNetwork,
+    ShortRangeNetwork,
+)
+from lrc_numba.networks.parts.embedding import Embedding
+from lrc_numba.networks.parts.program import Program, Step
 from lrc_numba.training import Protocol, Stage, Trainer, TrainingError, polish, train_two_scales
 
 SHORT = Protocol((Stage(2, 3), Stage(3, 2)), rate=1e-3, schedule="cosine", warmup=2)
@@ -282,3 +290,37 @@ def test_a_validation_loss_that_is_no_number(patience, tmp_path):
         trainer.run(progress=False)
     assert "NaN" not in log.read_text()
     assert not np.array_equal(made.parameters.flat, start)
+
+
+def own_composition() -> Program:
+    """A number for each species."""
+    return Program([Step(Embedding("energy", (1, 2), 1), (), "e")], "e")
+
+
+def test_own_compositions_are_trained(tmp_path):
+    """Without settings as well; with a checkpoint the error says what is missing, before anything is done."""
+    made, data = EnergyNetwork(own_composition(), cutoff=1.0, dim=3), molecules()
+    options = {"protocol": Protocol((Stage(7, 40),), rate=5e-2), "weights": LossWeights(1.0, 0.0)}
+    before = made.loss_alone(data, options["weights"])
+    Trainer(made, data, log=tmp_path / "log.jsonl", validation=data, **options).run(progress=False)
+    assert made.loss_alone(data, options["weights"]) < before
+    with pytest.raises(
+        NotImplementedError, match=r"to train it with checkpoints, define a subclass with a kind, settings"
+    ):
+        Trainer(made, data, checkpoint=tmp_path / "state.npz", **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+    class Own(EnergyNetwork):
+        kind = "of this test"
+
+        def settings(self):
+            return {"kind": self.kind}
+
+    parts = [Own(own_composition(), cutoff=1.0, dim=3) for _ in range(2)]
+    for steps, network in zip((10, None), parts, strict=True):
+        trainer = Trainer(network, data, checkpoint=tmp_path / "state.npz", **options)
+        assert trainer.resume() == (steps is None)
+        trainer.run(steps, progress=False)
+    whole = Own(own_composition(), cutoff=1.0, dim=3)
+    Trainer(whole, data, **options).run(progress=False)
+    np.testing.assert_array_equal(parts[1].parameters.flat, whole.parameters.flat)
