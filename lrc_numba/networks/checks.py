@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .. import arguments
 from ..geometry.structures import Structures
 
-__all__ = ["as_counted", "as_dim", "as_energies", "as_forces", "as_lengths", "check_cells", "check_some"]
+if TYPE_CHECKING:
+    from .energy import EnergyNetwork
+    from .loss import LossWeights
+
+__all__ = [
+    "as_counted",
+    "as_dim",
+    "as_energies",
+    "as_forces",
+    "as_lengths",
+    "as_weight",
+    "check_cells",
+    "check_data",
+    "check_some",
+]
 
 
 def as_dim(dim) -> int:
@@ -80,7 +96,22 @@ def as_forces(forces, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return array[None] if array.ndim == 2 else array
 
 
-def as_energies(energies, batch: int, weight: float = 1.0) -> np.ndarray:
+def as_weight(name: str, weight) -> float:
+    """A finite number that is not negative.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument.
+    weight : float
+        As given.
+    """
+    if arguments.as_real(name, weight) < 0:
+        raise ValueError(f"{name}: expected a finite number that is not negative, got {weight}")
+    return float(weight)
+
+
+def as_energies(energies, batch: int) -> np.ndarray:
     """U* as (B,) float64.
 
     Parameters
@@ -89,11 +120,7 @@ def as_energies(energies, batch: int, weight: float = 1.0) -> np.ndarray:
         As given.
     batch : int
         B.
-    weight : float
-        w, finite and not negative.
     """
-    if not 0 <= weight < np.inf:
-        raise ValueError(f"weight: expected a finite number that is not negative, got {weight}")
     array = np.asarray(energies, dtype=np.float64)
     if array.size != batch or array.ndim > 1:
         raise ValueError(f"energies: expected one number per snapshot, shape ({batch},), got {array.shape}")
@@ -125,3 +152,29 @@ def check_cells(structures: Structures) -> None:
     flat = ~(structures.periodic.all(axis=1) & (structures.volume > 0))
     if flat.any():
         raise ValueError(f"stress: expected a cell, periodic along all axes, for structure {int(flat.argmax())}")
+
+
+def check_data(network: EnergyNetwork, data: Structures, weights: LossWeights) -> None:
+    """A ValueError that names a structure, and its point, that cannot be learned from; before any of it is computed.
+
+    Points in one place are found in the search for neighbours alone, and so later.
+
+    Parameters
+    ----------
+    network : EnergyNetwork
+        That is to learn.
+    data : Structures
+        To learn from, or to compare with.
+    weights : LossWeights
+        Of the terms of the loss.
+    """
+    weights.check(data)
+    empty = data.counts == 0
+    if empty.any():
+        raise ValueError(f"positions: structure {int(empty.argmax())} has no points, and tells nothing; leave it out")
+    if weights.stress:
+        check_cells(data)
+    if network.references is not None:
+        network.references.of_points(data)
+    for part in network.program.parts:
+        part.check_structures(data)

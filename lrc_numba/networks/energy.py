@@ -20,7 +20,7 @@ from ..machine.workspace import Workspaces
 from .checks import as_counted, as_dim, check_cells
 from .fixed import Fixed
 from .layers.parameters import Parameters
-from .loss import LossWeights, Prediction, loss_of
+from .loss import LossWeights, Prediction, as_weights, loss_of
 from .parts.needs import check_pairs
 from .parts.part import Motion, Scene
 from .parts.program import Program
@@ -205,18 +205,17 @@ class EnergyNetwork(Fixed):
         self.parameters.check_finite()
         if stress:
             check_cells(given)
-        run = Run.of(self.scene(given))
-        return self._evaluate(run, forces, stress, keep=False, counted=counted)
+        return self._evaluate(Run.of(self.scene(given)), forces, stress, keep=False, counted=counted)
 
     def values(self, structures, name: str) -> np.ndarray:
-        """What lies between two parts, a row for each point.
+        """What lies between two parts, a row for each point, or for each pair.
 
         Parameters
         ----------
         structures : Structures
-            Any number of them.
+            At least one.
         name : str
-            Of the output of a step of ``program`` that has a row for each point.
+            Of the output of a step of ``program``.
         """
         given = self.as_structures(structures)
         if not len(given):
@@ -280,14 +279,14 @@ class EnergyNetwork(Fixed):
         given = self.as_structures(structures)
         if not len(given.positions):
             raise ValueError("points: expected at least one structure of one point, got none")
-        weights.check(given)
+        as_weights(weights).check(given)
         with_stress, gradient = weights.stress > 0, self.parameters.like()
         if with_stress:
             check_cells(given)
         moving = with_stress or weights.forces > 0
         run = Run.of(self.scene(given))
-        own = self._evaluate(run, weights.forces > 0, with_stress, keep=moving)
-        loss, excess, direction = loss_of(own, given, weights, self.dtype)
+        made = self._evaluate(run, weights.forces > 0, with_stress, keep=moving)
+        loss, excess, direction = loss_of(made, given, weights, self.dtype)
         bars = [np.repeat(excess[s], np.diff(given.offsets)[s])[:, None] for s in run.structures]
         if moving:
             dbars = [np.full_like(bar, -1.0) for bar in bars]
@@ -322,7 +321,7 @@ class EnergyNetwork(Fixed):
         given = self.as_structures(structures)
         if not len(given):
             raise ValueError("structures: expected at least one, got none")
-        weights.check(given)
+        as_weights(weights).check(given)
         own = self.predict(given, forces=weights.forces > 0, stress=weights.stress > 0)
         return loss_of(own, given, weights, self.dtype)[0]
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.structures import Structures
+from .checks import as_weight
 from .parts.part import Motion
 
-__all__ = ["LossWeights", "Prediction", "loss_of"]
+__all__ = ["LossWeights", "Prediction", "as_weights", "loss_of"]
+
+TERMS = {"energy": "energies", "forces": "forces", "stress": "stress"}  # weights, and what they are of
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,12 @@ class LossWeights:
     per_point: bool = False
 
     def __post_init__(self) -> None:
-        weights = (self.energy, self.forces, self.stress)
-        if not all(np.isfinite(w) and w >= 0 for w in weights) or not any(weights):
-            raise ValueError(f"weight: expected finite numbers that are not negative, and one above zero, got {self}")
+        for name in TERMS:
+            as_weight(name, getattr(self, name))
+        if not isinstance(self.per_point, (bool, np.bool_)):
+            raise TypeError(f"per_point: expected True or False, got {self.per_point!r}")
+        if not any(getattr(self, name) for name in TERMS):
+            raise ValueError(f"energy, forces, stress: expected a weight above zero, got {self}")
 
     def check(self, structures: Structures) -> None:
         """Raise a ValueError where data are missing.
@@ -46,9 +52,37 @@ class LossWeights:
         structures : Structures
             To learn from.
         """
-        for name, weight in (("energies", self.energy), ("forces", self.forces), ("stress", self.stress)):
+        for term, name in TERMS.items():
+            weight = getattr(self, term)
             if weight and getattr(structures, name) is None:
-                raise ValueError(f"{name}: expected them for every structure, as their weight is {weight:g}, got none")
+                raise ValueError(
+                    f"{name}: expected them for every structure, as their weight is {weight:g}, got none"
+                    f"{self._hint(structures)}"
+                )
+
+    def _hint(self, structures: Structures) -> str:
+        """Weights that fit data."""
+        known = {term: getattr(structures, name) is not None for term, name in TERMS.items()}
+        fitting = {term: getattr(self, term) if held else 0.0 for term, held in known.items()}
+        if not any(fitting.values()):
+            fitting |= {term: 1.0 for term, held in known.items() if held}
+        if not any(fitting.values()):
+            return ""
+        terms = [f"{term}={weight:g}" for term, weight in fitting.items() if weight or term == "forces"]
+        return f"; to learn from what there is, pass weights=LossWeights({', '.join(terms)})"
+
+
+def as_weights(weights) -> LossWeights:
+    """Weights; a TypeError where they are something else.
+
+    Parameters
+    ----------
+    weights : LossWeights
+        As given.
+    """
+    if not isinstance(weights, LossWeights):
+        raise TypeError(f"weights: expected LossWeights, got {weights!r}")
+    return weights
 
 
 @dataclass

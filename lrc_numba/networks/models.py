@@ -21,7 +21,7 @@ from .. import arguments
 from ..geometry.modes import highest_mode
 from ..geometry.structures import Structures
 from . import start
-from .checks import as_energies, as_forces, as_lengths, check_some
+from .checks import as_energies, as_forces, as_lengths, as_weight, check_some
 from .energy import EnergyNetwork
 from .layers.perceptron import Perceptron
 from .long_range import TAPER, TaperedYukawa, YukawaChannels
@@ -190,7 +190,8 @@ class ShortRangeNetwork(EnergyNetwork):
         given = self.as_structures(points)
         check_some(given.positions)
         wanted = as_forces(forces, np.shape(points), self.dtype).reshape(-1, self.dim)
-        known = None if energies is None else as_energies(energies, len(given), weight)
+        known = None if energies is None else as_energies(energies, len(given))
+        as_weight("weight", weight)
         data = Structures(given.positions, given.offsets, given.cell, given.periodic, forces=wanted, energies=known)
         return self.loss(data, LossWeights(energy=0.0 if energies is None else weight))
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..geometry.neighbours import find_pairs, scatter_add
 from ..geometry.structures import Structures
 from .energy import EnergyNetwork
-from .loss import LossWeights
+from .loss import LossWeights, as_weights
 from .parts.pairs import PairEnergies
 from .parts.radial import RadialBasis
 
@@ -48,7 +48,7 @@ def fit_pairs(
     ValueError
         Where data are missing, and for a weight of stress.
     """
-    weights.check(structures)
+    as_weights(weights).check(structures)
     if weights.stress:
         raise ValueError(f"weights: pairs are fitted to energies and forces, got a weight of stress {weights.stress:g}")
     coefficients = network.parameters[f"{part.name}.coefficients"]

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 from tqdm import tqdm
 
+from .. import arguments
 from ..geometry.structures import Structures
 from ..networks import EnergyNetwork, LossWeights
 
@@ -98,6 +99,7 @@ def polish(
     ValueError, MemoryError
         Where the loss is no number at the start, or the network refuses its parameters there.
     """
+    iterations, memory = arguments.as_count("iterations", iterations, 1), arguments.as_count("memory", memory, 1)
     descent = _Descent(network, structures, weights)
     flat = network.parameters.flat
     with tqdm(total=iterations, file=sys.stderr, leave=False, disable=not progress) as bar:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import operator
 import sys
 import time
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from tqdm import tqdm
@@ -18,15 +19,20 @@ from tqdm import tqdm
 from .. import arguments
 from ..geometry.structures import Structures
 from ..networks import EnergyNetwork, LossWeights
-from ..networks.checks import as_energies, as_forces, check_some
+from ..networks.checks import check_data
+from ..networks.fixed import Fixed
 from .adam import Adam
 from .checkpoint import Checkpoint, Log, State, TrainingError, locked, sketch
+from .data import as_data, as_validation, weights_for
 from .progress import Progress
 from .protocol import PAPER, Protocol
 from .shares import Shares
 from .signals import signals_between_steps
 
 __all__ = ["Trainer", "TrainingError", "force_error"]
+
+GIVEN = ("network", "points", "forces", "energies", "energy_weight", "weights", "validation")  # what is read once
+KEPT = ("frozen", "checkpoint", "log", "comm")
 
 
 def force_error(forces: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
@@ -40,7 +46,7 @@ def force_error(forces: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
 
 
 @dataclass
-class Trainer:
+class Trainer(Fixed):
     """Train a network on data by a protocol.
 
     Parameters
@@ -55,12 +61,13 @@ class Trainer:
         Stages and learning rate.
     energies : (B,) array, optional
         With points as an array: U*; with them the loss has a term w (U − U*)².
-    energy_weight : float
-        w.
+    energy_weight : float, optional
+        w, 1 by default; not beside ``weights``.
     weights : LossWeights, optional
         Of the terms of the loss; by default that of forces is 1, that of energies w where there are any.
     validation : Structures, optional
         Not learned from; the parameters with the smallest loss there are kept, and are those of the network at the end.
+        Those that were changed meanwhile, as by ``polish``, are compared as well when it runs again.
     patience : int, optional
         Epochs without a smaller loss on ``validation`` after which the training ends.
     largest_gradient : float, optional
@@ -85,14 +92,22 @@ class Trainer:
         Counters of steps, epochs and stages, and the best loss on ``validation``.
     adam : Adam
         Moments of the gradient.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Before the first step, naming the argument, and of data, those for validation too, the structure and the point:
+        of a species that the network does not know, without points, or without a cell where a stress is to be learned.
     """
+
+    fixed: ClassVar[dict[str, str]] = dict.fromkeys((*GIVEN, *KEPT), "make another trainer")
 
     network: EnergyNetwork
     points: Structures | np.ndarray
     forces: np.ndarray | None = None
     protocol: Protocol = PAPER
     energies: np.ndarray | None = None
-    energy_weight: float = 1.0
+    energy_weight: float | None = None
     weights: LossWeights | None = None
     validation: Structures | None = None
     patience: int | None = None
@@ -107,7 +122,8 @@ class Trainer:
     adam: Adam = field(init=False)
 
     def __post_init__(self) -> None:
-        self.checkpoint, self.log = (None if path is None else Path(path) for path in (self.checkpoint, self.log))
+        files = {name: getattr(self, name) for name in ("checkpoint", "log")}
+        vars(self).update({name: None if path is None else Path(path) for name, path in files.items()})
         if self.checkpoint is not None and self.log is not None and self.checkpoint.resolve() == self.log.resolve():
             raise ValueError(f"log: expected another file than the checkpoint, got {self.log} for both")
         self._shares = Shares(self.comm)
@@ -115,17 +131,15 @@ class Trainer:
         self.seed = operator.index(self.seed)
         if not isinstance(self.protocol, Protocol):
             raise TypeError(f"protocol: expected a Protocol, got {self.protocol!r}")
-        self.data = self._given_data()
-        with_energies = self.energy_weight if self.data.energies is not None else 0.0
-        self._weights = self.weights or LossWeights(energy=with_energies)
-        self._weights.check(self.data)
+        self.data = as_data(self.network, self.points, self.forces, self.energies)
+        self._weights = weights_for(self.data, self.weights, self.energy_weight)
+        check_data(self.network, self.data, self._weights)
         if self.validation is not None:
-            self.validation = self.network.as_structures(self.validation)
-            if not len(self.validation):
-                raise ValueError("validation: expected at least one structure, got none")
-            self._weights.check(self.validation)
-        if self.patience is not None and (self.validation is None or self.patience < 1):
-            raise ValueError(f"patience: expected at least one epoch, and validation data, got {self.patience}")
+            vars(self)["validation"] = as_validation(self.network, self.validation, self._weights)
+        if self.patience is not None:
+            self.patience = arguments.as_count("patience", self.patience, 1)
+            if self.validation is None:
+                raise ValueError(f"patience: expected at least one epoch, and validation data, got {self.patience}")
         if self.largest_gradient is not None:
             arguments.as_positive("largest_gradient", self.largest_gradient, np.inf)
         self._free = self._free_parameters()
@@ -141,32 +155,17 @@ class Trainer:
         self._sound = True  # parameters, moments and counters are of one step, and the loss was a number
         self._saved = -np.inf  # when
         self._goes_on = False  # from the checkpoint and the log that are there
-
-    def _given_data(self) -> Structures:
-        """The data as structures, of the dtype of the network where they come as arrays."""
-        network = self.network
-        if isinstance(self.points, Structures):
-            if self.forces is not None or self.energies is not None:
-                raise ValueError("forces, energies: expected none beside Structures, which hold their own")
-            data = network.as_structures(self.points)
-            if not len(data.positions):
-                raise ValueError("points: expected at least one structure of one point, got none")
-            return data
-        points = arguments.as_points("points", self.points, network.dtype, network.dim)
-        if points.ndim != 3:
-            raise ValueError(f"points: expected snapshots (B, N, d), got shape {points.shape}")
-        check_some(points)
-        forces = as_forces(self.forces, points.shape, network.dtype).reshape(-1, network.dim)
-        energies = None
-        if self.energies is not None:
-            energies = as_energies(self.energies, len(points), self.energy_weight)
-        return replace(network.as_structures(points), forces=forces, energies=energies)
+        self._left = self.best.copy()  # the parameters as they were when something was last done here
 
     def _free_parameters(self) -> np.ndarray | None:
         """Which parameters are trained; None for all."""
         if not self.frozen:
             return None
         free, parameters = np.ones(self.network.parameters.flat.size, dtype=bool), self.network.parameters
+        if isinstance(self.frozen, str):
+            raise TypeError(
+                f"frozen: expected a tuple of names, got {self.frozen!r}; for one of them ({self.frozen!r},)"
+            )
         for prefix in self.frozen:
             names = [name for name in parameters if name.startswith(prefix)]
             if not names:
@@ -210,9 +209,11 @@ class Trainer:
         ValueError
             Where settings changed since the checkpoint was read or written, such as scales or reference energies.
         """
+        steps = None if steps is None else arguments.as_count("steps", steps, 0)
         shares, progress = self._shares, progress and self._shares.leads
         with shares.together("run"), signals_between_steps() as interrupted, locked(*self._files):
             self._check_files()
+            better = self._see_changes()
             samples, begun = len(self.data), self.step
             total = self.protocol.total_steps(samples)
             end = total if steps is None else min(total, begun + steps)
@@ -227,14 +228,24 @@ class Trainer:
                         if shares.any(interrupted()):
                             raise KeyboardInterrupt
                 finally:
-                    if self._sound and self.step > begun:
+                    if self._sound and (better or self.step > begun):
                         self.save()
+                    self._left[...] = self.network.parameters.flat
             self._keep_the_best()
+
+    def _see_changes(self) -> bool:
+        """Compare parameters that were changed since this trainer left them, as by ``polish``, with the best ones."""
+        changed = not np.array_equal(self._left, self.network.parameters.flat)
+        if self.validation is None or self.progress.best == np.inf or not self._shares.any(changed):
+            return False
+        best = self.progress.best
+        return self._compare() < best
 
     def _keep_the_best(self) -> None:
         """Of a finished run, the parameters that were best on the validation data."""
         if self.validation is not None and self.finished:
             self.network.parameters.flat[...] = self.best
+        self._left[...] = self.network.parameters.flat
 
     def _check_files(self) -> None:
         """Raise where checkpoint and log are not those of this run, or cannot be written to."""
@@ -283,10 +294,18 @@ class Trainer:
         return gradient if norm <= self.largest_gradient else gradient * (self.largest_gradient / norm)
 
     def _validate(self) -> dict:
-        """The loss on the validation data; the parameters are kept where it is the smallest so far."""
+        """The loss on the validation data, for the log; epochs without a smaller one are counted."""
         if self.validation is None:
             return {}
+        best = self.progress.best
+        loss = self._compare()
+        self.progress.waited = 0 if loss < best else self.progress.waited + 1
+        return {"validation": loss}
+
+    def _compare(self) -> float:
+        """The loss on the validation data; the parameters are kept where it is the smallest so far."""
         progress = self.progress
+        assert self.validation is not None
         try:
             loss = self._shares.loss_alone(self.network, self.validation, self._weights)
         except (MemoryError, ValueError) as wrong:
@@ -294,11 +313,9 @@ class Trainer:
                 f"{wrong}, in the validation after step {progress.step}; the network is as trained up "
                 "to there, the checkpoint from before"
             ) from wrong
-        progress.waited += 1
         if loss < progress.best:
-            progress.best, progress.waited = loss, 0
-            self.best[...] = self.network.parameters.flat
-        return {"validation": loss}
+            progress.best, self.best[...] = loss, self.network.parameters.flat
+        return loss
 
     def _end_epoch(self, samples: int, rate: float) -> None:
         progress = self.progress
@@ -349,7 +366,7 @@ class Trainer:
             resumed = self._resume()
             state = (resumed, self.progress, self.adam, self._goes_on, self.network.parameters.flat, self.best)
             resumed, self.progress, self.adam, self._goes_on, flat, best = self._shares.first(state)
-            self.network.parameters.flat[...], self.best[...] = flat, best
+            self.network.parameters.flat[...], self._left[...], self.best[...] = flat, flat, best
             return resumed
 
     def _resume(self) -> bool:

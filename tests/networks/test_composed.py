@@ -396,4 +396,4 @@ def test_files_that_are_no_network(tmp_path):
     with pytest.raises(FileNotFoundError):
         EnergyNetwork.load(tmp_path / "none.npz")
     with pytest.raises(NotImplementedError, match="has no settings to be stored"):
-        EnergyNetwork(network_of("near").program, cutoff=1.0, dim=3).save(tmp_path / "own.npz")
+        EnergyNetwork(network_of("near").program, cutoff=CUTOFF, dim=3, full_pairs=True).save(tmp_path / "own.npz")

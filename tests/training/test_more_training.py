@@ -7,34 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from runs import MIXED as SHORT
+from runs import molecules, network
 
 from lrc_numba.geometry.structures import Structures
-from lrc_numba.networks import (
-    EnergyNetwork,
-    FullRangeNetwork,
-    LossWeights,
-    MessagePassingNetwork,
-    ShortRangeNetwork,
-)
-from lrc_numba.networks.parts.embedding import Embedding
-from lrc_numba.networks.parts.program import Program, Step
+from lrc_numba.networks import FullRangeNetwork, LossWeights, ShortRangeNetwork
 from lrc_numba.training import Protocol, Stage, Trainer, TrainingError, polish, train_two_scales
-
-SHORT = Protocol((Stage(2, 3), Stage(3, 2)), rate=1e-3, schedule="cosine", warmup=2)
-
-
-def molecules(count: int = 7, seed: int = 0) -> Structures:
-    """Of different sizes, with energies and forces that no network knows."""
-    rng = np.random.default_rng(seed)
-    sizes = 2 + np.arange(count) % 4
-    positions = [1.2 * np.arange(n)[:, None] * [1.0, 0.3, 0.1] + 0.1 * rng.standard_normal((n, 3)) for n in sizes]
-    known = {"species": [1 + np.arange(n) % 2 for n in sizes], "energies": rng.standard_normal(count)}
-    return Structures.from_arrays(positions, forces=[rng.standard_normal((n, 3)) for n in sizes], **known)
-
-
-def network(seed: int = 0, **options) -> MessagePassingNetwork:
-    """A small one."""
-    return MessagePassingNetwork((1, 2), 2.5, channels=8, rounds=1, long_range=8, seed=seed, **options)
 
 
 @pytest.mark.parametrize(
@@ -203,10 +181,10 @@ def test_two_scales_of_a_network_without_those_names():
 def test_messages_name_structures_by_their_number_among_all():
     """Not by that in the batch."""
     data = molecules(7)
-    species = data.species.copy()
-    species[data.offsets[5]] = 9
-    with pytest.raises(TrainingError, match="species: 9 of point 0 of structure 5 is none"):
-        Trainer(network(), replace(data, species=species), protocol=SHORT).run(progress=False)
+    positions = data.positions.copy()
+    positions[data.offsets[5] + 1] = positions[data.offsets[5]]
+    with pytest.raises(TrainingError, match="no two of them in one place, got 0 and 1 of structure 5"):
+        Trainer(network(), replace(data, positions=positions), protocol=SHORT).run(progress=False)
 
 
 def test_polish_and_parameters_that_are_refused():
@@ -271,56 +249,3 @@ def test_bad_data():
         Trainer(made, np.zeros((2, 3, 3)), np.zeros((2, 3, 3)))
     with pytest.raises(ValueError, match="points: expected at least one structure of one point"):
         Trainer(ShortRangeNetwork(5.0, 1.0, dim=3), data[:0])
-
-
-@pytest.mark.parametrize("patience", [None, 1])
-def test_a_validation_loss_that_is_no_number(patience, tmp_path):
-    """It names the structure; the log stays JSON, and the network is not put back to where it began."""
-    pairs = np.array([[0.0, 0, 0], [2.0, 0, 0]])
-    known = {"species": [1, 1], "energies": 0.0, "forces": np.zeros((2, 3))}
-    data = Structures.from_arrays(pairs, **known)
-    close = Structures.concatenate([data, Structures.from_arrays(pairs * 5e-5, **known)])
-    made, log = MessagePassingNetwork([1], 4.0, channels=8, core=1.0, dtype=np.float32), tmp_path / "log.jsonl"
-    made.parameters["core.coefficients"][...] = 0.1  # whose powers of the distance overflow in single precision
-    start = made.parameters.flat.copy()
-    options = {"protocol": Protocol((Stage(1, 3),)), "patience": patience, "log": log}
-    trainer = Trainer(made, data, validation=close, **options)
-    message = r"loss of structure 1 is .*, in the validation after step 1"
-    with np.errstate(all="ignore"), pytest.raises(TrainingError, match=message):
-        trainer.run(progress=False)
-    assert "NaN" not in log.read_text()
-    assert not np.array_equal(made.parameters.flat, start)
-
-
-def own_composition() -> Program:
-    """A number for each species."""
-    return Program([Step(Embedding("energy", (1, 2), 1), (), "e")], "e")
-
-
-def test_own_compositions_are_trained(tmp_path):
-    """Without settings as well; with a checkpoint the error says what is missing, before anything is done."""
-    made, data = EnergyNetwork(own_composition(), cutoff=1.0, dim=3), molecules()
-    options = {"protocol": Protocol((Stage(7, 40),), rate=5e-2), "weights": LossWeights(1.0, 0.0)}
-    before = made.loss_alone(data, options["weights"])
-    Trainer(made, data, log=tmp_path / "log.jsonl", validation=data, **options).run(progress=False)
-    assert made.loss_alone(data, options["weights"]) < before
-    with pytest.raises(
-        NotImplementedError, match=r"to train it with checkpoints, define a subclass with a kind, settings"
-    ):
-        Trainer(made, data, checkpoint=tmp_path / "state.npz", **options)
-    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
-
-    class Own(EnergyNetwork):
-        kind = "of this test"
-
-        def settings(self):
-            return {"kind": self.kind}
-
-    parts = [Own(own_composition(), cutoff=1.0, dim=3) for _ in range(2)]
-    for steps, network in zip((10, None), parts, strict=True):
-        trainer = Trainer(network, data, checkpoint=tmp_path / "state.npz", **options)
-        assert trainer.resume() == (steps is None)
-        trainer.run(steps, progress=False)
-    whole = Own(own_composition(), cutoff=1.0, dim=3)
-    Trainer(whole, data, **options).run(progress=False)
-    np.testing.assert_array_equal(parts[1].parameters.flat, whole.parameters.flat)

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.special import gammainccinv
 
 from ... import arguments
+from ...geometry.structures import Structures
 from ...machine.memory import available_memory, check_memory
 from ..gaussians import GaussianKernel
 from ..layers.parameters import Parameters
@@ -157,6 +158,14 @@ class Attention(Part):
     def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
         for field in self.fields:
             field.initialise(parameters, generator)
+
+    def check(self, dtype: np.dtype) -> None:
+        for field in self.fields:
+            field.check(dtype)
+
+    def check_structures(self, structures: Structures) -> None:
+        for field in self.fields:
+            field.check_structures(structures)
 
     # ------------------------------------------------------------------ the passes
     @staticmethod

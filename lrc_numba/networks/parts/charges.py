@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...geometry.structures import Structures
 from ..layers.parameters import Parameters
 from .part import Part, Tape, expect_rows
 
@@ -33,9 +34,11 @@ class TotalCharge(Part):
     def __init__(self, total: float | str = 0.0):
         self.total = total
 
-    def _wanted(self, tape: Tape) -> np.ndarray:
+    def check_structures(self, structures: Structures) -> None:
+        self._wanted(structures)
+
+    def _wanted(self, structures: Structures, begin: int = 0) -> np.ndarray:
         """Q of every structure, (B,)."""
-        structures, begin = tape.scene.structures, tape.scene.begin
         if structures.charges is None:
             if self.total == GIVEN:
                 raise ValueError("charges: expected those of every structure, whose sums were asked for, got none")
@@ -63,7 +66,7 @@ class TotalCharge(Part):
     def forward(self, tape: Tape, inputs):
         expect_rows(inputs, *inputs.shape[1:2], count=tape.scene.count)
         structures = tape.scene.structures
-        share = self._wanted(tape) / np.maximum(structures.counts, 1)
+        share = self._wanted(structures, tape.scene.begin) / np.maximum(structures.counts, 1)
         return self._neutral(tape, inputs) + share[structures.structure_of, None].astype(inputs.dtype)
 
     def jvp(self, tape: Tape, tangent):

@@ -2,8 +2,8 @@ r"""The long-range convolution as a part, u_i^c = Σ_j φ^c(x_i − x_j) f_j^c o
 
 A convolution belongs to no box. Its kernel ends its Fourier series at a wavenumber, a length of its own; how many modes
 that takes follows from the cell of each structure; in a small one it may be k = 0 alone, of which a periodic kernel has
-nothing. Structures that share a cell are snapshots of one plan; where their
-numbers of points differ, the shorter ones are filled up with points that carry nothing.
+nothing. Structures that share a cell are snapshots of one plan; where their numbers of points differ, the shorter ones
+are filled up with points that carry nothing.
 
 Strain. Under x → x(1 + ε) fractional coordinates stay, and only φ̂/V changes: u̇ is the sum over a, b of ε_ab times the
 convolution with M_ab = −δ_ab φ̂ − 2 (dφ̂/dk²) k_a k_b: exactly, for the operator that is computed.
@@ -31,7 +31,7 @@ from .mode_sums import ModePlan
 from .part import Motion, Part, Scene, Tape, expect_rows
 from .small import SmallPlan, Tables, modes_worth_a_grid, points_worth_a_grid
 from .strained import Strained
-from .surroundings import Placed, open_size
+from .surroundings import Placed, charges_of, open_size
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
@@ -129,8 +129,8 @@ class Convolution(Part):
         f; features are its second input.
     small : int
         Structures of so many points or fewer are convolved by matrices, see ``small``, in a cell of fewer where there
-        are few channels; the kernel has to be one for
-        all channels then, and without images it needs ``free`` and ``free_derivatives``.
+        are few channels; the kernel has to be one for all channels then, and without images to have ``free`` and
+        ``free_derivatives``.
     direct : int
         With so many stored modes or fewer they are summed one by one, for many channels and points; see
         ``small.modes_worth_a_grid``. The same kernels.
@@ -173,6 +173,12 @@ class Convolution(Part):
     # ------------------------------------------------------------------ plans
     def check(self, dtype: np.dtype) -> None:
         check_eps(self.eps, dtype)  # also of structures that are convolved by matrices: others may follow
+
+    def check_structures(self, structures: Structures) -> None:
+        for b in np.flatnonzero(~structures.periodic.all(axis=1)):
+            open_size(structures, int(b), self.kernel.sigma is None, self.extent)
+        if self.values == "charges":
+            charges_of(structures)
 
     def check_settings(self, cell: np.ndarray, dtype: np.dtype, threads: int) -> None:
         """Raise what a plan for a cell raises, such as a ValueError for an eps that its modes put out of reach.
@@ -264,9 +270,7 @@ class Convolution(Part):
         if self.values == "features":
             return features
         if self.values == "charges":
-            if structures.charges is None:
-                raise ValueError("charges: expected one for every point, got none")
-            return structures.charges.astype(tape.scene.dtype)[:, None]
+            return charges_of(structures).astype(tape.scene.dtype)[:, None]
         counts = structures.counts
         if not self.small and (counts == counts[0]).all():
             return None
@@ -340,9 +344,8 @@ class Convolution(Part):
             motion.strain = np.zeros(scene.structures.cell.shape)
         features = self.values == "features" and tape.wanted[-1]
         wrt = {"points"} if tape.wanted[0] else set()
-        wrt |= ({"values"} if features else set()) | (
-            {"parameters"} if gradient is not None and self.kernel.names else set()
-        )
+        wrt |= {"values"} if features else set()
+        wrt |= {"parameters"} if gradient is not None and self.kernel.names else set()
         for group, f in zip(kept["groups"], kept["f"], strict=True):
             u_bar = group.spread(bar)
             if group.linearised is not None:
@@ -356,17 +359,15 @@ class Convolution(Part):
             if gradient is not None and "parameters" in wrt:
                 self._add(gradient, result.parameters)
             if motion.strain is not None:
-                motion.strain[group.structures] = self._strain_bar(
-                    group, f, group.multiplier, u_bar, scene.structures.dim
-                )
+                motion.strain[group.structures] = self._strain_bar(group, f, u_bar, scene.structures.dim)
         return (motion, of_features)[: len(tape.wanted)]
 
     @staticmethod
-    def _strain_bar(group: _Group, f, multiplier, bar: np.ndarray, dim: int) -> np.ndarray:
+    def _strain_bar(group: _Group, f, bar: np.ndarray, dim: int) -> np.ndarray:
         """The gradient by the strain of every structure of a group, (B, d, d)."""
         out = np.zeros((len(bar), dim, dim))
         for a, b in combinations_with_replacement(range(dim), 2):
-            moved = group.plan.convolve(f, Strained(multiplier, a, b))
+            moved = group.plan.convolve(f, Strained(group.multiplier, a, b))
             out[:, a, b] = out[:, b, a] = np.einsum("bnc,bnc->b", bar, moved)
         return out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ... import arguments
+from ...geometry.structures import Structures
 from ..layers.parameters import Parameters
 from ..references import check_species, species_index
 from .part import Part, Tape
@@ -36,6 +37,9 @@ class Embedding(Part):
 
     def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
         parameters[f"{self.name}.rows"][...] = generator.normal(0.0, 1.0, (len(self.species), self.width))
+
+    def check_structures(self, structures: Structures) -> None:
+        species_index(self.species, structures)
 
     def forward(self, tape: Tape):
         tape.kept["index"] = species_index(self.species, tape.scene.structures, tape.scene.begin)

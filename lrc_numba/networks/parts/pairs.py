@@ -126,6 +126,9 @@ class PairEnergies(Part):
         kinds = len(self.species)
         return {f"{self.name}.coefficients": (kinds * (kinds + 1) // 2, self.count)}
 
+    def check_structures(self, structures: Structures) -> None:
+        species_index(self.species, structures)
+
     def _coefficients(self, tape: Tape) -> np.ndarray:
         return tape.parameters[f"{self.name}.coefficients"][tape.kept["kind"]]
 

@@ -180,6 +180,17 @@ class Part:
             Of the network.
         """
 
+    def check_structures(self, structures: Structures) -> None:
+        """Raise a ValueError that names a structure, and its point, that this part does not take.
+
+        Asked before a training, so that bad data are not found in the middle of it.
+
+        Parameters
+        ----------
+        structures : Structures
+            All there are.
+        """
+
     def forward(self, tape: Tape, *inputs):
         """y.
 

@@ -1,4 +1,4 @@
-"""Which structures without images a convolution takes, and which plans hold the points of a scene."""
+"""What a convolution takes of structures, and which plans hold the points of a scene."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ...geometry.structures import Structures
 from .part import Scene
 
-__all__ = ["Placed", "open_size"]
+__all__ = ["Placed", "charges_of", "open_size"]
 
 
 def open_size(structures: Structures, b: int, images: bool, extent: float | None) -> float:
@@ -44,6 +44,19 @@ def open_size(structures: Structures, b: int, images: bool, extent: float | None
             f"extent of {extent:g}"
         )
     return size
+
+
+def charges_of(structures: Structures) -> np.ndarray:
+    """The charges (n,) that structures bring along; a ValueError where there are none.
+
+    Parameters
+    ----------
+    structures : Structures
+        Any.
+    """
+    if structures.charges is None:
+        raise ValueError("charges: expected one for every point, got none")
+    return structures.charges
 
 
 class Placed:
