@@ -102,7 +102,7 @@ class Descriptor(Part):
         Normalisation.
     """
 
-    rows, pairs = "points", "half"
+    geometry, rows, pairs = True, "points", "half"
 
     def __init__(self, dim: int, cutoff: float, cutoff_kind: str, scales: Scales):
         self.reach = cutoff

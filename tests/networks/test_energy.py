@@ -220,9 +220,15 @@ def refused() -> dict:
             lambda short, full: short.loss_alone(replace(data, stress=None), WEIGHTS["all"]),
             "stress: expected them",
         ),
-        "negative weight": (lambda short, full: LossWeights(energy=-1.0), "energy: expected a finite number that is not"),
+        "negative weight": (
+            lambda short, full: LossWeights(energy=-1.0),
+            "energy: expected a finite number that is not",
+        ),
         "weight is no number": (lambda short, full: LossWeights(stress=np.nan), "stress: expected a finite number"),
-        "no weight": (lambda short, full: LossWeights(forces=0.0), "energy, forces, stress: expected a weight above zero"),
+        "no weight": (
+            lambda short, full: LossWeights(forces=0.0),
+            "energy, forces, stress: expected a weight above zero",
+        ),
         "no references": (lambda short, full: short.fit_references(data), "references: this network knows no species"),
     }
 

@@ -19,9 +19,12 @@ from lrc_numba.networks import (
     energy,
 )
 from lrc_numba.networks.layers.perceptron import Perceptron
+from lrc_numba.networks.long_range import CoulombKernel
 from lrc_numba.networks.parts.activation import Activation
-from lrc_numba.networks.parts.attention import Heads
-from lrc_numba.networks.parts.dense import Concatenate, Dense, Linear
+from lrc_numba.networks.parts.attention import Attention, Heads
+from lrc_numba.networks.parts.charges import TotalCharge
+from lrc_numba.networks.parts.convolution import Convolution, SeriesEnd
+from lrc_numba.networks.parts.dense import Concatenate, Dense, Linear, Scale
 from lrc_numba.networks.parts.embedding import Embedding
 from lrc_numba.networks.parts.geometry import Directions, Displacements, Distances
 from lrc_numba.networks.parts.messages import Messages
@@ -148,6 +151,28 @@ def test_rows_of_pairs_and_of_points():
     assert np.isfinite(made.predict(make_structures(3, (4,), seed=1)).energies).all()
 
 
+def test_inputs_of_lines():
+    """As many as a part reads, and the geometry first where it looks at that: else forces would be zero."""
+    for step, message in (
+        (
+            Step(Displacements(), ("s",), "e"),
+            r"steps: 'e' by Displacements from \('s'\) reads 'geometry' first, got 's'",
+        ),
+        (Step(Messages(), ("x", "w", "u"), "e"), "steps: 'e' by Messages .*: missing a required argument"),
+        (Step(Select(0), ("m", "v"), "e"), "steps: 'e' by Select .*: too many positional arguments"),
+        (Step(Zeros(3), ("m",), "e"), "steps: 'e' by Zeros .*: too many positional arguments"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            program(step)
+    for values, inputs, message in (
+        ("features", (GEOMETRY,), "'e' by Convolution .*: expected features as its second input"),
+        ("ones", (GEOMETRY, "s"), "'e' by Convolution .*: expected the geometry alone, as its values are 'ones'"),
+    ):
+        part = Convolution(CoulombKernel(0.6), SeriesEnd((9.0,)), 1e-5, values, 1024)
+        with pytest.raises(ValueError, match=f"steps: {message}"):
+            network_of(program(Step(part, inputs, "e"))).predict(make_structures(3, (4, 3), seed=1))
+
+
 def test_parts_say_which_pairs_they_need():
     """Half a list leaves out half of the messages, a full one counts pairs twice, a short one cuts functions off."""
     cases = {
@@ -246,6 +271,17 @@ ARGUMENTS = {
     "axes": (lambda: Product("nc,nc"), "axes: expected two inputs and an output, such as 'nac,nac->nc', got 'nc,nc'"),
     "softening": (lambda: Norm(0.0), "softening: expected a number above 0"),
     "heads": (lambda: Heads(1, 0, 4), "keys: expected an integer of at least one, got 0"),
+    "fields": (
+        lambda: Attention(Heads(1, 1, 1), [Convolution(CoulombKernel(0.6), SeriesEnd((9.0,)), 1e-5, "ones")]),
+        "fields: expected convolutions of features, got one of ones",
+    ),
+    "total": (lambda: TotalCharge("x"), "total: expected one of 'given', got 'x'"),
+    "no total": (lambda: TotalCharge(np.nan), "total: expected a finite number, got nan"),
+    "scale": (lambda: Scale(0.0, 0.0), r"shift, scale: expected finite numbers, and no scale of zero, got 0\.0, 0\.0"),
+    "extent": (
+        lambda: Convolution(CoulombKernel(0.6), SeriesEnd((9.0,)), 1e-5, extent=-1.0),
+        "extent: expected a number above 0",
+    ),
     "dim": (lambda: network_of(program(ENERGY), dim=7), "dim: expected 1, 2 or 3, got 7"),
     "total charge": (
         lambda: UNKNOWN([1], 1.0, channels=8, total_charge=1.0),

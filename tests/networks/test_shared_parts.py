@@ -1,4 +1,4 @@
-"""Parts that are in two lines of a program."""
+"""Convolutions in programs of a user's own: in two lines, and of ones."""
 
 from __future__ import annotations
 
@@ -41,3 +41,18 @@ def test_a_convolution_in_two_lines(attends, sizes):
     assert gradient_error(network, structures, TERMS) <= 1e-6
     moved = make_structures(1, (3, 2, 4), seed=1)  # in other places
     np.testing.assert_array_equal(network.predict(moved).forces, deepcopy(network).predict(moved).forces)
+
+
+@pytest.mark.parametrize("sizes", [(1024, 0), (0, 4096), (0, 0)], ids=["pairs", "modes", "mesh"])
+@pytest.mark.parametrize("counts", [(3, 3), (3, 2)])
+def test_one_kernel_of_ones(counts, sizes):
+    """A column for each point, however it is computed, also where no structure has to be filled up."""
+    field = Convolution(CoulombKernel(0.6, "far.", trainable=True), SeriesEnd((9.0,)), 1e-8, "ones", *sizes)
+    steps = [Step(field, (GEOMETRY,), "u"), Step(Product("nc,nc->nc"), ("u", "u"), "e")]
+    network, structures = EnergyNetwork(Program(steps, "e"), cutoff=0.5, dim=1), make_structures(1, counts)
+    matrices = Convolution(CoulombKernel(0.6, "far.", trainable=True), SeriesEnd((9.0,)), 1e-8, "ones", 1024)
+    steps[0] = Step(matrices, (GEOMETRY,), "u")
+    wanted = EnergyNetwork(Program(steps, "e"), cutoff=0.5, dim=1).values(structures, "u")
+    np.testing.assert_allclose(network.values(structures, "u"), wanted, rtol=0, atol=1e-7 * np.abs(wanted).max())
+    assert force_error(network, structures) <= 1e-9
+    assert gradient_error(network, structures, TERMS) <= 1e-6

@@ -144,12 +144,14 @@ class Attention(Part):
     channels.
     """
 
-    whole = True
+    whole = geometry = True
     reads = rows = "points"
 
     def __init__(self, heads: Heads, fields: list[Convolution], feature_map: str = "silu"):
         if len(fields) not in (1, heads.count):
             raise ValueError(f"fields: expected one, or one for each of {heads.count} heads, got {len(fields)}")
+        if other := [field.values for field in fields if field.values != "features"]:
+            raise ValueError(f"fields: expected convolutions of features, got one of {other[0]}")
         self.heads, self.fields, self._map = heads, fields, Activation(feature_map)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ... import arguments
 from ...geometry.structures import Structures
 from ..layers.parameters import Parameters
 from .part import Part, Tape, expect_rows
@@ -32,7 +33,8 @@ class TotalCharge(Part):
     reads = rows = "points"
 
     def __init__(self, total: float | str = 0.0):
-        self.total = total
+        known = isinstance(total, str)
+        self.total = arguments.as_choice("total", total, (GIVEN,)) if known else arguments.as_real("total", total)
 
     def check_structures(self, structures: Structures) -> None:
         self._wanted(structures)

@@ -28,10 +28,10 @@ from ...plan import Linearised, LRCPlan, check_eps
 from ..layers.parameters import Parameters
 from .linearised import LinearisedSums
 from .mode_sums import ModePlan
-from .part import Motion, Part, Scene, Tape, expect_rows
+from .part import Motion, Part, Scene, Tape
 from .small import SmallPlan, Tables, modes_worth_a_grid, points_worth_a_grid
 from .strained import Strained
-from .surroundings import Placed, charges_of, open_size
+from .surroundings import Placed, channels_of, charges_of, check_features, open_size
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
@@ -139,7 +139,7 @@ class Convolution(Part):
         from the structures, in steps.
     """
 
-    whole = True
+    whole = geometry = True
     reads = rows = "points"
 
     def __init__(
@@ -156,7 +156,8 @@ class Convolution(Part):
             raise ValueError(f"values: expected 'ones', 'charges' or 'features', got {values!r}")
         self.kernel, self.end, self.values = kernel, end, values
         self.eps = arguments.as_positive("eps", eps, 1.0)
-        self.small, self.direct, self.extent = small, direct, extent
+        self.small, self.direct = arguments.as_count("small", small, 0), arguments.as_count("direct", direct, 0)
+        self.extent = None if extent is None else arguments.as_positive("extent", extent, np.inf)
         self._plans: OrderedDict[tuple, Plan] = OrderedDict()
         self._tables, self._placed = Tables(), Placed()
         self.make_plan: Callable[..., Any] = LRCPlan  # for periodic cells
@@ -272,15 +273,14 @@ class Convolution(Part):
         if self.values == "charges":
             return charges_of(structures).astype(tape.scene.dtype)[:, None]
         counts = structures.counts
-        if not self.small and (counts == counts[0]).all():
-            return None
+        if not self.small and (counts == counts[0]).all() and channels_of(self.kernel.multiplier(tape.parameters)):
+            return None  # a plan adds the axis of channels
         return np.ones((len(structures.positions), 1), tape.scene.dtype)
 
     # ------------------------------------------------------------------ the passes
     def forward(self, tape: Tape, _, features=None):
         scene, kept = tape.scene, tape.kept
-        if features is not None:
-            expect_rows(features, *features.shape[1:2], count=scene.count)
+        check_features(self.values, features, scene.count)
         kept["groups"] = self._groups(tape, 1 if features is None else features.shape[1])
         kept["given"] = given = self._given(tape, features)
         kept["f"] = [group.spread(given) for group in kept["groups"]]
@@ -292,9 +292,8 @@ class Convolution(Part):
             u = group.linear_in(f).output if tape.keep else group.plan.convolve(f, group.multiplier)
             out = self._put(out, group, u, scene)
         if out is None:  # of no points
-            shapes = (each.shape for each in self.kernel.multiplier(tape.parameters).parameters.values())
-            own = features if self.values == "features" else np.empty((0, *np.broadcast_shapes((1,), *shapes)))
-            out = np.zeros((0, own.shape[1]), scene.dtype)
+            channels = (*channels_of(self.kernel.multiplier(tape.parameters)), 1)
+            out = np.zeros((0, channels[0] if features is None else features.shape[1]), scene.dtype)
         return out
 
     @staticmethod

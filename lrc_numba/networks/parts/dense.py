@@ -97,6 +97,8 @@ class Scale(Part):
     """
 
     def __init__(self, shift=0.0, scale=1.0):
+        if not (np.isfinite(shift).all() and np.isfinite(scale).all() and np.all(scale)):
+            raise ValueError(f"shift, scale: expected finite numbers, and no scale of zero, got {shift}, {scale}")
         self.shift, self.scale = shift, scale
 
     def forward(self, tape: Tape, inputs):

@@ -45,7 +45,7 @@ class Electrostatics(Part):
     network.
     """
 
-    whole = True
+    whole = geometry = True
     reads = rows = "points"
 
     def __init__(self, calculator: Calculator, learn: Collection[str] = (), name: str = "electrostatics"):

@@ -64,7 +64,7 @@ def scatter_motion(scene: Scene, bar: np.ndarray, strained: bool) -> Motion:
 class Displacements(Part):
     """D of every pair, (P, d)."""
 
-    rows = "pairs"
+    geometry, rows = True, "pairs"
 
     def forward(self, tape: Tape, _):
         return tape.scene.pairs.displacement

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import TYPE_CHECKING
+
+from .part import GEOMETRY
 
 if TYPE_CHECKING:
     from .program import Step
@@ -26,8 +29,18 @@ def named(step: Step) -> str:
     return f"{step.output!r} by {type(part).__name__}{name} from ({', '.join(map(repr, step.inputs))})"
 
 
+def _check_inputs(step: Step) -> None:
+    """Raise a ValueError where a part is given too few inputs, too many, or others than the geometry it looks at."""
+    try:
+        signature(step.part.forward).bind(None, *step.inputs)
+    except TypeError as wrong:
+        raise ValueError(f"steps: {named(step)}: {wrong}; see what its forward() reads") from None
+    if step.part.geometry and step.inputs[0] != GEOMETRY:
+        raise ValueError(f"steps: {named(step)} reads {GEOMETRY!r} first, got {step.inputs[0]!r}")
+
+
 def check_rows(steps: Sequence[Step], output: str) -> None:
-    """Raise a ValueError where rows of pairs are read as rows of points, or the other way round.
+    """Raise a ValueError where inputs are missing, or rows of pairs are read as rows of points, or the other way round.
 
     Parameters
     ----------
@@ -38,6 +51,7 @@ def check_rows(steps: Sequence[Step], output: str) -> None:
     """
     rows: dict[str, str] = {}
     for step in steps:
+        _check_inputs(step)
         kinds = {name: rows[name] for name in step.inputs if rows.get(name)}
         if step.part.reads:
             wrong = [name for name, kind in kinds.items() if kind != step.part.reads]

@@ -141,6 +141,8 @@ class Part:
         Prefix of the names of its parameters.
     whole : bool
         Whether it looks at all structures at once instead of at some at a time.
+    geometry : bool
+        Whether its first input is ``GEOMETRY``.
     reads, rows : {"points", "pairs", ""}
         What its inputs, and its output, have a row for; "" of inputs is either, and of an output what the inputs have.
     pairs : {"full", "half", ""}
@@ -151,6 +153,7 @@ class Part:
 
     name: str = ""
     whole: bool = False
+    geometry: bool = False
     reads: str = ""
     rows: str = ""
     pairs: str = ""

@@ -51,6 +51,12 @@ class Program:
         The lines.
     output : str
         The name of the result, a number for each point.
+
+    Raises
+    ------
+    ValueError
+        Naming the line: where names are read before they are written, inputs are missing, or rows are those of pairs
+        and not of points. When it is evaluated, where widths do not fit together, or the result is no number.
     """
 
     def __init__(self, steps: Sequence[Step], output: str):

@@ -8,9 +8,10 @@ from weakref import WeakValueDictionary, ref
 import numpy as np
 
 from ...geometry.structures import Structures
-from .part import Scene
+from ...multipliers.multiplier import Multiplier
+from .part import Scene, WrongShape, expect_rows
 
-__all__ = ["Placed", "charges_of", "open_size"]
+__all__ = ["Placed", "channels_of", "charges_of", "check_features", "open_size"]
 
 
 def open_size(structures: Structures, b: int, images: bool, extent: float | None) -> float:
@@ -46,6 +47,17 @@ def open_size(structures: Structures, b: int, images: bool, extent: float | None
     return size
 
 
+def channels_of(multiplier: Multiplier) -> tuple[int, ...]:
+    """The shape of a kernel: (C,) of one for each channel, () of one for all.
+
+    Parameters
+    ----------
+    multiplier : Multiplier
+        With its parameters.
+    """
+    return np.broadcast_shapes(*(each.shape for each in multiplier.parameters.values()))
+
+
 def charges_of(structures: Structures) -> np.ndarray:
     """The charges (n,) that structures bring along; a ValueError where there are none.
 
@@ -57,6 +69,25 @@ def charges_of(structures: Structures) -> np.ndarray:
     if structures.charges is None:
         raise ValueError("charges: expected one for every point, got none")
     return structures.charges
+
+
+def check_features(values: str, features: np.ndarray | None, count: int) -> None:
+    """Raise a ``WrongShape`` where features are missing, no rows of points, or not those that are convolved.
+
+    Parameters
+    ----------
+    values : {"ones", "charges", "features"}
+        What is convolved.
+    features : (n, C) or None
+        As given.
+    count : int
+        n.
+    """
+    if (features is None) == (values == "features"):
+        wanted = "features as its second input" if features is None else "the geometry alone"
+        raise WrongShape(f"expected {wanted}, as its values are {values!r}")
+    if features is not None:
+        expect_rows(features, *features.shape[1:2], count=count)
 
 
 class Placed:
