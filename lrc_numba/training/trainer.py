@@ -260,6 +260,8 @@ class Trainer(Fixed):
 
     def _one_step(self, samples: int) -> float:
         progress = self.progress
+        if progress.batch == self.protocol.steps_per_epoch(progress.stage, samples):
+            raise TrainingError(f"the epoch up to step {progress.step} did not end; resume, or make another trainer")
         size = self.protocol.stages[progress.stage].batch
         order = np.random.default_rng([self.seed, progress.stage, progress.epoch]).permutation(samples)
         chosen = order[progress.batch * size : (progress.batch + 1) * size]

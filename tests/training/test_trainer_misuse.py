@@ -33,6 +33,8 @@ def test_a_validation_loss_that_is_no_number(patience, tmp_path):
         trainer.run(progress=False)
     assert "NaN" not in log.read_text()
     assert not np.array_equal(made.parameters.flat, start)
+    with pytest.raises(TrainingError, match="the epoch up to step 1 did not end; resume, or make another trainer"):
+        trainer.run(progress=False)
 
 
 def own_composition() -> Program:
