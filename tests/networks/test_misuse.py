@@ -80,6 +80,8 @@ def test_settings_are_not_replaced(make, names):
     for name in names:
         with pytest.raises(AttributeError, match=f"{name}: .* was made with it"):
             setattr(network, name, deepcopy([getattr(network, name)]))
+    with pytest.raises(AttributeError, match="output: Program was made with it; make another program"):
+        network.program.output = network.program.steps[0].output
     assert isinstance(deepcopy(network), EnergyNetwork)
 
 
@@ -250,7 +252,6 @@ def test_wrong_widths(name):
 
 
 # ---------------------------------------------------------------------- arguments
-UNKNOWN = MessagePassingNetwork
 ARGUMENTS = {
     "activation": (lambda: Perceptron("p", (8, 1), activation="x"), "activation: expected one of 'tanh', 'relu'"),
     "feature map": (lambda: Activation("x"), "name: expected one of 'silu', 'tanh', 'relu', 'linear', got 'x'"),
@@ -284,15 +285,15 @@ ARGUMENTS = {
     ),
     "dim": (lambda: network_of(program(ENERGY), dim=7), "dim: expected 1, 2 or 3, got 7"),
     "total charge": (
-        lambda: UNKNOWN([1], 1.0, channels=8, total_charge=1.0),
+        lambda: MessagePassingNetwork([1], 1.0, channels=8, total_charge=1.0),
         r"total_charge: expected None without learned charges, got 1\.0; pass charges",
     ),
     "charge channels": (
-        lambda: UNKNOWN([1], 1.0, channels=8, charge_channels=0),
+        lambda: MessagePassingNetwork([1], 1.0, channels=8, charge_channels=0),
         "charge_channels: expected 1 without learned charges, got 0; pass charges",
     ),
     "charge parameters": (
-        lambda: UNKNOWN([1], 1.0, channels=8, charge_parameters=["x"]),
+        lambda: MessagePassingNetwork([1], 1.0, channels=8, charge_parameters=["x"]),
         r"charge_parameters: expected \(\) without learned charges, got \('x',\); pass charges",
     ),
 }  # fmt: skip

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
 from ...machine.workspace import Workspaces
+from ..fixed import Fixed
 from ..layers.parameters import Parameters
 from .needs import check_rows, named
 from .part import GEOMETRY, Motion, Part, Tape, WrongShape
@@ -42,7 +44,7 @@ class Step:
     output: str
 
 
-class Program:
+class Program(Fixed):
     """Steps in order; every name is written once, before it is read. Those that the output does not need are left out.
 
     Parameters
@@ -59,10 +61,12 @@ class Program:
         and not of points. When it is evaluated, where widths do not fit together, or the result is no number.
     """
 
+    fixed: ClassVar[dict[str, str]] = dict.fromkeys(("steps", "output"), "make another program")
+
     def __init__(self, steps: Sequence[Step], output: str):
-        self.steps, self.output = tuple(steps), output
-        needed = self._needed(output)
-        self.steps = tuple(step for step in self.steps if step.output in needed)
+        lines = tuple(steps)
+        needed = _needed(lines, output)
+        self.steps, self.output = tuple(step for step in lines if step.output in needed), output
         self.moves, self.learns = {GEOMETRY}, set[str]()
         known = {GEOMETRY}
         for step in self.steps:
@@ -82,14 +86,6 @@ class Program:
     def parts(self) -> list[Part]:
         """The parts, each once, in order."""
         return list({id(step.part): step.part for step in self.steps}.values())
-
-    def _needed(self, name: str) -> set[str]:
-        """Names that lead to another one, and that itself."""
-        needed = {name}
-        for step in reversed(self.steps):
-            if step.output in needed:
-                needed.update(step.inputs)
-        return needed
 
     # ------------------------------------------------------------------ passes that follow each other
     def evaluate(
@@ -120,7 +116,7 @@ class Program:
             if counted is not None:
                 bar[...] = counted[run.points[share], None]
 
-        stages = self._forward_stages(run, parameters, spaces, keep, self._needed(self.output))
+        stages = self._forward_stages(run, parameters, spaces, keep, _needed(self.steps, self.output))
         stages.append(Stage(begin))
         execute(stages + self._reverse_stages(run, [bars], None, None, self.moves, _vjp(strained)), run)
         ends = run.join([end.get(GEOMETRY) for end in bars], strained)
@@ -164,7 +160,7 @@ class Program:
         if until is not None and until not in (known := [step.output for step in self.steps]):
             raise ValueError(f"name: expected one of {', '.join(map(repr, known))}, got {until!r}")
         name = until or self.output
-        execute(self._forward_stages(run, parameters, spaces, keep, self._needed(name)), run)
+        execute(self._forward_stages(run, parameters, spaces, keep, _needed(self.steps, name)), run)
         if until is None:
             return [self._result(run, share) for share in range(len(run.shares))]
         return [values[name] for values in run.values]
@@ -347,6 +343,15 @@ class Program:
             return finish
 
         return _stages(self._order(wanted, backwards=True), local, whole)
+
+
+def _needed(steps: Sequence[Step], name: str) -> set[str]:
+    """Names that lead to another one, and that itself."""
+    needed = {name}
+    for step in reversed(steps):
+        if step.output in needed:
+            needed.update(step.inputs)
+    return needed
 
 
 def _forward(step: Step, tape: Tape, inputs: Sequence) -> np.ndarray:
