@@ -106,6 +106,11 @@ class DirectPlan:
         self._points, self._phases, self._tabulated = self._points[:0], None, None
         return self
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of waves at the points that are kept between calls."""
+        return sum(phases.nbytes for phases in self._phases or ())
+
     # ------------------------------------------------------------------ sums over points and modes
     def _blocks(self) -> Iterator[tuple[slice, int, np.ndarray]]:
         """Some points at a time, how many lanes they fill, and their phases."""

@@ -2,8 +2,8 @@ r"""The long-range convolution as a part, u_i^c = Σ_j φ^c(x_i − x_j) f_j^c o
 
 A convolution belongs to no box. Its kernel ends its Fourier series at a wavenumber, a length of its own; how many modes
 that takes follows from the cell of each structure; in a small one it may be k = 0 alone, of which a periodic kernel has
-nothing. Structures that share a cell are snapshots of one plan; where their
-numbers of points differ, the shorter ones are filled up with points that carry nothing.
+nothing. Structures that share a cell are snapshots of one plan; where their numbers of points differ, the shorter ones
+are filled up with points that carry nothing.
 
 Strain. Under x → x(1 + ε) fractional coordinates stay, and only φ̂/V changes: u̇ is the sum over a, b of ε_ab times the
 convolution with M_ab = −δ_ab φ̂ − 2 (dφ̂/dk²) k_a k_b: exactly, for the operator that is computed.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
-from math import pi, prod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -29,44 +29,17 @@ from ..layers.parameters import Parameters
 from .linearised import LinearisedSums
 from .mode_sums import ModePlan
 from .part import Motion, Part, Scene, Tape
+from .series_end import SeriesEnd
 from .small import SmallPlan, Tables, modes_worth_a_grid, points_worth_a_grid
 from .strained import Strained
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
-PLANS = 64  # kept, of as many cells
+PLANS, HELD = 64, 2**28  # kept, of as many cells; and bytes of theirs, but for those of one call
 STEP = 0.5  # of sizes of structures without cells, in margins
 FREE = b""  # where a cell is expected, of small structures without images
 
 Plan = LRCPlan | SmallPlan | ModePlan
-
-
-@dataclass(frozen=True)
-class SeriesEnd:
-    """Where a Fourier series ends.
-
-    Attributes
-    ----------
-    wavenumbers : tuple of float
-        The highest along each axis of the cell, or one for all.
-    shells : float
-        How many times the square of the lowest wavenumber of the cell is added to those squares: where the cell is so
-        small that even the first modes are weak, what is left out is to be small beside these.
-    """
-
-    wavenumbers: tuple[float, ...]
-    shells: float = 0.0
-
-    def modes(self, cell: np.ndarray, stretch: float = 1.0) -> tuple[int, ...]:
-        """Modes along each axis of a cell (d, d): all that lie below the end, of a kernel that is so much wider."""
-        lengths = np.linalg.norm(cell, axis=1) / stretch
-        ends = np.broadcast_to(self.wavenumbers, lengths.shape)
-        if self.shells:
-            lowest = 2 * pi * np.linalg.norm(np.linalg.inv(cell), axis=0).min() * stretch
-            ends = np.sqrt(ends**2 + self.shells * lowest**2)
-        return tuple(
-            2 * int(end * length / (2 * pi) * (1 + 1e-12) + 1e-9) + 1 for end, length in zip(ends, lengths, strict=True)
-        )
 
 
 @dataclass
@@ -128,8 +101,8 @@ class Convolution(Part):
         f; features are its second input.
     small : int
         Structures of so many points or fewer are convolved by matrices, see ``small``, in a cell of fewer where there
-        are few channels; the kernel has to be one for
-        all channels then, and without images it needs ``free`` and ``free_derivatives``.
+        are few channels; the kernel has to be one for all channels then, and without images it needs ``free`` and
+        ``free_derivatives``.
     direct : int
         With so many stored modes or fewer they are summed one by one, for many channels and points; see
         ``small.modes_worth_a_grid``. The same kernels.
@@ -195,9 +168,13 @@ class Convolution(Part):
         if plan is None:
             plan = self._new_plan(surroundings[0], scene, stretch, small, most_modes)
         self._plans[key] = plan
-        while len(self._plans) > PLANS:
-            self._plans.popitem(last=False)
         return plan
+
+    def _forget(self, in_use: int) -> None:
+        """Drop the plans that were used longest ago, where they are too many or hold too much."""
+        held = sum(plan.nbytes for plan in self._plans.values())
+        while len(self._plans) > in_use and (len(self._plans) > PLANS or held > HELD):
+            held -= self._plans.popitem(last=False)[1].nbytes
 
     def _new_plan(self, cell: bytes, scene: Scene, stretch: float, small: bool, most_modes: int) -> Plan:
         dim, dtype = scene.structures.dim, scene.dtype
@@ -234,6 +211,7 @@ class Convolution(Part):
                 multiplier = self.kernel.multiplier(tape.parameters, surroundings[1])
                 plan = self._plan(surroundings, scene, stretch, small, most_modes)
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
+            self._forget(len(groups))  # before the next one takes memory
         return groups
 
     def _surroundings(self, structures: Structures, b: int, widening: float) -> tuple:
