@@ -88,7 +88,7 @@ class Calculator(LongRangePlans):
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.threads = arguments.as_threads(threads, available_threads())
         farthest = potential.pair_reach(self.cutoff)
-        self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads)
+        self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads, ordered=False)
         self._far = {}
         self._form: tuple[tuple, RadialForm | PairFunction] | None = None
         self._listed: tuple[bytes, bytes] | None = None
@@ -104,7 +104,7 @@ class Calculator(LongRangePlans):
     def __getstate__(self) -> dict:
         """Copies find lists and make plans of their own."""
         lists = self.neighbours
-        neighbours = NeighbourList(lists.cutoff, lists.skin, full=lists.full, threads=self.threads)
+        neighbours = NeighbourList(lists.cutoff, lists.skin, full=lists.full, threads=self.threads, ordered=False)
         return self.__dict__ | {
             "neighbours": neighbours,
             "_far": {},

@@ -14,6 +14,7 @@ from ...machine.cpu.recording import Recording
 from ...machine.cpu.simd_compress import LANES
 from ...machine.memory import available_memory, check_memory
 from ..ragged import as_lattices, as_offsets, first_dependent
+from . import bins as binning
 from . import search
 from .images import ImageLists
 from .lattice import AXES, make_bricks
@@ -86,13 +87,25 @@ class NeighbourList:
         How much further is searched, units of length.
     full, threads, dtype
         As for ``find_pairs``.
+    ordered : bool
+        Whether pairs that are wanted once come with i ≤ j; the other way they are found in half the time.
     """
 
-    def __init__(self, cutoff: float, skin: float = 0.0, *, full: bool = False, threads: int | None = None, dtype=None):
+    def __init__(
+        self,
+        cutoff: float,
+        skin: float = 0.0,
+        *,
+        full: bool = False,
+        threads: int | None = None,
+        dtype=None,
+        ordered: bool = True,
+    ):
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         no_skin = isinstance(skin, numbers.Real) and skin == 0
         self.skin = 0.0 if no_skin else arguments.as_positive("skin", skin, np.inf)
-        self.full = bool(full)
+        self.full, self.ordered = bool(full), bool(ordered)
+        self._kind = binning.EVERY if self.full else binning.LOWER if self.ordered else binning.FORWARD
         self.dtype = None if dtype is None else arguments.as_dtype(dtype)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
         self._lists: ImageLists | None = None
@@ -149,51 +162,39 @@ class NeighbourList:
         run, even, cutoff = parallel.run, parallel.even, self.cutoff + self.skin
         batch, count = len(offsets) - 1, len(points)
         frames, steps, multiples, ranks = bricks
-        low, width, bins = np.empty((batch, AXES)), np.empty((batch, AXES)), np.empty((batch, AXES), dtype=np.int64)
-        expected, structures = np.empty(batch), even(batch, self.threads, max(1, 500 * batch // max(count, 1)))
-        run(search.measure, structures, points, offsets, frames, steps, ranks, cutoff, low, width, bins, expected)
+        low, width, dense = (np.empty((batch, AXES)) for _ in range(3))
+        bins, expected, most = np.empty((batch, AXES), dtype=np.int64), np.empty(batch), np.empty(batch, dtype=np.int64)
+        structures = even(batch, self.threads, max(1, 500 * batch // max(count, 1)))
+        where = (frames, steps, ranks, cutoff)
+        run(binning.measure, structures, points, offsets, *where, low, width, dense, bins, expected, most)
         what = f"{cutoff:g} with {count} points"
         check_memory("cutoff", what, int(PER_IMAGE * min(expected.sum(), 1e17)), available_memory)
-        # Images are counted, bin by bin, and then written where the counts before them end.
-        first_bin = np.concatenate([[0], np.cumsum(bins.prod(axis=1))])
-        starts, home = np.zeros(first_bin[-1] + 1, dtype=np.int64), np.empty(count, dtype=np.int32)
-        nothing = (np.empty((AXES, 0)), _NOTHING, np.empty((0, AXES), dtype=np.int64), _NOTHING, home)
-        images = (points, offsets, frames, steps, multiples, ranks, cutoff, low, width, bins, first_bin)
-        run(search.sort_images, structures, *images, starts, *nothing)
+        # Images are found and counted, bin by bin, and then put where the counts before them end.
+        first_bin, first_image = _starts(bins.prod(axis=1)), _starts(most)
+        starts, ends = np.zeros(first_bin[-1] + 1, dtype=np.int64), np.empty(batch, dtype=np.int64)
+        found = _images(int(first_image[-1]))
+        where = (*where, self._kind, low, dense, bins, first_bin, first_image, starts)
+        run(binning.find_images, structures, points, offsets, *where, *found, ends)
         np.cumsum(starts, out=starts)
         total = int(starts[-1])
         if total >= 2**31:
             raise MemoryError(f"cutoff: {what} has {total} periodic images, and at most 2^31 can be sorted")
         y, order = np.zeros((AXES, total + LANES)), np.zeros(total + LANES, dtype=np.int32)
         owner, shift = np.empty(total + 1, np.int32), np.empty((total, AXES), np.int64)
-        owner[total] = count
-        run(search.sort_images, structures, *images, starts[:-1].copy(), y, owner, shift, order, home)
+        owner[total], home, homes = count, np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32)
+        where = (offsets, multiples, self._kind, first_bin, first_image, ends)
+        run(binning.sort_images, structures, *where, *found, starts.copy(), y, owner, shift, order, home, homes)
         # The same of what may be near each point, but that lists are then packed, thread by thread.
         structure_of = np.repeat(np.arange(batch), np.diff(offsets)) if batch > 1 else np.zeros(count, dtype=np.int64)
-        near = (low, width, bins, first_bin, starts, cutoff)
-        most, where, counts = (np.empty(count, dtype=np.int64) for _ in range(3))
-        homes = np.sort(home)
-        run(search.bound, even(count, self.threads, 500), homes, owner, structure_of, y, *near, most)
-        room = np.concatenate([[0], np.cumsum(most)])
+        near = (steps, ranks, self._kind, low, width, dense, bins, first_bin, starts, cutoff)
+        bounds, where, counts = (np.empty(count, dtype=np.int64) for _ in range(3))
+        run(search.bound, even(count, self.threads, 500), homes, owner, structure_of, y, *near, bounds)
+        room = _starts(bounds)
         check_memory("cutoff", what, 4 * int(room[-1]), available_memory)
         listed = np.empty(int(room[-1]) + LANES, dtype=np.int32)
         shares = parallel.weighted(room[:-1], int(room[-1]), self.threads, 2000)
-        run(
-            search.find,
-            shares,
-            homes,
-            owner,
-            structure_of,
-            y,
-            order,
-            *near,
-            self.full,
-            total,
-            room,
-            listed,
-            where,
-            counts,
-        )
+        results = (total, room, listed, where, counts)
+        run(search.find, shares, homes, owner, structure_of, y, order, *near, *results)
         lists = (structure_of, offsets, dim, home, homes, owner, shift, where, counts, listed)
         return ImageLists(*lists, self.full, self.threads)
 
@@ -292,6 +293,19 @@ class NeighbourList:
         front = AXES - lists.dim
         cells, _ = as_cells(cell, self._periodic[:, front:], lists.dim, len(lists.offsets) - 1)
         return points, np.broadcast_to(cells, np.broadcast_shapes(cells.shape, self._cells.shape)).copy()
+
+
+def _starts(numbers: np.ndarray) -> np.ndarray:
+    """Where each of consecutive pieces begins, and all of them end."""
+    starts = np.zeros(len(numbers) + 1, dtype=np.int64)
+    np.cumsum(numbers, out=starts[1:])
+    return starts
+
+
+def _images(most: int) -> tuple[np.ndarray, ...]:
+    """Room for images as they are found: coordinates, owners, steps, where they were moved, and bins."""
+    y, steps = np.empty((most, AXES)), np.empty((most, AXES), dtype=np.int64)
+    return y, np.empty(most, np.int32), steps, np.empty(most, np.int8), np.empty(most, np.int64)
 
 
 def as_positions(positions) -> np.ndarray:
