@@ -7,13 +7,14 @@ from math import prod
 import numpy as np
 
 from ..machine.cpu.recording import Recording
+from . import fourier
 from .deconvolution import MultiplierTable
 from .operator import Operator
 
 __all__ = ["RepeatedEnergy", "may_repeat"]
 
 
-def may_repeat(operator: Operator, batch: int) -> bool:
+def may_repeat(operator: Operator, batch: int, with_table: bool) -> bool:
     """Whether loops and their arguments do not depend on where points are: all of one tile, and none left out.
 
     Parameters
@@ -22,7 +23,11 @@ def may_repeat(operator: Operator, batch: int) -> bool:
         Of a plan.
     batch : int
         Snapshots.
+    with_table : bool
+        Whether S is wanted.
     """
+    if with_table and not fourier.gives_powers(operator.context):
+        return False
     grid = operator.grid
     one_tile = batch == 1 and prod(grid.layout.tiles) == 1
     alone = operator.context.ranks is None
@@ -42,6 +47,8 @@ class RepeatedEnergy:
         Where the points are the first time, units of length.
     f : (N, C)
         Values.
+    tangents : (L, n_modes), optional
+        Of φ̂/V, times V, on the stored modes.
 
     Attributes
     ----------
@@ -49,13 +56,22 @@ class RepeatedEnergy:
         u, overwritten by every call.
     gradient : (N, d)
         That of ½ Σ f·u by the points, likewise.
+    along : (L,)
+        How ½ Σ f·u changes along ``tangents``, likewise.
     """
 
-    def __init__(self, operator: Operator, table: MultiplierTable, points: np.ndarray, f: np.ndarray):
-        self._recording, self._points = Recording(), points.copy()
-        own = Operator(operator.grid, operator.context.threads, False, parallel=self._recording)
-        result = own.energy(own.sort("points", self._points, 1), table, f.copy(), {"points"})
-        self.output, self.gradient = result.output, result.sources
+    def __init__(
+        self, operator: Operator, table: MultiplierTable, points: np.ndarray, f: np.ndarray, tangents: np.ndarray | None
+    ):
+        self._recording, self._points, grid = Recording(), points.copy(), operator.grid
+        own = Operator(grid, operator.context.threads, False, parallel=self._recording)
+        wanted = {"points"} if tangents is None else {"points", "table"}
+        result = own.energy(own.sort("points", self._points, 1), table, f.copy(), wanted)
+        self.output, self.gradient, self._tangents = result.output, result.sources, tangents
+        if tangents is not None:
+            self.along, self._of_table = tangents @ result.table, result.table
+            self._powers = own.space.take("powers", (1, *grid.stored), grid.dtype).reshape(-1)
+            self._factors, self._at_k0 = own.of_powers(np.ones((1, *grid.stored)), slice(None)) / 2, result.table[0]
 
     def __call__(self, points: np.ndarray) -> None:
         """Compute ``output`` and ``gradient`` anew.
@@ -67,3 +83,7 @@ class RepeatedEnergy:
         """
         self._points[...] = points
         self._recording.again()
+        if self._tangents is not None:
+            np.multiply(self._powers, self._factors, out=self._of_table)
+            self._of_table[0] = self._at_k0
+            self.along = self._tangents @ self._of_table

@@ -173,8 +173,10 @@ class Calculator(LongRangePlans):
             Naming the argument, what came and what was expected.
         """
         batch = isinstance(positions, Structures)
-        if not (batch or stress or parameter_gradient):
-            again = self._steady.compute(self, positions, charges, cell, periodic)
+        if batch or parameter_gradient:
+            self._steady.forget()
+        else:
+            again = self._steady.compute(self, positions, charges, cell, periodic, bool(stress))
             if again is not None:
                 again.forces = again.forces if forces else None
                 again.charge_gradient = 2 * again.potential if charge_gradient else None

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...direct import DirectPlan
+from ...geometry.modes import ModeSet
 from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
 from ..boundaries import Boundary, LongRangeKernel
@@ -41,6 +43,11 @@ class LongRange:
     kernel: LongRangeKernel
     modes: tuple[int, int, int]
     few: int | None = None
+
+    @property
+    def mode_set(self) -> ModeSet:
+        """The stored modes."""
+        return self.plan.mode_set if isinstance(self.plan, DirectPlan) else self.plan.grid.mode_set
 
 
 def in_free_space(plan: OpenPairs, potential: Potential, cell: np.ndarray) -> LongRange:
