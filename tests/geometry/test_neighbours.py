@@ -82,6 +82,33 @@ def test_half_lists_of_a_crowd(periodic, cutoff, flat):
         assert len(half) > 0 or (cutoff < 0.1 and points is lattice)
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_crowd_in_a_corner(ordered):
+    """All of many points have images beyond all faces: there are more than in an even crowd. Again and again."""
+    cloud, spread = 0.02 * CROWD[:200], CROWD[:200]
+    kept = NeighbourList(0.3, ordered=ordered)
+    for points in (cloud, spread, cloud, cloud + np.array([0.6, 0.5, 0.5])):
+        full = find_pairs(points, 0.3, CELL, full=True)
+        _assert_half_and_mirror(kept.build(points, CELL), full)
+        if points is not spread:
+            assert len(full) == 200 * 199
+
+
+def test_a_list_of_other_structures():
+    """What is kept between searches is of the same cells, numbers of points and cutoffs only."""
+    kept, points = NeighbourList(0.25, ordered=False), CROWD[:60]
+    for offsets, cell in (
+        ([0, 60], CELL),
+        ([0, 20, 60], CELL),
+        ([0, 60], 1.2 * CELL),
+        ([0, 30, 60], CELL),
+        ([0, 60], CELL),
+    ):
+        half = kept.build(points, cell, offsets=offsets)
+        _assert_half_and_mirror(half, find_pairs(points, 0.25, cell, offsets=offsets, full=True))
+        kept.build(points[:10], cell)
+
+
 @pytest.mark.parametrize(("full", "ordered"), [(False, False), (False, True), (True, True)])
 @pytest.mark.parametrize("batch", [1, 60])
 def test_threads_change_no_bit(full, ordered, batch):

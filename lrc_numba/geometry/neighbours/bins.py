@@ -22,8 +22,6 @@ COARSE = 1.0, 2.0  # and along the first ones, where images are few and where th
 MANY = 30.0  # images in a cube of the cutoff
 ROOM = 4.0  # bins per image, at most
 ROWS = 64  # of bins that a sphere reaches: 7 along both of the first axes at most, see ``measure``
-ROUNDING = 1e-6  # of numbers of steps
-FAR_TOO_MANY = 2.0**60
 EVERY, LOWER, FORWARD = 0, 1, 2
 HOME, FORWARDS, BACKWARDS = 0, 1, 2
 LAST = 2**31 - 1
@@ -44,16 +42,13 @@ def _in_brick(points, i, frame, steps, rank, y, wraps):
 
 
 @kernel
-def measure(part, lo, hi, points, offsets, frames, steps, ranks, cutoff, low, width, dense, bins, expected, most):
-    """Where the bins of structures [lo, hi) begin, how long they are and how many.
-
-    Also about how many images to expect, and in ``most`` (B,) how many there are at most.
-    """
+def measure(part, lo, hi, points, offsets, frames, steps, ranks, cutoff, low, width, dense, bins, expected):
+    """Where the bins of structures [lo, hi) begin, how long they are and how many; about how many images to expect."""
     y, wraps = np.empty(AXES), np.empty(AXES)
     for b in range(lo, hi):
         s = min(b, len(frames) - 1)
         first, images = AXES - ranks[s], float(max(offsets[b + 1] - offsets[b], 1))
-        high, each = np.zeros(AXES), 1.0
+        high = np.zeros(AXES)
         for a in range(AXES):
             low[b, a], high[a] = np.inf, -np.inf
         for i in range(offsets[b], offsets[b + 1] if first > 0 else offsets[b]):
@@ -64,10 +59,9 @@ def measure(part, lo, hi, points, offsets, frames, steps, ranks, cutoff, low, wi
             if a >= first:
                 low[b, a], high[a] = -cutoff * SLACK, steps[s, a, a] + cutoff * SLACK
                 images *= (high[a] - low[b, a]) / steps[s, a, a]
-                each *= np.floor((high[a] - low[b, a]) / steps[s, a, a] + ROUNDING) + 1.0
             elif not low[b, a] <= high[a]:
                 low[b, a], high[a] = 0.0, 0.0
-        expected[b], most[b] = images, np.int64(min(each * (offsets[b + 1] - offsets[b]), FAR_TOO_MANY))
+        expected[b] = images
         room, crowd = ROOM * images + 64.0, images
         for a in range(first, AXES):
             crowd *= cutoff / (high[a] - low[b, a])
@@ -98,9 +92,9 @@ def _bin(y, low, dense, bins):
 
 
 @inlined
-def _range(y, step, margin):
-    """First and last number of steps that lead from y to [−margin, step + margin]."""
-    return np.int64(np.ceil((-margin - y) / step)), np.int64(np.floor((step + margin - y) / step))
+def _range(y, step, margin, per_step):
+    """First and last number of steps that lead from y to [−margin, step + margin]; ``per_step`` is 1/step."""
+    return np.int64(np.ceil((-margin - y) * per_step)), np.int64(np.floor((step + margin - y) * per_step))
 
 
 @kernel
@@ -130,31 +124,36 @@ def find_images(
 ):
     """Write the images of structures [lo, hi) that are within the ``cutoff`` of the brick, point by point.
 
-    They end at ``ends`` (B,); ``counts``, zeros before, gets the number in a bin one entry further on.
+    They end at ``ends`` (B,), and are only counted where there is no room before those of the next structure.
+    ``counts``, zeros before, gets the number in a bin one entry further on.
     """
     y, wraps, image = np.empty(AXES), np.empty(AXES), np.empty(AXES)
     for b in range(lo, hi):
         s, at, half = min(b, len(frames) - 1), first_image[b], kind == FORWARD
         step, rank, margin = steps[s], ranks[s], cutoff * SLACK
+        p0, p1, p2 = 1.0 / step[0, 0], 1.0 / step[1, 1], 1.0 / step[2, 2]  # not looked at along open axes
         for i in range(offsets[b], offsets[b + 1]):
             _in_brick(points, i, frames[s], step, rank, y, wraps)
             w0, w1, w2 = np.int64(wraps[0]), np.int64(wraps[1]), np.int64(wraps[2])
-            from_2, to_2 = _range(y[2], step[2, 2], margin) if rank > 0 else (0, 0)
+            from_2, to_2 = _range(y[2], step[2, 2], margin, p2) if rank > 0 else (0, 0)
             for m2 in range(max(from_2, 0) if half else from_2, to_2 + 1):
                 image[2], y1 = y[2] + m2 * step[2, 2], y[1] + m2 * step[2, 1]
-                from_1, to_1 = _range(y1, step[1, 1], margin) if rank > 1 else (0, 0)
+                from_1, to_1 = _range(y1, step[1, 1], margin, p1) if rank > 1 else (0, 0)
                 for m1 in range(max(from_1, 0) if half and m2 == 0 else from_1, to_1 + 1):
                     image[1], y0 = y1 + m1 * step[1, 1], y[0] + m2 * step[2, 0] + m1 * step[1, 0]
-                    from_0, to_0 = _range(y0, step[0, 0], margin) if rank > 2 else (0, 0)
+                    from_0, to_0 = _range(y0, step[0, 0], margin, p0) if rank > 2 else (0, 0)
                     for m0 in range(max(from_0, 0) if half and m2 == 0 and m1 == 0 else from_0, to_0 + 1):
                         image[0] = y0 + m0 * step[0, 0]
                         number = first_bin[b] + _bin(image, low[b], dense[b], bins[b])
                         counts[number + 1] += 1
-                        bin_of[at], owner[at] = number, i
-                        y_of[at, 0], y_of[at, 1], y_of[at, 2] = image[0], image[1], image[2]
-                        steps_of[at, 0], steps_of[at, 1], steps_of[at, 2] = m0 - w0, m1 - w1, m2 - w2
-                        forwards = m2 > 0 or (m2 == 0 and (m1 > 0 or (m1 == 0 and m0 > 0)))
-                        moved[at] = FORWARDS if forwards else HOME if m0 == 0 and m1 == 0 and m2 == 0 else BACKWARDS
+                        if at < first_image[b + 1]:
+                            bin_of[at], owner[at] = number, i
+                            y_of[at, 0], y_of[at, 1], y_of[at, 2] = image[0], image[1], image[2]
+                            steps_of[at, 0], steps_of[at, 1], steps_of[at, 2] = m0 - w0, m1 - w1, m2 - w2
+                            moved[at] = HOME
+                            if m0 != 0 or m1 != 0 or m2 != 0:
+                                forwards = m2 > 0 or (m2 == 0 and (m1 > 0 or (m1 == 0 and m0 > 0)))
+                                moved[at] = FORWARDS if forwards else BACKWARDS
                         at += 1
         ends[b] = at
 

@@ -11,20 +11,19 @@ import numpy as np
 from ... import arguments
 from ...machine.cpu import parallel
 from ...machine.cpu.recording import Recording
-from ...machine.cpu.simd_compress import LANES
 from ...machine.memory import available_memory, check_memory
+from ...machine.workspace import Workspace
 from ..ragged import as_lattices, as_offsets, first_dependent
 from . import bins as binning
 from . import search
 from .images import ImageLists
 from .lattice import AXES, make_bricks
+from .listing import Listing
 from .pairs import Pairs
 
 __all__ = ["NeighbourList", "find_pairs"]
 
 FARTHEST = 2.0**40  # cutoffs from the origin; beyond that rounding moves points by a thousandth of a cutoff
-PER_IMAGE = 96  # bytes: of coordinates, whole vectors, owner, order and at most four bins
-_NOTHING = np.empty(0, dtype=np.int32)
 
 
 def find_pairs(
@@ -110,6 +109,8 @@ class NeighbourList:
         self.threads = arguments.as_threads(threads, parallel.available_threads())
         self._lists: ImageLists | None = None
         self._made: tuple | None = None  # bricks, and for which cells
+        self._listing: tuple | None = None  # the last, what it is of, and memory that it shares with the next
+        self._space = Workspace()
         self._positions = self._cells = self._periodic = np.zeros((0, AXES))
         self._given = np.dtype(np.float64)
 
@@ -137,7 +138,11 @@ class NeighbourList:
         offsets = as_offsets(offsets, len(points))
         _check_near(given, self.cutoff, offsets)
         cells, flags, bricks = self._bricks(cell, periodic, given.shape[1], len(offsets) - 1)
-        self._lists = self._search(points, bricks, offsets, given.shape[1])
+        reach, key = self.cutoff + self.skin, offsets.tobytes()
+        if self._listing is None or self._listing[0] is not bricks or self._listing[1:3] != (key, reach):
+            listing = Listing(bricks, offsets, given.shape[1], reach, self._kind, self.threads, self._space)
+            self._listing = bricks, key, reach, listing
+        self._lists = self._listing[3](points)
         self._positions, self._cells, self._periodic, self._given = points.copy(), cells, flags, given.dtype
         return self._lists
 
@@ -156,47 +161,6 @@ class NeighbourList:
         parallel.run(make_bricks, parallel.even(len(cells), self.threads, 1000), cells, flags, *bricks)
         self._made = None if key is None else (key, (cells, flags, bricks))
         return cells, flags, bricks
-
-    def _search(self, points: np.ndarray, bricks: tuple, offsets: np.ndarray, dim: int) -> ImageLists:
-        """Bricks, images in bins, and who is near whom; what every array holds is in ``search``."""
-        run, even, cutoff = parallel.run, parallel.even, self.cutoff + self.skin
-        batch, count = len(offsets) - 1, len(points)
-        frames, steps, multiples, ranks = bricks
-        low, width, dense = (np.empty((batch, AXES)) for _ in range(3))
-        bins, expected, most = np.empty((batch, AXES), dtype=np.int64), np.empty(batch), np.empty(batch, dtype=np.int64)
-        structures = even(batch, self.threads, max(1, 500 * batch // max(count, 1)))
-        where = (frames, steps, ranks, cutoff)
-        run(binning.measure, structures, points, offsets, *where, low, width, dense, bins, expected, most)
-        what = f"{cutoff:g} with {count} points"
-        check_memory("cutoff", what, int(PER_IMAGE * min(expected.sum(), 1e17)), available_memory)
-        # Images are found and counted, bin by bin, and then put where the counts before them end.
-        first_bin, first_image = _starts(bins.prod(axis=1)), _starts(most)
-        starts, ends = np.zeros(first_bin[-1] + 1, dtype=np.int64), np.empty(batch, dtype=np.int64)
-        found = _images(int(first_image[-1]))
-        where = (*where, self._kind, low, dense, bins, first_bin, first_image, starts)
-        run(binning.find_images, structures, points, offsets, *where, *found, ends)
-        np.cumsum(starts, out=starts)
-        total = int(starts[-1])
-        if total >= 2**31:
-            raise MemoryError(f"cutoff: {what} has {total} periodic images, and at most 2^31 can be sorted")
-        y, order = np.zeros((AXES, total + LANES)), np.zeros(total + LANES, dtype=np.int32)
-        owner, shift = np.empty(total + 1, np.int32), np.empty((total, AXES), np.int64)
-        owner[total], home, homes = count, np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32)
-        where = (offsets, multiples, self._kind, first_bin, first_image, ends)
-        run(binning.sort_images, structures, *where, *found, starts.copy(), y, owner, shift, order, home, homes)
-        # The same of what may be near each point, but that lists are then packed, thread by thread.
-        structure_of = np.repeat(np.arange(batch), np.diff(offsets)) if batch > 1 else np.zeros(count, dtype=np.int64)
-        near = (steps, ranks, self._kind, low, width, dense, bins, first_bin, starts, cutoff)
-        bounds, where, counts = (np.empty(count, dtype=np.int64) for _ in range(3))
-        run(search.bound, even(count, self.threads, 500), homes, owner, structure_of, y, *near, bounds)
-        room = _starts(bounds)
-        check_memory("cutoff", what, 4 * int(room[-1]), available_memory)
-        listed = np.empty(int(room[-1]) + LANES, dtype=np.int32)
-        shares = parallel.weighted(room[:-1], int(room[-1]), self.threads, 2000)
-        results = (total, room, listed, where, counts)
-        run(search.find, shares, homes, owner, structure_of, y, order, *near, *results)
-        lists = (structure_of, offsets, dim, home, homes, owner, shift, where, counts, listed)
-        return ImageLists(*lists, self.full, self.threads)
 
     def _pairs(self, points: np.ndarray, cells: np.ndarray, given: np.dtype) -> Pairs:
         lists, dtype = self.lists, self.dtype or given
@@ -293,19 +257,6 @@ class NeighbourList:
         front = AXES - lists.dim
         cells, _ = as_cells(cell, self._periodic[:, front:], lists.dim, len(lists.offsets) - 1)
         return points, np.broadcast_to(cells, np.broadcast_shapes(cells.shape, self._cells.shape)).copy()
-
-
-def _starts(numbers: np.ndarray) -> np.ndarray:
-    """Where each of consecutive pieces begins, and all of them end."""
-    starts = np.zeros(len(numbers) + 1, dtype=np.int64)
-    np.cumsum(numbers, out=starts[1:])
-    return starts
-
-
-def _images(most: int) -> tuple[np.ndarray, ...]:
-    """Room for images as they are found: coordinates, owners, steps, where they were moved, and bins."""
-    y, steps = np.empty((most, AXES)), np.empty((most, AXES), dtype=np.int64)
-    return y, np.empty(most, np.int32), steps, np.empty(most, np.int8), np.empty(most, np.int64)
 
 
 def as_positions(positions) -> np.ndarray:

@@ -1,0 +1,141 @@
+"""A search from bricks to lists, for points that come again elsewhere: what does not depend on them is kept."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...machine.cpu import parallel
+from ...machine.cpu.simd_compress import LANES
+from ...machine.memory import available_memory, check_memory
+from . import bins as binning
+from . import search
+from .images import ImageLists
+from .lattice import AXES
+
+__all__ = ["Listing"]
+
+PER_IMAGE = 150  # bytes: of coordinates and whole vectors, twice, owner, order and at most four bins
+MORE = 1.2  # times the images that are expected, for which there is room at once
+
+
+class Listing:
+    """Lists of structures whose cells and numbers of points stay the same; what every array holds is in ``search``.
+
+    Parameters
+    ----------
+    bricks : four arrays
+        ``frames``, ``steps``, ``numbers`` and ``ranks`` of ``lattice``.
+    offsets : (B + 1,) int64
+        Where structures begin.
+    dim : int
+        d.
+    cutoff : float
+        With the skin, units of length.
+    kind : int
+        EVERY, LOWER or FORWARD, see ``search``.
+    threads : int
+        At most so many.
+    space : Workspace
+        For what is not in the lists.
+    """
+
+    def __init__(self, bricks: tuple, offsets: np.ndarray, dim: int, cutoff: float, kind: int, threads: int, space):
+        self._bricks, self._offsets, self._dim, self._cutoff, self._kind = bricks, offsets.copy(), dim, cutoff, kind
+        self._threads, self._space, batch, self._count = threads, space, len(offsets) - 1, int(offsets[-1])
+        self._what = f"{cutoff:g} with {self._count} points"
+        self._structures = parallel.even(batch, threads, max(1, 500 * batch // max(self._count, 1)))
+        self._structure_of = np.repeat(np.arange(batch), np.diff(offsets))
+        self._grid: tuple | None = None
+
+    def _measured(self, points: np.ndarray) -> tuple:
+        """Where bins are, where those of a structure begin, and its images; without open axes they always are there."""
+        if self._grid is not None:
+            return self._grid
+        frames, steps, _, ranks = self._bricks
+        batch = len(self._offsets) - 1
+        low, width, dense = (np.empty((batch, AXES)) for _ in range(3))
+        bins, expected = np.empty((batch, AXES), dtype=np.int64), np.empty(batch)
+        where = (points, self._offsets, frames, steps, ranks, self._cutoff)
+        parallel.run(binning.measure, self._structures, *where, low, width, dense, bins, expected)
+        check_memory("cutoff", self._what, int(PER_IMAGE * min(expected.sum(), 1e17)), available_memory)
+        grid = (low, width, dense, bins, _starts(bins.prod(axis=1)), _starts(MORE * expected + 64.0))
+        if (ranks == AXES).all():
+            self._grid = grid
+        return grid
+
+    def __call__(self, points: np.ndarray) -> ImageLists:
+        """Lists of images near each point.
+
+        Parameters
+        ----------
+        points : (n, 3) float64
+            Units of length, zeros in front where d < 3.
+        """
+        low, width, dense, bins, first_bin, first_image = self._measured(points)
+        images, y, order, starts = self._images(points, (low, dense, bins, first_bin), first_image)
+        _, homes, owner, shift = images
+        count, (_, steps, _, ranks) = self._count, self._bricks
+        # At most how many may be near each point, and then which are: lists are packed, thread by thread.
+        near = (steps, ranks, self._kind, low, width, dense, bins, first_bin, starts, self._cutoff)
+        who = (homes, owner, self._structure_of, y)
+        bounds = self._space.take("bounds", (count,), np.int64)
+        parallel.run(search.bound, parallel.even(count, self._threads, 500), *who, *near, bounds)
+        room = self._space.take("room", (count + 1,), np.int64)
+        room[0] = 0
+        np.cumsum(bounds, out=room[1:])
+        most = int(room[-1])
+        check_memory("cutoff", self._what, 4 * most, available_memory)
+        listed, where, counts = (np.empty(n, t) for n, t in ((most + LANES, np.int32), (count, int), (count, int)))
+        shares = parallel.weighted(room[:-1], most, self._threads, 2000)
+        parallel.run(search.find, shares, *who, order, *near, len(shift), room, listed, where, counts)
+        lists = (self._structure_of, self._offsets, self._dim, *images, where, counts, listed)
+        return ImageLists(*lists, self._kind == binning.EVERY, self._threads)
+
+    def _images(self, points: np.ndarray, where: tuple, first_image: np.ndarray) -> tuple:
+        """``home``, ``homes``, ``owner`` and ``shift``; ``y``, ``order`` and ``starts``.
+
+        Images are found and counted, bin by bin, and then put where the counts before them end.
+        """
+        frames, steps, numbers, ranks = self._bricks
+        first_bin, count, take = where[-1], self._count, self._space.take
+        ends = take("ends", (len(self._offsets) - 1,), np.int64)
+        starts, fill = (take(name, (int(first_bin[-1]) + 1,), np.int64) for name in ("starts", "fill"))
+        bricks = (points, self._offsets, frames, steps, ranks, self._cutoff, self._kind, *where)
+        run, shares = parallel.run, self._structures
+        while True:
+            found = self._room(int(first_image[-1]))
+            starts.fill(0)
+            run(binning.find_images, shares, *bricks, first_image, starts, *found, ends)
+            if (ends <= first_image[1:]).all() or not parallel.runs():
+                break
+            first_image = _starts(ends - first_image[:-1])  # many more than in an even crowd
+        np.cumsum(starts, out=starts)
+        total = int(starts[-1])
+        if total >= 2**31:
+            raise MemoryError(f"cutoff: {self._what} has {total} periodic images, and at most 2^31 can be sorted")
+        fill[...] = starts
+        y, order = take("y", (AXES, total + LANES), np.float64), take("order", (total + LANES,), np.int32)
+        y[:, total:], order[total:] = 0.0, 0
+        home, homes, owner = (np.empty(n, np.int32) for n in (count, count, total + 1))
+        owner[total], shift = count, np.empty((total, AXES), np.int64)
+        bricks, results = (self._offsets, numbers, self._kind), (y, owner, shift, order, home, homes)
+        run(binning.sort_images, shares, *bricks, first_bin, first_image, ends, *found, fill, *results)
+        return (home, homes, owner, shift), y, order, starts
+
+    def _room(self, most: int) -> tuple[np.ndarray, ...]:
+        """For images as they are found: coordinates, owners, steps, where they were moved, and bins."""
+        take = self._space.take
+        return (
+            take("found y", (most, AXES), np.float64),
+            take("found owner", (most,), np.int32),
+            take("found steps", (most, AXES), np.int64),
+            take("found moved", (most,), np.int8),
+            take("found bin", (most,), np.int64),
+        )
+
+
+def _starts(numbers: np.ndarray) -> np.ndarray:
+    """Where each of consecutive pieces begins, and all of them end."""
+    starts = np.zeros(len(numbers) + 1, dtype=np.int64)
+    np.cumsum(numbers.astype(np.int64), out=starts[1:])
+    return starts
