@@ -15,7 +15,6 @@ import numpy as np
 from ... import arguments
 from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
-from ...gradient import Gradient
 from ...machine.cpu.parallel import available_threads
 from ..checks import as_charges, as_structure, in_structure, net_charge
 from ..open_pairs import OpenPairs
@@ -28,6 +27,7 @@ from .long_range_plans import LongRangePlans
 from .operator import ChargeOperator
 from .result import Result, joined
 from .steady import SteadyCalls
+from .together import done_together
 
 __all__ = ["Calculator"]
 
@@ -93,7 +93,6 @@ class Calculator(LongRangePlans):
         self._form: tuple[tuple, RadialForm | PairFunction] | None = None
         self._listed: tuple[bytes, bytes] | None = None
         self._listed_cell = b""
-        self._ahead: dict[int, Gradient] = {}  # sums over modes of structures that were done together
         self._open_pairs = OpenPairs()
         self._last: tuple | None = None  # what came in the call before, and the structure that it was
         self._derived: tuple[tuple, dict] = ((), {})
@@ -184,9 +183,13 @@ class Calculator(LongRangePlans):
         structures = positions if batch else self._as_structure(positions, cell, periodic)
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
-        self._ahead = self._snapshots(structures, values, forces, stress) if self.takes_snapshots and batch else {}
+        ahead = batch and self.takes_snapshots and self.is_plain
+        together = done_together(self, structures, values, near, forces, stress) if ahead else {}
         parts = []
         for b in range(len(structures)):
+            if b in together:
+                parts.append(together[b])
+                continue
             try:
                 parts.append(self._of_structure(structures, b, values, near, forces, stress))
             except (ValueError, MemoryError) as error:
@@ -290,31 +293,6 @@ class Calculator(LongRangePlans):
         return None if self._last is None else self._last[1]
 
     # ------------------------------------------------------------------ long range
-    def _snapshots(self, structures: Structures, charges, forces: bool, stress: bool) -> dict[int, Gradient]:
-        """Sums over modes of structures that share a periodic cell and a number of points, all of them at once."""
-        groups: dict[tuple, list[int]] = {}
-        for b, count in enumerate(structures.counts.tolist()):
-            if count and structures.periodic[b].all():
-                groups.setdefault((structures.cell[b].tobytes(), count), []).append(b)
-        wrt = [name for name, wanted in (("points", forces), ("cells", stress)) if wanted]
-        results: dict[int, Gradient] = {}
-        for (_, count), members in groups.items():
-            if len(members) == 1:
-                continue
-            rows = structures.offsets[:-1][members][:, None] + np.arange(count)
-            try:
-                far = self.long_range(
-                    structures.positions[rows], structures.cell[members[0]], structures.periodic[members[0]]
-                )
-            except (ValueError, MemoryError) as error:
-                raise in_structure(error, members[0], len(structures)) from error
-            made = far.plan.energy(charges[rows].astype(far.plan.dtype), far.kernel, wrt=wrt)
-            for i, b in enumerate(members):
-                points = None if made.points is None else made.points[i]
-                cell = None if made.cell is None else made.cell[i]
-                results[b] = Gradient(made.output[i], points, None, None, cell=cell)
-        return results
-
     def _over_points(self, sums):
         """Sums over the points of a structure; of all its points, where others belong to other processes."""
         return sums
@@ -330,11 +308,9 @@ class Calculator(LongRangePlans):
         all_periodic, net = bool(structures.periodic[b].all()), net_charge(q, self._over_points)
         if all_periodic:
             self.potential.check_net_charge(net)
-        found = self._ahead.pop(b, None)
-        if found is None:
-            far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
-            wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
-            found = far.plan.energy(q.astype(far.plan.dtype), far.kernel, wrt=wrt)
+        far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
+        wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
+        found = far.plan.energy(q.astype(far.plan.dtype), far.kernel, wrt=wrt)
         background = self.potential.background if all_periodic else 0.0
         if background:
             background /= structures.volume[b]
