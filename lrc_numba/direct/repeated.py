@@ -65,8 +65,8 @@ class RepeatedSums:
         loops.analyse(*where, self._values, width, self._spectrum)
         np.multiply(self._weighted, self._spectrum, out=self._product)
         if self._tangents is not None:
-            numbers = self._spectrum.view(np.float64)
-            self.along = self._tangents @ np.einsum("mc,mc->m", numbers, numbers)
+            parts = self._spectrum.view(np.float64)
+            self.along = self._tangents @ np.einsum("mc,mc->m", parts, parts)
         self._out.fill(0.0)
         numbers = self._product.view(np.float64).reshape(-1)
         loops.synthesise(*where, numbers, width, True, self._out.reshape(-1))

@@ -33,6 +33,7 @@ class OrdinaryEnergy:
 
     def __init__(self, plan: Any, points: np.ndarray, values: np.ndarray, multiplier: Multiplier, tangents=None):
         self._plan, self._values, self._multiplier, self._tangents = plan, values.copy(), multiplier, tangents
+        self._shape = np.shape(points)
         self(points)
 
     def __call__(self, points: np.ndarray) -> None:
@@ -40,16 +41,17 @@ class OrdinaryEnergy:
 
         Parameters
         ----------
-        points : (N, d)
+        points : (B·N, d)
             Other positions.
         """
-        plan, what = self._plan.set_points(points), (self._values, self._multiplier)
+        plan, what = self._plan.set_points(points.reshape(self._shape)), (self._values, self._multiplier)
         if self._tangents is None:
             result = plan.energy(*what)
-            self.output, self.gradient = result.output, result.points
+            output, gradient = result.output, result.points
         else:
-            self.output, self.gradient, of_table = plan.energy_and_table(*what)
+            output, gradient, of_table = plan.energy_and_table(*what)
             self.along = self._tangents @ of_table
+        self.output, self.gradient = (each.reshape(-1, each.shape[-1]) for each in (output, gradient))
 
 
 class Repeats:
@@ -71,7 +73,7 @@ class Repeats:
 
         Parameters
         ----------
-        points : (N, d)
+        points : (N, d) or (B, N, d)
             As for ``set_points``.
         values, multiplier
             As for ``energy``.
@@ -90,7 +92,7 @@ class Repeats:
         safe = call.safe_vjp(call.size, self._operator.grid.steepest)
         if tangents is not None and not safe:
             return None
-        if not safe or np.ndim(points) != 2 or not may_repeat(self._operator, call.points.batch, tangents is not None):
+        if not safe or not may_repeat(self._operator):
             return OrdinaryEnergy(self, points, values, multiplier, tangents)
         points = np.asarray(points, dtype=self.dtype)
         return RepeatedEnergy(self._operator, call.table, points, call.values, tangents)

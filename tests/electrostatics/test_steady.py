@@ -62,16 +62,15 @@ def test_a_walk(kind, net, new):
         if new:
             steady.forget_neighbours()
         result = steady.compute(x, q + net, cell, stress=step % 3 != 1, **wanted)
-        # An ordinary call each time: one of a set of structures is never a repetition.
-        structures = Structures.from_arrays(x[None], cell)
-        expected = usual.compute(structures, q + net, stress=step % 3 != 1, **wanted)
+        # An ordinary call each time: one with gradients by parameters is never a repetition.
+        expected = usual.compute(x, q + net, cell, stress=step % 3 != 1, parameter_gradient=True, **wanted)
         scale = np.abs(expected.forces).max()
         # The same loops; but pairs are added up in the order of the lists, which are of other points.
-        assert abs(result.energy - expected.energy[0]) <= 1e-13 * scale
+        assert abs(result.energy - expected.energy) <= 1e-13 * scale
         assert np.abs(result.forces - expected.forces).max() <= 1e-13 * scale
         assert np.abs(result.charge_gradient - expected.charge_gradient).max() <= 1e-13 * scale
         if step % 3 != 1:
-            assert np.abs(result.strain - expected.strain[0]).max() <= 1e-13 * (scale + abs(result.energy))
+            assert np.abs(result.strain - expected.strain).max() <= 1e-13 * (scale + abs(result.energy))
             np.testing.assert_allclose(result.stress, result.strain / np.linalg.det(cell), rtol=1e-14)
 
 
@@ -176,3 +175,35 @@ def test_pairs_beside_modes():
             two.forget_neighbours()
         wanted = {"forces": True, "stress": step % 2 == 0}
         equal(two.compute(x, q, 4 * cell, **wanted), one.compute(x, q, 4 * cell, **wanted))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("net", [0.0, 0.5])
+def test_sets_of_structures(threads, count, net):
+    """Of one cell they are repeated together; of several cells or numbers of points they are not, nor with a stress."""
+    rng, (x, q, cell) = np.random.default_rng(4), salt(8)
+    steady, usual = mesh(explicit_sums=False, threads=threads), mesh(explicit_sums=False)
+    every = np.tile(q + net, count) * np.repeat(1 + np.arange(count), len(q))
+    cells = np.stack([cell] * count)
+    for step in range(14):
+        if step == 6:
+            cells[-1] *= 1.02  # in place
+        if step == 10:
+            cells[...] = 1.01 * cell
+        structures = Structures.from_arrays(x + 0.1 * rng.standard_normal((count, *x.shape)), cells)
+        if step == 12:
+            structures = structures[: max(1, count - 1)]
+        charges = every[: len(structures.positions)]
+        if step % 3 == 0:
+            steady.forget_neighbours()
+        wanted = {"forces": True, "charge_gradient": True, "stress": step in (3, 4)}
+        result = steady.compute(structures, charges, **wanted)
+        expected = usual.compute(structures, charges, parameter_gradient=True, **wanted)
+        scale = np.abs(expected.forces).max(initial=1.0)
+        for name in ("energy", "potential", "forces", "charge_gradient"):
+            given, right = getattr(result, name), getattr(expected, name)
+            assert given.shape == right.shape
+            assert np.abs(given - right).max(initial=0.0) <= 1e-13 * scale
+        if step in (3, 4):
+            assert np.abs(result.strain - expected.strain).max() <= 1e-13 * scale

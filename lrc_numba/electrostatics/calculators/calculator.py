@@ -172,7 +172,7 @@ class Calculator(LongRangePlans):
             Naming the argument, what came and what was expected.
         """
         batch = isinstance(positions, Structures)
-        if batch or parameter_gradient:
+        if parameter_gradient:
             self._steady.forget()
         else:
             again = self._steady.compute(self, positions, charges, cell, periodic, bool(stress))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -106,6 +106,7 @@ class Steady(Sums, Protocol):
     cutoff: float
     dtype: np.dtype
     threads: int
+    takes_snapshots: ClassVar[bool]
 
     @property
     def last_structure(self) -> Structures | None:

@@ -21,7 +21,7 @@ from ..pair_loops import PairLoops
 from ..pair_sum import by_structure, is_apart
 from ..radial_form import RadialForm
 from ..strained import strain_tangents
-from .long_range import LongRange, Steady
+from .long_range import Steady
 from .result import Result
 
 __all__ = ["SteadyCalls"]
@@ -56,11 +56,16 @@ class SteadyCalls:
         positions, charges, cell, periodic, stress
             As for ``Calculator.compute``.
         """
+        several = positions if isinstance(positions, Structures) else None
+        if several is not None:
+            positions, cell, periodic = several.positions, several.cell, several.periodic
+            charges = several.charges if charges is None else charges
         if charges is None or cell is None or len(charges) > MOST or not calculator.is_plain:
             self.forget()
             return None
         q, box = np.asarray(charges), np.asarray(cell)
-        key = q.dtype, q.shape, q.tobytes(), box.dtype, box.tobytes(), box.shape, np.asarray(periodic).tobytes()
+        flags, offsets = np.asarray(periodic).tobytes(), None if several is None else several.offsets.tobytes()
+        key = q.dtype, q.shape, q.tobytes(), box.dtype, box.tobytes(), box.shape, flags, offsets
         if key != self._key:
             self._key, self._calls = key, {}
             return None
@@ -69,12 +74,12 @@ class SteadyCalls:
             self._calls.clear()
             return None
         if stress not in self._calls:
-            call = self._calls[stress] = _Call.of(calculator, q, stress)
+            call = self._calls[stress] = _Call.of(calculator, several, q, stress)
         return None if call is None else call.compute(calculator, positions)
 
 
 class _Call:
-    """Energy and forces of points that have moved.
+    """Energy and forces of points that have moved: of one structure, or of several with one cell and as many points.
 
     Parameters
     ----------
@@ -82,8 +87,10 @@ class _Call:
         Whose potential and cutoff.
     form : RadialForm
         Of its pairs.
-    structure : Structures
+    structures : Structures
         Of the call before.
+    batch : bool
+        Whether they came as a set.
     charges : (N,) or (N, 1)
         q.
     far : LongRange
@@ -95,48 +102,60 @@ class _Call:
     """
 
     def __init__(
-        self, calculator: Steady, form: RadialForm, structure, charges, far: LongRange, mesh: Any, stress: bool
+        self, calculator: Steady, structures: Structures, batch: bool, charges: np.ndarray, mesh: Any, stress: bool
     ):
+        far, form = calculator.last_long_range, calculator.form
+        assert far is not None
+        assert isinstance(form, RadialForm)
         self.far, self.mesh, self.form, self.shape, self.stress = far, mesh, form, charges.shape, stress
-        self.points = structure.positions.copy()
-        self.structure = Structures(self.points, structure.offsets, structure.cell, structure.periodic)
+        self.points, self.batch, count = structures.positions.copy(), batch, len(structures)
+        self.structures = Structures(self.points, structures.offsets, structures.cell, structures.periodic)
+        self.apart = self.points.reshape(_shape(structures))  # the same points, structure by structure
         self.charges, potential = charges.reshape(-1, 1).astype(np.float64), calculator.potential
         self.of_self = potential.value_at_r0 * self.charges
-        background, net, self.volume = potential.background, net_charge(self.charges), float(structure.volume[0])
-        self.of_background = background / self.volume * net if background else None
-        self.strain_of_background = 0.5 * background / self.volume * float(net @ net) * np.eye(3)
+        background, self.volume = potential.background, float(structures.volume[0])
+        net = net_charge(self.charges.reshape(count, -1, 1))
+        of_background = np.repeat(background / self.volume * net, len(self.points) // count, axis=0)
+        self.of_background = of_background if background else None
+        self.strain_of_background = 0.5 * background / self.volume * float(np.sum(net * net)) * np.eye(3)
         self.reach = (NEAR * calculator.cutoff) ** 2
         self.loops: PairLoops | None = None
         self._outdated: Callable[[], bool] | None = None  # for positions in ``points``
 
     @classmethod
-    def of(cls, calculator: Steady, charges: np.ndarray, stress: bool) -> _Call | None:
+    def of(cls, calculator: Steady, several: Structures | None, charges: np.ndarray, stress: bool) -> _Call | None:
         """What the call before was made of, to be done again; None where there is more to it.
 
         Parameters
         ----------
         calculator : Steady
             In double precision, else there is none.
+        several : Structures or None
+            Where they came as a set.
         charges : (N,) or (N, C)
             As in the call before.
         stress : bool
             Whether that is wanted.
         """
-        last, far = calculator.last_structure, calculator.last_long_range
-        if last is None or far is None or calculator.dtype != DOUBLE or charges.dtype != DOUBLE:
+        last, far, form = several or calculator.last_structure, calculator.last_long_range, calculator.form
+        if last is None or far is None or calculator.dtype != DOUBLE or charges.dtype != DOUBLE or not len(last):
             return None
-        plain = charges.size == len(last.positions) and last.positions.dtype == DOUBLE and last.periodic.all()
+        plain = charges.size == len(last.positions) > 0 and last.positions.dtype == DOUBLE and last.periodic.all()
+        alike = bool((last.cell == last.cell[0]).all() and (last.counts == last.counts[0]).all())
+        if len(last) > 1 and (stress or not calculator.takes_snapshots):
+            return None
+        if not (plain and alike and isinstance(form, RadialForm)):
+            return None
         # Structures may have been computed in between, with plans of their own, or settings changed.
+        positions = last.positions.reshape(_shape(last))
         same = all(far.boundary.periodic) and np.array_equal(far.boundary.cell, last.cell[0])
-        same &= calculator.few_points(last.positions) == far.few
-        form = calculator.form
-        if not (plain and same and isinstance(form, RadialForm)) or (
-            stress and type(far.kernel) is not LongRangeKernel
-        ):
+        if not same or calculator.few_points(positions) != far.few:
+            return None
+        if stress and type(far.kernel) is not LongRangeKernel:
             return None
         tangents = strain_tangents(far.kernel, far.mode_set) if stress else None
-        mesh = far.plan.repeat_energy(last.positions, charges.reshape(-1, 1), far.kernel, tangents)
-        return None if mesh is None else cls(calculator, form, last, charges, far, mesh, stress)
+        mesh = far.plan.repeat_energy(positions, charges.reshape(*positions.shape[:-1], 1), far.kernel, tangents)
+        return None if mesh is None else cls(calculator, last, several is not None, charges, mesh, stress)
 
     def holds(self, calculator: Steady) -> bool:
         """Whether potential and plan still are those of before.
@@ -147,7 +166,7 @@ class _Call:
             As for ``of``.
         """
         far = calculator.last_long_range
-        return calculator.form is self.form and far is self.far and calculator.few_points(self.points) == far.few
+        return calculator.form is self.form and far is self.far and calculator.few_points(self.apart) == far.few
 
     def compute(self, calculator: Steady, positions) -> Result | None:
         """Energy and forces; None for positions that are to be looked at more closely.
@@ -172,15 +191,24 @@ class _Call:
         twice -= self.of_self
         if self.of_background is not None:
             twice -= self.of_background
-        energy = 0.5 * float(np.sum(self.charges * twice))
         forces = near.gradient + self.mesh.gradient
+        result = Result(np.empty(0), self._energy(twice), np.negative(forces, out=forces))
         twice *= 0.5
-        result = Result(twice.reshape(self.shape), energy, np.negative(forces, out=forces))
+        result.potential = twice.reshape(self.shape)
         if self.stress:
-            result.strain = by_structure(near.strains, self.structure.offsets)[0] + self.mesh.along.reshape(3, 3)
-            result.strain += self.strain_of_background
-            result.stress = result.strain / self.volume
+            strain = by_structure(near.strains, self.structures.offsets)[0] + self.mesh.along.reshape(3, 3)
+            strain += self.strain_of_background
+            stress = strain / self.volume
+            result.strain, result.stress = (strain[None], stress[None]) if self.batch else (strain, stress)
         return result
+
+    def _energy(self, twice: np.ndarray) -> float | np.ndarray:
+        """E from 2 V, added up as in any other call."""
+        if len(self.structures) == 1:
+            energy = 0.5 * float(np.sum(self.charges * twice))
+            return np.array([energy]) if self.batch else energy
+        shape = len(self.structures), -1, 1
+        return 0.5 * np.einsum("bnc,bnc->b", self.charges.reshape(shape), twice.reshape(shape), dtype=np.float64)
 
     def _pairs_and_modes(self, calculator: Steady) -> PairLoops:
         """The sums over pairs, with lists that are good for the positions; and those over modes."""
@@ -197,7 +225,11 @@ class _Call:
     def _has_good_lists(self, calculator: Steady) -> bool:
         """Whether the lists of the loops are those of the calculator, and may be used where points are now."""
         near = self.loops
-        if near is None or not calculator.lists_are_of(self.structure) or near.lists is not calculator.neighbours.lists:
+        if (
+            near is None
+            or not calculator.lists_are_of(self.structures)
+            or near.lists is not calculator.neighbours.lists
+        ):
             return False
         if self._outdated is None:
             self._outdated = calculator.neighbours.watch(self.points)
@@ -205,10 +237,15 @@ class _Call:
 
     def _new_pairs(self, calculator: Steady) -> None:
         """Lists, where there are no good ones, and the loops over them."""
-        calculator.update_neighbours(self.structure)
+        calculator.update_neighbours(self.structures)
         lists, charges = calculator.neighbours.lists, self.charges.reshape(-1)
         self._outdated = None
-        self.loops = PairLoops(lists, self.form, self.points, self.structure.cell, charges, self.stress)
+        self.loops = PairLoops(lists, self.form, self.points, self.structures.cell, charges, self.stress)
+
+
+def _shape(structures: Structures) -> tuple[int, ...]:
+    """Of positions, structure by structure where there are several with as many points."""
+    return (-1, 3) if len(structures) == 1 else (len(structures), -1, 3)
 
 
 def _side_by_side(part: int, _lo: int, _hi: int, *functions: Callable[[], object]) -> None:

@@ -26,7 +26,7 @@ def done_together(
         As for ``Calculator._of_structure``.
     """
     groups: dict[tuple, list[int]] = {}
-    along, counts = structures.periodic.all(axis=1), structures.counts.tolist()
+    along, counts = np.all(structures.periodic, axis=1).tolist(), structures.counts.tolist()
     for b, count in enumerate(counts):
         if count and along[b]:
             groups.setdefault((structures.cell[b].tobytes(), count), []).append(b)

@@ -73,7 +73,7 @@ class Listing:
         """
         low, width, dense, bins, first_bin, first_image = self._measured(points)
         images, y, order, starts = self._images(points, (low, dense, bins, first_bin), first_image)
-        _, homes, owner, shift = images
+        home, homes, owner, shift = images
         count, (_, steps, _, ranks) = self._count, self._bricks
         # At most how many may be near each point, and then which are: lists are packed, thread by thread.
         near = (steps, ranks, self._kind, low, width, dense, bins, first_bin, starts, self._cutoff)
@@ -88,8 +88,8 @@ class Listing:
         listed, where, counts = (np.empty(n, t) for n, t in ((most + LANES, np.int32), (count, int), (count, int)))
         shares = parallel.weighted(room[:-1], most, self._threads, 2000)
         parallel.run(search.find, shares, *who, order, *near, len(shift), room, listed, where, counts)
-        lists = (self._structure_of, self._offsets, self._dim, *images, where, counts, listed)
-        return ImageLists(*lists, self._kind == binning.EVERY, self._threads)
+        whose, full = (self._structure_of, self._offsets, self._dim), self._kind == binning.EVERY
+        return ImageLists(*whose, home, homes, owner, shift, where, counts, listed, full, self._threads)
 
     def _images(self, points: np.ndarray, where: tuple, first_image: np.ndarray) -> tuple:
         """``home``, ``homes``, ``owner`` and ``shift``; ``y``, ``order`` and ``starts``.
