@@ -46,6 +46,7 @@ class Listing:
         self._structures = parallel.even(batch, threads, max(1, 500 * batch // max(self._count, 1)))
         self._structure_of = np.repeat(np.arange(batch), np.diff(offsets))
         self._grid: tuple | None = None
+        self._shares: tuple[list[int], np.ndarray] | None = None  # of the search before, with room for a fifth more
 
     def _measured(self, points: np.ndarray) -> tuple:
         """Where bins are, where those of a structure begin, and its images; without open axes they always are there."""
@@ -74,22 +75,32 @@ class Listing:
         low, width, dense, bins, first_bin, first_image = self._measured(points)
         images, y, order, starts = self._images(points, (low, dense, bins, first_bin), first_image)
         home, homes, owner, shift = images
-        count, (_, steps, _, ranks) = self._count, self._bricks
-        # At most how many may be near each point, and then which are: lists are packed, thread by thread.
+        (_, steps, _, ranks), count, dummy = self._bricks, self._count, len(shift)
         near = (steps, ranks, self._kind, low, width, dense, bins, first_bin, starts, self._cutoff)
         who = (homes, owner, self._structure_of, y)
-        bounds = self._space.take("bounds", (count,), np.int64)
-        parallel.run(search.bound, parallel.even(count, self._threads, 500), *who, *near, bounds)
-        room = self._space.take("room", (count + 1,), np.int64)
-        room[0] = 0
-        np.cumsum(bounds, out=room[1:])
-        most = int(room[-1])
-        check_memory("cutoff", self._what, 4 * most, available_memory)
-        listed, where, counts = (np.empty(n, t) for n, t in ((most + LANES, np.int32), (count, int), (count, int)))
-        shares = parallel.weighted(room[:-1], most, self._threads, 2000)
-        parallel.run(search.find, shares, *who, order, *near, len(shift), room, listed, where, counts)
+        where, counts = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+        while True:
+            shares, begins = self._shares or self._bounded(who, near)
+            used, listed = np.zeros(len(shares) - 1, dtype=np.int64), np.empty(int(begins[-1]) + LANES, dtype=np.int32)
+            parallel.run(search.find, shares, *who, order, *near, dummy, begins, used, listed, where, counts)
+            if (used >= 0).all():
+                break
+            self._shares = None
+        self._shares = shares, _starts(MORE * used + 64.0 * LANES)
         whose, full = (self._structure_of, self._offsets, self._dim), self._kind == binning.EVERY
         return ImageLists(*whose, home, homes, owner, shift, where, counts, listed, full, self._threads)
+
+    def _bounded(self, who: tuple, near: tuple) -> tuple[list[int], np.ndarray]:
+        """Shares of the search with room for all that may be near; lists are packed, share by share.
+
+        Shares are even where points are as they were then; they change no result.
+        """
+        bounds = self._space.take("bounds", (self._count,), np.int64)
+        parallel.run(search.bound, parallel.even(self._count, self._threads, 500), *who, *near, bounds)
+        room = _starts(bounds)
+        check_memory("cutoff", self._what, 4 * int(room[-1]), available_memory)
+        shares = parallel.weighted(room[:-1], int(room[-1]), self._threads, 2000)
+        return shares, room[shares]
 
     def _images(self, points: np.ndarray, where: tuple, first_image: np.ndarray) -> tuple:
         """``home``, ``homes``, ``owner`` and ``shift``; ``y``, ``order`` and ``starts``.

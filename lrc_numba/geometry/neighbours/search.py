@@ -122,7 +122,7 @@ def bound(
                 row = first_bin[b] + (b0 * bins[b, 1] + b1) * bins[b, 2]
                 begin = max(begin_2, _row_begins(kind, b0, b1, own, edges))
                 total += max(starts[row + end_2] - starts[row + begin], 0)
-        most[h] = total + 2 * LANES  # the last of them may write so many in vain, and the dummy fills up
+        most[h] = total + 2 * LANES  # as ``find`` may need it
 
 
 @inlined
@@ -177,7 +177,8 @@ def find(
     starts,
     cutoff,
     dummy,
-    room,
+    begins,
+    used,
     listed,
     where,
     counts,
@@ -185,9 +186,10 @@ def find(
     """List the images near each of the ``homes`` [lo, hi): from ``where[i]`` on, ``counts[i]`` of them.
 
     Each list is filled up with the number of the ``dummy`` to a multiple of LANES. Lists follow each other without gaps
-    from ``room[lo]`` on, where there is room for what ``bound`` counted.
+    from ``begins[part]`` on, ``used[part]`` numbers: −1 where there may be too little room before those of the next
+    part.
     """
-    reach, square, at = cutoff * SLACK, cutoff * cutoff, room[lo]
+    reach, square, at, limit = cutoff * SLACK, cutoff * cutoff, begins[part], begins[part + 1]
     own, edges = np.empty(AXES, dtype=np.int64), np.empty(AXES, dtype=np.int64)
     rows = np.empty((ROWS, 2), dtype=np.int64)
     x0, x1, x2 = y[0], y[1], y[2]
@@ -202,15 +204,22 @@ def find(
         count = _rows_near(
             y0, y1, y2, kind, low[b], width[b], dense[b], bins[b], first_bin[b], starts, reach, own, edges, rows
         )
+        needed = 2 * LANES  # the last of them may write so many in vain, and the dummy fills up
+        for r in range(count):
+            needed += rows[r, 1] - rows[r, 0]
+        if at + needed > limit:
+            used[part] = -1
+            return
         for r in range(count):
             end = rows[r, 1]
             for k in range(rows[r, 0], end, LANES):
                 squares = _squares(x0, x1, x2, k, y0, y1, y2)
                 at += list_near(squares, square, order, least, k, end, itself, listed, at)
         counts[i] = at - where[i]
-        while (at - where[i]) % LANES:
-            listed[at] = dummy
-            at += 1
+        for lane in range(LANES):  # more than are needed: a loop of so many needs no guess of the processor's
+            listed[at + lane] = dummy
+        at += -counts[i] % LANES
+    used[part] = at - begins[part]
 
 
 @kernel
