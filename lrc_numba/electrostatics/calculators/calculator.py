@@ -8,6 +8,7 @@ or one of explicit sums (``EwaldCalculator``). All derivatives are those of the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -250,13 +251,15 @@ class Calculator(LongRangePlans):
             forms[name] = derived_forms(self.potential, name, self.cutoff)
         return forms[name]
 
-    def update_neighbours(self, structures: Structures) -> dict:
+    def update_neighbours(self, structures: Structures, beside: Callable[[], object] | None = None) -> dict:
         """Search where lists are outdated; returns what ``pair_sum`` has to be told of where points are by now.
 
         Parameters
         ----------
         structures : Structures
             Of three dimensions.
+        beside : function, optional
+            Where they are outdated, called by another thread during the search.
         """
         positions, cell = structures.positions, structures.cell
         layout = _layout(structures)
@@ -265,7 +268,8 @@ class Calculator(LongRangePlans):
             if not self.neighbours.is_outdated(**moved):
                 return moved
         self._listed = None
-        self.neighbours.search(positions, cell, periodic=structures.periodic, offsets=structures.offsets)
+        where = {"periodic": structures.periodic, "offsets": structures.offsets}
+        self.neighbours.search(positions, cell, beside=beside, **where)
         self._listed, self._listed_cell = layout, cell.tobytes()
         return {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -83,7 +84,7 @@ class Sums(Protocol):
     def derived(self, name: str) -> list[tuple[Potential, RadialForm | PairFunction]]:
         """Potentials that are the derivatives by a parameter."""
 
-    def update_neighbours(self, structures: Structures) -> dict:
+    def update_neighbours(self, structures: Structures, beside: Callable[[], object] | None = None) -> dict:
         """Search where lists are outdated."""
 
     def long_range(self, positions: np.ndarray, cell: np.ndarray, periodic) -> LongRange:

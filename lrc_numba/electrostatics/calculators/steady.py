@@ -212,42 +212,48 @@ class _Call:
 
     def _pairs_and_modes(self, calculator: Steady) -> PairLoops:
         """The sums over pairs, with lists that are good for the positions; and those over modes."""
-        good = self._has_good_lists(calculator)
-        pairs = self.loops.again if good and self.loops is not None else partial(self._new_pairs, calculator)
-        if calculator.threads > 1 and FEW[0] <= len(self.points) <= FEW[1]:
-            parallel.run(_side_by_side, [0, 1, 2], pairs, partial(self.mesh, self.points))
+        modes, near = _Once(partial(self.mesh, self.points)), self.loops
+        two = calculator.threads > 1 and FEW[0] <= len(self.points) <= FEW[1]
+        if near is None or not self._has_good_lists(calculator, near):
+            calculator.update_neighbours(self.structures, modes if two else None)
+            where = (self.points, self.structures.cell, self.charges.reshape(-1))
+            self._outdated = None
+            self.loops = near = PairLoops(calculator.neighbours.lists, self.form, *where, self.stress)
+        elif two:
+            parallel.both(near.again, modes)
         else:
-            pairs()
-            self.mesh(self.points)
-        assert self.loops is not None
-        return self.loops
+            near.again()
+        modes()
+        return near
 
-    def _has_good_lists(self, calculator: Steady) -> bool:
+    def _has_good_lists(self, calculator: Steady, near: PairLoops) -> bool:
         """Whether the lists of the loops are those of the calculator, and may be used where points are now."""
-        near = self.loops
-        if (
-            near is None
-            or not calculator.lists_are_of(self.structures)
-            or near.lists is not calculator.neighbours.lists
-        ):
+        if not calculator.lists_are_of(self.structures) or near.lists is not calculator.neighbours.lists:
             return False
         if self._outdated is None:
             self._outdated = calculator.neighbours.watch(self.points)
         return not self._outdated()
 
-    def _new_pairs(self, calculator: Steady) -> None:
-        """Lists, where there are no good ones, and the loops over them."""
-        calculator.update_neighbours(self.structures)
-        lists, charges = calculator.neighbours.lists, self.charges.reshape(-1)
-        self._outdated = None
-        self.loops = PairLoops(lists, self.form, self.points, self.structures.cell, charges, self.stress)
+
+class _Once:
+    """A function that is called the first time only.
+
+    Parameters
+    ----------
+    function : function
+        Without arguments.
+    """
+
+    def __init__(self, function: Callable[[], object]):
+        self._function: Callable[[], object] | None = function
+
+    def __call__(self) -> None:
+        """Call it, or do nothing."""
+        function, self._function = self._function, None
+        if function is not None:
+            function()
 
 
 def _shape(structures: Structures) -> tuple[int, ...]:
     """Of positions, structure by structure where there are several with as many points."""
     return (-1, 3) if len(structures) == 1 else (len(structures), -1, 3)
-
-
-def _side_by_side(part: int, _lo: int, _hi: int, *functions: Callable[[], object]) -> None:
-    """Call one of some functions: each thread another."""
-    functions[part]()

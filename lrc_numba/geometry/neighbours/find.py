@@ -126,13 +126,15 @@ class NeighbourList:
         self.search(positions, cell, periodic=periodic, offsets=offsets)
         return self._pairs(self._positions, self._cells, self._given)
 
-    def search(self, positions, cell=None, *, periodic=True, offsets=None) -> ImageLists:
+    def search(self, positions, cell=None, *, periodic=True, offsets=None, beside=None) -> ImageLists:
         """The same, but that no pairs are written down: for loops that work with lists of images.
 
         Parameters
         ----------
         positions, cell, periodic, offsets
             As for ``find_pairs``.
+        beside : function, optional
+            Without arguments: something else that another thread may do meanwhile.
         """
         given, points = _as_points(positions)
         offsets = as_offsets(offsets, len(points))
@@ -142,7 +144,7 @@ class NeighbourList:
         if self._listing is None or self._listing[0] is not bricks or self._listing[1:3] != (key, reach):
             listing = Listing(bricks, offsets, given.shape[1], reach, self._kind, self.threads, self._space)
             self._listing = bricks, key, reach, listing
-        self._lists = self._listing[3](points)
+        self._lists = self._listing[3](points, beside)
         self._positions, self._cells, self._periodic, self._given = points.copy(), cells, flags, given.dtype
         return self._lists
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from ...machine.cpu import parallel
@@ -64,16 +67,19 @@ class Listing:
             self._grid = grid
         return grid
 
-    def __call__(self, points: np.ndarray) -> ImageLists:
+    def __call__(self, points: np.ndarray, beside: Callable[[], object] | None = None) -> ImageLists:
         """Lists of images near each point.
 
         Parameters
         ----------
         points : (n, 3) float64
             Units of length, zeros in front where d < 3.
+        beside : function, optional
+            Called by another thread while images are found, which takes one.
         """
         low, width, dense, bins, first_bin, first_image = self._measured(points)
-        images, y, order, starts = self._images(points, (low, dense, bins, first_bin), first_image)
+        find_images = partial(self._images, points, (low, dense, bins, first_bin), first_image)
+        images, y, order, starts = find_images() if beside is None else parallel.both(find_images, beside)
         home, homes, owner, shift = images
         (_, steps, _, ranks), count, dummy = self._bricks, self._count, len(shift)
         near = (steps, ranks, self._kind, low, width, dense, bins, first_bin, starts, self._cutoff)
