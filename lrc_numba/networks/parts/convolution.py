@@ -209,7 +209,12 @@ class Convolution(Part):
             small = most <= (self.small if surroundings[0] == FREE else points_worth_a_grid(self.small, channels))
             with tape.parameters.blamed(self.kernel.names.values()):
                 multiplier = self.kernel.multiplier(tape.parameters, surroundings[1])
-                plan = self._plan(surroundings, scene, stretch, small, most_modes)
+                try:
+                    plan = self._plan(surroundings, scene, stretch, small, most_modes)
+                except MemoryError as error:
+                    open_one = not structures.periodic[several[0]].all()
+                    remedy = "; its padded box is as large as that asks, look for points far away" if open_one else ""
+                    raise MemoryError(f"{error}, of structure {several[0]}{remedy}") from error
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
             self._forget(len(groups))  # before the next one takes memory
         return groups

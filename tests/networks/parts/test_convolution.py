@@ -133,6 +133,15 @@ def test_more_modes_than_memory():
         network.predict(make_structures(3, (4,), (6.0,), seed=1))
 
 
+def test_a_point_far_away():
+    """Which of the structures it is that asks for a box beyond memory, and what to look for."""
+    network = MessagePassingNetwork(SPECIES, 1.5, channels=8, rounds=1, long_range=2, sigma=0.6)
+    structures = make_structures(3, (4, 600), (2.0, 9.0), periodic=False, seed=1)
+    structures.positions[-1] = 1e4
+    with pytest.raises(MemoryError, match=r"needs about .* GiB .* of structure 1; .* look for points far away"):
+        network.predict(structures)
+
+
 def test_matrices_of_many_modes(monkeypatch):
     """They are summed some at a time, which bounds the memory."""
     points, cell = np.random.default_rng(0).random((1, 5, 3)) * 3, np.diag([3.0, 3.5, 4.0])
