@@ -165,7 +165,7 @@ def _water(record: dict) -> list[str]:
         f"{preset.molecules} rigid SPC/E molecules in LAMMPS, {preset.average:g} ps at {water.KELVIN:g} K and "
         f"{water.ATM:g} atm after {preset.before:g} ps that do not count, steps of {water.STEP:g} fs; only who adds up "
         f"the charges differs, both asked for forces to {preset.accuracy:g}. Errors are of {water.BLOCKS} blocks; the "
-        " compressibilities of the paper are of 2 ns. The drift is that of a molecule without thermostat, over "
+        "compressibilities of the paper are of 2 ns. The drift is that of a molecule without thermostat, over "
         f"{preset.free:g} ps."
     )
     lines = [[str(cell) for cell in water.summary(run, preset)] for run in record["runs"]]

@@ -126,7 +126,7 @@ def counted(box: Box) -> np.ndarray:
         a, b = np.flatnonzero(is_oxygen == first), np.flatnonzero(is_oxygen == second)
         apart = minimum_image(box.positions[a][:, None] - box.positions[b][None], box.lengths)
         distances = np.linalg.norm(apart, axis=-1)[molecule[a][:, None] != molecule[b][None]]
-        made.append(np.histogram(distances, edges)[0] / (len(distances) * shells))
+        made.append(np.histogram(distances, edges)[0] / (max(len(distances), 1) * shells))
     return np.array(made)
 
 

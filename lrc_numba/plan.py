@@ -45,8 +45,7 @@ class LRCPlan(MeshStages, Repeats, Linearising):
     modes : int or d ints
         Fourier modes per axis; those with |n| ≤ (modes − 1) // 2 are kept.
     eps : float
-        Relative ℓ² error allowed against the direct Fourier sum (relative to its terms, where those cancel); float32
-        needs 1e-5 or more.
+        ℓ² error allowed against the direct Fourier sum, relative to it or to terms that cancel; ≥ 1e-5 in float32.
     window : {"kaiser_bessel", "gaussian", "gaussian_paper"} or WindowShape
         A family, of which the narrowest that keeps eps is taken. The last is the paper's Appendix B to the letter: no
         oversampling, and no promise about eps. A ``WindowShape`` is a window of the user's own; it needs ``nodes``,
@@ -140,6 +139,11 @@ class LRCPlan(MeshStages, Repeats, Linearising):
         """Points, or targets where those are more, all snapshots together; 0 before ``set_points``."""
         return 0 if self._points is None else self._points.batch * self._points.most
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the workspace; what else is kept between calls is small beside it."""
+        return 0 if self._grid is None else self._operator.space.nbytes
+
     def __repr__(self) -> str:
         return "\n".join(self.choices.describe(self._grid) + describe_memory(self._grid, self._points))
 
@@ -163,8 +167,7 @@ class LRCPlan(MeshStages, Repeats, Linearising):
         RuntimeError
             Where the plan is at work in another thread.
         """
-        held = self._operator.space.nbytes if self._grid is not None else 0
-        self._sort(GivenPoints.of(points, targets, self.choices, self._grid, held, self._ranks))
+        self._sort(GivenPoints.of(points, targets, self.choices, self._grid, self.nbytes, self._ranks))
         return self
 
     def _sort(self, given: GivenPoints) -> None:
@@ -201,8 +204,7 @@ class LRCPlan(MeshStages, Repeats, Linearising):
         choices, grid = self.choices.with_box(box), self._grid
         if grid is not None:
             grid = grid.with_cell(Cell(choices.box, grid.dim))
-        held = 0 if self._grid is None else self._operator.space.nbytes
-        given = None if points is None else GivenPoints.of(points, targets, choices, grid, held, self._ranks)
+        given = None if points is None else GivenPoints.of(points, targets, choices, grid, self.nbytes, self._ranks)
         self.choices.box = choices.box
         self._points = None
         self._preparation.new_cell()
@@ -395,5 +397,4 @@ class LRCPlan(MeshStages, Repeats, Linearising):
     # ------------------------------------------------------------------ a call
     def _call(self, values, multiplier: Multiplier, exclude_self: bool) -> Call:
         """The arguments of a call, checked and flattened."""
-        held = 0 if self._grid is None else self._operator.space.nbytes
-        return self._preparation.call(self._points, self._grid, held, values, multiplier, exclude_self)
+        return self._preparation.call(self._points, self._grid, self.nbytes, values, multiplier, exclude_self)

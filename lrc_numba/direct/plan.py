@@ -77,7 +77,9 @@ class DirectPlan:
         )
         return self
 
-    def repeat_energy(self, points: np.ndarray, values: np.ndarray, multiplier: Multiplier) -> RepeatedSums | None:
+    def repeat_energy(
+        self, points: np.ndarray, values: np.ndarray, multiplier: Multiplier, tangents=None
+    ) -> RepeatedSums | None:
         """``set_points`` and ``energy``, to be called with other positions of the points; nothing is checked then.
 
         Parameters
@@ -86,13 +88,17 @@ class DirectPlan:
             As for ``set_points``.
         values, multiplier
             As for ``energy``.
+        tangents : (L, modes), optional
+            As for ``LRCPlan.repeat_energy``.
         """
         if len(points) > AT_ONCE:
             return None
         f = self.set_points(points)._values("values", values)
         table, stops = self._tables(multiplier)
         _check_energy(table, multiplier)
-        return RepeatedSums(self.mode_set, self._tops, stops, table, self._points, f)
+        if tangents is not None:  # φ̂ may be zero where its derivatives are not
+            stops = np.maximum(stops, self._stops(tangents))
+        return RepeatedSums(self.mode_set, self._tops, stops, table, self._points, f, tangents)
 
     def set_cell(self, box) -> DirectPlan:
         """Other lattice vectors; points have to be set again. Returns the plan.
@@ -105,6 +111,11 @@ class DirectPlan:
         self.mode_set = ModeSet(Cell(box, self.mode_set.dim), self.mode_set.modes)
         self._points, self._phases, self._tabulated = self._points[:0], None, None
         return self
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of waves at the points that are kept between calls."""
+        return sum(phases.nbytes for phases in self._phases or ())
 
     # ------------------------------------------------------------------ sums over points and modes
     def _blocks(self) -> Iterator[tuple[slice, int, np.ndarray]]:
@@ -205,11 +216,14 @@ class DirectPlan:
         if state is None or kept is None or kept[0] is not multiplier or kept[1] != state:
             table = multiplier.checked_values(self.mode_set) / self.mode_set.cell.volume
             table = table[:, None] if table.ndim == 2 else table
-            some = (table != 0).reshape(-1, *self._all.shape, self._tops[2] + 1).any(axis=0)
-            stops = np.where(some.any(axis=-1), some.shape[-1] - some[..., ::-1].argmax(axis=-1), 0)
-            kept = (multiplier, state, (table, stops))
+            kept = (multiplier, state, (table, self._stops(table)))
             self._tabulated = kept if state is not None else None
         return kept[2]
+
+    def _stops(self, tables: np.ndarray) -> np.ndarray:
+        """Up to where any of (…, modes) is not zero, see ``loops``."""
+        some = (tables != 0).reshape(-1, *self._all.shape, self._tops[2] + 1).any(axis=0)
+        return np.where(some.any(axis=-1), some.shape[-1] - some[..., ::-1].argmax(axis=-1), 0)
 
     def _shape(self, table: np.ndarray, values) -> tuple[int, ...]:
         """Of u, as the user sees it."""

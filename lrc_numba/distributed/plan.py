@@ -112,12 +112,12 @@ class DistributedPlan(LRCPlan):
         """
         raise NotImplementedError("linearise: not for points on several ranks; use vjp, jvp and parameters_jvp")
 
-    def repeat_energy(self, points, values, multiplier: Multiplier):
+    def repeat_energy(self, points, values, multiplier: Multiplier, tangents=None):
         """Not on several ranks, for the same reason.
 
         Parameters
         ----------
-        points, values, multiplier
+        points, values, multiplier, tangents
             Not looked at.
         """
         raise NotImplementedError("repeat_energy: not for points on several ranks; use set_points and energy")

@@ -95,16 +95,16 @@ def in_structure(error: ValueError | MemoryError, b: int, count: int) -> ValueEr
 
 
 def net_charge(charges: np.ndarray, over_points: Callable | None = None) -> np.ndarray:
-    """Q of every channel, (C,) float64, 0 where it is rounding.
+    """Q of every channel, (…, C) float64, 0 where it is rounding.
 
     Parameters
     ----------
-    charges : (N, C)
-        Of one structure.
+    charges : (…, N, C)
+        Of one structure, or of several with as many points.
     over_points : function, optional
         From sums over these points to those over all, where some belong to other processes.
     """
-    sums = np.stack([charges.sum(axis=0, dtype=np.float64), np.abs(charges).sum(axis=0)])
+    sums = np.stack([charges.sum(axis=-2, dtype=np.float64), np.abs(charges).sum(axis=-2)])
     net, size = sums if over_points is None else over_points(sums)
     return np.where(np.abs(net) <= NEUTRAL * size, 0.0, net)
 

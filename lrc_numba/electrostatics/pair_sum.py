@@ -26,6 +26,7 @@ __all__ = [
     "PairSum",
     "PairTangent",
     "RadialForm",
+    "by_structure",
     "check_listed",
     "is_apart",
     "moving_displacements",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 APART = 1e-9  # cutoffs; two points nearer to each other than that are in one place
-ROWS, COLUMNS = np.array([0, 1, 2, 0, 0, 1]), np.array([0, 1, 2, 1, 2, 2])  # of what loops hold of a symmetric matrix
+MATRIX = np.array([[0, 3, 4], [3, 1, 5], [4, 5, 2]])  # where its entries are in what loops hold of it
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def pair_sum(
     _check_apart(float(closest.min(initial=np.inf)), neighbours, form, positions, cell)
     strain = None
     if virial:
-        strain = _by_structure(strains[:own], lists.offsets if own is None else np.array([0, own]))
+        strain = by_structure(strains[:own], lists.offsets if own is None else np.array([0, own]))
     front = 3 - lists.dim
     return PairSum(
         potential.reshape(given.shape).astype(dtype, copy=False),
@@ -207,15 +208,23 @@ def _several(lists: ImageLists, form: RadialForm, charges, points, cells, virial
     return potential[:count, :channels], gradient[:count], strains, closest
 
 
-def _by_structure(strains: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Symmetric matrices (B, 3, 3) from what points have of them (N, 6), always added up in the same order."""
-    sums = np.zeros((len(offsets) - 1, 6))
-    filled = np.diff(offsets) > 0
+def by_structure(strains: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Symmetric matrices (B, 3, 3) from what points have of them, always added up in the same order.
+
+    Parameters
+    ----------
+    strains : (N, 6) float64
+        See ``pair_kernels``.
+    offsets : (B + 1,) int64
+        Where structures begin.
+    """
+    begins = offsets[:-1]
+    if len(offsets) == 2 and len(strains):
+        return np.add.reduceat(strains, begins)[:, MATRIX]
+    sums, filled = np.zeros((len(begins), 6)), np.diff(offsets) > 0
     if filled.any():
-        sums[filled] = np.add.reduceat(strains, offsets[:-1][filled])
-    matrices = np.empty((len(sums), 3, 3))
-    matrices[:, ROWS, COLUMNS] = matrices[:, COLUMNS, ROWS] = sums
-    return matrices
+        sums[filled] = np.add.reduceat(strains, begins[filled])
+    return sums[:, MATRIX]
 
 
 def strains_of_pairs(lists: ImageLists, first: np.ndarray, pull: np.ndarray, apart: np.ndarray) -> np.ndarray:

@@ -289,6 +289,7 @@ class Chain:
         targets: SortedPoints,
         table: MultiplierTable,
         products: Sequence[ModeProduct],
+        powers: np.ndarray | None = None,
     ) -> np.ndarray:
         """From a grid to one that is ready to be read at the targets: transformed, multiplied, transformed back.
 
@@ -302,10 +303,12 @@ class Chain:
             φ̂.
         products : sequence of ModeProduct
             Which channels become which.
+        powers : (B, *modes) real array, optional
+            As for ``fourier.through``.
         """
         channels = products[-1].write.stop
         out = self.take_grid(sources.batch[0], channels, self.grid.interleave(channels, reading=True))
-        out = fourier.through(self.context, spread, (sources.reached, targets.reached), table, products, out)
+        out = fourier.through(self.context, spread, (sources.reached, targets.reached), table, products, out, powers)
         return interpolation.fill(self.context, targets, out)
 
     # ---------------------------------------------------------------- the mode k = 0, and the cotangent of φ̂

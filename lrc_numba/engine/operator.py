@@ -16,11 +16,12 @@ Nothing is checked here; ``plan.LRCPlan`` does that. Arrays of values are (B·N,
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 
 import numpy as np
 
-from . import deconvolution, interpolation
+from . import deconvolution, fourier, interpolation
 from .chain import Chain
 from .deconvolution import ModeProduct, MultiplierTable, both_ways, one_way
 from .groups import consecutive, grouped
@@ -160,26 +161,46 @@ class Operator(Chain):
         channels, batch = f.shape[1], points.batch[0]
         gradient, cotangent, ordered = "points" in wrt, None, points.gather(self.context, f)
         at_k0, products = self.mean_field(table, f, batch), one_way(channels, channels)
-        if (gradient and self.spectral) or not {"table", "tables"}.isdisjoint(wrt):
+        of_table = not {"table", "tables"}.isdisjoint(wrt)
+        if (gradient and self.spectral) or (of_table and not fourier.gives_powers(self.context)):
             modes = self.spread(points, ordered)
-            if "table" in wrt:
-                cotangent = self._energy_table(modes, f, batch, table)
-            elif "tables" in wrt:
-                rows = f.reshape(batch, len(f) // max(batch, 1), channels)
-                each = [self._energy_table(modes[b : b + 1], rows[b], 1, table) for b in range(batch)]
-                cotangent = self.xp.stack(each) if each else self.xp.zeros((0, self.grid.mode_set.size))
+            if of_table:
+                cotangent = self._energy_tables(partial(self._of_modes, modes, table), f, table, batch, wrt)
             modes = deconvolution.multiply(self.context, modes, table, products)
             out, dpoints = self.read_vjp(points, modes, ordered, 0, at_k0, gradient)
         else:
-            values = self.through(self.to_grid(points, ordered), points, points, table, products)
+            powers = self.space.take("powers", (batch, *self.grid.stored), self.grid.dtype) if of_table else None
+            values = self.through(self.to_grid(points, ordered), points, points, table, products, powers)
+            if powers is not None:
+                cotangent = self._energy_tables(partial(self.of_powers, powers), f, table, batch, wrt)
             out, dpoints = self.interpolate_vjp(points, values, ordered, 0, at_k0, gradient)
         return Cotangents(out, None, dpoints, dpoints, cotangent)
 
-    def _energy_table(self, modes: np.ndarray, f: np.ndarray, batch: int, table: MultiplierTable) -> np.ndarray:
-        """S = weight |F|²/2V of the energy, (n_modes,), real."""
-        every = range(f.shape[1])
-        cotangent = deconvolution.multiply_vjp(self.context, modes, table, every, every)
-        return self.exact_mean(cotangent, f, f, batch, table).real / 2
+    def _energy_tables(self, of_snapshots: Callable[[slice], np.ndarray], f, table, batch: int, wrt) -> np.ndarray:
+        """S = weight |F|²/2V of the energy, real, of all snapshots together, or of each: what ``wrt`` has of them."""
+        if "table" in wrt:
+            return self.exact_mean(of_snapshots(slice(None)), f, f, batch, table) / 2
+        rows = f.reshape(batch, len(f) // max(batch, 1), f.shape[1])
+        each = [self.exact_mean(of_snapshots(slice(b, b + 1)), rows[b], rows[b], 1, table) / 2 for b in range(batch)]
+        return self.xp.stack(each) if each else self.xp.zeros((0, self.grid.mode_set.size))
+
+    def _of_modes(self, modes: np.ndarray, table: MultiplierTable, some: slice) -> np.ndarray:
+        """weight |F|²/V of some snapshots together, (n_modes,), from their modes."""
+        every = range(modes.shape[1])
+        return deconvolution.multiply_vjp(self.context, modes[some], table, every, every).real
+
+    def of_powers(self, powers: np.ndarray, some: slice) -> np.ndarray:
+        """weight |F|²/V of some snapshots together, (n_modes,), from what ``fourier.through`` says of them.
+
+        Parameters
+        ----------
+        powers : (B, *modes)
+            Squares of modes.
+        some : slice
+            Snapshots.
+        """
+        total = powers[some].sum(axis=0) if len(powers) != 1 else powers[0]
+        return (total * (self.grid.tables.of_powers / self.grid.cell.volume)).reshape(-1)
 
     def _vjp_to_targets(
         self, sources: SortedPoints, targets: SortedPoints, table: MultiplierTable, f, g, wrt: Collection[str]

@@ -85,10 +85,14 @@ def as_lattices(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.nd
     flags : (1 or B, d) bool
     """
     flags = np.asarray(periodic)
+    if flags.dtype.kind in "iu" and np.isin(flags, (0, 1)).all():
+        flags = flags.astype(bool)
     if flags.dtype != np.bool_ or flags.shape not in ((), (dim,), (batch, dim), (1, dim)):
         raise ValueError(f"periodic: expected a bool, {dim} of them or shape ({batch}, {dim}), got {periodic!r}")
     flags = np.atleast_2d(np.broadcast_to(flags, (*flags.shape[:-1], dim)))
     cells = real_numbers("cell", cell).astype(np.float64)
+    if not cells.ndim and not cells > 0:
+        raise ValueError(f"cell: expected a length above 0, or None for structures without images, got {cell!r}")
     if cells.shape in ((), (dim,)):
         cells = np.diag(np.broadcast_to(cells, (dim,)))
     if cells.ndim == 2:
@@ -210,6 +214,8 @@ def per_point(name: str, value, offsets: np.ndarray, shape: tuple[int, ...] = ()
         return array
     if one_size and array.shape == (len(counts), size, *shape):
         return array.reshape(total, *shape)
+    if not len(counts) and array.ndim == 2 + len(shape) and not len(array):  # no structures of any size
+        return array.reshape(0, *shape)
     if one_size and not shape and array.shape == (size,):  # the same in all structures
         return np.tile(array, len(counts))
     raise ValueError(f"{name}: expected shape {(total, *shape)} for {total} points, got {array.shape}")

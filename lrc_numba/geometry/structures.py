@@ -6,8 +6,10 @@ structure after the other, and ``offsets`` tells where each begins.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 from zipfile import BadZipFile, is_zipfile
@@ -114,10 +116,7 @@ class Structures:
             forces=_floats(per_point("forces", forces, starts, (dim,))),
             stress=per_structure("stress", stress, batch, (dim, dim)),
         )
-        if padding is not None:
-            if made.species is None:
-                raise ValueError("padding: expected species, which tell what is padding, got none")
-            made = made._of_points(made.species != padding)
+        made = made._without(padding)
         made._check()
         return made
 
@@ -166,39 +165,48 @@ class Structures:
         path : str or Path
             The file.
         index : str, int or slice
-            Which structures, as for ``ase.io.read``; not for ``.npz``.
+            Which structures, as for ``ase.io.read``.
         padding : int, optional
-            For ``.npz``, as for ``from_arrays``.
+            As for ``from_arrays``.
 
         Raises
         ------
         ImportError
             Where ASE is not installed: ``pip install lrc_numba[ase]``.
+        IndexError
+            Where there are not so many structures.
         """
         if Path(path).suffix == ".npz":
-            return cls.load(path, padding)
+            return cls.load(path, padding)[_as_index(index)]
         from ase.io import read
 
-        atoms = read(path, index)
-        return cls.from_ase(atoms if isinstance(atoms, list) else [atoms])
+        try:
+            atoms = read(path, index)
+        except (StopIteration, IndexError) as end:
+            raise IndexError(f"index: {path} has no structure {index}") from end
+        return cls.from_ase(atoms)._without(padding)
 
     @classmethod
-    def from_ase(cls, atoms: Sequence) -> Self:
+    def from_ase(cls, atoms) -> Self:
         """Structures from ``ase.Atoms`` objects: with what all of them have of charges, energies, forces and stress.
 
         Parameters
         ----------
-        atoms : sequence of ase.Atoms
-            Results are those that a calculator holds for these positions; nothing is calculated. Charges are among
-            them, or else the initial ones where any structure has such.
+        atoms : ase.Atoms, or sequence of them
+            Results are those that a calculator holds for these positions; nothing is calculated, and a warning names a
+            structure that lacks what others have. Charges are among them, or else the initial ones where any structure
+            has such.
         """
-        atoms = list(atoms)
+        atoms = [atoms] if hasattr(atoms, "positions") else list(atoms)
         if not atoms:
             raise ValueError("atoms: expected at least one structure, got none")
         results = [_results(one) for one in atoms]
 
         def known(name: str) -> list | None:
-            return [own[name] for own in results] if all(own.get(name) is not None for own in results) else None
+            have = [own.get(name) is not None for own in results]
+            if any(have) and not all(have) and name != "charges":  # of which there are initial ones
+                warnings.warn(f"{name}: structure {have.index(False)} has none, so none keeps them", stacklevel=3)
+            return [own[name] for own in results] if all(have) else None
 
         charges, stress = known("charges"), known("stress")
         if charges is None and any(one.has("initial_charges") for one in atoms):
@@ -262,8 +270,15 @@ class Structures:
         points = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
         return self._take(points, chosen, starts_of(self.counts[chosen]))
 
-    def _of_points(self, keep: np.ndarray) -> Self:
-        """With some points alone."""
+    def _without(self, padding: int | None) -> Self:
+        """Without the points of a species."""
+        if padding is None:
+            return self
+        if not isinstance(padding, Integral):
+            raise TypeError(f"padding: expected a species, an integer, got {padding!r}")
+        if self.species is None:
+            raise ValueError("padding: expected species, which tell what is padding, got none")
+        keep = self.species != padding
         return self._take(np.flatnonzero(keep), np.arange(len(self)), starts_of(keep)[self.offsets])
 
     def _take(self, points: np.ndarray, structures: np.ndarray, offsets: np.ndarray) -> Self:
@@ -339,6 +354,17 @@ class Structures:
 
 def _floats(array: np.ndarray | None) -> np.ndarray | None:
     return None if array is None else array.astype(np.float64)
+
+
+def _as_index(index) -> Any:
+    """A slice where that is written as one, as in ``"1:10:2"``; an integer where it is one."""
+    if not isinstance(index, str):
+        return index
+    try:
+        parts = [int(part) if part.strip() else None for part in index.split(":")]
+    except ValueError:
+        raise ValueError(f"index: expected an integer or a slice such as '1:10:2', got {index!r}") from None
+    return slice(*parts) if len(parts) > 1 else parts[0]
 
 
 def _as_cells(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndarray]:

@@ -31,43 +31,80 @@ def equal(one, two) -> None:
     assert one.energy == two.energy
     assert np.array_equal(one.potential, two.potential)
     assert np.array_equal(one.forces, two.forces)
+    assert (one.stress is None) == (two.stress is None)
+    if one.stress is not None:
+        # From the same sums over modes, which are contracted with tables of their derivatives in another order.
+        scale = np.abs(two.strain).max() + np.abs(two.energy)
+        assert np.abs(one.strain - two.strain).max() <= 1e-13 * scale
+        assert np.abs(one.stress - two.stress).max() <= 1e-13 * scale * np.abs(two.stress / two.strain).max()
 
 
-def spoiled(calculator, x, q, cell):
+def spoiled(calculator, x, q, cell, **wanted):
     """The same calculation after one of another structure: nothing of the call before is of use."""
     calculator.compute(np.zeros((1, 3)), np.zeros(1), 9.0)
     calculator.forget_neighbours()
-    return calculator.compute(x, q, cell, forces=True)
+    return calculator.compute(x, q, cell, forces=True, **wanted)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("net", [0.0, 0.5])
-def test_a_walk(kind, net):
-    """Points that move, by and by so far that lists of neighbours are made anew, and that leave the cell."""
+@pytest.mark.parametrize("new", [False, True])
+def test_a_walk(kind, net, new):
+    """Points that move, by and by so far that lists of neighbours are made anew, and that leave the cell.
+
+    With lists that are found anew in every call it is the same, and with a stress now and then.
+    """
     x, q, cell = salt(8)
     steady, usual, rng = KINDS[kind](), KINDS[kind](), np.random.default_rng(1)
+    wanted = {"forces": True, "charge_gradient": True}
     for step in range(12):
         x = x + 0.05 * rng.standard_normal(x.shape) + [0.5 * (step == 6), 0, 0]
-        result = steady.compute(x, q + net, cell, forces=True, charge_gradient=True)
-        # An ordinary call each time: one with a strain is never a repetition.
-        expected = usual.compute(x, q + net, cell, forces=True, stress=True, charge_gradient=True)
+        if new:
+            steady.forget_neighbours()
+        result = steady.compute(x, q + net, cell, stress=step % 3 != 1, **wanted)
+        # An ordinary call each time: one with gradients by parameters is never a repetition.
+        expected = usual.compute(x, q + net, cell, stress=step % 3 != 1, parameter_gradient=True, **wanted)
         scale = np.abs(expected.forces).max()
-        # The same loops in the same order; only a strain takes another way over the modes.
+        # The same loops; but pairs are added up in the order of the lists, which are of other points.
         assert abs(result.energy - expected.energy) <= 1e-13 * scale
         assert np.abs(result.forces - expected.forces).max() <= 1e-13 * scale
         assert np.abs(result.charge_gradient - expected.charge_gradient).max() <= 1e-13 * scale
+        if step % 3 != 1:
+            assert np.abs(result.strain - expected.strain).max() <= 1e-13 * (scale + abs(result.energy))
+            np.testing.assert_allclose(result.stress, result.strain / np.linalg.det(cell), rtol=1e-14)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_bits(kind):
+def test_a_stress_by_differences(kind):
+    """That of a repeated call is the derivative of the energies that repeated calls give."""
+    x, q, cell = salt(8)
+    calculator, rng, step = KINDS[kind](), np.random.default_rng(3), 1e-4
+    direction = rng.standard_normal((3, 3))
+    direction += direction.T
+    for _ in range(4):
+        strain = calculator.compute(x, q, cell, stress=True).strain
+    energies = []
+    for sign in (1, -1, 2, -2):
+        grow = np.eye(3) + sign * step * direction
+        for _ in range(3):
+            energy = calculator.compute(x @ grow, q, cell @ grow).energy
+        energies.append(energy)
+    slope = (8 * (energies[0] - energies[1]) - (energies[2] - energies[3])) / (12 * step)
+    # Fourth order in the step, and rounding of energies over it; pairs come and go at a cutoff where v is 1e-7.
+    assert abs(slope - np.sum(strain * direction)) <= 1e-6 * abs(energies[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stress", [False, True])
+def test_the_same_bits(kind, stress):
     """Of one configuration again and again, and with lists and plans of nothing else in between."""
     x, q, cell = salt(8)
     calculator = KINDS[kind]()
-    first = calculator.compute(x, q, cell, forces=True)
+    first = calculator.compute(x, q, cell, forces=True, stress=stress)
     for _ in range(4):
-        again = calculator.compute(x.copy(), q.copy(), cell, forces=True)
+        again = calculator.compute(x.copy(), q.copy(), cell, forces=True, stress=stress)
         equal(again, first)
-    equal(spoiled(calculator, x, q, cell), first)
+    equal(spoiled(calculator, x, q, cell, stress=stress), first)
     assert calculator.compute(x, q, cell).forces is None
     kept = again.forces.copy()
     calculator.compute(x + 0.01 * q[:, None], q, cell, forces=True)
@@ -81,24 +118,28 @@ CHANGES = {
     "pairs": lambda c, x, q, cell: setattr(c, "pair_tolerance", 1e-3),
     "way": lambda c, x, q, cell: setattr(c, "explicit_sums", not c.explicit_sums),
     "batch": lambda c, x, q, cell: c.compute(Structures.from_arrays(np.stack([x, x + 0.1]), 1.1 * cell), np.tile(q, 2)),
+    "another cell": lambda c, x, q, cell: c.compute(x, q, 1.1 * cell, forces=True, parameter_gradient=True),
+    "fewer points": lambda c, x, q, cell: c.compute(x[2:], q[2:], cell, forces=True),
     "copy": lambda c, x, q, cell: copy(c).compute(x + 0.1, q, cell, forces=True),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("calls", [1, 2, 4])
-def test_what_changes_in_between(change, calls):
+@pytest.mark.parametrize("stress", [False, True])
+def test_what_changes_in_between(change, calls, stress):
     """Arrays that are written to, parameters, settings and other structures: always what a new calculator gives."""
     x, q, cell = salt(8)
     calculator, new = mesh(explicit_sums=False), mesh(explicit_sums=False)
     for _ in range(calls):
-        calculator.compute(x, q, cell, forces=True)
+        calculator.compute(x, q, cell, forces=True, stress=stress)
     CHANGES[change](calculator, x, q, cell)
     if change in ("prefactor", "pairs", "way"):
         CHANGES[change](new, x, q, cell)
     for _ in range(3):
         calculator.forget_neighbours()
-        equal(calculator.compute(x, q, cell, forces=True), new.compute(x, q, cell, forces=True))
+        expected = new.compute(x, q, cell, forces=True, stress=stress)
+        equal(calculator.compute(x, q, cell, forces=True, stress=stress), expected)
         new = mesh(explicit_sums=False)
         if change in ("prefactor", "pairs", "way"):
             CHANGES[change](new, x, q, cell)
@@ -127,6 +168,42 @@ def test_pairs_beside_modes():
     shifts = np.stack(np.meshgrid(*[np.arange(4)] * 3), axis=-1).reshape(-1, 3) @ cell
     x, q = (x + shifts[:, None]).reshape(-1, 3), np.tile(q, len(shifts))
     one, two = (mesh(threads=threads) for threads in (1, 2))
-    for _ in range(5):
+    for step in range(8):
         x = x + 0.01 * rng.standard_normal(x.shape)
-        equal(two.compute(x, q, 4 * cell, forces=True), one.compute(x, q, 4 * cell, forces=True))
+        if step > 4:  # also where lists are found anew
+            one.forget_neighbours()
+            two.forget_neighbours()
+        wanted = {"forces": True, "stress": step % 2 == 0}
+        equal(two.compute(x, q, 4 * cell, **wanted), one.compute(x, q, 4 * cell, **wanted))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("net", [0.0, 0.5])
+def test_sets_of_structures(threads, count, net):
+    """Of one cell they are repeated together; of several cells or numbers of points they are not, nor with a stress."""
+    rng, (x, q, cell) = np.random.default_rng(4), salt(8)
+    steady, usual = mesh(explicit_sums=False, threads=threads), mesh(explicit_sums=False)
+    every = np.tile(q + net, count) * np.repeat(1 + np.arange(count), len(q))
+    cells = np.stack([cell] * count)
+    for step in range(14):
+        if step == 6:
+            cells[-1] *= 1.02  # in place
+        if step == 10:
+            cells[...] = 1.01 * cell
+        structures = Structures.from_arrays(x + 0.1 * rng.standard_normal((count, *x.shape)), cells)
+        if step == 12:
+            structures = structures[: max(1, count - 1)]
+        charges = every[: len(structures.positions)]
+        if step % 3 == 0:
+            steady.forget_neighbours()
+        wanted = {"forces": True, "charge_gradient": True, "stress": step in (3, 4)}
+        result = steady.compute(structures, charges, **wanted)
+        expected = usual.compute(structures, charges, parameter_gradient=True, **wanted)
+        scale = np.abs(expected.forces).max(initial=1.0)
+        for name in ("energy", "potential", "forces", "charge_gradient"):
+            given, right = getattr(result, name), getattr(expected, name)
+            assert given.shape == right.shape
+            assert np.abs(given - right).max(initial=0.0) <= 1e-13 * scale
+        if step in (3, 4):
+            assert np.abs(result.strain - expected.strain).max() <= 1e-13 * scale

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lattices import Ragged, by_key, neighbours_of, ragged
 
-from lrc_numba.geometry.neighbours import NeighbourList, find_pairs, scatter_add
+from lrc_numba.geometry.neighbours import NeighbourList, Pairs, find_pairs, scatter_add
 
 EXAMPLES = 100
 seeds = st.integers(0, 2**16)
@@ -53,13 +53,8 @@ def test_pairs_are_in_order_and_of_one_dtype(points, full):
     assert (pairs.distance <= points.cutoff + points.rounding()).all()
 
 
-@settings(max_examples=EXAMPLES)
-@given(points=ragged())
-def test_full_list_is_half_list_and_mirror(points):
+def _assert_half_and_mirror(half: Pairs, full: Pairs) -> None:
     """Every pair (i, j) with displacement d and, with the same digits, (j, i) with −d."""
-    half, full = (
-        find_pairs(points.positions, points.cutoff, full=full, **points.arguments()) for full in (False, True)
-    )
     both = np.concatenate([half.first, half.second]), np.concatenate([half.second, half.first])
     apart = np.concatenate([half.displacement, -half.displacement])
     # A zero has no sign to compare; adding zero takes it away.
@@ -67,13 +62,61 @@ def test_full_list_is_half_list_and_mirror(points):
     assert rows == sorted(zip(full.first, full.second, *(full.displacement.T + 0.0), strict=True))
 
 
-@pytest.mark.parametrize("full", [False, True])
+@settings(max_examples=EXAMPLES)
+@given(points=ragged(), ordered=st.booleans())
+def test_full_list_is_half_list_and_mirror(points, ordered):
+    """Whichever of the two points has the pair."""
+    half = NeighbourList(points.cutoff, ordered=ordered).build(points.positions, **points.arguments())
+    assert (np.diff(half.first) >= 0).all()
+    _assert_half_and_mirror(half, find_pairs(points.positions, points.cutoff, full=True, **points.arguments()))
+
+
+@pytest.mark.parametrize("periodic", [(True, True, True), (True, False, True), (False, True, False), (False,) * 3])
+@pytest.mark.parametrize(("cutoff", "flat"), [(0.09, 1.0), (0.35, 1.0), (0.35, 1e-3)])
+def test_half_lists_of_a_crowd(periodic, cutoff, flat):
+    """Of many bins, within the cell and beyond, and of a lattice whose points lie on the edges of bins."""
+    lattice = np.stack(np.meshgrid(*[np.arange(8)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) / 8 @ CELL
+    for points in (CROWD[:800] * [1.0, 1.0, flat], lattice):
+        half = NeighbourList(cutoff, ordered=False).build(points, CELL, periodic=np.array(periodic))
+        _assert_half_and_mirror(half, find_pairs(points, cutoff, CELL, periodic=np.array(periodic), full=True))
+        assert len(half) > 0 or (cutoff < 0.1 and points is lattice)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_crowd_in_a_corner(ordered):
+    """All of many points have images beyond all faces: there are more than in an even crowd. Again and again."""
+    cloud, spread = 0.02 * CROWD[:200], CROWD[:200]
+    kept = NeighbourList(0.3, ordered=ordered)
+    for points in (cloud, spread, cloud, cloud + np.array([0.6, 0.5, 0.5])):
+        full = find_pairs(points, 0.3, CELL, full=True)
+        _assert_half_and_mirror(kept.build(points, CELL), full)
+        if points is not spread:
+            assert len(full) == 200 * 199
+
+
+def test_a_list_of_other_structures():
+    """What is kept between searches is of the same cells, numbers of points and cutoffs only."""
+    kept, points = NeighbourList(0.25, ordered=False), CROWD[:60]
+    for offsets, cell in (
+        ([0, 60], CELL),
+        ([0, 20, 60], CELL),
+        ([0, 60], 1.2 * CELL),
+        ([0, 30, 60], CELL),
+        ([0, 60], CELL),
+    ):
+        half = kept.build(points, cell, offsets=offsets)
+        _assert_half_and_mirror(half, find_pairs(points, 0.25, cell, offsets=offsets, full=True))
+        kept.build(points[:10], cell)
+
+
+@pytest.mark.parametrize(("full", "ordered"), [(False, False), (False, True), (True, True)])
 @pytest.mark.parametrize("batch", [1, 60])
-def test_threads_change_no_bit(full, batch):
+def test_threads_change_no_bit(full, ordered, batch):
     """Of one large structure and of many small ones."""
     offsets = np.linspace(0, len(CROWD), batch + 1).astype(int)
     cutoff = 0.09 * batch ** (1 / 3)
-    once, *others = (find_pairs(CROWD, cutoff, CELL, offsets=offsets, full=full, threads=t) for t in (1, 2, 3))
+    searches = (NeighbourList(cutoff, full=full, ordered=ordered, threads=threads) for threads in (1, 2, 3))
+    once, *others = (search.build(CROWD, CELL, offsets=offsets) for search in searches)
     assert len(once) > 4 * len(CROWD)
     for pairs in others:
         for name in ("first", "second", "displacement", "distance"):

@@ -88,6 +88,13 @@ def test_cells_of_all_shapes(cell, periodic):
     assert made.periodic.all()
 
 
+def test_flags_as_others_write_them():
+    """1 and 0, as in files of others; and no structures at all, of so many points."""
+    made = Structures.from_arrays(np.zeros((2, 3)), 4.0, periodic=[1, 1, 0])
+    np.testing.assert_array_equal(made.periodic, [[True, True, False]])
+    assert len(Structures.from_arrays(np.zeros((0, 5, 3)), species=np.zeros((0, 5), dtype=int)).species) == 0
+
+
 def test_without_a_cell_nothing_is_periodic():
     made = Structures.from_arrays(np.zeros((2, 1)))
     assert not made.periodic.any()
@@ -167,8 +174,11 @@ WRONG = {
         {"cell": np.diag([1.0, 0, 1]), "periodic": True},
     ),
     "periodic in nothing": (ValueError, r"periodic: expected a cell", {"periodic": True}),
-    "periodic": (ValueError, r"periodic: expected a bool", {"cell": 1.0, "periodic": [1, 1, 0]}),
+    "periodic": (ValueError, r"periodic: expected a bool", {"cell": 1.0, "periodic": [1, 2, 0]}),
+    "a length of zero": (ValueError, r"cell: expected a length above 0, or None", {"cell": 0.0}),
+    "a negative length": (ValueError, r"cell: expected a length above 0", {"cell": -2.0}),
     "padding": (ValueError, r"padding: expected species", {"padding": 0}),
+    "padding of text": (TypeError, r"padding: expected a species, an integer, got '0'", {"padding": "0"}),
 }
 
 
@@ -324,6 +334,35 @@ def test_extended_xyz(ase, tmp_path):
     assert Structures.read(path).stress is None
 
 
+def test_structures_that_are_not_there(ase, tmp_path):
+    """An index beyond the end, of either kind of file; slices of arrays are those of ASE."""
+    path = tmp_path / "set.xyz"
+    path.write_text(XYZ.format(stress=""))
+    made = Structures.read(path)
+    made.save(tmp_path / "set.npz")
+    for name in ("set.xyz", "set.npz"):
+        for index in (5, "5"):
+            with pytest.raises(IndexError):
+                Structures.read(tmp_path / name, index)
+        for index in (-1, "1", "::-1", slice(1)):
+            wanted = made[index] if not isinstance(index, str) else made[:: -1 if index == "::-1" else 1]
+            _assert_equal(Structures.read(tmp_path / name, index), wanted[1:] if index == "1" else wanted)
+    with pytest.raises(ValueError, match="index: expected an integer or a slice"):
+        Structures.read(tmp_path / "set.npz", "first")
+    assert Structures.read(path, padding=1).counts.tolist() == [1, 1]
+
+
+def test_one_structure_without_energies(ase):
+    """None keeps them, and a warning says whose are missing."""
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    first, second = ase.Atoms("H"), ase.Atoms("He")
+    second.calc = SinglePointCalculator(second, energy=1.0, forces=np.zeros((1, 3)))
+    with pytest.warns(UserWarning, match="(energy|forces): structure 0 has none, so none keeps them"):
+        assert Structures.from_ase([first, second]).energies is None
+    np.testing.assert_array_equal(Structures.from_ase(second).energies, [1.0])
+
+
 def test_charges_of_atoms(ase):
     """Those of a calculator come before initial ones; where one structure has none, they are zero or left out."""
     from ase.calculators.singlepoint import SinglePointCalculator
@@ -334,9 +373,9 @@ def test_charges_of_atoms(ase):
     np.testing.assert_array_equal(Structures.from_ase([plain, charged]).charges, [0, 0, 1, -1])
     charged.calc = SinglePointCalculator(charged, charges=np.array([0.9, -0.9]), energy=1.0)
     np.testing.assert_array_equal(Structures.from_ase([charged]).charges, [0.9, -0.9])
-    both = Structures.from_ase([plain, charged])
+    with pytest.warns(UserWarning, match="energy: structure 0 has none"):
+        both = Structures.from_ase([plain, charged])
     np.testing.assert_array_equal(both.charges, [0, 0, 1, -1])
-    assert both.energies is None
     with pytest.raises(ValueError, match="atoms: expected at least one"):
         Structures.from_ase([])
 

@@ -334,3 +334,16 @@ def test_workers_that_share_a_machine(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as workers:
         assert list(workers.map(_in_a_worker, range(2))) == [(1, 0)] * 2
+
+
+def test_two_functions_at_once():
+    """Both are called once, what the first returns is returned, and an error of either is raised."""
+    called = []
+    assert parallel.both(lambda: 5, lambda: called.append("second")) == 5
+    assert called == ["second"]
+    for pair in ((lambda: 1 / 0, lambda: None), (lambda: None, lambda: 1 / 0)):
+        with pytest.raises(ZeroDivisionError):
+            parallel.both(*pair)
+    with parallel.compile_only(lambda module: False):
+        assert parallel.both(lambda: 6, lambda: called.append("again")) == 6
+    assert called == ["second", "again"]

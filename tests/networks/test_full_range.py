@@ -8,6 +8,7 @@ import pytest
 from lrc_numba import LRCPlan, Yukawa
 from lrc_numba.geometry.cell import Cell
 from lrc_numba.geometry.modes import ModeSet
+from lrc_numba.geometry.structures import Structures
 from lrc_numba.machine.workspace import Workspace
 from lrc_numba.nbody import PairPotential, Snapshots, sample_points
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
@@ -129,6 +130,19 @@ def test_the_series_ends_along_every_axis():
     np.testing.assert_allclose(taper, np.tile(np.exp(-0.5 * 3.5**2 * modes.k2[modes.k2 > 0] / last**2), (2, 1)))
     with pytest.raises(ValueError, match="modes: expected three or more along some axis"):
         FullRangeNetwork((4.0, 8.0), CUTOFF, (1, 2))
+
+
+def test_the_order_of_lattice_vectors_means_nothing():
+    """Also of a box that is no cube: the modes of a crystal are the same whatever vectors its cell is given by."""
+    network = FullRangeNetwork((4.0, 8.0), CUTOFF, (9, 9), seed=1)
+    points = np.random.default_rng(0).random((12, 2)) * (4.0, 8.0)
+    network.set_scales(points[None])
+    network.parameters.flat[...] += 0.05 * np.random.default_rng(1).standard_normal(network.parameters.flat.size)
+    cells = [np.diag((4.0, 8.0)), np.array([[0.0, 8.0], [4.0, 0.0]])]
+    first, second = (network.predict(Structures.from_arrays(points, cell)) for cell in cells)
+    bound = 10 * network.eps
+    assert abs(first.energies[0] - second.energies[0]) <= bound * np.abs(first.energies[0])
+    assert np.abs(first.forces - second.forces).max() <= bound * np.abs(first.forces).max()
 
 
 @pytest.mark.parametrize("mu", [0.5, 2.0])

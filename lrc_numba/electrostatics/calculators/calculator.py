@@ -8,6 +8,7 @@ or one of explicit sums (``EwaldCalculator``). All derivatives are those of the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -15,7 +16,6 @@ import numpy as np
 from ... import arguments
 from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
-from ...gradient import Gradient
 from ...machine.cpu.parallel import available_threads
 from ..checks import as_charges, as_structure, in_structure, net_charge
 from ..open_pairs import OpenPairs
@@ -28,6 +28,7 @@ from .long_range_plans import LongRangePlans
 from .operator import ChargeOperator
 from .result import Result, joined
 from .steady import SteadyCalls
+from .together import done_together
 
 __all__ = ["Calculator"]
 
@@ -88,12 +89,11 @@ class Calculator(LongRangePlans):
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.threads = arguments.as_threads(threads, available_threads())
         farthest = potential.pair_reach(self.cutoff)
-        self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads)
+        self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads, ordered=False)
         self._far = {}
         self._form: tuple[tuple, RadialForm | PairFunction] | None = None
         self._listed: tuple[bytes, bytes] | None = None
         self._listed_cell = b""
-        self._ahead: dict[int, Gradient] = {}  # sums over modes of structures that were done together
         self._open_pairs = OpenPairs()
         self._last: tuple | None = None  # what came in the call before, and the structure that it was
         self._derived: tuple[tuple, dict] = ((), {})
@@ -104,7 +104,7 @@ class Calculator(LongRangePlans):
     def __getstate__(self) -> dict:
         """Copies find lists and make plans of their own."""
         lists = self.neighbours
-        neighbours = NeighbourList(lists.cutoff, lists.skin, full=lists.full, threads=self.threads)
+        neighbours = NeighbourList(lists.cutoff, lists.skin, full=lists.full, threads=self.threads, ordered=False)
         return self.__dict__ | {
             "neighbours": neighbours,
             "_far": {},
@@ -173,8 +173,10 @@ class Calculator(LongRangePlans):
             Naming the argument, what came and what was expected.
         """
         batch = isinstance(positions, Structures)
-        if not (batch or stress or parameter_gradient):
-            again = self._steady.compute(self, positions, charges, cell, periodic)
+        if parameter_gradient:
+            self._steady.forget()
+        else:
+            again = self._steady.compute(self, positions, charges, cell, periodic, bool(stress))
             if again is not None:
                 again.forces = again.forces if forces else None
                 again.charge_gradient = 2 * again.potential if charge_gradient else None
@@ -182,9 +184,13 @@ class Calculator(LongRangePlans):
         structures = positions if batch else self._as_structure(positions, cell, periodic)
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
-        self._ahead = self._snapshots(structures, values, forces, stress) if self.takes_snapshots and batch else {}
+        ahead = batch and self.takes_snapshots and self.is_plain
+        together = done_together(self, structures, values, near, forces, stress) if ahead else {}
         parts = []
         for b in range(len(structures)):
+            if b in together:
+                parts.append(together[b])
+                continue
             try:
                 parts.append(self._of_structure(structures, b, values, near, forces, stress))
             except (ValueError, MemoryError) as error:
@@ -245,13 +251,15 @@ class Calculator(LongRangePlans):
             forms[name] = derived_forms(self.potential, name, self.cutoff)
         return forms[name]
 
-    def update_neighbours(self, structures: Structures) -> dict:
+    def update_neighbours(self, structures: Structures, beside: Callable[[], object] | None = None) -> dict:
         """Search where lists are outdated; returns what ``pair_sum`` has to be told of where points are by now.
 
         Parameters
         ----------
         structures : Structures
             Of three dimensions.
+        beside : function, optional
+            Where they are outdated, called by another thread during the search.
         """
         positions, cell = structures.positions, structures.cell
         layout = _layout(structures)
@@ -260,7 +268,8 @@ class Calculator(LongRangePlans):
             if not self.neighbours.is_outdated(**moved):
                 return moved
         self._listed = None
-        self.neighbours.search(positions, cell, periodic=structures.periodic, offsets=structures.offsets)
+        where = {"periodic": structures.periodic, "offsets": structures.offsets}
+        self.neighbours.search(positions, cell, beside=beside, **where)
         self._listed, self._listed_cell = layout, cell.tobytes()
         return {}
 
@@ -288,31 +297,6 @@ class Calculator(LongRangePlans):
         return None if self._last is None else self._last[1]
 
     # ------------------------------------------------------------------ long range
-    def _snapshots(self, structures: Structures, charges, forces: bool, stress: bool) -> dict[int, Gradient]:
-        """Sums over modes of structures that share a periodic cell and a number of points, all of them at once."""
-        groups: dict[tuple, list[int]] = {}
-        for b, count in enumerate(structures.counts.tolist()):
-            if count and structures.periodic[b].all():
-                groups.setdefault((structures.cell[b].tobytes(), count), []).append(b)
-        wrt = [name for name, wanted in (("points", forces), ("cells", stress)) if wanted]
-        results: dict[int, Gradient] = {}
-        for (_, count), members in groups.items():
-            if len(members) == 1:
-                continue
-            rows = structures.offsets[:-1][members][:, None] + np.arange(count)
-            try:
-                far = self.long_range(
-                    structures.positions[rows], structures.cell[members[0]], structures.periodic[members[0]]
-                )
-            except (ValueError, MemoryError) as error:
-                raise in_structure(error, members[0], len(structures)) from error
-            made = far.plan.energy(charges[rows].astype(far.plan.dtype), far.kernel, wrt=wrt)
-            for i, b in enumerate(members):
-                points = None if made.points is None else made.points[i]
-                cell = None if made.cell is None else made.cell[i]
-                results[b] = Gradient(made.output[i], points, None, None, cell=cell)
-        return results
-
     def _over_points(self, sums):
         """Sums over the points of a structure; of all its points, where others belong to other processes."""
         return sums
@@ -328,11 +312,9 @@ class Calculator(LongRangePlans):
         all_periodic, net = bool(structures.periodic[b].all()), net_charge(q, self._over_points)
         if all_periodic:
             self.potential.check_net_charge(net)
-        found = self._ahead.pop(b, None)
-        if found is None:
-            far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
-            wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
-            found = far.plan.energy(q.astype(far.plan.dtype), far.kernel, wrt=wrt)
+        far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
+        wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
+        found = far.plan.energy(q.astype(far.plan.dtype), far.kernel, wrt=wrt)
         background = self.potential.background if all_periodic else 0.0
         if background:
             background /= structures.volume[b]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from ...direct import DirectPlan
+from ...geometry.modes import ModeSet
 from ...geometry.neighbours import NeighbourList
 from ...geometry.structures import Structures
 from ..boundaries import Boundary, LongRangeKernel
@@ -42,6 +45,11 @@ class LongRange:
     modes: tuple[int, int, int]
     few: int | None = None
 
+    @property
+    def mode_set(self) -> ModeSet:
+        """The stored modes."""
+        return self.plan.mode_set if isinstance(self.plan, DirectPlan) else self.plan.grid.mode_set
+
 
 def in_free_space(plan: OpenPairs, potential: Potential, cell: np.ndarray) -> LongRange:
     """All pairs in place of modes; no box is padded.
@@ -76,7 +84,7 @@ class Sums(Protocol):
     def derived(self, name: str) -> list[tuple[Potential, RadialForm | PairFunction]]:
         """Potentials that are the derivatives by a parameter."""
 
-    def update_neighbours(self, structures: Structures) -> dict:
+    def update_neighbours(self, structures: Structures, beside: Callable[[], object] | None = None) -> dict:
         """Search where lists are outdated."""
 
     def long_range(self, positions: np.ndarray, cell: np.ndarray, periodic) -> LongRange:
@@ -99,6 +107,7 @@ class Steady(Sums, Protocol):
     cutoff: float
     dtype: np.dtype
     threads: int
+    takes_snapshots: ClassVar[bool]
 
     @property
     def last_structure(self) -> Structures | None:

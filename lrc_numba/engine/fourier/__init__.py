@@ -1,5 +1,5 @@
 """Grid ↔ modes."""
 
-from .stage import analyse, synthesise, through
+from .stage import analyse, gives_powers, synthesise, through
 
-__all__ = ["analyse", "synthesise", "through"]
+__all__ = ["analyse", "gives_powers", "synthesise", "through"]

@@ -115,15 +115,16 @@ def through_planes(
     table: MultiplierTable,
     products: Sequence[ModeProduct],
     out: np.ndarray,
+    powers: np.ndarray | None = None,
 ) -> np.ndarray:
     """Grids to grids: to the modes of planes, through the first axis with the multiplier, and back.
 
     Parameters
     ----------
-    context, values, reached, table, products, out
+    context, values, reached, table, products, out, powers
         As for ``fourier.stage.through``.
     """
     forward, backward = Transforms(context, values.shape, reached[0]), Transforms(context, out.shape, reached[1])
-    planes = grids.multiply_planes(context, forward, backward, forward.to_planes(values), table, products)
+    planes = grids.multiply_planes(context, forward, backward, forward.to_planes(values), table, products, powers)
     backward.from_planes(planes, out)
     return out

@@ -14,7 +14,7 @@ import numpy as np
 from ..context import Context
 from ..deconvolution import ModeProduct, MultiplierTable, multiply
 
-__all__ = ["analyse", "synthesise", "through"]
+__all__ = ["analyse", "gives_powers", "synthesise", "through"]
 
 
 def analyse(context: Context, values: np.ndarray, reached: np.ndarray, channels: int) -> np.ndarray:
@@ -58,6 +58,17 @@ def synthesise(context: Context, modes: np.ndarray, reached: np.ndarray, out: np
     return context.loops(__package__).synthesise(context, modes, reached, out)
 
 
+def gives_powers(context: Context) -> bool:
+    """Whether ``through`` can tell the squares of the modes, which it need not write down.
+
+    Parameters
+    ----------
+    context : Context
+        Sizes.
+    """
+    return context.ranks is None and context.loops(__package__).multiplies_planes(context.grid)
+
+
 def through(
     context: Context,
     values: np.ndarray,
@@ -65,6 +76,7 @@ def through(
     table: MultiplierTable,
     products: Sequence[ModeProduct],
     out: np.ndarray,
+    powers: np.ndarray | None = None,
 ) -> np.ndarray:
     """Grids to grids: transformed, multiplied and transformed back; the modes are not returned.
 
@@ -82,10 +94,13 @@ def through(
         Which channels of ``values`` are multiplied into which channels of ``out``.
     out : real array
         As for ``synthesise``; may have the memory of ``values``.
+    powers : (B, *modes) real array, optional
+        Written: the squares of the modes before they are multiplied, all channels together. Only where
+        ``gives_powers``, and with one multiplier for all channels.
     """
     grid, loops = context.grid, context.loops(__package__)
-    if context.ranks is None and loops.multiplies_planes(grid):  # several ranks have to see the modes
-        return loops.through_planes(context, values, reached, table, products, out)
+    if gives_powers(context):  # several ranks have to see the modes
+        return loops.through_planes(context, values, reached, table, products, out, powers)
     modes = analyse(context, values, reached[0], values.shape[1] * grid.interleaved(values.shape))
     modes = context.over_ranks(modes)
     return synthesise(context, multiply(context, modes, table, products), reached[1], out)

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Tables"]
 
-WITHOUT_CELL = ("lanes", "polynomials", "corrections", "mode_weights", "kept")  # tables that depend on no lattice
+WITHOUT_CELL = (
+    "lanes",
+    "polynomials",
+    "corrections",
+    "mode_weights",
+    "of_powers",
+    "kept",
+)  # tables that depend on no lattice
 
 
 def _kept_indices(kept: int, nodes: int) -> np.ndarray:
@@ -81,6 +88,12 @@ class Tables:
         """How many modes each index of the last axis stands for, (m,)."""
         mode_set = self._grid.mode_set
         return self._asarray(mode_set.weights[: mode_set.shape[-1]].astype(self._grid.dtype))
+
+    @cached_property
+    def of_powers(self) -> np.ndarray:
+        """By what squares of modes of spread values are multiplied for those of the values, every mode counted."""
+        first, second, last = self.corrections
+        return first[:, None, None] * second[:, None] * (last * self.mode_weights)
 
     @cached_property
     def wavevectors(self) -> np.ndarray:

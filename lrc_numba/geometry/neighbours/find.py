@@ -11,19 +11,19 @@ import numpy as np
 from ... import arguments
 from ...machine.cpu import parallel
 from ...machine.cpu.recording import Recording
-from ...machine.cpu.simd_compress import LANES
 from ...machine.memory import available_memory, check_memory
+from ...machine.workspace import Workspace
 from ..ragged import as_lattices, as_offsets, first_dependent
+from . import bins as binning
 from . import search
 from .images import ImageLists
 from .lattice import AXES, make_bricks
+from .listing import Listing
 from .pairs import Pairs
 
 __all__ = ["NeighbourList", "find_pairs"]
 
 FARTHEST = 2.0**40  # cutoffs from the origin; beyond that rounding moves points by a thousandth of a cutoff
-PER_IMAGE = 96  # bytes: of coordinates, whole vectors, owner, order and at most four bins
-_NOTHING = np.empty(0, dtype=np.int32)
 
 
 def find_pairs(
@@ -86,17 +86,31 @@ class NeighbourList:
         How much further is searched, units of length.
     full, threads, dtype
         As for ``find_pairs``.
+    ordered : bool
+        Whether pairs that are wanted once come with i ≤ j; the other way they are found in half the time.
     """
 
-    def __init__(self, cutoff: float, skin: float = 0.0, *, full: bool = False, threads: int | None = None, dtype=None):
+    def __init__(
+        self,
+        cutoff: float,
+        skin: float = 0.0,
+        *,
+        full: bool = False,
+        threads: int | None = None,
+        dtype=None,
+        ordered: bool = True,
+    ):
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         no_skin = isinstance(skin, numbers.Real) and skin == 0
         self.skin = 0.0 if no_skin else arguments.as_positive("skin", skin, np.inf)
-        self.full = bool(full)
+        self.full, self.ordered = bool(full), bool(ordered)
+        self._kind = binning.EVERY if self.full else binning.LOWER if self.ordered else binning.FORWARD
         self.dtype = None if dtype is None else arguments.as_dtype(dtype)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
         self._lists: ImageLists | None = None
         self._made: tuple | None = None  # bricks, and for which cells
+        self._listing: tuple | None = None  # the last, what it is of, and memory that it shares with the next
+        self._space = Workspace()
         self._positions = self._cells = self._periodic = np.zeros((0, AXES))
         self._given = np.dtype(np.float64)
 
@@ -112,19 +126,25 @@ class NeighbourList:
         self.search(positions, cell, periodic=periodic, offsets=offsets)
         return self._pairs(self._positions, self._cells, self._given)
 
-    def search(self, positions, cell=None, *, periodic=True, offsets=None) -> ImageLists:
+    def search(self, positions, cell=None, *, periodic=True, offsets=None, beside=None) -> ImageLists:
         """The same, but that no pairs are written down: for loops that work with lists of images.
 
         Parameters
         ----------
         positions, cell, periodic, offsets
             As for ``find_pairs``.
+        beside : function, optional
+            Without arguments: something else that another thread may do meanwhile.
         """
         given, points = _as_points(positions)
         offsets = as_offsets(offsets, len(points))
         _check_near(given, self.cutoff, offsets)
         cells, flags, bricks = self._bricks(cell, periodic, given.shape[1], len(offsets) - 1)
-        self._lists = self._search(points, bricks, offsets, given.shape[1])
+        reach, key = self.cutoff + self.skin, offsets.tobytes()
+        if self._listing is None or self._listing[0] is not bricks or self._listing[1:3] != (key, reach):
+            listing = Listing(bricks, offsets, given.shape[1], reach, self._kind, self.threads, self._space)
+            self._listing = bricks, key, reach, listing
+        self._lists = self._listing[3](points, beside)
         self._positions, self._cells, self._periodic, self._given = points.copy(), cells, flags, given.dtype
         return self._lists
 
@@ -143,59 +163,6 @@ class NeighbourList:
         parallel.run(make_bricks, parallel.even(len(cells), self.threads, 1000), cells, flags, *bricks)
         self._made = None if key is None else (key, (cells, flags, bricks))
         return cells, flags, bricks
-
-    def _search(self, points: np.ndarray, bricks: tuple, offsets: np.ndarray, dim: int) -> ImageLists:
-        """Bricks, images in bins, and who is near whom; what every array holds is in ``search``."""
-        run, even, cutoff = parallel.run, parallel.even, self.cutoff + self.skin
-        batch, count = len(offsets) - 1, len(points)
-        frames, steps, multiples, ranks = bricks
-        low, width, bins = np.empty((batch, AXES)), np.empty((batch, AXES)), np.empty((batch, AXES), dtype=np.int64)
-        expected, structures = np.empty(batch), even(batch, self.threads, max(1, 500 * batch // max(count, 1)))
-        run(search.measure, structures, points, offsets, frames, steps, ranks, cutoff, low, width, bins, expected)
-        what = f"{cutoff:g} with {count} points"
-        check_memory("cutoff", what, int(PER_IMAGE * min(expected.sum(), 1e17)), available_memory)
-        # Images are counted, bin by bin, and then written where the counts before them end.
-        first_bin = np.concatenate([[0], np.cumsum(bins.prod(axis=1))])
-        starts, home = np.zeros(first_bin[-1] + 1, dtype=np.int64), np.empty(count, dtype=np.int32)
-        nothing = (np.empty((AXES, 0)), _NOTHING, np.empty((0, AXES), dtype=np.int64), _NOTHING, home)
-        images = (points, offsets, frames, steps, multiples, ranks, cutoff, low, width, bins, first_bin)
-        run(search.sort_images, structures, *images, starts, *nothing)
-        np.cumsum(starts, out=starts)
-        total = int(starts[-1])
-        if total >= 2**31:
-            raise MemoryError(f"cutoff: {what} has {total} periodic images, and at most 2^31 can be sorted")
-        y, order = np.zeros((AXES, total + LANES)), np.zeros(total + LANES, dtype=np.int32)
-        owner, shift = np.empty(total + 1, np.int32), np.empty((total, AXES), np.int64)
-        owner[total] = count
-        run(search.sort_images, structures, *images, starts[:-1].copy(), y, owner, shift, order, home)
-        # The same of what may be near each point, but that lists are then packed, thread by thread.
-        structure_of = np.repeat(np.arange(batch), np.diff(offsets)) if batch > 1 else np.zeros(count, dtype=np.int64)
-        near = (low, width, bins, first_bin, starts, cutoff)
-        most, where, counts = (np.empty(count, dtype=np.int64) for _ in range(3))
-        homes = np.sort(home)
-        run(search.bound, even(count, self.threads, 500), homes, owner, structure_of, y, *near, most)
-        room = np.concatenate([[0], np.cumsum(most)])
-        check_memory("cutoff", what, 4 * int(room[-1]), available_memory)
-        listed = np.empty(int(room[-1]) + LANES, dtype=np.int32)
-        shares = parallel.weighted(room[:-1], int(room[-1]), self.threads, 2000)
-        run(
-            search.find,
-            shares,
-            homes,
-            owner,
-            structure_of,
-            y,
-            order,
-            *near,
-            self.full,
-            total,
-            room,
-            listed,
-            where,
-            counts,
-        )
-        lists = (structure_of, offsets, dim, home, homes, owner, shift, where, counts, listed)
-        return ImageLists(*lists, self.full, self.threads)
 
     def _pairs(self, points: np.ndarray, cells: np.ndarray, given: np.dtype) -> Pairs:
         lists, dtype = self.lists, self.dtype or given

@@ -51,6 +51,19 @@ def _write_shifts(part, lo, hi, shift, home, where, listed, to, shifts):
                 shifts[p, c] = float(shift[k, 3 - dim + c] - shift[e, 3 - dim + c])
 
 
+@kernel
+def _rank(part, lo, hi, homes, owner, counts, work, rank_of, ranks):
+    """Write where the work for ``homes`` [0, hi) begins, the rank of each point in ``rank_of``, and of each image."""
+    total = 0
+    for h in range(hi):
+        i = owner[homes[h]]
+        work[h], rank_of[i] = total, h
+        total += (counts[i] + 7) // 8 + 2
+    work[hi], rank_of[hi] = total, hi
+    for k in range(len(owner)):
+        ranks[k] = rank_of[owner[k]]
+
+
 @dataclass(frozen=True)
 class ImageLists:
     """Images of n points of B structures, and for each point a list of those near its image in the cell, its home.
@@ -108,18 +121,24 @@ class ImageLists:
         return np.concatenate([[0], np.cumsum(self.counts)])
 
     @cached_property
+    def _of_homes(self) -> tuple[np.ndarray, np.ndarray]:
+        """``work`` and ``ranks``."""
+        count = len(self.homes)
+        work, ranks = np.empty(count + 1, dtype=np.int64), np.empty(len(self.owner), dtype=np.int32)
+        parallel.run(
+            _rank, [0, count], self.homes, self.owner, self.counts, work, np.empty(count + 1, dtype=np.int32), ranks
+        )
+        return work, ranks
+
+    @property
     def work(self) -> np.ndarray:
         """Where the work for each of ``homes`` begins, and all work, in vectors of eight and some more, (n + 1,)."""
-        vectors = (self.counts[self.owner[self.homes]] + 7) // 8 + 2
-        return np.concatenate([[0], np.cumsum(vectors)])
+        return self._of_homes[0]
 
-    @cached_property
+    @property
     def ranks(self) -> np.ndarray:
         """Where the home of the owner of each image stands among ``homes``, (E + 1,) int32; n for the dummy."""
-        of_points = np.empty(len(self.homes) + 1, dtype=np.int32)
-        of_points[self.owner[self.homes]] = np.arange(len(self.homes), dtype=np.int32)
-        of_points[-1] = len(self.homes)
-        return of_points[self.owner]
+        return self._of_homes[1]
 
     def shares(self, smallest: int) -> list[int]:
         """Bounds that cut ``homes`` into even work for the threads.

@@ -26,7 +26,8 @@ class Pairs:
     offsets : (B + 1,) int64
         Where the points of a structure begin.
     full : bool
-        Whether every pair is there as (i, j) and as (j, i), with the opposite shift; else once, with i ≤ j.
+        Whether every pair is there as (i, j) and as (j, i), with the opposite shift; else once, with i ≤ j, but by a
+        list that is not ``ordered``.
     """
 
     first: np.ndarray

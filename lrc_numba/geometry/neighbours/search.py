@@ -1,9 +1,4 @@
-r"""The search itself: images of all points in and around the bricks, sorted into bins, and who is near whom.
-
-An image is a point moved by whole lattice vectors so that it lies in the brick of its structure or within the cutoff of
-it along a periodic axis. Every point has one image in the brick, its home. Bins are upright; along the last axis they
-are narrow, so that the images that may be near lie in a few runs of consecutive ones, each as long as the sphere is
-there. All that is written has its place from counts that were made before, so threads change nothing.
+r"""The search itself: who is near whom among the images of ``bins``.
 
 Arrays that the kernels share, for B structures, n points and E images:
 
@@ -11,20 +6,29 @@ Arrays that the kernels share, for B structures, n points and E images:
     offsets     (B + 1,)   where the points of a structure begin
     frames, steps, numbers, ranks     of ``lattice``, for every structure or one for all
     low, width  (B, 3)     where bins begin, and how long they are
+    dense       (B, 3)     bins per length
     bins        (B, 3)     how many along each axis
     expected    (B,)       about how many images there will be
     first_bin   (B + 1,)   where the bins of a structure begin among all
+    kind        int        which of two images of a pair are listed: EVERY, LOWER or FORWARD
+    first_image (B + 1,)   where the images of a structure are written when they are found, with room for all
+    steps_of    (…, 3)     by how many steps they were moved from where their points are,
+    moved       (…,)       HOME, FORWARDS or BACKWARDS, from the home, and
+    bin_of      (…,)       their bins, among all
     starts      (…,)       where the images of a bin begin among all of them
     y, y_of     (3, E)     images in the frame of their structure; there are LANES more places than images
     owner       (E + 1,)   the point that an image is of; n at the end
     shift       (E, 3)     whole lattice vectors by which it is moved
-    order       (E,)       2 · owner, and one more where it was moved forwards: that tells which of two images of a pair
-                           is taken, when a pair is wanted once
+    order       (E,)       tells which of two images of a pair is taken, see ``least_of``
     home        (n,)       the image in the brick
     homes       (n,)       these in the order of the images, so that what is near lies in the cache
     structure_of  (n,)     the structure of each point
     listed      (…,)       images near the points, those of point i from ``where[i]`` on, ``counts[i]`` of them
                            and the number E up to a multiple of LANES
+
+A pair is wanted from both sides (EVERY), or once: from the point with the lower number (LOWER), or from where the other
+image was moved forwards, or not at all and comes later (FORWARD). Then images moved backwards are not needed, and of
+what comes before a point only what lies beyond the brick: half of the images, and half of the search.
 
 Of each kernel, ``part`` is the number of the thread's share, and ``lo``, ``hi`` where it begins and ends.
 """
@@ -36,140 +40,12 @@ import numpy as np
 from ...machine.cpu import simd
 from ...machine.cpu.compile import inlined, kernel
 from ...machine.cpu.simd_compress import LANES, list_near
+from .bins import EVERY, FORWARD, ROWS, SLACK, along, least_of
 from .lattice import AXES
 
-__all__ = ["bound", "find", "furthest", "measure", "sort_images", "write_pairs"]
+__all__ = ["bound", "find", "furthest", "write_pairs"]
 
-SLACK = 1.0 + 1e-10  # of the cutoff where bins are chosen, against rounding
-FINE = 8.0  # bins per cutoff along the last axis
-COARSE = 1.0, 2.0  # and along the first ones, where images are few and where there are many
-MANY = 30.0  # images in a cube of the cutoff
-ROOM = 4.0  # bins per image, at most
 EIGHT = (0,) * LANES
-
-
-@inlined
-def _in_brick(points, i, frame, steps, rank, y, wraps):
-    """The home of point i in ``y``, and by how many steps it was moved to get there in ``wraps``, backwards."""
-    for a in range(AXES):
-        y[a] = frame[a, 0] * points[i, 0] + frame[a, 1] * points[i, 1] + frame[a, 2] * points[i, 2]
-        wraps[a] = 0.0
-    for back in range(rank):
-        a = AXES - 1 - back
-        wraps[a] = np.floor(y[a] / steps[a, a])
-        for c in range(AXES - rank, a + 1):
-            y[c] -= wraps[a] * steps[a, c]
-        y[a] = min(max(y[a], 0.0), steps[a, a])  # rounding
-
-
-@kernel
-def measure(part, lo, hi, points, offsets, frames, steps, ranks, cutoff, low, width, bins, expected):
-    """Where the bins of structures [lo, hi) begin, how long they are and how many; about how many images to expect."""
-    y, wraps = np.empty(AXES), np.empty(AXES)
-    for b in range(lo, hi):
-        s = min(b, len(frames) - 1)
-        first, images = AXES - ranks[s], float(max(offsets[b + 1] - offsets[b], 1))
-        high = np.zeros(AXES)
-        for a in range(AXES):
-            low[b, a], high[a] = np.inf, -np.inf
-        for i in range(offsets[b], offsets[b + 1]):
-            _in_brick(points, i, frames[s], steps[s], ranks[s], y, wraps)
-            for a in range(first):
-                low[b, a], high[a] = min(low[b, a], y[a]), max(high[a], y[a])
-        for a in range(AXES):
-            if a >= first:
-                low[b, a], high[a] = -cutoff * SLACK, steps[s, a, a] + cutoff * SLACK
-                images *= (high[a] - low[b, a]) / steps[s, a, a]
-            elif not low[b, a] <= high[a]:
-                low[b, a], high[a] = 0.0, 0.0
-        expected[b] = images
-        room, crowd = ROOM * images + 64.0, images
-        for a in range(first, AXES):
-            crowd *= cutoff / (high[a] - low[b, a])
-        for a in range(AXES):
-            per_cutoff = FINE if a == AXES - 1 else COARSE[1] if crowd > MANY else COARSE[0]
-            bins[b, a] = np.int64(min((high[a] - low[b, a]) * per_cutoff / cutoff, room)) + 1
-        while float(bins[b, 0]) * float(bins[b, 1]) * float(bins[b, 2]) > room:
-            longest = np.argmax(bins[b])
-            bins[b, longest] = (bins[b, longest] + 1) // 2
-        for a in range(AXES):
-            width[b, a] = max((high[a] - low[b, a]) / bins[b, a], cutoff if bins[b, a] == 1 else 0.0)
-
-
-@inlined
-def _bin(y, low, width, bins):
-    """The bin of an image among those of its structure."""
-    number = 0
-    for a in range(AXES):
-        number = number * bins[a] + min(max(np.int64((y[a] - low[a]) / width[a]), 0), bins[a] - 1)
-    return number
-
-
-@inlined
-def _range(y, step, margin):
-    """First and last number of steps that lead from y to [−margin, step + margin]."""
-    return np.int64(np.ceil((-margin - y) / step)), np.int64(np.floor((step + margin - y) / step))
-
-
-@kernel
-def sort_images(
-    part,
-    lo,
-    hi,
-    points,
-    offsets,
-    frames,
-    steps,
-    numbers,
-    ranks,
-    cutoff,
-    low,
-    width,
-    bins,
-    first_bin,
-    fill,
-    y_of,
-    owner,
-    shift,
-    order,
-    home,
-):
-    """Count the images of structures [lo, hi) by bins, or write them where ``owner`` has room for them.
-
-    For counting, ``fill`` holds zeros, to which the number in a bin is added one entry further on. For writing, it
-    holds where bins begin, and at the end where the next ones do. An image is within the ``cutoff`` of the brick.
-    """
-    y, wraps, moved = np.empty(AXES), np.empty(AXES), np.empty(AXES)
-    writes = len(owner) > 0
-    for b in range(lo, hi):
-        s = min(b, len(frames) - 1)
-        step, rank, margin, number = steps[s], ranks[s], cutoff * SLACK, numbers[s]
-        for i in range(offsets[b], offsets[b + 1]):
-            _in_brick(points, i, frames[s], step, rank, y, wraps)
-            from_2, to_2 = _range(y[2], step[2, 2], margin) if rank > 0 else (0, 0)
-            for m2 in range(from_2, to_2 + 1):
-                y1 = y[1] + m2 * step[2, 1]
-                from_1, to_1 = _range(y1, step[1, 1], margin) if rank > 1 else (0, 0)
-                for m1 in range(from_1, to_1 + 1):
-                    y0 = y[0] + m2 * step[2, 0] + m1 * step[1, 0]
-                    from_0, to_0 = _range(y0, step[0, 0], margin) if rank > 2 else (0, 0)
-                    for m0 in range(from_0, to_0 + 1):
-                        moved[0], moved[1] = y0 + m0 * step[0, 0], y1 + m1 * step[1, 1]
-                        moved[2] = y[2] + m2 * step[2, 2]
-                        at = first_bin[b] + _bin(moved, low[b], width[b], bins[b])
-                        if not writes:
-                            fill[at + 1] += 1
-                            continue
-                        e = fill[at]
-                        fill[at] = e + 1
-                        y_of[0, e], y_of[1, e], y_of[2, e] = moved[0], moved[1], moved[2]
-                        forwards = m2 > 0 or (m2 == 0 and (m1 > 0 or (m1 == 0 and m0 > 0)))
-                        owner[e], order[e] = i, 2 * i + (1 if forwards else 0)
-                        if m0 == 0 and m1 == 0 and m2 == 0:
-                            home[i] = e
-                        k0, k1, k2 = m0 - np.int64(wraps[0]), m1 - np.int64(wraps[1]), m2 - np.int64(wraps[2])
-                        for c in range(AXES):
-                            shift[e, c] = k0 * number[0, c] + k1 * number[1, c] + k2 * number[2, c]
 
 
 @inlined
@@ -180,31 +56,73 @@ def _gap(value, low, width, index):
 
 
 @inlined
-def _ends(value, reach, low, width, bins):
+def _ends(value, reach, low, dense, bins):
     """First bin within reach of a coordinate, and the one after the last."""
-    begin = max(np.int64(np.floor((value - reach - low) / width)), 0)
-    return begin, min(np.int64(np.floor((value + reach - low) / width)), bins - 1) + 1
+    return along(value - reach, low, dense, bins), along(value + reach, low, dense, bins) + 1
+
+
+@inlined
+def _own_bins(y0, y1, y2, rank, step, low, dense, bins, own, edges):
+    """The bins of a point along each axis in ``own``, and in ``edges`` the first with images beyond the brick."""
+    for a in range(AXES):
+        value = y0 if a == 0 else y1 if a == 1 else y2
+        own[a] = along(value, low[a], dense[a], bins[a])
+        edges[a] = along(step[a, a], low[a], dense[a], bins[a]) if a >= AXES - rank else bins[a]
+
+
+@inlined
+def _row_begins(kind, b0, b1, own, edges):
+    """The first bin of row (b0, b1) in which there may be images that are listed.
+
+    By FORWARD, in rows before that of the point there are only those beyond the brick.
+    """
+    if kind != FORWARD or b0 >= edges[0] or b1 >= edges[1] or b0 > own[0]:
+        return 0
+    if b0 < own[0] or b1 < own[1]:
+        return edges[2]
+    return own[2] if b1 == own[1] else 0
 
 
 @kernel
-def bound(part, lo, hi, homes, owner, structure_of, y, low, width, bins, first_bin, starts, cutoff, most):
+def bound(
+    part,
+    lo,
+    hi,
+    homes,
+    owner,
+    structure_of,
+    y,
+    steps,
+    ranks,
+    kind,
+    low,
+    width,
+    dense,
+    bins,
+    first_bin,
+    starts,
+    cutoff,
+    most,
+):
     """At most how many images are near each of the ``homes`` [lo, hi), in ``most``: those in a box around the sphere.
 
     That is about three times as many as there are, of room that nobody touches; sparing it takes longer.
     """
-    reach = cutoff * SLACK
+    reach, own, edges = cutoff * SLACK, np.empty(AXES, dtype=np.int64), np.empty(AXES, dtype=np.int64)
     for h in range(lo, hi):
         e = homes[h]
         b = structure_of[owner[e]]
-        total = 0
-        begin_0, end_0 = _ends(y[0, e], reach, low[b, 0], width[b, 0], bins[b, 0])
-        begin_1, end_1 = _ends(y[1, e], reach, low[b, 1], width[b, 1], bins[b, 1])
-        begin_2, end_2 = _ends(y[2, e], reach, low[b, 2], width[b, 2], bins[b, 2])
+        s, total = min(b, len(steps) - 1), 0
+        _own_bins(y[0, e], y[1, e], y[2, e], ranks[s], steps[s], low[b], dense[b], bins[b], own, edges)
+        begin_0, end_0 = _ends(y[0, e], reach, low[b, 0], dense[b, 0], bins[b, 0])
+        begin_1, end_1 = _ends(y[1, e], reach, low[b, 1], dense[b, 1], bins[b, 1])
+        begin_2, end_2 = _ends(y[2, e], reach, low[b, 2], dense[b, 2], bins[b, 2])
         for b0 in range(begin_0, end_0):
             for b1 in range(begin_1, end_1):
                 row = first_bin[b] + (b0 * bins[b, 1] + b1) * bins[b, 2]
-                total += starts[row + end_2] - starts[row + begin_2]
-        most[h] = total + 2 * LANES  # the last of them may write so many in vain, and the dummy fills up
+                begin = max(begin_2, _row_begins(kind, b0, b1, own, edges))
+                total += max(starts[row + end_2] - starts[row + begin], 0)
+        most[h] = total + 2 * LANES  # as ``find`` may need it
 
 
 @inlined
@@ -214,6 +132,28 @@ def _squares(x0, x1, x2, k, y0, y1, y2):
     d1 = simd.load(x1, k, EIGHT) - simd.fill(y1, EIGHT)
     d2 = simd.load(x2, k, EIGHT) - simd.fill(y2, EIGHT)
     return simd.fma(d2, d2, simd.fma(d1, d1, d0 * d0))
+
+
+@inlined
+def _rows_near(y0, y1, y2, kind, low, width, dense, bins, first, starts, reach, own, edges, rows):
+    """Where the images of the rows of bins that the sphere around a point reaches begin and end; how many rows.
+
+    All of them before any image is looked at, and none skipped by a branch: the processor then does several at a time.
+    """
+    begin_0, end_0 = _ends(y0, reach, low[0], dense[0], bins[0])
+    begin_1, end_1 = _ends(y1, reach, low[1], dense[1], bins[1])
+    count = 0
+    for b0 in range(begin_0, end_0):
+        gap_0 = _gap(y0, low[0], width[0], b0)
+        for b1 in range(begin_1, end_1):
+            gap_1 = _gap(y1, low[1], width[1], b1)
+            half = np.sqrt(max(reach * reach - gap_0 * gap_0 - gap_1 * gap_1, 0.0))
+            begin, end = _ends(y2, half, low[2], dense[2], bins[2])
+            row = first + (b0 * bins[1] + b1) * bins[2]
+            rows[count, 0] = starts[row + max(begin, _row_begins(kind, b0, b1, own, edges))]
+            rows[count, 1] = starts[row + end]
+            count += 1 if rows[count, 0] < rows[count, 1] and half > 0.0 else 0
+    return count
 
 
 @kernel
@@ -226,15 +166,19 @@ def find(
     structure_of,
     y,
     order,
+    steps,
+    ranks,
+    kind,
     low,
     width,
+    dense,
     bins,
     first_bin,
     starts,
     cutoff,
-    full,
     dummy,
-    room,
+    begins,
+    used,
     listed,
     where,
     counts,
@@ -242,39 +186,40 @@ def find(
     """List the images near each of the ``homes`` [lo, hi): from ``where[i]`` on, ``counts[i]`` of them.
 
     Each list is filled up with the number of the ``dummy`` to a multiple of LANES. Lists follow each other without gaps
-    from ``room[lo]`` on, where there is room for what ``bound`` counted. Where it is not ``full``, of two images of a
-    pair the one is listed that ``order`` tells.
+    from ``begins[part]`` on, ``used[part]`` numbers: −1 where there may be too little room before those of the next
+    part.
     """
-    reach, square, at = cutoff * SLACK, cutoff * cutoff, room[lo]
+    reach, square, at, limit = cutoff * SLACK, cutoff * cutoff, begins[part], begins[part + 1]
+    own, edges = np.empty(AXES, dtype=np.int64), np.empty(AXES, dtype=np.int64)
+    rows = np.empty((ROWS, 2), dtype=np.int64)
     x0, x1, x2 = y[0], y[1], y[2]
     for h in range(lo, hi):
         e = homes[h]
         i = owner[e]
         b = structure_of[i]
-        where[i] = at
+        s, where[i] = min(b, len(steps) - 1), at
         y0, y1, y2 = x0[e], x1[e], x2[e]
-        least, own = (-1, e) if full else (2 * i, -1)
-        begin_0, end_0 = _ends(y0, reach, low[b, 0], width[b, 0], bins[b, 0])
-        begin_1, end_1 = _ends(y1, reach, low[b, 1], width[b, 1], bins[b, 1])
-        for b0 in range(begin_0, end_0):
-            gap_0 = _gap(y0, low[b, 0], width[b, 0], b0)
-            for b1 in range(begin_1, end_1):
-                gap_1 = _gap(y1, low[b, 1], width[b, 1], b1)
-                left = reach * reach - gap_0 * gap_0 - gap_1 * gap_1
-                if left <= 0.0:
-                    continue
-                begin_2, end_2 = _ends(y2, np.sqrt(left), low[b, 2], width[b, 2], bins[b, 2])
-                if begin_2 >= end_2:
-                    continue
-                row = first_bin[b] + (b0 * bins[b, 1] + b1) * bins[b, 2]
-                end = starts[row + end_2]
-                for k in range(starts[row + begin_2], end, LANES):
-                    squares = _squares(x0, x1, x2, k, y0, y1, y2)
-                    at += list_near(squares, square, order, least, k, end, own, listed, at)
+        least, itself = least_of(kind, i, e), e if kind == EVERY else -1
+        _own_bins(y0, y1, y2, ranks[s], steps[s], low[b], dense[b], bins[b], own, edges)
+        count = _rows_near(
+            y0, y1, y2, kind, low[b], width[b], dense[b], bins[b], first_bin[b], starts, reach, own, edges, rows
+        )
+        needed = 2 * LANES  # the last of them may write so many in vain, and the dummy fills up
+        for r in range(count):
+            needed += rows[r, 1] - rows[r, 0]
+        if at + needed > limit:
+            used[part] = -1
+            return
+        for r in range(count):
+            end = rows[r, 1]
+            for k in range(rows[r, 0], end, LANES):
+                squares = _squares(x0, x1, x2, k, y0, y1, y2)
+                at += list_near(squares, square, order, least, k, end, itself, listed, at)
         counts[i] = at - where[i]
-        while (at - where[i]) % LANES:
-            listed[at] = dummy
-            at += 1
+        for lane in range(LANES):  # more than are needed: a loop of so many needs no guess of the processor's
+            listed[at + lane] = dummy
+        at += -counts[i] % LANES
+    used[part] = at - begins[part]
 
 
 @kernel

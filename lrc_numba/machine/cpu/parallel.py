@@ -16,12 +16,13 @@ from functools import cache
 from queue import SimpleQueue
 from threading import Thread
 from time import sleep
+from typing import TypeVar
 
 import numpy as np
 
 from .spin_wait import CELLS, PAUSE, POSTED, until_finished, until_posted
 
-__all__ = ["WORTH_A_THREAD", "available_threads", "compile_only", "even", "run", "runs", "weighted"]
+__all__ = ["WORTH_A_THREAD", "available_threads", "both", "compile_only", "even", "run", "runs", "weighted"]
 
 # Numbers that a thread must at least have to work on: telling it takes as long as some thousand of them.
 WORTH_A_THREAD = 1 << 14
@@ -29,6 +30,7 @@ PATIENCE = 500_000  # nanoseconds awake before going to sleep: between the loops
 DISPATCH = 4_000  # nanoseconds in which Numba takes the arguments of a kernel apart
 TELLING = 1_500  # nanoseconds in which a thread is told
 NAP = 5e-5  # seconds between looks at what takes longer
+T = TypeVar("T")
 _instead: Callable | None = None  # of running loops, see ``compile_only``
 
 
@@ -334,3 +336,24 @@ def run(kernel, bounds: list[int], *arguments) -> None:
             )  # Ctrl-C first
         finally:
             job.errors.clear()  # else the error would keep itself alive, and the arrays
+
+
+def both(first: Callable[[], T], second: Callable[[], object]) -> T:
+    """Call two functions, each in a thread of its own where there is one; returns what the first does.
+
+    Parameters
+    ----------
+    first, second : functions
+        Of Python, without arguments; what one writes the other is not to touch.
+    """
+    results: list[T] = []
+    if not runs():  # loops are compiled only, and the functions say which
+        second()
+        return first()
+    run(_one_of, [0, 1, 2], lambda: results.append(first()), second)
+    return results[0]
+
+
+def _one_of(part: int, _lo: int, _hi: int, *functions: Callable[[], object]) -> None:
+    """Call one of some functions."""
+    functions[part]()

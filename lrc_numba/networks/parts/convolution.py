@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
-from math import pi, prod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -29,45 +29,18 @@ from ..layers.parameters import Parameters
 from .linearised import LinearisedSums
 from .mode_sums import ModePlan
 from .part import Motion, Part, Scene, Tape
+from .series_end import SeriesEnd
 from .small import SmallPlan, Tables, modes_worth_a_grid, points_worth_a_grid
 from .strained import Strained
 from .surroundings import Placed, channels_of, charges_of, check_features, open_size
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
-PLANS = 64  # kept, of as many cells
+PLANS, HELD = 64, 2**28  # kept, of as many cells; and bytes of theirs, but for those of one call
 STEP = 0.5  # of sizes of structures without cells, in margins
 FREE = b""  # where a cell is expected, of small structures without images
 
 Plan = LRCPlan | SmallPlan | ModePlan
-
-
-@dataclass(frozen=True)
-class SeriesEnd:
-    """Where a Fourier series ends.
-
-    Attributes
-    ----------
-    wavenumbers : tuple of float
-        The highest along each axis of the cell, or one for all.
-    shells : float
-        How many times the square of the lowest wavenumber of the cell is added to those squares: where the cell is so
-        small that even the first modes are weak, what is left out is to be small beside these.
-    """
-
-    wavenumbers: tuple[float, ...]
-    shells: float = 0.0
-
-    def modes(self, cell: np.ndarray, stretch: float = 1.0) -> tuple[int, ...]:
-        """Modes along each axis of a cell (d, d): all that lie below the end, of a kernel that is so much wider."""
-        lengths = np.linalg.norm(cell, axis=1) / stretch
-        ends = np.broadcast_to(self.wavenumbers, lengths.shape)
-        if self.shells:
-            lowest = 2 * pi * np.linalg.norm(np.linalg.inv(cell), axis=0).min() * stretch
-            ends = np.sqrt(ends**2 + self.shells * lowest**2)
-        return tuple(
-            2 * int(end * length / (2 * pi) * (1 + 1e-12) + 1e-9) + 1 for end, length in zip(ends, lengths, strict=True)
-        )
 
 
 @dataclass
@@ -129,7 +102,7 @@ class Convolution(Part):
         f; features are its second input.
     small : int
         Structures of so many points or fewer are convolved by matrices, see ``small``, in a cell of fewer where there
-        are few channels; the kernel has to be one for all channels then, and without images to have ``free`` and
+        are few channels; the kernel has to be one for all channels then, and without images it needs ``free`` and
         ``free_derivatives``.
     direct : int
         With so many stored modes or fewer they are summed one by one, for many channels and points; see
@@ -204,9 +177,13 @@ class Convolution(Part):
         if plan is None:
             plan = self._new_plan(surroundings[0], scene, stretch, small, most_modes)
         self._plans[key] = plan
-        while len(self._plans) > PLANS:
-            self._plans.popitem(last=False)
         return plan
+
+    def _forget(self, in_use: int) -> None:
+        """Drop the plans that were used longest ago, where they are too many or hold too much."""
+        held = sum(plan.nbytes for plan in self._plans.values())
+        while len(self._plans) > in_use and (len(self._plans) > PLANS or held > HELD):
+            held -= self._plans.popitem(last=False)[1].nbytes
 
     def _new_plan(self, cell: bytes, scene: Scene, stretch: float, small: bool, most_modes: int) -> Plan:
         dim, dtype = scene.structures.dim, scene.dtype
@@ -241,8 +218,14 @@ class Convolution(Part):
             small = most <= (self.small if surroundings[0] == FREE else points_worth_a_grid(self.small, channels))
             with tape.parameters.blamed(self.kernel.names.values()):
                 multiplier = self.kernel.multiplier(tape.parameters, surroundings[1])
-                plan = self._plan(surroundings, scene, stretch, small, most_modes)
+                try:
+                    plan = self._plan(surroundings, scene, stretch, small, most_modes)
+                except MemoryError as error:
+                    open_one = not structures.periodic[several[0]].all()
+                    remedy = "; its padded box is as large as that asks, look for points far away" if open_one else ""
+                    raise MemoryError(f"{error}, of structure {several[0]}{remedy}") from error
             groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
+            self._forget(len(groups))  # before the next one takes memory
         return groups
 
     def _surroundings(self, structures: Structures, b: int, widening: float) -> tuple:

@@ -29,6 +29,11 @@ class ModePlan(LinearisesSums):
         self.dtype, self._make = dtype, lambda: DirectPlan(cell, modes)
         self._plans: list[DirectPlan] = []
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of waves at the points that are kept between calls."""
+        return sum(plan.nbytes for plan in self._plans)
+
     def set_points(self, points: np.ndarray) -> None:
         """Points (B, N, d) of the calls that follow.
 

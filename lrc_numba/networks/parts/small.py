@@ -145,6 +145,11 @@ class SmallPlan(LinearisesSums):
         check_memory("cell", f"{np.diag(cell).tolist()} with {modes} modes of a long range", needed, available_memory)
         self._name = cell.tobytes(), modes, dtype.str
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of modes that are kept between calls; matrices are the tables'."""
+        return 0 if self._modes is None else NUMBERS * 8 * self._modes.size
+
     def set_points(self, points: np.ndarray) -> None:
         """Points (B, N, d) of the calls that follow.
 

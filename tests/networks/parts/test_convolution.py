@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,7 @@ from lrc_numba.machine.workspace import Workspace
 from lrc_numba.networks.composed import MessagePassingNetwork
 from lrc_numba.networks.layers.parameters import Parameters
 from lrc_numba.networks.long_range import CoulombKernel, SmearedCoulomb
+from lrc_numba.networks.parts import convolution
 from lrc_numba.networks.parts.convolution import Convolution, SeriesEnd
 from lrc_numba.networks.parts.mode_sums import ModePlan
 from lrc_numba.networks.parts.part import Scene, Tape
@@ -131,6 +133,15 @@ def test_more_modes_than_memory():
         network.predict(make_structures(3, (4,), (6.0,), seed=1))
 
 
+def test_a_point_far_away():
+    """Which of the structures it is that asks for a box beyond memory, and what to look for."""
+    network = MessagePassingNetwork(SPECIES, 1.5, channels=8, rounds=1, long_range=2, sigma=0.6)
+    structures = make_structures(3, (4, 600), (2.0, 9.0), periodic=False, seed=1)
+    structures.positions[-1] = 1e4
+    with pytest.raises(MemoryError, match=r"needs about .* GiB .* of structure 1; .* look for points far away"):
+        network.predict(structures)
+
+
 def test_matrices_of_many_modes(monkeypatch):
     """They are summed some at a time, which bounds the memory."""
     points, cell = np.random.default_rng(0).random((1, 5, 3)) * 3, np.diag([3.0, 3.5, 4.0])
@@ -142,3 +153,21 @@ def test_matrices_of_many_modes(monkeypatch):
         u.append([plan.convolve(f, SmearedCoulomb(0.5)), plan.jvp(f, SmearedCoulomb(0.5), dpoints=points)])
     for own, wanted in zip(*u, strict=True):
         np.testing.assert_allclose(own, wanted, rtol=0, atol=1e-13 * np.abs(wanted).max())
+
+
+def test_many_cells_in_little_memory(monkeypatch):
+    """One cell after another, as at constant pressure: what a network keeps is bounded, and no number differs."""
+    crystal = make_structures(3, (40,), (6.0,), seed=4)
+    network = MessagePassingNetwork(SPECIES, 2.0, channels=8, rounds=1, long_range=2, eps=1e-4)
+    (part,) = (part for part in network.program.parts if isinstance(part, Convolution))
+    part.small = part.direct = 0  # plans, as of larger structures
+
+    def energy(of: MessagePassingNetwork, stretch: float) -> float:
+        structures = replace(crystal, positions=crystal.positions * stretch, cell=crystal.cell * stretch)
+        return float(of.predict(structures, forces=False).energies[0])
+
+    wanted = [energy(network, 1 + 0.01 * i) for i in range(6)]
+    monkeypatch.setattr(convolution, "HELD", 1.5 * sum(plan.nbytes for plan in part._plans.values()) / 6)
+    found = [energy(network, 1 + 0.01 * i) for i in (*range(6), 0)]
+    assert found == [*wanted, wanted[0]]
+    assert len(part._plans) <= 2

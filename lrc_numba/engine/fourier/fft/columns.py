@@ -133,6 +133,17 @@ def _multiply(works, product, table, shape, corrections, block, options, spares)
         simd.store(product, 16 * j + 8, imaginary)
 
 
+@inlined
+def _add_powers(work, column, inner, powers):
+    """Add the squares of eight columns of kept modes to ``powers`` (m, m, m)."""
+    b, c, kept, top, length = column // inner, column % inner, len(powers), len(powers) // 2, len(work) // 16
+    for k in range(kept):
+        j = k if k <= top else length - kept + k
+        for lane in range(min(8, powers.shape[2] - c)):
+            real, imaginary = work[16 * j + lane], work[16 * j + 8 + lane]
+            powers[k, b, c + lane] += real * real + imaginary * imaginary
+
+
 @kernel
 def multiply_columns(
     part,
@@ -148,6 +159,7 @@ def multiply_columns(
     per_channel,
     adjoint,
     channels,
+    powers,
     out,
 ):
     """``analyse_columns``, ``deconvolution.cpu.multiply`` and ``synthesise_columns`` along the first axis at once.
@@ -164,6 +176,9 @@ def multiply_columns(
         Read; inner is the number of modes per row, rounded up to a multiple of 8.
     table, corrections, per_channel, adjoint, channels
         Those of ``deconvolution.cpu.multiply``.
+    powers : (B or 0, m, m, m) float
+        Where it is not empty, |z|² of the kept modes z before they are multiplied is added to it, all channels
+        together; with a multiplier ``per_channel``.
     out : (B, C′, length, modes, inner) complex
         Written; may be ``source`` where the channels read are those written.
     """
@@ -189,6 +204,8 @@ def multiply_columns(
             for o in range(channel, channel + 1 if per_channel else outputs):
                 for q in range(count):
                     eight, modes, product = (column + 8 * q, o, source.shape[4]), works[:, q, half], products[q, 0]
+                    if len(powers) > 0:
+                        _add_powers(modes[0], column + 8 * q, source.shape[4], powers[snapshot])
                     _multiply(modes, product, flat_table, table.shape, corrections, eight, options, spares)
                     half_back = transform(products[q], length, radices, twiddles, -1.0)
                 begin = (first_out + o) * length * step + column

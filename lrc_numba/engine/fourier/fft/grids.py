@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from ....machine.cpu import parallel
+from ....machine.cpu.compile import kernel
 from ....machine.cpu.lanes import SIDE, row_length, vector_lanes
 from ...context import Context
 from ...deconvolution import ModeProduct, MultiplierTable
@@ -177,6 +178,12 @@ class Transforms:
             self.rows(axes.synthesise_rows, self.ends[1], rows.reshape(-1), out.reshape(-1))
 
 
+@kernel
+def clear_powers(part, lo, hi, powers):
+    """Zeros in ``powers`` of the snapshots [lo, hi)."""
+    powers[lo:hi] = 0.0
+
+
 def multiply_planes(
     context: Context,
     forward: Transforms,
@@ -184,6 +191,7 @@ def multiply_planes(
     planes: np.ndarray,
     table: MultiplierTable,
     products: Sequence[ModeProduct],
+    powers: np.ndarray | None = None,
 ) -> np.ndarray:
     """Along the first axis, times a multiplier, and back: planes to planes, in place where all channels stay.
 
@@ -195,9 +203,13 @@ def multiply_planes(
         Of the grids that the planes come from, and of those they go to.
     planes : (planes, modes, inner) complex
         Read; may be overwritten.
-    table, products
+    table, products, powers
         As for ``fourier.stage.through``.
     """
+    if powers is None:
+        powers = np.empty((0, 0, 0, 0), dtype=context.grid.dtype)
+    else:
+        context.parallel.run(clear_powers, [0, len(powers)], powers)
     size, batch = (forward.nodes[0], forward.kept[1], forward.inner), forward.batch
     planes = planes.reshape(batch, forward.grids // max(batch, 1), *size)
     result = planes
@@ -210,5 +222,5 @@ def multiply_planes(
         fewest = 1 + parallel.WORTH_A_THREAD // (8 * forward.nodes[0] * channels)
         bounds = context.even(batch * forward.kept[1] * forward.inner // 8, fewest)
         how = (product.adjoint, product.channels)
-        context.parallel.run(columns.multiply_columns, bounds, *sizes, planes, *operator, *how, result)
+        context.parallel.run(columns.multiply_columns, bounds, *sizes, planes, *operator, *how, powers, result)
     return result.reshape(-1, *size[1:])
