@@ -24,7 +24,7 @@ from .multipliers import Multiplier
 from .planning.calls import Call, is_complex, parts_of_complex, refuse_complex
 from .planning.choices import Choices, check_eps
 from .planning.gradients import energy_gradient, names_of_energy, names_of_vjp, parameters_jvp, refuse_energy, vjp
-from .planning.guard import alone, computes, in_range
+from .planning.guard import Idle, alone, computes, in_range
 from .planning.linearised import Linearised, Linearising
 from .planning.meshes import Mesh, MeshStages
 from .planning.points import GivenPoints, Points, describe_memory
@@ -106,7 +106,7 @@ class LRCPlan(MeshStages, Repeats, Linearising):
         self.dtype, self.threads, self.backend = choices.dtype, choices.threads, choices.backend
         self._grid: Grid | None = None
         self._points: Points | None = None
-        self._preparation, self._kept_spaces, self._idle = Preparation(choices), [], [None]  # the last empty at work
+        self._preparation, self._kept_spaces, self._idle = Preparation(choices), [], Idle()
         self._fixed = True
         if choices.dim is not None:
             self._use(choices.grid(int(choices.dim), None, None))
@@ -118,9 +118,6 @@ class LRCPlan(MeshStages, Repeats, Linearising):
 
     def __copy__(self) -> Self:
         return deepcopy(self)  # two plans must not share a workspace
-
-    def __getstate__(self) -> dict:
-        return self.__dict__ | {"_idle": [None]}  # a copy has nothing to do yet
 
     @property
     def grid(self) -> Grid:

@@ -83,10 +83,10 @@ def _undescribed(function: Callable, name: str, described: str, glossary: str = 
 
 
 def _glossary(module: ModuleType) -> str:
-    """What loops and their parts share is explained in the docstrings of their module and of the engine."""
+    """What loops and their parts share is explained in the docstrings of their module, its package and the engine."""
     folders = ("engine", "machine.cpu", "geometry.neighbours", "electrostatics")
     inside = module.__name__.startswith(tuple(f"lrc_numba.{folder}." for folder in folders))
-    return f"{engine.__doc__}{module.__doc__}" if inside else ""
+    return f"{engine.__doc__}{sys.modules[module.__package__].__doc__}{module.__doc__}" if inside else ""
 
 
 @pytest.mark.parametrize("module", MODULES, ids=[module.__name__ for module in MODULES])

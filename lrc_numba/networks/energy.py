@@ -17,6 +17,7 @@ from ..geometry.ragged import sums_of
 from ..geometry.structures import Structures
 from ..machine.cpu import parallel
 from ..machine.workspace import Workspaces
+from ..planning.guard import Idle, alone
 from .checks import as_counted, as_dim, check_cells
 from .fixed import Fixed
 from .layers.parameters import Parameters
@@ -67,7 +68,8 @@ class EnergyNetwork(Fixed):
 
     Notes
     -----
-    A network belongs to no cell, and serves one thread of the user's at a time, as it keeps memory between calls.
+    A network belongs to no cell. It keeps memory between calls, so it serves one thread of the user's at a time: a call
+    while another is at work is a RuntimeError, and ``copy.deepcopy`` makes a network for another thread.
 
     Examples
     --------
@@ -101,6 +103,7 @@ class EnergyNetwork(Fixed):
         **dict.fromkeys(("program", "cutoff", "dim", "full_pairs", "dtype", "seed"), "make another network"),
     }
     kind: ClassVar[str] = ""
+    noun: ClassVar[str] = "network"
     kinds: ClassVar[dict[str, type[EnergyNetwork]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -127,7 +130,7 @@ class EnergyNetwork(Fixed):
         self.dtype, self.seed = arguments.as_dtype(dtype), arguments.as_seed(seed)
         self.threads = arguments.as_threads(threads, parallel.available_threads())
         check_pairs(program.steps, self.cutoff, self.full_pairs)
-        self._spaces = Workspaces()
+        self._spaces, self._idle = Workspaces(), Idle()
         parts = sorted(program.parts, key=lambda part: part.whole)  # files hold parameters in this order
         shapes: dict[str, tuple[int, ...]] = {}
         for part in parts:
@@ -179,6 +182,7 @@ class EnergyNetwork(Fixed):
         return Scene(structures, pairs, self.dtype, self.threads)
 
     # ------------------------------------------------------------------ values
+    @alone
     def predict(
         self, structures, *, forces: bool = True, stress: bool = False, counted: np.ndarray | None = None
     ) -> Prediction:
@@ -207,6 +211,7 @@ class EnergyNetwork(Fixed):
             check_cells(given)
         return self._evaluate(Run.of(self.scene(given)), forces, stress, keep=False, counted=counted)
 
+    @alone
     def values(self, structures, name: str) -> np.ndarray:
         """What lies between two parts, a row for each point, or for each pair.
 
@@ -228,7 +233,7 @@ class EnergyNetwork(Fixed):
     ) -> Prediction:
         structures = run.whole.structures
         if not len(structures.positions):
-            return self._of_nothing(structures, forces, stress)
+            return Prediction.of_nothing(len(structures), self.dim, self.dtype, forces, stress)
         shares, motion = self._outputs(run, forces, stress, keep, counted)
         potentials = np.concatenate([share[:, 0] for share in shares]).astype(np.float64, copy=False)
         result = Prediction(sums_of(potentials, structures.offsets), potentials)
@@ -252,15 +257,8 @@ class EnergyNetwork(Fixed):
             return self.program.evaluate(run, self.parameters, self._spaces, keep, stress, counted)
         return self.program.forward(run, self.parameters, self._spaces, keep), None
 
-    def _of_nothing(self, structures: Structures, forces: bool, stress: bool) -> Prediction:
-        """Of structures without points."""
-        batch, dim = len(structures), self.dim
-        result = Prediction(np.zeros(batch), np.zeros(0))
-        result.forces = np.zeros((0, dim), self.dtype) if forces else None
-        result.stress = np.zeros((batch, dim, dim)) if stress else None
-        return result
-
     # ------------------------------------------------------------------ the loss
+    @alone
     def loss(self, structures: Structures, weights: LossWeights) -> tuple[float, np.ndarray]:
         """L and ∂L/∂θ.
 

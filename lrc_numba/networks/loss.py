@@ -106,6 +106,22 @@ class Prediction:
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
 
+    @classmethod
+    def of_nothing(cls, batch: int, dim: int, dtype: np.dtype, forces: bool, stress: bool) -> Prediction:
+        """Of structures without points.
+
+        Parameters
+        ----------
+        batch, dim : int
+            B and d.
+        dtype : dtype
+            Of forces.
+        forces, stress : bool
+            Whether there are any.
+        """
+        own = np.zeros((0, dim), dtype) if forces else None
+        return cls(np.zeros(batch), np.zeros(0), own, np.zeros((batch, dim, dim)) if stress else None)
+
 
 def loss_of(
     own: Prediction, wanted: Structures, weights: LossWeights, dtype: np.dtype

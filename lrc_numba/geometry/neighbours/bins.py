@@ -4,7 +4,7 @@ An image is a point moved by whole lattice vectors so that it lies in the brick 
 it along a periodic axis. Every point has one image in the brick, its home. Bins are upright; along the last axis they
 are narrow, so that the images that may be near lie in a few runs of consecutive ones, each as long as the sphere is
 there. All that is written has its place from counts that were made before, so threads change nothing. What the arrays
-hold is in ``search``.
+hold is in the glossary of the package.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def measure(part, lo, hi, points, offsets, frames, steps, ranks, cutoff, low, wi
 
 @inlined
 def along(value, low, dense, bins):
-    """The bin of a coordinate along its axis."""
+    """The bin of a coordinate, ``value``, along its axis."""
     return min(max(np.int64((value - low) * dense), 0), bins - 1)
 
 
@@ -202,7 +202,8 @@ def sort_images(
 ):
     """Put the images of structures [lo, hi) in the order of their bins.
 
-    ``fill`` holds where bins begin, and at the end where the next ones do.
+    ``found_y`` and ``found_owner`` are ``y_of`` and ``owner`` of ``find_images``. ``fill`` holds where bins begin, and at
+    the end where the next ones do.
     """
     for b in range(lo, hi):
         number, first = numbers[min(b, len(numbers) - 1)], fill[first_bin[b]]

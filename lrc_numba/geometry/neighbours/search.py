@@ -1,36 +1,10 @@
 r"""The search itself: who is near whom among the images of ``bins``.
 
-Arrays that the kernels share, for B structures, n points and E images:
-
-    points      (n, 3)     positions, zeros in front where d < 3
-    offsets     (B + 1,)   where the points of a structure begin
-    frames, steps, numbers, ranks     of ``lattice``, for every structure or one for all
-    low, width  (B, 3)     where bins begin, and how long they are
-    dense       (B, 3)     bins per length
-    bins        (B, 3)     how many along each axis
-    expected    (B,)       about how many images there will be
-    first_bin   (B + 1,)   where the bins of a structure begin among all
-    kind        int        which of two images of a pair are listed: EVERY, LOWER or FORWARD
-    first_image (B + 1,)   where the images of a structure are written when they are found, with room for all
-    steps_of    (…, 3)     by how many steps they were moved from where their points are,
-    moved       (…,)       HOME, FORWARDS or BACKWARDS, from the home, and
-    bin_of      (…,)       their bins, among all
-    starts      (…,)       where the images of a bin begin among all of them
-    y, y_of     (3, E)     images in the frame of their structure; there are LANES more places than images
-    owner       (E + 1,)   the point that an image is of; n at the end
-    shift       (E, 3)     whole lattice vectors by which it is moved
-    order       (E,)       tells which of two images of a pair is taken, see ``least_of``
-    home        (n,)       the image in the brick
-    homes       (n,)       these in the order of the images, so that what is near lies in the cache
-    structure_of  (n,)     the structure of each point
-    listed      (…,)       images near the points, those of point i from ``where[i]`` on, ``counts[i]`` of them
-                           and the number E up to a multiple of LANES
-
 A pair is wanted from both sides (EVERY), or once: from the point with the lower number (LOWER), or from where the other
 image was moved forwards, or not at all and comes later (FORWARD). Then images moved backwards are not needed, and of
 what comes before a point only what lies beyond the brick: half of the images, and half of the search.
 
-Of each kernel, ``part`` is the number of the thread's share, and ``lo``, ``hi`` where it begins and ends.
+Arrays are those of the glossary in the package.
 """
 
 from __future__ import annotations
