@@ -412,9 +412,7 @@ def test_a_network_works_for_one_thread_at_a_time():
         def counts(self) -> np.ndarray:
             """As ever, and what came of asking."""
             for call in (network.predict, lambda s: network.loss(s, LossWeights()), lambda s: network.values(s, "e")):
-                with pytest.raises(
-                    RuntimeError, match=r"network is at work already.*make a network for every"
-                ):
+                with pytest.raises(RuntimeError, match=r"network is at work already.*make a network for every"):
                     call(structures)
             found.append(deepcopy(network).predict(structures).energies)
             return super().counts

@@ -202,8 +202,8 @@ def sort_images(
 ):
     """Put the images of structures [lo, hi) in the order of their bins.
 
-    ``found_y`` and ``found_owner`` are ``y_of`` and ``owner`` of ``find_images``. ``fill`` holds where bins begin, and at
-    the end where the next ones do.
+    ``found_y`` and ``found_owner`` are ``y_of`` and ``owner`` of ``find_images``. ``fill`` holds where bins begin, and
+    at the end where the next ones do.
     """
     for b in range(lo, hi):
         number, first = numbers[min(b, len(numbers) - 1)], fill[first_bin[b]]
