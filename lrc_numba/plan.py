@@ -19,12 +19,13 @@ from .engine.grid import Grid, good_size
 from .engine.operator import Operator
 from .geometry.cell import Cell
 from .gradient import Gradient
+from .machine.alone import Idle, alone
 from .machine.workspace import Workspace
 from .multipliers import Multiplier
 from .planning.calls import Call, is_complex, parts_of_complex, refuse_complex
 from .planning.choices import Choices, check_eps
 from .planning.gradients import energy_gradient, names_of_energy, names_of_vjp, parameters_jvp, refuse_energy, vjp
-from .planning.guard import Idle, alone, computes, in_range
+from .planning.guard import computes, in_range
 from .planning.linearised import Linearised, Linearising
 from .planning.meshes import Mesh, MeshStages
 from .planning.points import GivenPoints, Points, describe_memory

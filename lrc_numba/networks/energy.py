@@ -15,9 +15,9 @@ from .. import arguments
 from ..geometry.neighbours import find_pairs
 from ..geometry.ragged import sums_of
 from ..geometry.structures import Structures
+from ..machine.alone import Idle, alone
 from ..machine.cpu import parallel
 from ..machine.workspace import Workspaces
-from ..planning.guard import Idle, alone
 from .checks import as_counted, as_dim, check_cells
 from .fixed import Fixed
 from .layers.parameters import Parameters

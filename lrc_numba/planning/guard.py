@@ -1,4 +1,4 @@
-"""A plan, or a network, does one thing at a time; and a plan says what went beyond the range of its numbers."""
+"""Methods of a plan that work alone, and say what went beyond the range of its numbers."""
 
 from __future__ import annotations
 
@@ -12,39 +12,13 @@ import numpy as np
 
 from .. import arguments
 from ..gradient import Gradient
+from ..machine.alone import at_work, taken
 
-__all__ = ["Idle", "alone", "computes", "in_range"]
+__all__ = ["computes", "in_range"]
 
 LINEAR = ("values", "cotangent", "dpoints", "dvalues", "dtargets", "dcotangent")  # what results are linear in
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Idle(list):
-    """One entry, which whoever is at work takes; a copy of its owner has nothing to do yet."""
-
-    def __init__(self) -> None:
-        super().__init__([None])
-
-    def __reduce__(self) -> tuple:
-        return Idle, ()
-
-
-def alone(method: Callable[P, R]) -> Callable[P, R]:
-    """A method of a plan or network that raises a RuntimeError while it is at work, in another thread or further up."""
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        """The method, alone."""
-        idle: list = args[0]._idle  # type: ignore[attr-defined]
-        if not _taken(idle):
-            raise _at_work(method.__name__, args[0])
-        try:
-            return method(*args, **kwargs)
-        finally:
-            idle.append(None)
-
-    return call
 
 
 def computes(method: Callable[P, R]) -> Callable[P, R]:
@@ -57,31 +31,14 @@ def computes(method: Callable[P, R]) -> Callable[P, R]:
         """The method, alone, and its result looked at."""
         plan: Any = args[0]
         idle: list = plan._idle
-        if not _taken(idle):
-            raise _at_work(method.__name__, args[0])
+        if not taken(idle):
+            raise at_work(method.__name__, args[0])
         try:
             return in_range(plan, lambda: bound.bind(*args, **kwargs).arguments, lambda: method(*args, **kwargs))
         finally:
             idle.append(None)
 
     return call
-
-
-def _taken(idle: list) -> bool:
-    """Whether this thread took the one entry; of two at once one gets it."""
-    try:
-        idle.pop()
-    except IndexError:
-        return False
-    return True
-
-
-def _at_work(name: str, owner: object) -> RuntimeError:
-    noun = getattr(owner, "noun", "plan")
-    return RuntimeError(
-        f"{name}: the {noun} is at work already, and has one workspace; make a {noun} for every thread, as with "
-        f"copy.deepcopy({noun})"
-    )
 
 
 def in_range(plan, given: Callable[[], dict], compute: Callable[[], R]) -> R:

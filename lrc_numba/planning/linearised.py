@@ -13,11 +13,12 @@ import numpy as np
 
 from ..engine.linearised import bytes_kept, linearise
 from ..gradient import Gradient, parameter_gradient
+from ..machine.alone import alone
 from ..machine.workspace import Workspace
 from ..multipliers import Multiplier
 from .calls import Call, as_names, refuse_complex
 from .gradients import asked_of_engine, gradient_of, names_of_vjp
-from .guard import alone, in_range
+from .guard import in_range
 
 if TYPE_CHECKING:
     from ..engine.operator import Operator

@@ -14,9 +14,9 @@ import numpy as np
 
 from .. import arguments
 from ..engine import deconvolution, fourier, interpolation, spreading
+from ..machine.alone import alone
 from ..multipliers import Multiplier
 from .calls import flat_values, refuse_complex
-from .guard import alone
 
 if TYPE_CHECKING:
     from ..engine.context import Ranks

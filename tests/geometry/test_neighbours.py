@@ -337,7 +337,7 @@ WRONG = {
     "complex cell": (TypeError, "cell: expected real", dict(cell=np.eye(3) * 1j)),
     "text for a cell": (TypeError, "cell: expected real", dict(cell="cube")),
     "periodic": (ValueError, "periodic: expected", dict(cell=1.0, periodic=[True, False])),
-    "periodic 1": (ValueError, "periodic: expected a bool", dict(cell=1.0, periodic=1)),
+    "periodic 1": (ValueError, "periodic: expected a bool", dict(cell=1.0, periodic=2)),
     "offsets not from 0": (ValueError, "offsets: expected numbers that rise", dict(offsets=[1, 1])),
     "offsets too short": (ValueError, "offsets: expected numbers that rise", dict(offsets=[0])),
     "offsets that fall": (ValueError, "offsets: expected numbers that rise", dict(offsets=[0, 2, 1])),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["WORTH_A_THREAD", "available_threads", "even", "run", "runs", "weighted"]
+from collections.abc import Callable
+from typing import TypeVar
 
+__all__ = ["WORTH_A_THREAD", "available_threads", "both", "even", "run", "runs", "weighted"]
+
+T = TypeVar("T")
 WORTH_A_THREAD = 1  # work is not shared out by these functions
 
 
@@ -52,3 +56,15 @@ def run(kernel, bounds: list[int], *arguments) -> None:
 def runs() -> bool:
     """Whether loops are run, so that arrays hold results: always."""
     return True
+
+
+def both(first: Callable[[], T], second: Callable[[], object]) -> T:
+    """Call two functions, one after the other: their kernels wait for each other; returns what the first does.
+
+    Parameters
+    ----------
+    first, second : functions
+        Without arguments.
+    """
+    second()
+    return first()
