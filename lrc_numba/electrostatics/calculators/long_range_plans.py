@@ -78,10 +78,15 @@ class LongRangePlans(ABC):
         """Whether so many points without images are done pair by pair."""
         return False
 
-    @property
-    def last_long_range(self) -> LongRange | None:
-        """The plan that was used last."""
-        return next(reversed(self._far.values()), None)
+    def keeps(self, far: LongRange) -> bool:
+        """Whether a plan still is that of the cell it was made for: those that are dropped may go to other cells.
+
+        Parameters
+        ----------
+        far : LongRange
+            Of a call before.
+        """
+        return any(kept is far for kept in self._far.values())
 
     def few_points(self, positions: np.ndarray) -> int | None:
         """A power of two that points are not more than, where they are few and of one structure."""
