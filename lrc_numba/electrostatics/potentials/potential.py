@@ -67,6 +67,11 @@ class Potential(ABC):
         self.prefactor = arguments.as_real("prefactor", prefactor)
         self.exclusion = Exclusion.of(exclusion_radius, exclusion_degree, exclusion_part)
 
+    def _named(self, *settings: str) -> str:
+        """What ``repr`` says: the class with its settings, the exclusion last."""
+        exclusion = [] if self.exclusion is None else [self.exclusion.settings()]
+        return f"{type(self).__name__}({', '.join([*settings, *exclusion])})"
+
     def with_smearing(self, smearing: float) -> Self:
         """The same potential, divided at another σ.
 
