@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import copy, deepcopy
+
 import numpy as np
 import pytest
 
@@ -115,7 +118,7 @@ def test_too_little_room_along_open_axes(periodic):
 
 
 def test_a_cutoff_beyond_that_of_the_pairs():
-    """Of the form or function that is summed, and of a calculator whose cutoff is set afterwards."""
+    """Of the form or function that is summed."""
     lists = NeighbourList(2.0)
     lists.search(POSITIONS, CELL, periodic=True)
     words = "expected a cutoff up to that of the neighbours, 2, got 3; search for neighbours"
@@ -123,10 +126,32 @@ def test_a_cutoff_beyond_that_of_the_pairs():
         pair_sum(lists, radial_form(POTENTIAL, 3.0), CHARGES)
     with pytest.raises(ValueError, match=f"function: {words}"):
         pair_function_sum(lists, PairFunction(POTENTIAL, 3.0), CHARGES[:, None])
-    calculator = EwaldCalculator(POTENTIAL, 2.0)
-    calculator.cutoff = 3.0
-    with pytest.raises(ValueError, match=words):
-        calculator.compute(POSITIONS, CHARGES, CELL)
+
+
+@EACH
+def test_settings_stay_as_they_were_given(calculator):
+    """Lists and plans were made with them: setting one is an error, where results would be of a mixture of both."""
+    before = repr(calculator)
+    for name in ("potential", "cutoff", "dtype", "threads", "k_cutoff", "eps", "window", "nodes", "spacing", "mesh"):
+        if name in vars(calculator):
+            with pytest.raises(AttributeError, match=f"^{name}: lists and plans were made with .* another calculator"):
+                setattr(calculator, name, CoulombPotential(0.7) if name == "potential" else 4)
+    for name in ("mesh_spacing", "interpolation_nodes"):
+        if hasattr(calculator, name):
+            with pytest.raises(AttributeError, match=name):
+                setattr(calculator, name, 4)
+    assert repr(calculator) == before
+    for copied in (copy(calculator), deepcopy(calculator), pickle.loads(pickle.dumps(calculator))):
+        assert repr(copied) == before
+
+
+def test_neighbours_of_ones_own():
+    """May come later on: nothing of the lists before is used."""
+    calculator = EwaldCalculator(POTENTIAL, 3.0)
+    energy = calculator.compute(POSITIONS, CHARGES, CELL).energy
+    calculator.neighbours = NeighbourList(3.5, full=True)
+    for _ in range(3):
+        assert calculator.compute(POSITIONS, CHARGES, CELL).energy == pytest.approx(energy, rel=1e-12)
 
 
 @pytest.mark.parametrize(

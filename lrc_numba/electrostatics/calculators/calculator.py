@@ -73,6 +73,7 @@ class Calculator(LongRangePlans):
     Notes
     -----
     It keeps lists of neighbours and memory between calls: one calculator serves one thread of the user's at a time.
+    What it was made with stays as it is, and setting it is an AttributeError; parameters of the potential may change.
     """
 
     def __init__(
@@ -93,7 +94,6 @@ class Calculator(LongRangePlans):
         self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads, ordered=False)
         self._far = {}
         self._form: tuple[tuple, RadialForm | PairFunction] | None = None
-        self._listed: tuple[bytes, bytes] | None = None
         self._listed_cell = b""
         self._open_pairs = OpenPairs()
         self._last: tuple | None = None  # what came in the call before, and the structure that it was
@@ -101,6 +101,19 @@ class Calculator(LongRangePlans):
         self._steady = SteadyCalls()
         self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
         self.tuning: Tuned | None = None  # what ``tune`` says of its choice
+
+    settings: ClassVar[frozenset[str]] = frozenset({"potential", "cutoff", "dtype", "threads"})
+    """What lists and plans are made with, and what stays as it was given; a potential's parameters may change."""
+
+    def __setattr__(self, name: str, value) -> None:
+        if name in self.settings and name in self.__dict__:
+            ways = "potential.set_parameters, or make" if name == "potential" else "make"
+            raise AttributeError(
+                f"{name}: lists and plans were made with {self.__dict__[name]!r}, got {value!r}; {ways} another calculator"
+            )
+        super().__setattr__(name, value)
+        if name == "neighbours":
+            self._listed: tuple[bytes, bytes] | None = None
 
     def __getstate__(self) -> dict:
         """Copies find lists and make plans of their own."""

@@ -88,6 +88,8 @@ class ClassicalMesh:
 class ClassicalMeshCalculator(Calculator):
     """Base of ``PMECalculator`` and ``P3MCalculator``, where the parameters are described."""
 
+    settings = Calculator.settings | {"mesh"}
+
     def __init__(
         self,
         potential: Potential,

@@ -53,6 +53,7 @@ class MeshCalculator(Calculator):
     """
 
     takes_snapshots = True
+    settings = Calculator.settings | {"k_cutoff", "eps", "window", "nodes", "spacing"}
     lighter = "use a smaller k_cutoff, or fewer nodes, with a larger smearing and cutoff"
 
     def __init__(
