@@ -131,7 +131,11 @@ def test_a_cutoff_beyond_that_of_the_pairs():
 @EACH
 def test_settings_stay_as_they_were_given(calculator):
     """Lists and plans were made with them: setting one is an error, where results would be of a mixture of both."""
-    before = repr(calculator)
+
+    def settings(calculator) -> list[str]:
+        return [line for line in repr(calculator).split("\n") if "computed last" not in line]
+
+    before = settings(calculator)
     for name in ("potential", "cutoff", "dtype", "threads", "k_cutoff", "eps", "window", "nodes", "spacing", "mesh"):
         if name in vars(calculator):
             with pytest.raises(AttributeError, match=f"^{name}: lists and plans were made with .* another calculator"):
@@ -140,9 +144,9 @@ def test_settings_stay_as_they_were_given(calculator):
         if hasattr(calculator, name):
             with pytest.raises(AttributeError, match=name):
                 setattr(calculator, name, 4)
-    assert repr(calculator) == before
+    assert settings(calculator) == before
     for copied in (copy(calculator), deepcopy(calculator), pickle.loads(pickle.dumps(calculator))):
-        assert repr(copied) == before
+        assert settings(copied) == before
 
 
 def test_neighbours_of_ones_own():

@@ -92,7 +92,7 @@ class Calculator(LongRangePlans):
         self.threads = arguments.as_threads(threads, available_threads())
         farthest = potential.pair_reach(self.cutoff)
         self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads, ordered=False)
-        self._far = {}
+        self._far, self._used = {}, None
         self._form: tuple[tuple, RadialForm | PairFunction] | None = None
         self._listed_cell = b""
         self._open_pairs = OpenPairs()
@@ -122,6 +122,7 @@ class Calculator(LongRangePlans):
         return self.__dict__ | {
             "neighbours": neighbours,
             "_far": {},
+            "_used": None,
             "_listed": None,
             "_last": None,
             "_open_pairs": OpenPairs(),

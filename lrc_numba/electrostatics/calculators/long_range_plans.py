@@ -26,6 +26,7 @@ class LongRangePlans(ABC):
     is_plain: ClassVar[bool]
     lighter: ClassVar[str]
     _far: dict[tuple, LongRange]
+    _used: LongRange | None  # the last, with its points
     _open_pairs: OpenPairs
 
     @abstractmethod
@@ -56,7 +57,8 @@ class LongRangePlans(ABC):
         flags = tuple(bool(flag) for flag in periodic)
         if self.is_plain and not any(flags) and self._all_pairs(len(positions)):
             check_room(positions, cell, flags)
-            return in_free_space(self._open_pairs.set_points(positions), self.potential, cell)
+            self._used = in_free_space(self._open_pairs.set_points(positions), self.potential, cell)
+            return self._used
         few = self.few_points(positions)
         key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags), few
         far = self._far.pop(key, None)
@@ -72,6 +74,7 @@ class LongRangePlans(ABC):
         while len(self._far) > KEPT:
             del self._far[next(iter(self._far))]
         far.plan.set_points(np.asarray(positions, dtype=far.plan.dtype))
+        self._used = far
         return far
 
     def _all_pairs(self, count: int) -> bool:

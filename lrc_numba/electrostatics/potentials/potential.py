@@ -19,6 +19,7 @@ from copy import copy
 from typing import Self
 
 import numpy as np
+from numpy.polynomial import Chebyshev
 
 from ... import arguments
 from ..exclusion import Exclusion
@@ -254,7 +255,13 @@ class Potential(ABC):
 
     def key(self) -> tuple:
         """All that values depend on, to tell whether tables of them are still good."""
-        own = [
-            (name, value.tobytes() if isinstance(value, np.ndarray) else value) for name, value in vars(self).items()
-        ]
-        return type(self), tuple(own)
+        return type(self), tuple((name, _told_apart(value)) for name, value in vars(self).items())
+
+
+def _told_apart(value):
+    """What can be compared and hashed: bytes of arrays and of series, and the keys of other potentials."""
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    if isinstance(value, Chebyshev):
+        return value.coef.tobytes(), value.domain.tobytes()
+    return value.key() if isinstance(value, Potential) else value
