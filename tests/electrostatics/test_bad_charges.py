@@ -65,6 +65,9 @@ def batch(positions=POSITIONS, charges=CHARGES, cell=CELL, periodic=True) -> Str
         (WRONG, ValueError, r"charges: expected finite numbers, got nan at index \(2,\)"),
         (1j * CHARGES, TypeError, "charges: expected float64 .* got complex128"),
         (None, ValueError, "charges: expected them for every point, got none"),
+        (1.0, ValueError, r"charges: expected shape \(4,\) or \(4, C\), as positions has, got \(\)"),
+        ([[1.0], [2.0, 3.0]], ValueError, r"charges: expected shape \(4,\) .* got rows of different lengths"),
+        (np.ma.masked_array(CHARGES, CHARGES > 0), TypeError, "charges: expected no mask"),
     ],
 )
 def test_charges(calculator, charges, error, words):
@@ -93,9 +96,53 @@ def test_a_mesh_too_large_for_memory(calculator):
         calculator.compute(POSITIONS, CHARGES, 3e4 * np.eye(3))
 
 
+@EACH
+@pytest.mark.parametrize(
+    "periodic", [[True, True], "abc", np.nan, None, [1, 1, 2], 1.0, [[True, False, True]], [[1], []]]
+)
+def test_flags_that_are_none(calculator, periodic):
+    """Words, numbers and too few of them, in every call."""
+    for _ in range(3):
+        with pytest.raises(ValueError, match="periodic: expected a bool or 3 of them, got"):
+            calculator.compute(POSITIONS, CHARGES, CELL, periodic=periodic)
+
+
+@EACH
+def test_images_without_a_cell(calculator):
+    """Flags of axes need one; a single True, which is the default, does not."""
+    with pytest.raises(ValueError, match=r"cell: expected one, as periodic=.*True.* came, got none; pass a cell"):
+        calculator.compute(POSITIONS, CHARGES, periodic=[True] * 3)
+
+
+@EACH
+def test_structures_have_their_own_cells(calculator):
+    """A cell or flags beside them are refused, not ignored."""
+    for _ in range(2):
+        with pytest.raises(ValueError, match="cell: expected none, as the structures have their own"):
+            calculator.compute(batch(), cell=3 * CELL)
+        with pytest.raises(ValueError, match="periodic: expected none, as the structures have their own"):
+            calculator.compute(batch(), periodic=False)
+
+
+@EACH
+def test_no_structures(calculator):
+    """Results are empty, of the shapes of others, with and without derivatives, whatever was computed before."""
+    structures = Structures.from_arrays(POSITIONS[None], CELL)[:0]
+    for charges in (np.zeros(0), np.zeros((0, 2))):
+        for _ in range(3):
+            plain = calculator.compute(structures, charges)
+            assert (plain.energy.shape, plain.potential.shape, plain.forces) == ((0,), charges.shape, None)
+            made = calculator.compute(structures, charges, forces=True, stress=True, charge_gradient=True)
+            assert (made.energy.shape, made.forces.shape, made.charge_gradient.shape) == ((0,), (0, 3), charges.shape)
+            assert made.strain.shape == made.stress.shape == (0, 3, 3)
+        if calculator.is_plain:
+            gradient = calculator.compute(structures, charges, parameter_gradient=True).parameter_gradient
+            assert {name: each.shape for name, each in gradient.items()} == {"prefactor": (0,), "smearing": (0,)}
+
+
 def test_a_search_too_large_for_memory():
     """A cutoff of hundreds of cells."""
-    with pytest.raises(MemoryError, match="cutoff: 3000 with 4 points needs about"):
+    with pytest.raises(MemoryError, match="cutoff: 3000 with 4 points needs about .*; use a smaller cutoff"):
         EwaldCalculator(POTENTIAL, 3000.0, 1.0).compute(POSITIONS, CHARGES, CELL)
 
 
@@ -138,7 +185,9 @@ def test_settings_stay_as_they_were_given(calculator):
     before = settings(calculator)
     for name in ("potential", "cutoff", "dtype", "threads", "k_cutoff", "eps", "window", "nodes", "spacing", "mesh"):
         if name in vars(calculator):
-            with pytest.raises(AttributeError, match=f"^{name}: lists and plans were made with .* another calculator"):
+            with pytest.raises(
+                AttributeError, match=f"^{name}: lists and plans were made with .* another {type(calculator).__name__}"
+            ):
                 setattr(calculator, name, CoulombPotential(0.7) if name == "potential" else 4)
     for name in ("mesh_spacing", "interpolation_nodes"):
         if hasattr(calculator, name):

@@ -18,6 +18,7 @@ from ...geometry.neighbours import ImageLists, NeighbourList
 from ...geometry.structures import Structures
 from ...machine.cpu.parallel import available_threads
 from ..checks import as_charges, as_structure, check_not_given, in_structure, lattice_key, net_charge
+from ..fixed_settings import FixedSettings
 from ..open_pairs import OpenPairs
 from ..pair_function import PairFunction
 from ..pair_sum import PairSum
@@ -54,7 +55,7 @@ class Tuned(Protocol):
         """
 
 
-class Calculator(LongRangePlans):
+class Calculator(FixedSettings, LongRangePlans):
     """Energies of charges, and what follows from them.
 
     Parameters
@@ -102,15 +103,9 @@ class Calculator(LongRangePlans):
         self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
         self.tuning: Tuned | None = None  # what ``tune`` says of its choice
 
-    settings: ClassVar[frozenset[str]] = frozenset({"potential", "cutoff", "dtype", "threads"})
-    """What lists and plans are made with, and what stays as it was given; a potential's parameters may change."""
+    settings = frozenset({"potential", "cutoff", "dtype", "threads"})
 
     def __setattr__(self, name: str, value) -> None:
-        if name in self.settings and name in self.__dict__:
-            ways = "potential.set_parameters, or make" if name == "potential" else "make"
-            raise AttributeError(
-                f"{name}: lists and plans were made with {self.__dict__[name]!r}, got {value!r}; {ways} another calculator"
-            )
         super().__setattr__(name, value)
         if name == "neighbours":
             self._listed: tuple[bytes, bytes] | None = None
@@ -288,7 +283,10 @@ class Calculator(LongRangePlans):
                 return moved
         self._listed = None
         where = {"periodic": structures.periodic, "offsets": structures.offsets}
-        self.neighbours.search(positions, cell, beside=beside, **where)
+        try:
+            self.neighbours.search(positions, cell, beside=beside, **where)
+        except MemoryError as error:
+            raise MemoryError(f"{error}; use a smaller cutoff, with a smaller smearing and more modes") from error
         self._listed, self._listed_cell = layout, cell.tobytes()
         return {}
 
