@@ -82,12 +82,14 @@ def plain_array(value) -> np.ndarray | None:
     value : array_like
         Not checked.
     """
-    if arguments.is_masked(value):
-        return None
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError):
-        return None
+    array = value
+    if type(value) is not np.ndarray:
+        if arguments.is_masked(value):
+            return None
+        try:
+            array = np.asarray(value)
+        except (ValueError, TypeError):
+            return None
     return array if array.dtype.kind in "biuf" else None
 
 
@@ -99,7 +101,10 @@ def lattice_key(cell, periodic) -> tuple | None:
     cell, periodic
         As for ``as_structure``.
     """
-    box, flags = plain_array(cell), plain_array(periodic)
+    box = plain_array(cell)
+    if box is not None and periodic is True:
+        return box.dtype, box.shape, box.tobytes()
+    flags = plain_array(periodic)
     if box is None or flags is None:
         return None
     return box.dtype, box.shape, box.tobytes(), flags.dtype, flags.shape, flags.tobytes()

@@ -142,7 +142,7 @@ def test_no_structures(calculator):
 
 def test_a_search_too_large_for_memory():
     """A cutoff of hundreds of cells."""
-    with pytest.raises(MemoryError, match="cutoff: 3000 with 4 points needs about .*; use a smaller cutoff"):
+    with pytest.raises(MemoryError, match=r"cutoff: 3000 with 4 points needs about .*; use a smaller cutoff"):
         EwaldCalculator(POTENTIAL, 3000.0, 1.0).compute(POSITIONS, CHARGES, CELL)
 
 

@@ -144,8 +144,8 @@ def test_a_net_charge_without_an_energy():
     features = LodeFeatures(InversePowerLawPotential(3.0, SIGMA), RADIUS, 1, 0)
     features.compute(x, q, cell)
     for _ in range(2):
-        with pytest.raises(ValueError, match="charges: a net charge of 1.2 has no energy .* pass reference_length"):
+        with pytest.raises(ValueError, match=r"charges: a net charge of 1\.2 has no energy .* pass reference_length"):
             features.compute(x, q + 0.3, cell)
-        with pytest.raises(ValueError, match="charges: a net charge of 1.2"):
+        with pytest.raises(ValueError, match=r"charges: a net charge of 1\.2"):
             features.vjp(x, q + 0.3, cell, np.zeros((4, 1, 1, 1)))
     LodeFeatures(InversePowerLawPotential(3.0, SIGMA, reference_length=1.0), RADIUS, 1, 0).compute(x, q + 0.3, cell)

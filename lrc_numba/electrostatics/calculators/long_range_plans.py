@@ -89,7 +89,10 @@ class LongRangePlans(ABC):
         far : LongRange
             Of a call before.
         """
-        return any(kept is far for kept in self._far.values())
+        for kept in self._far.values():  # noqa: SIM110 - twice as fast as any, in calls of some microseconds
+            if kept is far:
+                return True
+        return False
 
     def few_points(self, positions: np.ndarray) -> int | None:
         """A power of two that points are not more than, where they are few and of one structure."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -96,11 +96,10 @@ class SteadyCalls:
             self._done = before
         else:
             lattices = (structures.offsets.copy(), structures.cell.copy(), structures.periodic.copy())
-            self._done = Done(key, *lattices, batch, far, {})
+            self._done = Done(key, structures.positions.shape, *lattices, batch, far, {})
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """All that a call depends on but positions, calculator and what is wanted; copies, which no one writes to.
 
     Attributes
@@ -151,6 +150,8 @@ class Done:
     ----------
     key : Key
         Of it.
+    shape : tuple of int
+        Of the positions.
     offsets, cell, periodic : arrays
         Of its structures, as in ``Structures``.
     batch : bool
@@ -162,6 +163,7 @@ class Done:
     """
 
     key: Key
+    shape: tuple[int, ...]
     offsets: np.ndarray
     cell: np.ndarray
     periodic: np.ndarray
@@ -180,7 +182,7 @@ class Done:
         if getattr(positions, "dtype", DOUBLE) != DOUBLE:
             return None
         points, squares = arguments.measured_array("positions", positions, DOUBLE)
-        if points.shape != (self.offsets[-1], 3) or not squares < (NEAR * calculator.cutoff) ** 2:
+        if points.shape != self.shape or not squares < (NEAR * calculator.cutoff) ** 2:
             return None
         call = self.calls.get(stress)
         if call is not None and not call.holds(calculator):
@@ -353,8 +355,8 @@ class _Once:
 
 
 def _charges(key: Key) -> np.ndarray:
-    """q, which cannot be written to."""
-    return np.frombuffer(key.charges, dtype=DOUBLE).reshape(key.shape)
+    """q, as an array of one's own: for those that cannot be written to loops would be compiled anew."""
+    return np.frombuffer(key.charges, dtype=DOUBLE).reshape(key.shape).copy()
 
 
 def _shape(structures: Structures) -> tuple[int, ...]:

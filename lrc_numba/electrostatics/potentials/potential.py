@@ -255,13 +255,17 @@ class Potential(ABC):
 
     def key(self) -> tuple:
         """All that values depend on, to tell whether tables of them are still good."""
-        return type(self), tuple((name, _told_apart(value)) for name, value in vars(self).items())
+        own = [(name, value if type(value) in _NUMBERS else _told_apart(value)) for name, value in vars(self).items()]
+        return type(self), tuple(own)
+
+
+_NUMBERS = frozenset({float, int, bool, type(None)})
 
 
 def _told_apart(value):
-    """What can be compared and hashed: bytes of arrays and of series, and the keys of other potentials."""
+    """What can be compared and hashed: bytes of arrays, of series, and the keys of other potentials."""
     if isinstance(value, np.ndarray):
         return value.tobytes()
-    if isinstance(value, Chebyshev):
-        return value.coef.tobytes(), value.domain.tobytes()
+    if type(value) is Chebyshev:
+        return value.coef.tobytes()
     return value.key() if isinstance(value, Potential) else value
