@@ -42,15 +42,18 @@ def as_structure(positions, cell, periodic) -> Structures:
     ValueError, TypeError
         Naming the argument, what came and what was expected.
     """
+    try:
+        shape = np.shape(positions)
+    except ValueError:
+        raise ValueError("positions: expected shape (N, 3), got rows of different lengths") from None
+    if len(shape) != 2 or shape[1] != 3:
+        raise ValueError(f"positions: expected shape (N, 3), got {shape}; several structures come as Structures")
     flags, single = as_flags(periodic), np.ndim(periodic) == 0
     if cell is None and not single and flags.any():
         raise ValueError(f"cell: expected one, as periodic={periodic!r} came, got none; pass a cell")
     if cell is None:
         flags = np.zeros(3, dtype=bool)
-    structure = Structures.from_arrays(positions, np.zeros((3, 3)) if cell is None else cell, periodic=flags)
-    if structure.dim != 3:
-        raise ValueError(f"positions: expected three dimensions, got shape {np.shape(positions)}")
-    return structure
+    return Structures.from_arrays(positions, np.zeros((3, 3)) if cell is None else cell, periodic=flags)
 
 
 def as_flags(periodic) -> np.ndarray:

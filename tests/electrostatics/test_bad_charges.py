@@ -77,6 +77,25 @@ def test_charges(calculator, charges, error, words):
 
 
 @EACH
+@pytest.mark.parametrize(
+    "positions",
+    [
+        POSITIONS[None],
+        np.stack([POSITIONS, POSITIONS + 0.1]),
+        [POSITIONS, POSITIONS[:2]],
+        POSITIONS[:, :2],
+        POSITIONS[0],
+    ],
+)
+def test_positions_of_other_shapes(calculator, positions):
+    """Two axes and three dimensions: of a stack of structures the energy would be that of the first."""
+    charges = np.tile(CHARGES, len(positions))[: 4 * len(positions)]
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"positions: expected shape \(N, 3\), got"):
+            calculator.compute(positions, charges, CELL)
+
+
+@EACH
 def test_points_on_one_another(calculator):
     """Named by their numbers, also where a lattice vector lies between them."""
     with pytest.raises(

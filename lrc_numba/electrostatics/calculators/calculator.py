@@ -223,7 +223,7 @@ class Calculator(FixedSettings, LongRangePlans):
     def _as_structure(self, positions, cell, periodic, key: tuple | None) -> Structures:
         """One structure, checked; of the cell of the call before, that is not looked at again."""
         last = self._last
-        if last is not None and key is not None and last[0] == key:
+        if last is not None and key is not None and last[0] == key and isinstance(positions, np.ndarray):
             points = arguments.as_array("positions", positions, np.dtype(np.float64))
             if points.shape == last[1].positions.shape:
                 return Structures(points, last[1].offsets, last[1].cell, last[1].periodic)

@@ -179,7 +179,7 @@ class Done:
         calculator, positions, stress
             As for ``SteadyCalls.again``.
         """
-        if getattr(positions, "dtype", DOUBLE) != DOUBLE:
+        if type(positions) is not np.ndarray or positions.dtype != DOUBLE:
             return None
         points, squares = arguments.measured_array("positions", positions, DOUBLE)
         if points.shape != self.shape or not squares < (NEAR * calculator.cutoff) ** 2:
