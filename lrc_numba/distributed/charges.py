@@ -60,7 +60,7 @@ class DistributedCalculator(MeshCalculator):
             raise TypeError(f"calculator: expected a MeshCalculator, got {type(calculator).__name__}")
         self.__dict__.update(copy(calculator).__dict__)
         with self.ranks.together("DistributedCalculator"):
-            self.explicit_sums, self._far = False, {}
+            self.explicit_sums, self._far, self._used = False, {}, None
             if not isinstance(self.form, RadialForm):
                 raise NotImplementedError(
                     "calculator: pairs on several ranks need a potential whose short range is a sum of powers, without "

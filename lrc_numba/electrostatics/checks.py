@@ -9,7 +9,17 @@ import numpy as np
 from .. import arguments
 from ..geometry.structures import Structures
 
-__all__ = ["as_charges", "as_structure", "check_room", "in_structure", "net_charge"]
+__all__ = [
+    "as_charges",
+    "as_flags",
+    "as_structure",
+    "check_not_given",
+    "check_room",
+    "in_structure",
+    "lattice_key",
+    "net_charge",
+    "plain_array",
+]
 
 ROUNDING = 1e-12  # of lengths
 NEUTRAL = 1e-10  # of Σ |q|: a net charge that is rounding
@@ -32,13 +42,89 @@ def as_structure(positions, cell, periodic) -> Structures:
     ValueError, TypeError
         Naming the argument, what came and what was expected.
     """
-    flags = np.broadcast_to(np.asarray(periodic, dtype=bool), (3,))
-    if cell is None and np.ndim(periodic) == 0:
+    try:
+        shape = np.shape(positions)
+    except ValueError:
+        raise ValueError("positions: expected shape (N, 3), got rows of different lengths") from None
+    if len(shape) != 2 or shape[1] != 3:
+        raise ValueError(f"positions: expected shape (N, 3), got {shape}; several structures come as Structures")
+    flags, single = as_flags(periodic), np.ndim(periodic) == 0
+    if cell is None and not single and flags.any():
+        raise ValueError(f"cell: expected one, as periodic={periodic!r} came, got none; pass a cell")
+    if cell is None:
         flags = np.zeros(3, dtype=bool)
-    structure = Structures.from_arrays(positions, np.zeros((3, 3)) if cell is None else cell, periodic=flags)
-    if structure.dim != 3:
-        raise ValueError(f"positions: expected three dimensions, got shape {np.shape(positions)}")
-    return structure
+    return Structures.from_arrays(positions, np.zeros((3, 3)) if cell is None else cell, periodic=flags)
+
+
+def as_flags(periodic) -> np.ndarray:
+    """Along which of three axes there are images, (3,) bool.
+
+    Parameters
+    ----------
+    periodic : bool or 3 bools
+        0 and 1 are understood.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    flags = plain_array(periodic)
+    if flags is not None and flags.dtype.kind in "iu" and np.isin(flags, (0, 1)).all():
+        flags = flags.astype(bool)
+    if flags is None or flags.dtype != np.bool_ or flags.shape not in ((), (3,)):
+        raise ValueError(f"periodic: expected a bool or 3 of them, got {periodic!r}")
+    return np.broadcast_to(flags, (3,))
+
+
+def plain_array(value) -> np.ndarray | None:
+    """What came as an array, where it is one of numbers or bools without a mask; else None.
+
+    Parameters
+    ----------
+    value : array_like
+        Not checked.
+    """
+    array = value
+    if type(value) is not np.ndarray:
+        if arguments.is_masked(value):
+            return None
+        try:
+            array = np.asarray(value)
+        except (ValueError, TypeError):
+            return None
+    return array if array.dtype.kind in "biuf" else None
+
+
+def lattice_key(cell, periodic) -> tuple | None:
+    """What tells a cell and its flags from others, before they are checked; None where that is not possible.
+
+    Parameters
+    ----------
+    cell, periodic
+        As for ``as_structure``.
+    """
+    box = plain_array(cell)
+    if box is not None and periodic is True:
+        return box.dtype, box.shape, box.tobytes()
+    flags = plain_array(periodic)
+    if box is None or flags is None:
+        return None
+    return box.dtype, box.shape, box.tobytes(), flags.dtype, flags.shape, flags.tobytes()
+
+
+def check_not_given(cell, periodic) -> None:
+    """A ValueError where a cell or flags come beside structures, which have their own.
+
+    Parameters
+    ----------
+    cell, periodic
+        As for ``Calculator.compute``.
+    """
+    if cell is not None:
+        raise ValueError(f"cell: expected none, as the structures have their own, got {cell!r}; change theirs")
+    if periodic is not True:
+        raise ValueError(f"periodic: expected none, as the structures have their own, got {periodic!r}; change theirs")
 
 
 def as_charges(charges, count: int, offsets: np.ndarray | None = None) -> np.ndarray:
@@ -60,7 +146,11 @@ def as_charges(charges, count: int, offsets: np.ndarray | None = None) -> np.nda
     """
     if charges is None:
         raise ValueError("charges: expected them for every point, got none")
-    if offsets is not None and np.asarray(charges).dtype.kind == "f" and len(np.atleast_1d(charges)) == count:
+    try:
+        shape = np.shape(charges)
+    except ValueError:
+        raise ValueError(f"charges: expected shape ({count},) or ({count}, C), got rows of different lengths") from None
+    if offsets is not None and np.asarray(charges).dtype.kind == "f" and shape[:1] == (count,) and count:
         _check_finite(np.asarray(charges).reshape(count, -1), offsets)
     values = arguments.as_array("charges", charges, arguments.common_dtype(charges=charges))
     if values.ndim not in (1, 2) or len(values) != count or values.size < count:

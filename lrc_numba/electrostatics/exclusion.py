@@ -66,6 +66,12 @@ class Exclusion:
             return None
         return Exclusion(radius, degree, part)
 
+    def settings(self) -> str:
+        """As arguments of a potential, those that are not the default."""
+        degree = "" if self.degree == 1 else f", exclusion_degree={self.degree}"
+        part = "" if self.part == "whole" else f", exclusion_part={self.part!r}"
+        return f"exclusion_radius={self.radius:g}{degree}{part}"
+
     def factor(self, r: np.ndarray) -> np.ndarray:
         """f(r) for an array of r."""
         return np.sin(np.minimum(r / self.radius, 1.0) * (pi / 2)) ** (2 * self.degree)

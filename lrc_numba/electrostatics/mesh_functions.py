@@ -66,7 +66,7 @@ def points_to_mesh(positions, values, cell, nodes, window: WindowShape | None = 
     """
     dtype = arguments.common_dtype(positions=positions, values=values)
     dim = arguments.points_shape("positions", positions, None)[-1]
-    counts = tuple(np.broadcast_to(nodes, (dim,)).tolist())
+    counts = arguments.as_modes(nodes, dim, "nodes")
     kept = tuple(count - 1 + count % 2 for count in counts) if modes is None else modes
     window = WindowShape("bspline", 4) if window is None else window
     plan = LRCPlan(cell, kept, nodes=counts, window=window, dtype=dtype, dim=dim)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import copy, deepcopy
+
 import numpy as np
 import pytest
 
@@ -62,12 +65,34 @@ def batch(positions=POSITIONS, charges=CHARGES, cell=CELL, periodic=True) -> Str
         (WRONG, ValueError, r"charges: expected finite numbers, got nan at index \(2,\)"),
         (1j * CHARGES, TypeError, "charges: expected float64 .* got complex128"),
         (None, ValueError, "charges: expected them for every point, got none"),
+        (1.0, ValueError, r"charges: expected shape \(4,\) or \(4, C\), as positions has, got \(\)"),
+        ([[1.0], [2.0, 3.0]], ValueError, r"charges: expected shape \(4,\) .* got rows of different lengths"),
+        (np.ma.masked_array(CHARGES, CHARGES > 0), TypeError, "charges: expected no mask"),
     ],
 )
 def test_charges(calculator, charges, error, words):
     """Of wrong shapes and kinds, NaN or none."""
     with pytest.raises(error, match=words):
         calculator.compute(POSITIONS, charges, CELL)
+
+
+@EACH
+@pytest.mark.parametrize(
+    "positions",
+    [
+        POSITIONS[None],
+        np.stack([POSITIONS, POSITIONS + 0.1]),
+        [POSITIONS, POSITIONS[:2]],
+        POSITIONS[:, :2],
+        POSITIONS[0],
+    ],
+)
+def test_positions_of_other_shapes(calculator, positions):
+    """Two axes and three dimensions: of a stack of structures the energy would be that of the first."""
+    charges = np.tile(CHARGES, len(positions))[: 4 * len(positions)]
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"positions: expected shape \(N, 3\), got"):
+            calculator.compute(positions, charges, CELL)
 
 
 @EACH
@@ -90,9 +115,53 @@ def test_a_mesh_too_large_for_memory(calculator):
         calculator.compute(POSITIONS, CHARGES, 3e4 * np.eye(3))
 
 
+@EACH
+@pytest.mark.parametrize(
+    "periodic", [[True, True], "abc", np.nan, None, [1, 1, 2], 1.0, [[True, False, True]], [[1], []]]
+)
+def test_flags_that_are_none(calculator, periodic):
+    """Words, numbers and too few of them, in every call."""
+    for _ in range(3):
+        with pytest.raises(ValueError, match="periodic: expected a bool or 3 of them, got"):
+            calculator.compute(POSITIONS, CHARGES, CELL, periodic=periodic)
+
+
+@EACH
+def test_images_without_a_cell(calculator):
+    """Flags of axes need one; a single True, which is the default, does not."""
+    with pytest.raises(ValueError, match=r"cell: expected one, as periodic=.*True.* came, got none; pass a cell"):
+        calculator.compute(POSITIONS, CHARGES, periodic=[True] * 3)
+
+
+@EACH
+def test_structures_have_their_own_cells(calculator):
+    """A cell or flags beside them are refused, not ignored."""
+    for _ in range(2):
+        with pytest.raises(ValueError, match="cell: expected none, as the structures have their own"):
+            calculator.compute(batch(), cell=3 * CELL)
+        with pytest.raises(ValueError, match="periodic: expected none, as the structures have their own"):
+            calculator.compute(batch(), periodic=False)
+
+
+@EACH
+def test_no_structures(calculator):
+    """Results are empty, of the shapes of others, with and without derivatives, whatever was computed before."""
+    structures = Structures.from_arrays(POSITIONS[None], CELL)[:0]
+    for charges in (np.zeros(0), np.zeros((0, 2))):
+        for _ in range(3):
+            plain = calculator.compute(structures, charges)
+            assert (plain.energy.shape, plain.potential.shape, plain.forces) == ((0,), charges.shape, None)
+            made = calculator.compute(structures, charges, forces=True, stress=True, charge_gradient=True)
+            assert (made.energy.shape, made.forces.shape, made.charge_gradient.shape) == ((0,), (0, 3), charges.shape)
+            assert made.strain.shape == made.stress.shape == (0, 3, 3)
+        if calculator.is_plain:
+            gradient = calculator.compute(structures, charges, parameter_gradient=True).parameter_gradient
+            assert {name: each.shape for name, each in gradient.items()} == {"prefactor": (0,), "smearing": (0,)}
+
+
 def test_a_search_too_large_for_memory():
     """A cutoff of hundreds of cells."""
-    with pytest.raises(MemoryError, match="cutoff: 3000 with 4 points needs about"):
+    with pytest.raises(MemoryError, match=r"cutoff: 3000 with 4 points needs about .*; use a smaller cutoff"):
         EwaldCalculator(POTENTIAL, 3000.0, 1.0).compute(POSITIONS, CHARGES, CELL)
 
 
@@ -115,7 +184,7 @@ def test_too_little_room_along_open_axes(periodic):
 
 
 def test_a_cutoff_beyond_that_of_the_pairs():
-    """Of the form or function that is summed, and of a calculator whose cutoff is set afterwards."""
+    """Of the form or function that is summed."""
     lists = NeighbourList(2.0)
     lists.search(POSITIONS, CELL, periodic=True)
     words = "expected a cutoff up to that of the neighbours, 2, got 3; search for neighbours"
@@ -123,10 +192,38 @@ def test_a_cutoff_beyond_that_of_the_pairs():
         pair_sum(lists, radial_form(POTENTIAL, 3.0), CHARGES)
     with pytest.raises(ValueError, match=f"function: {words}"):
         pair_function_sum(lists, PairFunction(POTENTIAL, 3.0), CHARGES[:, None])
-    calculator = EwaldCalculator(POTENTIAL, 2.0)
-    calculator.cutoff = 3.0
-    with pytest.raises(ValueError, match=words):
-        calculator.compute(POSITIONS, CHARGES, CELL)
+
+
+@EACH
+def test_settings_stay_as_they_were_given(calculator):
+    """Lists and plans were made with them: setting one is an error, where results would be of a mixture of both."""
+
+    def settings(calculator) -> list[str]:
+        return [line for line in repr(calculator).split("\n") if "computed last" not in line]
+
+    before = settings(calculator)
+    for name in ("potential", "cutoff", "dtype", "threads", "k_cutoff", "eps", "window", "nodes", "spacing", "mesh"):
+        if name in vars(calculator):
+            with pytest.raises(
+                AttributeError, match=f"^{name}: lists and plans were made with .* another {type(calculator).__name__}"
+            ):
+                setattr(calculator, name, CoulombPotential(0.7) if name == "potential" else 4)
+    for name in ("mesh_spacing", "interpolation_nodes"):
+        if hasattr(calculator, name):
+            with pytest.raises(AttributeError, match=name):
+                setattr(calculator, name, 4)
+    assert settings(calculator) == before
+    for copied in (copy(calculator), deepcopy(calculator), pickle.loads(pickle.dumps(calculator))):
+        assert settings(copied) == before
+
+
+def test_neighbours_of_ones_own():
+    """May come later on: nothing of the lists before is used."""
+    calculator = EwaldCalculator(POTENTIAL, 3.0)
+    energy = calculator.compute(POSITIONS, CHARGES, CELL).energy
+    calculator.neighbours = NeighbourList(3.5, full=True)
+    for _ in range(3):
+        assert calculator.compute(POSITIONS, CHARGES, CELL).energy == pytest.approx(energy, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from lrc_numba.electrostatics import (
     InversePowerLawPotential,
     MeshCalculator,
     ProlateCoulombPotential,
+    SplinePotential,
 )
 
 ROUNDING = 1e-12  # of sums over some thousand images and modes, whose terms cancel to about a hundredth
@@ -110,6 +111,31 @@ def test_other_potentials_take_an_exclusion():
     prolate = ProlateCoulombPotential(3.5, 30.0, exclusion_radius=RADIUS)
     found = EwaldCalculator(prolate, 3.5, k_cutoff=30.0 / 3.5).compute(x, q, cell).potential
     assert relative(found, terms[0]) < 100 * prolate.edge
+
+
+@pytest.mark.parametrize(
+    "potential",
+    [
+        CoulombPotential(0.5, exclusion_radius=2.5, exclusion_part="long_range"),
+        InversePowerLawPotential(2.0, 0.5, exclusion_radius=2.5, exclusion_degree=3),
+        InversePowerLawPotential(3.0, 0.5, reference_length=1.5),
+        ProlateCoulombPotential(3.0, 8.0, exclusion_radius=2.5),
+    ],
+)
+def test_what_is_printed_makes_the_same_potential(potential):
+    """All settings are there, the exclusion and the reference length among them."""
+    assert repr(eval(repr(potential))) == repr(potential)
+    assert ("exclusion_radius=2.5" in repr(potential)) == (potential.exclusion is not None)
+
+
+def test_sums_and_tables_print_their_exclusion():
+    """As do other potentials."""
+    radii = np.linspace(0.0, 3.0, 60)
+    for potential in (
+        CombinedPotential([CoulombPotential(0.5)], exclusion_radius=2.5),
+        SplinePotential(radii, np.exp(-4 * radii**2), exclusion_radius=2.5),
+    ):
+        assert "exclusion_radius=2.5" in repr(potential)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+
 import numpy as np
 import pytest
 from measures import relative
 
 from lrc_numba.electrostatics import CoulombPotential, EwaldCalculator, MeshCalculator, ProlateCoulombPotential
+from lrc_numba.geometry.structures import Structures
 
 SIDE = 4.0
 SHEAR = np.array([[1.0, 0.4, -0.3], [0.4, -0.5, 0.2], [-0.3, 0.2, 0.8]])
@@ -87,3 +91,88 @@ def test_energies_have_no_jumps(splitting):
     assert np.abs(differences).max() <= max(smooth, 16 * 1e-14 * abs(energies[0]))
     later = calculator.long_range(ions()[0], SIDE * np.eye(3), (True,) * 3).plan
     assert later.grid.n == sizes
+
+
+BOUNDARIES = {"periodic": (True, True, True), "slab": (True, True, False), "free": (False, False, False)}
+
+
+def few(**settings) -> tuple[MeshCalculator, np.ndarray, np.ndarray, np.ndarray]:
+    """A coarse calculator, and two points with room around."""
+    positions, charges = np.array([[0.1, 0.2, 0.3], [1.4, 1.1, 1.9]]), np.array([1.0, -1.0])
+    calculator = MeshCalculator(ProlateCoulombPotential(2.0, 6.0), 2.0, eps=1e-4, **settings)
+    return calculator, positions, charges, 4.0 * np.eye(3)
+
+
+@pytest.mark.explicit_sums
+@pytest.mark.parametrize("frozen_for", BOUNDARIES)
+@pytest.mark.parametrize("computed", BOUNDARIES)
+def test_other_boundaries_are_refused(frozen_for, computed):
+    """Modes of a padded cell are not those of a crystal: the error names both, also in a set of structures."""
+    calculator, x, q, cell = few(explicit_sums=False)
+    calculator.compute(x, q, cell, periodic=BOUNDARIES[frozen_for])
+    calculator.freeze_mesh()
+    flags = BOUNDARIES[computed]
+    if frozen_for == computed:
+        energy = calculator.compute(1.01 * x, q, 1.01 * cell, periodic=flags).energy
+        assert energy == pytest.approx(
+            few(explicit_sums=False)[0].compute(1.01 * x, q, 1.01 * cell, periodic=flags).energy, abs=1e-3
+        )
+        return
+    words = re.escape(f"frozen for structures periodic along {BOUNDARIES[frozen_for]}, got {flags}; unfreeze_mesh")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="periodic: the mesh was " + words):
+            calculator.compute(x, q, cell, periodic=flags)
+    structures = Structures.from_arrays(np.stack([x, x]), np.stack([cell, 1.1 * cell]), periodic=flags)
+    with pytest.raises(ValueError, match=words + ".*; in structure 0"):
+        calculator.compute(structures, np.tile(q, 2))
+    calculator.unfreeze_mesh()
+    calculator.compute(x, q, cell, periodic=flags)
+
+
+@pytest.mark.explicit_sums
+def test_which_structure_is_frozen():
+    """The last one: where it had no mesh that is said, and the mesh of one before is not taken for it."""
+    calculator, x, q, cell = few()
+    with pytest.raises(ValueError, match="expected a structure to be computed first"):
+        calculator.freeze_mesh()
+    calculator.compute(x, q, cell)
+    calculator.compute(x, q)
+    with pytest.raises(
+        ValueError, match=r"computed last has .* no images.* without a mesh; compute the structure whose"
+    ):
+        calculator.freeze_mesh()
+    calculator.compute(x, q, cell)
+    calculator.freeze_mesh()
+    assert "frozen" in repr(calculator)
+
+
+@pytest.mark.explicit_sums
+def test_cells_from_before_get_the_frozen_mesh():
+    """A cell that was computed before the mesh of another was frozen: its modes are those that were frozen."""
+    calculator, x, q, cell = few(explicit_sums=False)
+    calculator.compute(x, q, 1.5 * cell)
+    calculator.compute(x, q, cell)
+    calculator.freeze_mesh()
+    with pytest.warns(UserWarning, match="since the mesh of"):
+        calculator.compute(x, q, 1.5 * cell)
+    flags = BOUNDARIES["periodic"]
+    modes = [calculator.long_range(x, scale * cell, flags).modes for scale in (1.0, 1.5)]
+    assert modes[0] == modes[1]
+
+
+@pytest.mark.explicit_sums
+@pytest.mark.parametrize("nodes", [2, (12, 12, 2)])
+def test_a_mesh_that_cuts_modes_says_so(nodes):
+    """It names the nodes and up to where all modes are kept, and printing shows them; one with enough is silent."""
+    calculator, x, q, cell = few(explicit_sums=False, nodes=nodes)
+    top = 0  # the highest kept of the axis with the fewest nodes
+    below = re.escape(f"{2 * np.pi * (top + 1) / 4:.4g}")
+    with pytest.warns(
+        UserWarning, match=rf"nodes: \(.*\) keep modes .* below a wavenumber of {below} only.* k_cutoff is 3"
+    ):
+        calculator.compute(x, q, cell)
+    assert f"{2 * top + 1})" in repr(calculator)
+    assert f"all below {2 * np.pi * (top + 1) / 4:.6g}" in repr(calculator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        few(explicit_sums=False, nodes=12)[0].compute(x, q, cell)

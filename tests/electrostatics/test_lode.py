@@ -111,6 +111,11 @@ def test_convergence_is_a_table():
         ({"radial": 3}, TypeError, "radial"),
         ({"potential": 3}, TypeError, "potential"),
         ({"eps": 2.0}, ValueError, "eps"),
+        (
+            {"potential": CoulombPotential(1.0, exclusion_radius=2.0)},
+            ValueError,
+            "potential: .* of all of v_LR, got .*exclusion_radius=2.*; pass one without an exclusion_radius",
+        ),
     ],
 )
 def test_bad_settings(settings, error, message):
@@ -129,3 +134,18 @@ def test_bad_input():
         features.compute(x[:, :2], q, cell)
     with pytest.raises(ValueError, match="cotangent"):
         features.vjp(x, q, cell, np.zeros((4, 1, 2, 4)))
+    with pytest.raises(AttributeError, match="potential: lists and plans were made with"):
+        features.potential = CoulombPotential(2 * SIGMA)
+
+
+def test_a_net_charge_without_an_energy():
+    """For p = 3 it is refused as calculators do, by values and derivatives; with a reference length it is taken."""
+    x, q, cell = salt(4)
+    features = LodeFeatures(InversePowerLawPotential(3.0, SIGMA), RADIUS, 1, 0)
+    features.compute(x, q, cell)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"charges: a net charge of 1\.2 has no energy .* pass reference_length"):
+            features.compute(x, q + 0.3, cell)
+        with pytest.raises(ValueError, match=r"charges: a net charge of 1\.2"):
+            features.vjp(x, q + 0.3, cell, np.zeros((4, 1, 1, 1)))
+    LodeFeatures(InversePowerLawPotential(3.0, SIGMA, reference_length=1.0), RADIUS, 1, 0).compute(x, q + 0.3, cell)

@@ -11,6 +11,8 @@ from lrc_numba.electrostatics import (
     EwaldCalculator,
     InversePowerLawPotential,
     MeshCalculator,
+    ProlateCoulombPotential,
+    SplinePotential,
 )
 from lrc_numba.electrostatics.calculators import ChargeOperator, Direction, ewald
 from lrc_numba.electrostatics.open_pairs import OpenPairs
@@ -94,3 +96,17 @@ def test_results_do_not_depend_on_what_came_before():
     again = calculator.compute(structures, q, forces=True)
     assert np.array_equal(again.forces, wanted.forces)
     assert np.array_equal(again.energy, wanted.energy)
+
+
+def test_a_prolate_and_tables():
+    """They take part as well: sums over all pairs do not depend on how a potential is divided."""
+    structures, generator = molecules()
+    q = generator.standard_normal(11)
+    exact = EwaldCalculator(CoulombPotential(0.5), 5.0).compute(structures, q, forces=True)
+    made = MeshCalculator(ProlateCoulombPotential(3.0, 8.0), 3.0, eps=1e-6).compute(structures, q, forces=True)
+    np.testing.assert_allclose(made.energy, exact.energy, rtol=1e-12)  # rounding of sums that cancel
+    np.testing.assert_allclose(made.forces, exact.forces, rtol=1e-11, atol=1e-12)
+    radii = np.linspace(0.01, 20, 2000)
+    table = SplinePotential(radii, 1 / radii, smearing=0.7, tail=CoulombPotential(), reciprocal=True)
+    made = MeshCalculator(table, 5.0, eps=1e-6).compute(structures, q)
+    np.testing.assert_allclose(made.energy, exact.energy, rtol=1e-5)  # of cubic splines

@@ -9,6 +9,7 @@ import pytest
 from ionic import salt
 
 from lrc_numba.electrostatics import EwaldCalculator, InversePowerLawPotential, MeshCalculator, ProlateCoulombPotential
+from lrc_numba.electrostatics.calculators import ChargeOperator
 from lrc_numba.geometry.structures import Structures
 
 pytestmark = pytest.mark.explicit_sums
@@ -160,6 +161,114 @@ def test_bad_positions():
             calculator.compute(x[:-1], q, cell)
         energies.append(calculator.compute(x, q, cell, forces=True).energy)
     assert max(energies) == min(energies)
+
+
+BAD = np.where(np.arange(3) == 1, np.nan, 1.0)
+
+
+def layout(count: int, cell) -> tuple:
+    """Offsets, cells and flags of two structures, whose positions are not checked before they are computed."""
+    return np.array([0, count, 2 * count]), np.stack([cell, cell]), np.ones((2, 3), dtype=bool)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("refused", [["nan"], ["on one another"], ["nan", "nan", "on one another"]])
+def test_after_a_call_that_was_refused(kind, batch, refused):
+    """Nothing of the call before it is left: the cell, charges or number of points of a refused call come again."""
+    x, q, cell = salt(8)
+    for points, charges, box in ((x, q, 1.1 * cell), (x, 2 * q, cell), (x[1:], q[1:], cell)):
+        calculator, new = KINDS[kind](), KINDS[kind]()
+
+        def compute(calculator, x, q, cell, batch=batch, **wanted):
+            if not batch:
+                return calculator.compute(x, q, cell, **wanted)
+            structures = Structures(np.concatenate([x, x + 0.1]), *layout(len(x), cell))
+            return calculator.compute(structures, np.tile(q, 2), **wanted)
+
+        for _ in range(len(refused)):
+            compute(calculator, x, q, cell, forces=True)
+        for bad in refused:
+            with pytest.raises(ValueError, match="positions"):
+                compute(
+                    calculator, points * BAD if bad == "nan" else points[[0, *range(len(points) - 1)]], charges, box
+                )
+        expected = compute(new, points, charges, box, forces=True)
+        for _ in range(3):
+            result = compute(calculator, points, charges, box, forces=True)
+            # The same sums, of pairs in the order of other lists.
+            scale = np.abs(expected.forces).max()
+            assert np.abs(result.energy - expected.energy).max() <= 1e-13 * scale
+            assert np.abs(result.forces - expected.forces).max() <= 1e-13 * scale
+
+
+REFUSED = {
+    "positions": lambda c, x, q, cell: c.compute(x * BAD, q, 1.1 * cell),
+    "charges": lambda c, x, q, cell: c.compute(x, np.where(np.arange(8) == 1, np.nan, q), cell),
+    "masked charges": lambda c, x, q, cell: c.compute(x, np.ma.masked_array(q, q > 0), cell),
+    "a charge too few": lambda c, x, q, cell: c.compute(x, q[1:], cell),
+    "cell of words": lambda c, x, q, cell: c.compute(x, q, "abc"),
+    "flat cell": lambda c, x, q, cell: c.compute(x, q, np.eye(2)),
+    "cell that is no number": lambda c, x, q, cell: c.compute(x, q, np.nan),
+    "two lengths": lambda c, x, q, cell: c.compute(x, q, [1, 2]),
+    "negative length": lambda c, x, q, cell: c.compute(x, q, -3.0),
+    "dependent vectors": lambda c, x, q, cell: c.compute(x, q, np.diag([1, 1, 0])),
+    "masked cell": lambda c, x, q, cell: c.compute(x, q, np.ma.masked_array(cell, cell > 6)),
+    "net charge": lambda c, x, q, cell: c.compute(x, q + 0.3, cell),
+    "net charges": lambda c, x, q, cell: c.compute(
+        Structures.from_arrays(np.stack([x, x + 0.1]), cell), np.tile(q + 0.3, 2)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_is_refused_again(case):
+    """However often it comes, in the same words, and also where a good call came in between."""
+    (x, q, cell), messages = salt(8), set()
+    calculator = EwaldCalculator(InversePowerLawPotential(3.0, smearing=0.8), CUTOFF, 5.0)
+    energy = calculator.compute(x, q, cell).energy
+    for step in range(6):
+        with pytest.raises((ValueError, TypeError)) as error:
+            REFUSED[case](calculator, x, q, cell)
+        messages.add(str(error.value))
+        if step > 2:
+            assert calculator.compute(x, q, cell).energy == energy
+    assert len(messages) == 1
+
+
+def test_copies_know_no_calls():
+    """What a copy computes in another cell is not taken for a call of the original, nor the other way round."""
+    x, q, cell = salt(8)
+    original = mesh(explicit_sums=False)
+    original.compute(x, q, cell)
+    copied = copy(original)
+    copied.compute(x, q, 1.1 * cell)
+    expected = mesh(explicit_sums=False).compute(x, q, 1.1 * cell).energy
+    for calculator in (original, copied, original):
+        assert calculator.compute(x, q, 1.1 * cell).energy == expected
+
+
+def test_structures_that_are_written_to():
+    """Cells of structures are the user's: those of a call before may be others by now."""
+    x, q, cell = salt(8)
+    calculator, structures = mesh(explicit_sums=False), Structures.from_arrays(x[None], cell, charges=q)
+    expected = [calculator.compute(structures).energy for _ in range(3)][-1]
+    structures.cell[...] *= 1.1
+    calculator.forget_neighbours()
+    again = Structures.from_arrays(x[None], cell, charges=q)
+    assert calculator.compute(again).energy == expected
+
+
+def test_plans_that_go_to_other_cells():
+    """Linear maps of charges take plans as well: one of a call before that was moved to another cell is not used."""
+    x, q, cell = salt(8)
+    calculator = mesh(explicit_sums=False)
+    expected = [calculator.compute(x, q, cell).energy for _ in range(3)][-1]
+    cells = np.stack([(1 + 1e-3 * step) * cell for step in range(1, 12)])
+    several = Structures.from_arrays(np.stack([x] * len(cells)), cells)
+    ChargeOperator(calculator, several).apply(np.tile(q, len(cells))[:, None])
+    for _ in range(3):
+        assert calculator.compute(x, q, cell).energy == pytest.approx(expected, rel=1e-12)
 
 
 def test_pairs_beside_modes():

@@ -197,6 +197,16 @@ def test_windows_and_nodes_of_ones_own():
     np.testing.assert_array_equal(by_nodes.compute(x, q, SIDE).potential, by_spacing.compute(x, q, SIDE).potential)
 
 
+@pytest.mark.parametrize("settings", [{}, {"splitting": "gaussian"}, {"calculator": "ewald"}])
+def test_an_exclusion_is_kept(settings):
+    """Whatever divides the potential: forces are within what was asked for of those with the exclusion."""
+    x, q = ions(SIDE * np.eye(3), 64)
+    potential = CoulombPotential(exclusion_radius=2.5, exclusion_degree=2)
+    calculator = tune(potential, x, q, SIDE, 1e-3, **settings)
+    assert error(calculator, exact(potential, x, q, SIDE * np.eye(3)), x, q, SIDE) < PROMISED * 1e-3
+    assert "exclusion_radius=2.5, exclusion_degree=2" in repr(calculator)
+
+
 # ---------------------------------------------------------------------- what is refused
 @pytest.mark.parametrize(
     ("changes", "words"),
@@ -210,6 +220,10 @@ def test_windows_and_nodes_of_ones_own():
         ({"calculator": "fmm"}, "calculator"),
         ({"calculator": "ewald", "fixed_mesh": True}, "fixed_mesh"),
         ({"potential": InversePowerLawPotential(6), "splitting": "prolate"}, "splitting"),
+        (
+            {"potential": CoulombPotential(0.5, exclusion_radius=2.0, exclusion_part="long_range")},
+            "exclusion_part: .* depends on the smearing, which tune chooses; use 'whole', or make a calculator",
+        ),
     ],
 )
 def test_what_is_refused(changes, words):

@@ -160,3 +160,30 @@ def test_a_frozen_mesh_under_pressure():
         assert moved.get_potential_energy() == pytest.approx(strained(h, exact).get_potential_energy(), rel=1e-6)
     ends = [strained(h, calculator).get_potential_energy() for h in (0.03, -0.03)]
     assert ends[0] - ends[1] == pytest.approx(work, rel=1e-8)
+
+
+def test_after_a_step_that_was_refused():
+    """Atoms on one another, in another cell: the step after it is that of a new calculator, not of the old cell."""
+    atoms, fresh = salt(shaken=0.1), salt(shaken=0.1)
+    atoms.calc, fresh.calc = LRCCalculator(ewald()), LRCCalculator(ewald())
+    atoms.get_potential_energy()
+    positions = atoms.positions.copy()
+    for each in (atoms, fresh):
+        each.set_cell(1.2 * each.cell.array)
+    atoms.positions[1] = atoms.positions[0]
+    with pytest.raises(ValueError, match="positions: expected no two"):
+        atoms.get_potential_energy()
+    atoms.positions[...] = positions
+    assert atoms.get_potential_energy() == pytest.approx(fresh.get_potential_energy(), rel=1e-12)
+
+
+def test_a_net_charge_without_an_energy():
+    """For p = 3 it is refused in every step, not in the first one only."""
+    atoms, potential = salt(shaken=0.1), InversePowerLawPotential(3.0, 0.9)
+    atoms.calc = LRCCalculator(EwaldCalculator(potential, 5.0, 5.0))
+    atoms.get_potential_energy()
+    atoms.set_initial_charges(atoms.get_initial_charges() + 0.3)
+    for _ in range(4):
+        with pytest.raises(ValueError, match="charges: a net charge"):
+            atoms.get_potential_energy()
+        atoms.positions += 1e-3

@@ -87,3 +87,20 @@ def test_bad_meshes():
         plan.interpolate(Mesh(np.stack([mesh.values] * 2), np.stack([mesh.mean] * 2), filtered=True))
     with pytest.raises(TypeError, match="values"):
         plan.spread(values * 1j)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "error", "words"),
+    [
+        ("a", TypeError, "nodes: expected an int or 3 ints, got 'a'"),
+        ([3, 4], ValueError, "nodes: expected an int or 3 ints .* got"),
+        (2.5, TypeError, "nodes: expected an int or 3 ints, got 2.5"),
+        (0, ValueError, "nodes: expected at least one node per axis"),
+        ([[8, 8, 8]], TypeError, "nodes: expected an int or 3 ints"),
+        (None, TypeError, "nodes: expected an int or 3 ints"),
+    ],
+)
+def test_bad_nodes(nodes, error, words):
+    """Words, fractions and too few of them are refused by name."""
+    with pytest.raises(error, match=words):
+        points_to_mesh(np.random.default_rng(0).random((5, 3)), np.ones(5), 2.0, nodes)

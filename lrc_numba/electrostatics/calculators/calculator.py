@@ -14,20 +14,22 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from ... import arguments
-from ...geometry.neighbours import NeighbourList
+from ...geometry.neighbours import ImageLists, NeighbourList
 from ...geometry.structures import Structures
 from ...machine.cpu.parallel import available_threads
-from ..checks import as_charges, as_structure, in_structure, net_charge
+from ..checks import as_charges, as_structure, check_not_given, in_structure, lattice_key, net_charge
+from ..fixed_settings import FixedSettings
 from ..open_pairs import OpenPairs
 from ..pair_function import PairFunction
 from ..pair_sum import PairSum
 from ..potentials import Potential
 from ..radial_form import RadialForm
 from ..short_range import EXACT, derived_forms, near_sum, pair_form
+from .long_range import LongRange
 from .long_range_plans import LongRangePlans
 from .operator import ChargeOperator
 from .result import Result, joined
-from .steady import SteadyCalls
+from .steady import SteadyCalls, key_of
 from .together import done_together
 
 __all__ = ["Calculator"]
@@ -53,7 +55,7 @@ class Tuned(Protocol):
         """
 
 
-class Calculator(LongRangePlans):
+class Calculator(FixedSettings, LongRangePlans):
     """Energies of charges, and what follows from them.
 
     Parameters
@@ -72,6 +74,7 @@ class Calculator(LongRangePlans):
     Notes
     -----
     It keeps lists of neighbours and memory between calls: one calculator serves one thread of the user's at a time.
+    What it was made with stays as it is, and setting it is an AttributeError; parameters of the potential may change.
     """
 
     def __init__(
@@ -90,9 +93,8 @@ class Calculator(LongRangePlans):
         self.threads = arguments.as_threads(threads, available_threads())
         farthest = potential.pair_reach(self.cutoff)
         self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads, ordered=False)
-        self._far = {}
+        self._far, self._used = {}, None
         self._form: tuple[tuple, RadialForm | PairFunction] | None = None
-        self._listed: tuple[bytes, bytes] | None = None
         self._listed_cell = b""
         self._open_pairs = OpenPairs()
         self._last: tuple | None = None  # what came in the call before, and the structure that it was
@@ -101,6 +103,13 @@ class Calculator(LongRangePlans):
         self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
         self.tuning: Tuned | None = None  # what ``tune`` says of its choice
 
+    settings = frozenset({"potential", "cutoff", "dtype", "threads"})
+
+    def __setattr__(self, name: str, value) -> None:
+        super().__setattr__(name, value)
+        if name == "neighbours":
+            self._listed: tuple[bytes, bytes] | None = None
+
     def __getstate__(self) -> dict:
         """Copies find lists and make plans of their own."""
         lists = self.neighbours
@@ -108,9 +117,11 @@ class Calculator(LongRangePlans):
         return self.__dict__ | {
             "neighbours": neighbours,
             "_far": {},
+            "_used": None,
             "_listed": None,
             "_last": None,
             "_open_pairs": OpenPairs(),
+            "_steady": SteadyCalls(),
         }
 
     takes_snapshots: ClassVar[bool] = False
@@ -172,16 +183,20 @@ class Calculator(LongRangePlans):
         ValueError, TypeError, MemoryError
             Naming the argument, what came and what was expected.
         """
-        batch = isinstance(positions, Structures)
-        if parameter_gradient:
-            self._steady.forget()
-        else:
-            again = self._steady.compute(self, positions, charges, cell, periodic, bool(stress))
-            if again is not None:
-                again.forces = again.forces if forces else None
-                again.charge_gradient = 2 * again.potential if charge_gradient else None
-                return again
-        structures = positions if batch else self._as_structure(positions, cell, periodic)
+        several = positions if isinstance(positions, Structures) else None
+        if several is not None:
+            check_not_given(cell, periodic)
+            positions, cell, periodic = several.positions, several.cell, several.periodic
+        lattice, key = lattice_key(cell, periodic), None
+        if not parameter_gradient:
+            key = key_of(self, charges, lattice, several)
+        again = self._steady.again(self, key, positions, bool(stress))
+        if again is not None:
+            again.forces = again.forces if forces else None
+            again.charge_gradient = 2 * again.potential if charge_gradient else None
+            return again
+        batch = several is not None
+        structures = self._as_structure(positions, cell, periodic, lattice) if several is None else several
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
         ahead = batch and self.takes_snapshots and self.is_plain
@@ -202,14 +217,13 @@ class Calculator(LongRangePlans):
             q = values.astype(np.float64)
             both = ChargeOperator(self, structures).parameters(q, q)
             result.parameter_gradient = {name: each / 2 if batch else each[0] / 2 for name, each in both.items()}
+        self._steady.keep(key, structures, batch, _shared(parts))
         return result
 
-    def _as_structure(self, positions, cell, periodic) -> Structures:
+    def _as_structure(self, positions, cell, periodic, key: tuple | None) -> Structures:
         """One structure, checked; of the cell of the call before, that is not looked at again."""
-        box = None if cell is None else np.asarray(cell)
-        key = None if box is None else (box.tobytes(), box.dtype, box.shape, np.asarray(periodic).tobytes())
         last = self._last
-        if last is not None and key is not None and last[0] == key:
+        if last is not None and key is not None and last[0] == key and isinstance(positions, np.ndarray):
             points = arguments.as_array("positions", positions, np.dtype(np.float64))
             if points.shape == last[1].positions.shape:
                 return Structures(points, last[1].offsets, last[1].cell, last[1].periodic)
@@ -269,19 +283,36 @@ class Calculator(LongRangePlans):
                 return moved
         self._listed = None
         where = {"periodic": structures.periodic, "offsets": structures.offsets}
-        self.neighbours.search(positions, cell, beside=beside, **where)
+        try:
+            self.neighbours.search(positions, cell, beside=beside, **where)
+        except MemoryError as error:
+            raise MemoryError(f"{error}; use a smaller cutoff, with a smaller smearing and more modes") from error
         self._listed, self._listed_cell = layout, cell.tobytes()
         return {}
 
-    def lists_are_of(self, structures: Structures) -> bool:
-        """Whether lists were made for such structures in the same cells; where points are does not matter.
+    def lists_for(self, structures: Structures, beside: Callable[[], object] | None = None) -> ImageLists:
+        """Lists that are good for structures.
 
         Parameters
         ----------
+        structures, beside
+            As for ``update_neighbours``.
+        """
+        self.update_neighbours(structures, beside)
+        return self.neighbours.lists
+
+    def has_lists(self, lists: ImageLists, structures: Structures) -> bool:
+        """Whether these are the lists there are, made for such structures in the same cells; points may have moved.
+
+        Parameters
+        ----------
+        lists : ImageLists
+            Of a call before.
         structures : Structures
             As for ``update_neighbours``.
         """
-        return self._listed == _layout(structures) and self._listed_cell == structures.cell.tobytes()
+        made_for = self._listed == _layout(structures) and self._listed_cell == structures.cell.tobytes()
+        return made_for and lists is self.neighbours.lists
 
     def _pairs(self, structures: Structures, charges: np.ndarray, strain: bool) -> PairSum:
         """The sum over pairs, all structures at once."""
@@ -291,11 +322,6 @@ class Calculator(LongRangePlans):
         """The sum itself, at positions and in a cell other than those of the search where these are given."""
         return near_sum(self.neighbours, self.form, charges, virial=strain, **where)
 
-    @property
-    def last_structure(self) -> Structures | None:
-        """What came in the call before, where that was a single structure with a cell."""
-        return None if self._last is None else self._last[1]
-
     # ------------------------------------------------------------------ long range
     def _over_points(self, sums):
         """Sums over the points of a structure; of all its points, where others belong to other processes."""
@@ -304,11 +330,11 @@ class Calculator(LongRangePlans):
     def _of_structure(
         self, structures: Structures, b: int, charges, near: PairSum, forces: bool, stress: bool
     ) -> tuple:
-        """V (n, C), E, F (n, 3) and ∂E/∂ε of one structure."""
+        """V (n, C), E, F (n, 3), ∂E/∂ε and, where it has points, the plan of one structure."""
         some = slice(int(structures.offsets[b]), int(structures.offsets[b + 1]))
         q = charges[some]
         if not self._over_points(np.array(len(q))):
-            return np.zeros(q.shape), 0.0, np.zeros((0, 3)), np.zeros((3, 3))
+            return np.zeros(q.shape), 0.0, np.zeros((0, 3)), np.zeros((3, 3)), None
         all_periodic, net = bool(structures.periodic[b].all()), net_charge(q, self._over_points)
         if all_periodic:
             self.potential.check_net_charge(net)
@@ -324,7 +350,12 @@ class Calculator(LongRangePlans):
         strain = None
         if stress and near.strain is not None:
             strain = self._over_points(near.strain[b]) + found.cell + 0.5 * background * float(net @ net) * np.eye(3)
-        return 0.5 * twice, energy, moved, strain
+        return 0.5 * twice, energy, moved, strain, far
+
+
+def _shared(parts: list[tuple]) -> LongRange | None:
+    """The plan of all structures; None where they have several, or none."""
+    return parts[0][-1] if parts and all(part[-1] is parts[0][-1] for part in parts) else None
 
 
 def _layout(structures: Structures) -> tuple[bytes, bytes]:

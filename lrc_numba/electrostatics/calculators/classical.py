@@ -16,6 +16,7 @@ from ..pair_sum import PairSum
 from ..potentials import Potential
 from .calculator import Calculator
 from .influence import InfluenceKernel
+from .long_range import LongRange
 from .self_interaction import SelfInteraction
 
 __all__ = ["ClassicalMesh", "ClassicalMeshCalculator"]
@@ -87,6 +88,8 @@ class ClassicalMesh:
 class ClassicalMeshCalculator(Calculator):
     """Base of ``PMECalculator`` and ``P3MCalculator``, where the parameters are described."""
 
+    settings = Calculator.settings | {"mesh"}
+
     def __init__(
         self,
         potential: Potential,
@@ -134,20 +137,19 @@ class ClassicalMeshCalculator(Calculator):
         some = slice(int(structures.offsets[b]), int(structures.offsets[b + 1]))
         if not self.mesh.remove_self_interaction or some.start == some.stop:
             return result
-        potential, energy, moved, strain = result
+        potential, energy, moved, strain, far = result
         q, positions = charges[some].astype(np.float64), structures.positions[some]
-        squares, own = (q**2).sum(axis=1), self._self_interaction()
+        squares, own = (q**2).sum(axis=1), self._self_interaction(far)
         excess, slopes = own.at(positions, forces)
         potential, energy = potential - 0.5 * q * excess[:, None], energy - 0.5 * float(squares @ excess)
         if slopes is not None:
             moved = moved + 0.5 * squares[:, None] * slopes
         if stress:
             strain = strain - own.strain(positions, squares)
-        return potential, energy, moved, strain
+        return potential, energy, moved, strain, far
 
-    def _self_interaction(self) -> SelfInteraction:
-        """Of the structure whose modes were used last; kept for as long as nothing of it changes."""
-        far = next(reversed(self._far.values()))
+    def _self_interaction(self, far: LongRange) -> SelfInteraction:
+        """Of one kind of structure; kept for as long as nothing of it changes."""
         kernel, modes = cast(InfluenceKernel, far.kernel), far.plan.grid.mode_set
         key, kept = (kernel.state(), modes.cell.matrix.tobytes()), self._own.get(id(far))
         if kept is None or kept[0] is not kernel or kept[1] != key:

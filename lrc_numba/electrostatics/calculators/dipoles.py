@@ -155,7 +155,7 @@ class _Dipoles(Calculator):
         some = slice(int(structures.offsets[b]), int(structures.offsets[b + 1]))
         mu = charges[some]
         if not len(mu):
-            return np.zeros((0, 3)), 0.0, np.zeros((0, 3)), np.zeros((3, 3))
+            return np.zeros((0, 3)), 0.0, np.zeros((0, 3)), np.zeros((3, 3)), None
         far = self.long_range(structures.positions[some], structures.cell[b], structures.periodic[b])
         wrt = [name for name, wanted in (("points", forces), ("cell", stress)) if wanted]
         given = mu.astype(far.plan.dtype)
@@ -169,7 +169,7 @@ class _Dipoles(Calculator):
         strain = None
         if stress and near.strain is not None:
             strain = near.strain[b] + modes.cell - surface * float(total @ total) * np.eye(3)
-        return 0.5 * twice, energy, moved, strain
+        return 0.5 * twice, energy, moved, strain, far
 
     def _surface(self, structures: Structures, b: int) -> float:
         """2π/((2ε′ + 1)V), with the prefactor."""

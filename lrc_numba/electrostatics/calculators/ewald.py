@@ -30,6 +30,8 @@ class EwaldCalculator(Calculator):
         Modes up to this wavenumber, inverse length; by default up to where they carry 1e-16 of the largest.
     """
 
+    settings = Calculator.settings | {"k_cutoff"}
+
     def __init__(
         self,
         potential: Potential,

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...direct import DirectPlan
 from ...geometry.modes import ModeSet
-from ...geometry.neighbours import NeighbourList
+from ...geometry.neighbours import ImageLists, NeighbourList
 from ...geometry.structures import Structures
 from ..boundaries import Boundary, LongRangeKernel
 from ..open_pairs import OpenPairs
@@ -109,19 +109,33 @@ class Steady(Sums, Protocol):
     threads: int
     takes_snapshots: ClassVar[bool]
 
-    @property
-    def last_structure(self) -> Structures | None:
-        """What came in the call before."""
-
-    @property
-    def last_long_range(self) -> LongRange | None:
-        """The plan that was used last."""
-
-    def lists_are_of(self, structures: Structures) -> bool:
-        """Whether lists were made for such structures.
+    def keeps(self, far: LongRange) -> bool:
+        """Whether a plan still is that of the cell it was made for.
 
         Parameters
         ----------
+        far : LongRange
+            Of a call before.
+        """
+
+    def lists_for(self, structures: Structures, beside: Callable[[], object] | None = None) -> ImageLists:
+        """Lists that are good for structures.
+
+        Parameters
+        ----------
+        structures : Structures
+            Of three dimensions.
+        beside : function, optional
+            Where lists are outdated, called by another thread during the search.
+        """
+
+    def has_lists(self, lists: ImageLists, structures: Structures) -> bool:
+        """Whether these are the calculator's lists, and made for such structures.
+
+        Parameters
+        ----------
+        lists : ImageLists
+            Of a call before.
         structures : Structures
             Of three dimensions.
         """

@@ -26,6 +26,7 @@ class LongRangePlans(ABC):
     is_plain: ClassVar[bool]
     lighter: ClassVar[str]
     _far: dict[tuple, LongRange]
+    _used: LongRange | None  # the last, with its points
     _open_pairs: OpenPairs
 
     @abstractmethod
@@ -56,7 +57,8 @@ class LongRangePlans(ABC):
         flags = tuple(bool(flag) for flag in periodic)
         if self.is_plain and not any(flags) and self._all_pairs(len(positions)):
             check_room(positions, cell, flags)
-            return in_free_space(self._open_pairs.set_points(positions), self.potential, cell)
+            self._used = in_free_space(self._open_pairs.set_points(positions), self.potential, cell)
+            return self._used
         few = self.few_points(positions)
         key = cell.tobytes(), flags, rounded_extents(self.potential, positions, cell, flags), few
         far = self._far.pop(key, None)
@@ -72,16 +74,25 @@ class LongRangePlans(ABC):
         while len(self._far) > KEPT:
             del self._far[next(iter(self._far))]
         far.plan.set_points(np.asarray(positions, dtype=far.plan.dtype))
+        self._used = far
         return far
 
     def _all_pairs(self, count: int) -> bool:
         """Whether so many points without images are done pair by pair."""
         return False
 
-    @property
-    def last_long_range(self) -> LongRange | None:
-        """The plan that was used last."""
-        return next(reversed(self._far.values()), None)
+    def keeps(self, far: LongRange) -> bool:
+        """Whether a plan still is that of the cell it was made for: those that are dropped may go to other cells.
+
+        Parameters
+        ----------
+        far : LongRange
+            Of a call before.
+        """
+        for kept in self._far.values():  # noqa: SIM110 - twice as fast as any, in calls of some microseconds
+            if kept is far:
+                return True
+        return False
 
     def few_points(self, positions: np.ndarray) -> int | None:
         """A power of two that points are not more than, where they are few and of one structure."""

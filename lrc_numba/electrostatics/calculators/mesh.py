@@ -12,9 +12,10 @@ from ...direct import DirectPlan
 from ...plan import LRCPlan, WindowShape, good_size
 from ..boundaries import Boundary
 from ..modes import modes_within
-from ..open_pairs import MOST_OPEN
+from ..open_pairs import MOST_OPEN, OpenPairs
 from ..potentials import Potential
 from .calculator import Calculator
+from .long_range import LongRange
 
 __all__ = ["MeshCalculator"]
 
@@ -39,7 +40,7 @@ class MeshCalculator(Calculator):
         A window of one's own, as for ``LRCPlan``; eps then makes no promise, and there must be ``nodes`` or a
         ``spacing``.
     nodes : int or three ints, optional
-        Of the mesh, whatever the cell.
+        Of the mesh, whatever the cell; of modes up to ``k_cutoff`` they keep those that they can, with a warning.
     spacing : float, optional
         Of the nodes, units of length: any cell gets as many as it needs, and no larger spacing.
     explicit_sums : bool
@@ -53,6 +54,7 @@ class MeshCalculator(Calculator):
     """
 
     takes_snapshots = True
+    settings = Calculator.settings | {"k_cutoff", "eps", "window", "nodes", "spacing"}
     lighter = "use a smaller k_cutoff, or fewer nodes, with a larger smearing and cutoff"
 
     def __init__(
@@ -101,6 +103,10 @@ class MeshCalculator(Calculator):
             lines.append(f"  nodes      {self.nodes}")
         elif self.spacing is not None:
             lines.append(f"  spacing    {self.spacing:.6g}")
+        used = self._used
+        if used is not None and not isinstance(used.plan, OpenPairs):
+            below = _complete_below(used.boundary.cell, used.modes)
+            lines.append(f"  modes      {used.modes} of the structure that was computed last, all below {below:.6g}")
         return lines
 
     # ------------------------------------------------------------------ modes and nodes
@@ -109,9 +115,17 @@ class MeshCalculator(Calculator):
             self._look_at(cell)
             return self._frozen[1]
         modes = modes_within(cell, self.k_cutoff)
-        if self.nodes is not None:  # a mesh that is given keeps what it can
-            modes = tuple(min(m, 2 * ((n - 1) // 2) + 1) for m, n in zip(modes, self.nodes, strict=True))  # type: ignore[assignment]
-        return modes
+        if self.nodes is None:
+            return modes
+        a, b, c = (min(m, 2 * ((n - 1) // 2) + 1) for m, n in zip(modes, self.nodes, strict=True))
+        below = _complete_below(cell, (a, b, c))
+        if below <= self.k_cutoff:
+            warn(
+                f"nodes: {self.nodes} keep modes {(a, b, c)}, all of them below a wavenumber of {below:.4g} only, and "
+                f"k_cutoff is {self.k_cutoff:.4g}, which takes {modes}; pass more nodes, or a smaller k_cutoff",
+                stacklevel=6,
+            )
+        return a, b, c
 
     def _nodes(self, cell: np.ndarray, modes: tuple[int, ...]) -> tuple[int, ...] | None:
         """Nodes of the mesh of a cell; None where they follow from eps."""
@@ -121,6 +135,16 @@ class MeshCalculator(Calculator):
             return self.nodes
         lengths = np.linalg.norm(cell, axis=1)
         return tuple(good_size(max(ceil(a / self.spacing - 1e-6), m)) for a, m in zip(lengths, modes, strict=True))
+
+    def long_range(self, positions: np.ndarray, cell: np.ndarray, periodic) -> LongRange:
+        if self._frozen is not None:
+            flags = tuple(bool(flag) for flag in periodic)
+            if flags != self._frozen[3]:
+                raise ValueError(
+                    f"periodic: the mesh was frozen for structures periodic along {self._frozen[3]}, got {flags}; "
+                    "unfreeze_mesh, or use another calculator"
+                )
+        return super().long_range(positions, cell, periodic)
 
     def _new_plan(self, cell: np.ndarray, modes: tuple[int, int, int], few: int | None) -> LRCPlan | DirectPlan:
         if few is not None and few * prod(modes) // 2 <= WORTH_A_MESH:
@@ -133,6 +157,8 @@ class MeshCalculator(Calculator):
     def freeze_mesh(self) -> None:
         """Keep the modes and nodes of the structure that was computed last, whatever cells come.
 
+        It serves structures with images along the same axes, and of others that is an error.
+
         Under a pressure, where the cell changes with every step, energies then are a smooth function of it, and nothing
         is planned anew. Where a cell has changed so much that the mesh is too coarse for it there is a warning that
         says by how much.
@@ -140,14 +166,22 @@ class MeshCalculator(Calculator):
         Raises
         ------
         ValueError
-            Where nothing has been computed yet.
+            Where nothing has been computed yet, or the last structure was done without modes.
         """
-        if not self._far:
+        far = self._used
+        if far is None:
             raise ValueError("freeze_mesh: expected a structure to be computed first, whose mesh is kept")
-        far = next(reversed(self._far.values()))
+        if isinstance(far.plan, OpenPairs):
+            raise ValueError(
+                "freeze_mesh: the structure that was computed last has few points and no images, and all of its pairs "
+                "were added up without a mesh; compute the structure whose mesh is to be kept, or pass "
+                "explicit_sums=False"
+            )
         nodes = None if isinstance(far.plan, DirectPlan) else far.plan.grid.n
-        self._frozen = np.array(far.boundary.cell), far.modes, nodes
+        self._frozen = np.array(far.boundary.cell), far.modes, nodes, far.boundary.periodic
         self._looked_at = far.boundary.cell, 1.0
+        self._far = {key: kept for key, kept in self._far.items() if kept is far}  # other cells have other meshes
+        self._steady.forget()
 
     def few_points(self, positions: np.ndarray) -> int | None:
         return super().few_points(positions) if self.explicit_sums else None
@@ -163,7 +197,7 @@ class MeshCalculator(Calculator):
 
     def _look_at(self, cell: np.ndarray) -> None:
         """Warn where the frozen mesh does not keep its error in a cell."""
-        reference, modes, nodes = self._frozen  # type: ignore[misc]
+        reference, modes, nodes, _ = self._frozen  # type: ignore[misc]
         last, warned = self._looked_at  # type: ignore[misc]
         if np.abs(np.linalg.solve(last, cell) - np.eye(3)).max() < MOVED:
             return
@@ -180,7 +214,7 @@ class MeshCalculator(Calculator):
             warn(
                 f"cell: axes have grown by up to {change:.1f} % since the mesh of {nodes} nodes was frozen, and the "
                 f"expected error is {what}; tune again, or unfreeze_mesh",
-                stacklevel=5,
+                stacklevel=7,
             )
             warned = ANOTHER_WARNING * excess
         self._looked_at = np.array(cell), warned
@@ -189,3 +223,9 @@ class MeshCalculator(Calculator):
         """Choose modes and nodes for every cell again."""
         self._frozen = self._looked_at = None
         self._far.clear()
+        self._steady.forget()
+
+
+def _complete_below(cell: np.ndarray, modes: tuple[int, int, int]) -> float:
+    """The wavenumber below which all modes of a cell are kept."""
+    return min(pi * (m + 1) / float(a) for m, a in zip(modes, np.linalg.norm(cell, axis=1), strict=True))

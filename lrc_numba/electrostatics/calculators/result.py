@@ -48,7 +48,7 @@ def joined(parts, structures: Structures, shape, batch: bool, forces: bool, stre
     Parameters
     ----------
     parts : list of tuples
-        V, E, F and ∂E/∂ε of each, as ``Calculator._of_structure`` returns them.
+        V, E, F, ∂E/∂ε and more of each, as ``Calculator._of_structure`` returns them.
     structures : Structures
         Which they are.
     shape : tuple of int
@@ -60,6 +60,8 @@ def joined(parts, structures: Structures, shape, batch: bool, forces: bool, stre
     dtype : dtype
         Of potentials and forces.
     """
+    if not parts:
+        return _of_none(shape, forces, stress, dtype)
     potential = np.concatenate([part[0] for part in parts]).astype(dtype).reshape(shape)
     result = Result(potential, np.array([part[1] for part in parts]))
     if forces:
@@ -72,4 +74,14 @@ def joined(parts, structures: Structures, shape, batch: bool, forces: bool, stre
         result.energy = float(parts[0][1])
         result.strain = None if result.strain is None else result.strain[0]
         result.stress = None if result.stress is None else result.stress[0]
+    return result
+
+
+def _of_none(shape, forces: bool, stress: bool, dtype) -> Result:
+    """The result of a set without structures."""
+    result = Result(np.zeros(shape, dtype=dtype), np.zeros(0))
+    if forces:
+        result.forces = np.zeros((0, 3), dtype=dtype)
+    if stress:
+        result.strain, result.stress = np.zeros((0, 3, 3)), np.zeros((0, 3, 3))
     return result

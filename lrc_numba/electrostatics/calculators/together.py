@@ -16,7 +16,9 @@ __all__ = ["done_together"]
 def done_together(
     calculator: Any, structures: Structures, charges: np.ndarray, near: PairSum, forces: bool, stress: bool
 ) -> dict[int, tuple]:
-    """V (n, C), E, F (n, 3) and ∂E/∂ε of structures that share a periodic cell and a number of points, by their number.
+    """V (n, C), E, F (n, 3), ∂E/∂ε and plan of structures that share a periodic cell and a number of points.
+
+    By the number of each structure.
 
     Parameters
     ----------
@@ -81,4 +83,4 @@ def _of_group(
     if stress and near.strain is not None:
         squares = 0.5 * background * np.einsum("bc,bc->b", net, net)
         strains = near.strain[members] + made.cell + squares[:, None, None] * np.eye(3)
-    return {b: (twice[i], energies[i], moved[i], strains[i]) for i, b in enumerate(members)}
+    return {b: (twice[i], energies[i], moved[i], strains[i], far) for i, b in enumerate(members)}

@@ -30,7 +30,8 @@ from ...gradient import Gradient
 from ...multipliers import Multiplier
 from ...plan import LRCPlan
 from ..boundaries import Boundary, LongRangeKernel
-from ..checks import as_charges
+from ..checks import as_charges, net_charge
+from ..fixed_settings import FixedSettings
 from ..modes import modes_within
 from ..potentials import Potential
 from ..series import chebyshev_series
@@ -131,7 +132,7 @@ class LodeKernel(LongRangeKernel):
         raise NotImplementedError("features turn with the lattice; their derivatives by the cell are not there")
 
 
-class LodeFeatures:
+class LodeFeatures(FixedSettings):
     """Projections of the potential around each atom, of structures that are periodic along all axes.
 
     Parameters
@@ -157,6 +158,8 @@ class LodeFeatures:
         Naming the argument, what came and what was expected.
     """
 
+    settings = frozenset({"potential", "eps", "threads", "projection", "k_cutoff"})
+
     def __init__(
         self,
         potential: Potential,
@@ -171,6 +174,11 @@ class LodeFeatures:
     ):
         if not isinstance(potential, Potential):
             raise TypeError(f"potential: expected a Potential, got {type(potential).__name__}")
+        if potential.exclusion is not None:
+            raise ValueError(
+                f"potential: features are projections of all of v_LR, got {potential!r}; pass one without an "
+                "exclusion_radius, as features have no pairs that could leave out what is near"
+            )
         for name, count, least in (("n_max", n_max, 1), ("l_max", l_max, 0)):
             if not isinstance(count, Integral) or isinstance(count, bool) or count < least:
                 raise ValueError(f"{name}: expected a whole number from {least} on, got {count!r}")
@@ -194,6 +202,11 @@ class LodeFeatures:
             q, or what else the atoms carry, of C channels.
         cell : float, (3,) or (3, 3) array
             Length(s), or lattice vectors as rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the argument, what came and what was expected; for p = 3 with a net charge, as in calculators.
         """
         plan, kernel, values = self._prepared(positions, charges, cell)
         channels = [plan.convolve(values[:, c : c + 1], kernel) for c in range(values.shape[1])]
@@ -228,6 +241,7 @@ class LodeFeatures:
         """A plan with its points, the kernel for its cell, and charges (N, C)."""
         points = arguments.as_points("positions", positions, np.dtype(np.float64), 3)
         values = as_charges(charges, len(points)).astype(np.float64)
+        self.potential.check_net_charge(net_charge(values))
         lattice = Cell(cell, 3).matrix
         if self._plan is None or self._kernel is None or self._kernel[0] != lattice.tobytes():
             self._plan = LRCPlan(lattice, modes_within(lattice, self.k_cutoff), eps=self.eps, threads=self.threads)

@@ -66,7 +66,7 @@ class CombinedPotential(Potential):
 
     def __repr__(self) -> str:
         terms = ", ".join(f"{w:g} * {v!r}" for w, v in zip(self.weights, self.potentials, strict=True))
-        return f"CombinedPotential({terms}, prefactor={self.prefactor:g})"
+        return self._named(terms, f"prefactor={self.prefactor:g}")
 
     def _sum(self, part):
         """Σ_m of a part of every potential, each times its weight."""

@@ -68,9 +68,9 @@ class InversePowerLawPotential(Potential):
         self._derived = False
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(exponent={self.exponent:g}, smearing={self.smearing}, prefactor={self.prefactor:g})"
-        )
+        own = [f"exponent={self.exponent:g}", f"smearing={self.smearing}", f"prefactor={self.prefactor:g}"]
+        length = self.reference_length
+        return self._named(*own, *([] if length is None else [f"reference_length={length:g}"]))
 
     def powers(self) -> list[tuple[float, float]]:
         return [] if self._derived else [(self.exponent, self.prefactor)]
@@ -197,7 +197,7 @@ class CoulombPotential(InversePowerLawPotential):
         )
 
     def __repr__(self) -> str:
-        return f"CoulombPotential(smearing={self.smearing}, prefactor={self.prefactor:g})"
+        return self._named(f"smearing={self.smearing}", f"prefactor={self.prefactor:g}")
 
     def cloud(self, k2) -> np.ndarray:
         """χ: v̂ = 4π/k² χ(k), the transform of the charge that v_LR is the potential of."""

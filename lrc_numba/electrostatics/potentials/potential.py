@@ -19,6 +19,7 @@ from copy import copy
 from typing import Self
 
 import numpy as np
+from numpy.polynomial import Chebyshev
 
 from ... import arguments
 from ..exclusion import Exclusion
@@ -66,6 +67,11 @@ class Potential(ABC):
         self.smearing = None if smearing is None else arguments.as_positive("smearing", smearing, np.inf)
         self.prefactor = arguments.as_real("prefactor", prefactor)
         self.exclusion = Exclusion.of(exclusion_radius, exclusion_degree, exclusion_part)
+
+    def _named(self, *settings: str) -> str:
+        """What ``repr`` says: the class with its settings, the exclusion last."""
+        exclusion = [] if self.exclusion is None else [self.exclusion.settings()]
+        return f"{type(self).__name__}({', '.join([*settings, *exclusion])})"
 
     def with_smearing(self, smearing: float) -> Self:
         """The same potential, divided at another σ.
@@ -249,7 +255,17 @@ class Potential(ABC):
 
     def key(self) -> tuple:
         """All that values depend on, to tell whether tables of them are still good."""
-        own = [
-            (name, value.tobytes() if isinstance(value, np.ndarray) else value) for name, value in vars(self).items()
-        ]
+        own = [(name, value if type(value) in _NUMBERS else _told_apart(value)) for name, value in vars(self).items()]
         return type(self), tuple(own)
+
+
+_NUMBERS = frozenset({float, int, bool, type(None)})
+
+
+def _told_apart(value):
+    """What can be compared and hashed: bytes of arrays, of series, and the keys of other potentials."""
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    if type(value) is Chebyshev:
+        return value.coef.tobytes()
+    return value.key() if isinstance(value, Potential) else value

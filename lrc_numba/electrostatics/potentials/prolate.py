@@ -81,7 +81,7 @@ class ProlateCoulombPotential(CoulombPotential):
         self.edge = float(legendre.legval(1.0, wave))  # ψ(1)/ψ(0)
 
     def __repr__(self) -> str:
-        return f"ProlateCoulombPotential(cutoff={self.cutoff:g}, band={self.band:g}, prefactor={self.prefactor:g})"
+        return self._named(f"cutoff={self.cutoff:g}", f"band={self.band:g}", f"prefactor={self.prefactor:g}")
 
     def _cosines(self, kr: np.ndarray) -> np.ndarray:
         """χ by its integral, for an array of k r_c."""

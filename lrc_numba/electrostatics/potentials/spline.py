@@ -163,7 +163,8 @@ class SplinePotential(Potential):
 
     def __repr__(self) -> str:
         ends = f"{self.radii[0]:g} to {self.radii[-1]:g}"
-        return f"SplinePotential({ends}, smearing={self.smearing}, tail={self.tail!r}, prefactor={self.prefactor:g})"
+        smearing, prefactor = f"smearing={self.smearing}", f"prefactor={self.prefactor:g}"
+        return self._named(ends, smearing, f"tail={self.tail!r}", prefactor)
 
     def powers(self) -> list[tuple[float, float]]:
         return []

@@ -51,9 +51,11 @@ class Division:
     pairs: float
 
     def potential(self) -> Potential:
-        """The potential itself."""
+        """The potential itself, with the exclusion that was asked for."""
         if self.splitting == "prolate":
-            return ProlateCoulombPotential(self.cutoff, self.parameter, self.bare.prefactor)
+            prolate = ProlateCoulombPotential(self.cutoff, self.parameter, self.bare.prefactor)
+            prolate.exclusion = self.bare.exclusion
+            return prolate
         return self.bare.with_smearing(self.parameter)
 
 
@@ -141,4 +143,4 @@ def may_be_prolate(potential: Potential) -> bool:
     potential : Potential
         Coulomb's, or another.
     """
-    return isinstance(potential, CoulombPotential)
+    return type(potential) in (CoulombPotential, ProlateCoulombPotential)  # a class of one's own may be anything

@@ -117,6 +117,11 @@ def _system(potential: Potential, positions, charges, cell, periodic) -> tuple[d
     """Arguments of ``compute``, and the system, checked."""
     if not isinstance(potential, Potential):
         raise TypeError(f"potential: expected a Potential, got {type(potential).__name__}")
+    if potential.exclusion is not None and potential.exclusion.part == "long_range":
+        raise ValueError(
+            "exclusion_part: what is computed with 'long_range' depends on the smearing, which tune chooses; use "
+            "'whole', or make a calculator with your smearing"
+        )
     if isinstance(positions, Structures):
         if len(positions) != 1:
             raise ValueError(f"positions: expected one structure, got {len(positions)}")
