@@ -11,7 +11,7 @@ import lrc_numba
 
 PACKAGE = Path(lrc_numba.__file__).parent
 # Loose at the top of the package.
-FACE = ("convolution", "plan", "gradient", "arguments", "files", "warm")
+FACE = ("convolution", "plan", "gradient", "arguments", "files", "fixed", "warm")
 HIGHER = ("networks", "training", "nbody", "electrostatics", "md", "distributed")
 PLAN = ("convolution", "gradient", "plan", "planning")
 # Of the machine, layers above the engine may use the decorators, the threads, the vectors and the memory, no more.

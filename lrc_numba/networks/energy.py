@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .. import arguments
+from ..fixed import Fixed
 from ..geometry.neighbours import find_pairs
 from ..geometry.ragged import sums_of
 from ..geometry.structures import Structures
@@ -19,7 +20,6 @@ from ..machine.alone import Idle, alone
 from ..machine.cpu import parallel
 from ..machine.workspace import Workspaces
 from .checks import as_counted, as_dim, check_cells
-from .fixed import Fixed
 from .layers.parameters import Parameters
 from .loss import LossWeights, Prediction, as_weights, loss_of
 from .parts.needs import check_pairs

@@ -17,10 +17,10 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import arguments
+from ..fixed import Fixed
 from ..geometry.structures import Structures
 from ..networks import EnergyNetwork, LossWeights
 from ..networks.checks import check_data
-from ..networks.fixed import Fixed
 from .adam import Adam
 from .checkpoint import Checkpoint, Log, State, TrainingError, locked, sketch
 from .data import as_data, as_validation, weights_for

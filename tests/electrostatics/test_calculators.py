@@ -136,7 +136,10 @@ def test_derivatives(where):
     assert np.sum(made.strain * strain) == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-6)
 
 
-@EVERYWHERE
+@pytest.mark.parametrize(
+    "where",
+    ["periodic", *(pytest.param(name, marks=pytest.mark.slow) for name in surroundings() if name != "periodic")],
+)
 @pytest.mark.parametrize(
     ("splitting", "eps"),
     [

@@ -74,6 +74,7 @@ def test_features_turn_with_the_atoms(eps):
         assert relative(*norms) < eps
 
 
+@pytest.mark.slow
 def test_derivatives_of_features():
     """The gradient by positions and by charges is that of the features."""
     rng = np.random.default_rng(2)
@@ -134,7 +135,7 @@ def test_bad_input():
         features.compute(x[:, :2], q, cell)
     with pytest.raises(ValueError, match="cotangent"):
         features.vjp(x, q, cell, np.zeros((4, 1, 2, 4)))
-    with pytest.raises(AttributeError, match="potential: lists and plans were made with"):
+    with pytest.raises(AttributeError, match="potential: LodeFeatures was made with it"):
         features.potential = CoulombPotential(2 * SIGMA)
 
 

@@ -114,7 +114,7 @@ CASES = [
     pytest.param((1, 15, np.float64, "gaussian_paper", 1e-3, None, None, False), marks=pytest.mark.slow),
     pytest.param((2, (5, 7), np.float64, "gaussian", 1e-2, (2, 2), None, True), marks=pytest.mark.slow),
     pytest.param((2, (5, 7), np.float32, "kaiser_bessel", 1e-4, None, 2, False), marks=pytest.mark.slow),
-    (3, (3, 5, 4), np.float64, "kaiser_bessel", 1e-2, None, None, True),
+    pytest.param((3, (3, 5, 4), np.float64, "kaiser_bessel", 1e-2, None, None, True), marks=pytest.mark.slow),
     pytest.param((3, (3, 5, 4), np.float32, "kaiser_bessel", 1e-2, (3, 2), None, False), marks=pytest.mark.slow),
     (1, 9, np.float64, "kaiser_bessel", 1e-5, (2, 1), 3, False),
     pytest.param((1, 9, np.float32, "gaussian_paper", 1e-3, None, None, True), marks=pytest.mark.slow),

@@ -65,10 +65,16 @@ def test_crowded_snapshots_do_not_race(batch, count, modes):
         np.testing.assert_array_equal(plans[1].convolve(None, Gaussian(0.1)), wanted)
 
 
+SIZES = [
+    *(pytest.param(*size, marks=pytest.mark.slow) for size in ((2, 201, 1), (2, (300, 260), 3))),
+    *((3, 41, 2), (3, (21, 60, 30), 1)),
+]
+
+
 @pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 @pytest.mark.parametrize("gradient", ["exact", "spectral"])
 @pytest.mark.parametrize("apart", [True, False])
-@pytest.mark.parametrize(("dim", "modes", "batch"), [(2, 201, 1), (2, (300, 260), 3), (3, 41, 2), (3, (21, 60, 30), 1)])
+@pytest.mark.parametrize(("dim", "modes", "batch"), SIZES)
 def test_rows_without_points_are_left_out(dim, modes, batch, apart, gradient, dtype, monkeypatch):
     """Points in one corner, across the edges of the cell: whatever is in the rows that they do not reach, and with all
     rows taken to be reached, there are the same bits."""

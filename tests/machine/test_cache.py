@@ -76,6 +76,7 @@ def _flipped(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
 
 
+@pytest.mark.slow
 def test_damaged_files_are_replaced(tmp_path, kept):
     """Index or code, cut off, empty, garbage, or with one wrong byte: compiled again, kept again, without a word."""
     (index,), (code,) = kept.rglob("loop.double-*.nbi"), kept.rglob("loop.triple-*.nbc")

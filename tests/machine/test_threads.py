@@ -329,6 +329,7 @@ def _in_a_worker(_) -> tuple[int, int]:
     return plan.threads, sum(thread.name.startswith("lrc_numba") for thread in threading.enumerate())
 
 
+@pytest.mark.slow
 def test_workers_that_share_a_machine(monkeypatch):
     """As libraries start them, with OMP_NUM_THREADS=1: each works alone."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

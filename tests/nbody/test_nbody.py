@@ -58,7 +58,7 @@ def test_split_sum_is_the_image_sum(dim):
         {"kind": "screened_coulomb", "tau": 0.05},
         {"kind": "screened_coulomb", "tau": 1.5},
         {"kind": "screened_coulomb", "images": False},
-        {"kind": "exponential"},
+        pytest.param({"kind": "exponential"}, marks=pytest.mark.slow),
         {"kind": "exponential", "images": False},
     ],
 )

@@ -22,7 +22,9 @@ from lrc_numba.networks.parts.program import Program, Step
 TERMS = LossWeights(energy=0.3, forces=1.0, stress=0.5)
 
 
-@pytest.mark.parametrize("sizes", [(1024, 0), (0, 4096), (0, 0)], ids=["pairs", "modes", "mesh"])
+@pytest.mark.parametrize(
+    "sizes", [(1024, 0), (0, 4096), pytest.param((0, 0), marks=pytest.mark.slow)], ids=["pairs", "modes", "mesh"]
+)
 @pytest.mark.parametrize("attends", [False, True])
 def test_a_convolution_in_two_lines(attends, sizes):
     """One kernel for both, of which each line has its own features; by matrices, by sums over modes, and by a plan."""

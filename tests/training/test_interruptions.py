@@ -81,7 +81,7 @@ def test_killed_and_resumed(tmp_path):
 IGNORED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 
-@pytest.mark.parametrize("before", ["", IGNORED])
+@pytest.mark.parametrize("before", ["", pytest.param(IGNORED, marks=pytest.mark.slow)])
 def test_terminated_and_resumed(before, tmp_path):
     """SIGTERM saves, with two minutes to the next checkpoint, and ends the process; also where SIGINT is ignored."""
     with training(tmp_path / "ended", save_every=120.0, before=before) as process:

@@ -16,7 +16,7 @@ from lrc_numba.networks.parts.program import Program, Step
 from lrc_numba.training import Protocol, Stage, Trainer, TrainingError, polish, train_two_scales
 
 
-@pytest.mark.parametrize("patience", [None, 1])
+@pytest.mark.parametrize("patience", [pytest.param(None, marks=pytest.mark.slow), 1])
 def test_a_validation_loss_that_is_no_number(patience, tmp_path):
     """It names the structure; the log stays JSON, and the network is not put back to where it began."""
     pairs = np.array([[0.0, 0, 0], [2.0, 0, 0]])

@@ -14,11 +14,11 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from ... import arguments
+from ...fixed import Fixed
 from ...geometry.neighbours import ImageLists, NeighbourList
 from ...geometry.structures import Structures
 from ...machine.cpu.parallel import available_threads
 from ..checks import as_charges, as_structure, check_not_given, in_structure, lattice_key, net_charge
-from ..fixed_settings import FixedSettings
 from ..open_pairs import OpenPairs
 from ..pair_function import PairFunction
 from ..pair_sum import PairSum
@@ -33,6 +33,8 @@ from .steady import SteadyCalls, key_of
 from .together import done_together
 
 __all__ = ["Calculator"]
+
+ANOTHER = "make another calculator"
 
 
 class Tuned(Protocol):
@@ -55,7 +57,7 @@ class Tuned(Protocol):
         """
 
 
-class Calculator(FixedSettings, LongRangePlans):
+class Calculator(Fixed, LongRangePlans):
     """Energies of charges, and what follows from them.
 
     Parameters
@@ -103,7 +105,10 @@ class Calculator(FixedSettings, LongRangePlans):
         self.pair_tolerance = EXACT  # of the polynomial in v_SR, see ``radial_form``
         self.tuning: Tuned | None = None  # what ``tune`` says of its choice
 
-    settings = frozenset({"potential", "cutoff", "dtype", "threads"})
+    fixed: ClassVar[dict[str, str]] = {
+        "potential": "use potential.set_parameters, or make another calculator",
+        **dict.fromkeys(("cutoff", "dtype", "threads"), ANOTHER),
+    }
 
     def __setattr__(self, name: str, value) -> None:
         super().__setattr__(name, value)

@@ -14,7 +14,7 @@ from ...plan import LRCPlan, WindowShape, good_size
 from ..boundaries import Boundary, LongRangeKernel
 from ..pair_sum import PairSum
 from ..potentials import Potential
-from .calculator import Calculator
+from .calculator import ANOTHER, Calculator
 from .influence import InfluenceKernel
 from .long_range import LongRange
 from .self_interaction import SelfInteraction
@@ -88,7 +88,7 @@ class ClassicalMesh:
 class ClassicalMeshCalculator(Calculator):
     """Base of ``PMECalculator`` and ``P3MCalculator``, where the parameters are described."""
 
-    settings = Calculator.settings | {"mesh"}
+    fixed = Calculator.fixed | {"mesh": ANOTHER}
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from ...machine.memory import available_memory, check_memory
 from ..modes import modes_within
 from ..open_pairs import MOST_OPEN
 from ..potentials import Potential
-from .calculator import Calculator
+from .calculator import ANOTHER, Calculator
 
 __all__ = ["EwaldCalculator"]
 
@@ -30,7 +30,7 @@ class EwaldCalculator(Calculator):
         Modes up to this wavenumber, inverse length; by default up to where they carry 1e-16 of the largest.
     """
 
-    settings = Calculator.settings | {"k_cutoff"}
+    fixed = Calculator.fixed | {"k_cutoff": ANOTHER}
 
     def __init__(
         self,

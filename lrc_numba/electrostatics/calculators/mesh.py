@@ -14,7 +14,7 @@ from ..boundaries import Boundary
 from ..modes import modes_within
 from ..open_pairs import MOST_OPEN, OpenPairs
 from ..potentials import Potential
-from .calculator import Calculator
+from .calculator import ANOTHER, Calculator
 from .long_range import LongRange
 
 __all__ = ["MeshCalculator"]
@@ -54,7 +54,7 @@ class MeshCalculator(Calculator):
     """
 
     takes_snapshots = True
-    settings = Calculator.settings | {"k_cutoff", "eps", "window", "nodes", "spacing"}
+    fixed = Calculator.fixed | dict.fromkeys(("k_cutoff", "eps", "window", "nodes", "spacing"), ANOTHER)
     lighter = "use a smaller k_cutoff, or fewer nodes, with a larger smearing and cutoff"
 
     def __init__(

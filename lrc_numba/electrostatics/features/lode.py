@@ -24,6 +24,7 @@ import numpy as np
 from scipy.special import spherical_jn
 
 from ... import arguments
+from ...fixed import Fixed
 from ...geometry.cell import Cell
 from ...geometry.modes import ModeSet
 from ...gradient import Gradient
@@ -31,7 +32,6 @@ from ...multipliers import Multiplier
 from ...plan import LRCPlan
 from ..boundaries import Boundary, LongRangeKernel
 from ..checks import as_charges, net_charge
-from ..fixed_settings import FixedSettings
 from ..modes import modes_within
 from ..potentials import Potential
 from ..series import chebyshev_series
@@ -132,7 +132,7 @@ class LodeKernel(LongRangeKernel):
         raise NotImplementedError("features turn with the lattice; their derivatives by the cell are not there")
 
 
-class LodeFeatures(FixedSettings):
+class LodeFeatures(Fixed):
     """Projections of the potential around each atom, of structures that are periodic along all axes.
 
     Parameters
@@ -158,7 +158,7 @@ class LodeFeatures(FixedSettings):
         Naming the argument, what came and what was expected.
     """
 
-    settings = frozenset({"potential", "eps", "threads", "projection", "k_cutoff"})
+    fixed = dict.fromkeys(("potential", "eps", "threads", "projection", "k_cutoff"), "make other features")
 
     def __init__(
         self,

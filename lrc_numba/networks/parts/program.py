@@ -14,8 +14,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...fixed import Fixed
 from ...machine.workspace import Workspaces
-from ..fixed import Fixed
 from ..layers.parameters import Parameters
 from .needs import check_rows, named
 from .part import GEOMETRY, Motion, Part, Tape, WrongShape
