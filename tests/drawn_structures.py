@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 from hypothesis import strategies as st
 from strategies import seeds
@@ -90,3 +92,12 @@ def drawn_structures(draw, dim: int, periodic: bool, most: int = 6):
     """One to three structures of one to ``most`` points each."""
     counts = tuple(draw(st.lists(st.integers(1, most), min_size=1, max_size=3)))
     return make_structures(dim, counts, periodic=periodic, seed=draw(seeds))
+
+
+def assert_same(made: Structures, expected: Structures) -> None:
+    """All that there is of both is equal, bit for bit."""
+    for name in (field.name for field in fields(Structures)):
+        left, right = getattr(made, name), getattr(expected, name)
+        assert (left is None) == (right is None), name
+        if left is not None:
+            np.testing.assert_array_equal(left, right, err_msg=name, strict=True)

@@ -7,23 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_structures import assert_same
 from hypothesis import given
 from hypothesis import strategies as st
 from lattices import ragged
 
 from lrc_numba.geometry.structures import Structures
 
-NAMES = ("positions", "offsets", "cell", "periodic", "species", "charges", "energies", "forces", "stress")
 FILES = "LRC_NUMBA_TEST_STRUCTURES"  # of the environment: a folder with .npz files of some origin
 CELL = np.array([[2.0, 0.0, 0.0], [0.5, 1.9, 0.0], [0.1, -0.4, 2.2]])
-
-
-def _assert_equal(made: Structures, expected: Structures) -> None:
-    for name in NAMES:
-        left, right = getattr(made, name), getattr(expected, name)
-        assert (left is None) == (right is None), name
-        if left is not None:
-            np.testing.assert_array_equal(left, right, err_msg=name, strict=True)
 
 
 def _complete(counts=(3, 0, 4), seed=0) -> Structures:
@@ -70,7 +62,7 @@ def test_layouts_mean_the_same():
         for b in range(2)
     ]
     for made in (block, listed, Structures.concatenate(alone)):
-        _assert_equal(made, flat)
+        assert_same(made, flat)
     assert len(flat) == 2
     assert flat.dim == 3
     assert flat.species is not None
@@ -204,7 +196,7 @@ def test_parts():
                 np.testing.assert_array_equal(getattr(got, name), getattr(whole, name)[points])
             for name in ("cell", "periodic", "energies", "stress"):
                 np.testing.assert_array_equal(getattr(got, name), getattr(whole, name)[b : b + 1])
-    _assert_equal(whole[whole.counts > 1], whole[[0, 2]])
+    assert_same(whole[whole.counts > 1], whole[[0, 2]])
     with pytest.raises(IndexError):
         whole[4]
     with pytest.raises(IndexError, match="one axis"):
@@ -216,9 +208,9 @@ def test_joining_is_the_inverse_of_cutting(points):
     """Whatever the sizes, empty ones and empty sets included."""
     cell = None if points.cell is None else np.nan_to_num(points.cell)
     whole = Structures.from_arrays(points.positions, cell, periodic=points.periodic, offsets=points.offsets)
-    _assert_equal(Structures.concatenate([whole[:1], whole[1:], whole[:0]]), whole)
+    assert_same(Structures.concatenate([whole[:1], whole[1:], whole[:0]]), whole)
     if len(whole):
-        _assert_equal(Structures.concatenate(list(whole)), whole)
+        assert_same(Structures.concatenate(list(whole)), whole)
 
 
 def test_joining_keeps_what_all_have():
@@ -251,14 +243,14 @@ def test_saved_is_loaded(points, species, tmp_path_factory):
         points.positions, cell, periodic=points.periodic, offsets=points.offsets, species=numbers
     )
     made.save(path)
-    _assert_equal(Structures.load(path), made)
-    _assert_equal(Structures.read(path), made)
+    assert_same(Structures.load(path), made)
+    assert_same(Structures.read(path), made)
 
 
 def test_everything_is_saved(tmp_path):
     made = _complete()
     made.save(tmp_path / "set.npz")
-    _assert_equal(Structures.load(tmp_path / "set.npz"), made)
+    assert_same(Structures.load(tmp_path / "set.npz"), made)
 
 
 def test_files_of_others(tmp_path):
@@ -295,123 +287,3 @@ def test_files_of_a_user():
         np.testing.assert_array_equal(made.positions, points.reshape(made.positions.shape))
         read += 1
     assert read
-
-
-# ---------------------------------------------------------------------- ASE
-XYZ = """2
-Lattice="4.0 0.0 0.0 0.5 5.0 0.0 0.0 0.0 6.0" Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.5 {stress}pbc="T T F"
-O 0.0 0.0 0.5 0.1 0.0 -0.1
-H 1.0 0.0 0.0 -0.1 0.0 0.1
-1
-Lattice="4.0 0.0 0.0 0.0 4.0 0.0 0.0 0.0 4.0" Properties=species:S:1:pos:R:3:forces:R:3 energy=-0.5 {stress}pbc="T T T"
-Na 0.0 -9.0 7.0 0.0 0.0 0.0
-"""
-STRESS = 'stress="1.0 2.0 3.0 2.0 4.0 5.0 3.0 5.0 6.0" '
-
-
-@pytest.fixture
-def ase():
-    return pytest.importorskip("ase", reason="ASE is not installed: pip install -e '.[ase]'")
-
-
-def test_extended_xyz(ase, tmp_path):
-    """Positions, cells, partial periodicity, species, energies, forces and stress of a file; some of its structures."""
-    path = tmp_path / "set.xyz"
-    path.write_text(XYZ.format(stress=STRESS))
-    made = Structures.read(path)
-    np.testing.assert_array_equal(made.offsets, [0, 2, 3])
-    np.testing.assert_array_equal(made.positions, [[0, 0, 0.5], [1, 0, 0], [0, -9, 7]])
-    np.testing.assert_array_equal(made.cell[0], [[4, 0, 0], [0.5, 5, 0], [0, 0, 6]])
-    np.testing.assert_array_equal(made.periodic, [[True, True, False], [True, True, True]])
-    np.testing.assert_array_equal(made.species, [8, 1, 11])
-    np.testing.assert_array_equal(made.energies, [-1.5, -0.5])
-    np.testing.assert_array_equal(made.forces, [[0.1, 0, -0.1], [-0.1, 0, 0.1], [0, 0, 0]])
-    np.testing.assert_array_equal(made.stress, [[[1, 2, 3], [2, 4, 5], [3, 5, 6]]] * 2)
-    assert made.charges is None
-    _assert_equal(Structures.read(path, 1), made[1])
-    _assert_equal(Structures.read(path, "1:"), made[1:])
-    path.write_text(XYZ.format(stress=""))
-    assert Structures.read(path).stress is None
-
-
-def test_structures_that_are_not_there(ase, tmp_path):
-    """An index beyond the end, of either kind of file; slices of arrays are those of ASE."""
-    path = tmp_path / "set.xyz"
-    path.write_text(XYZ.format(stress=""))
-    made = Structures.read(path)
-    made.save(tmp_path / "set.npz")
-    for name in ("set.xyz", "set.npz"):
-        for index in (5, "5"):
-            with pytest.raises(IndexError):
-                Structures.read(tmp_path / name, index)
-        for index in (-1, "1", "::-1", slice(1)):
-            wanted = made[index] if not isinstance(index, str) else made[:: -1 if index == "::-1" else 1]
-            _assert_equal(Structures.read(tmp_path / name, index), wanted[1:] if index == "1" else wanted)
-    with pytest.raises(ValueError, match="index: expected an integer or a slice"):
-        Structures.read(tmp_path / "set.npz", "first")
-    assert Structures.read(path, padding=1).counts.tolist() == [1, 1]
-
-
-def test_one_structure_without_energies(ase):
-    """None keeps them, and a warning says whose are missing."""
-    from ase.calculators.singlepoint import SinglePointCalculator
-
-    first, second = ase.Atoms("H"), ase.Atoms("He")
-    second.calc = SinglePointCalculator(second, energy=1.0, forces=np.zeros((1, 3)))
-    with pytest.warns(UserWarning, match="(energy|forces): structure 0 has none, so none keeps them"):
-        assert Structures.from_ase([first, second]).energies is None
-    np.testing.assert_array_equal(Structures.from_ase(second).energies, [1.0])
-
-
-def test_charges_of_atoms(ase):
-    """Those of a calculator come before initial ones; where one structure has none, they are zero or left out."""
-    from ase.calculators.singlepoint import SinglePointCalculator
-
-    plain, charged = ase.Atoms("HF"), ase.Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 2.4]])
-    charged.set_initial_charges([1.0, -1.0])
-    assert Structures.from_ase([plain]).charges is None
-    np.testing.assert_array_equal(Structures.from_ase([plain, charged]).charges, [0, 0, 1, -1])
-    charged.calc = SinglePointCalculator(charged, charges=np.array([0.9, -0.9]), energy=1.0)
-    np.testing.assert_array_equal(Structures.from_ase([charged]).charges, [0.9, -0.9])
-    with pytest.warns(UserWarning, match="energy: structure 0 has none"):
-        both = Structures.from_ase([plain, charged])
-    np.testing.assert_array_equal(both.charges, [0, 0, 1, -1])
-    with pytest.raises(ValueError, match="atoms: expected at least one"):
-        Structures.from_ase([])
-
-
-def test_nothing_is_calculated(ase):
-    """A calculator is asked for nothing; what it has of other positions does not count."""
-    from ase.calculators.emt import EMT
-    from ase.constraints import FixAtoms
-
-    atoms = ase.Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.3]], cell=[9, 9, 9], pbc=True)
-    atoms.calc = EMT()
-    assert Structures.from_ase([atoms]).energies is None
-    forces, stress = atoms.get_forces(), atoms.get_stress(voigt=False)
-    atoms.set_constraint(FixAtoms([0]))
-    known = Structures.from_ase([atoms])
-    np.testing.assert_array_equal(known.forces, forces)  # as they are, not those a constraint leaves
-    np.testing.assert_array_equal(known.stress, [stress])
-    atoms.positions[0, 0] += 0.1
-    moved = Structures.from_ase([atoms])
-    assert moved.forces is None
-    assert moved.energies is None
-    assert moved.stress is None
-
-
-def test_files_and_numbers_that_are_none(tmp_path):
-    """Errors name the file, or the argument and the point."""
-    (tmp_path / "text.npz").write_text("no structures")
-    np.save(tmp_path / "single.npy", np.zeros((2, 3)))
-    np.savez(tmp_path / "objects.npz", positions=np.array([None, 1]))
-    for name in ("text.npz", "single.npy", "objects.npz"):
-        with pytest.raises(ValueError, match=f"path: .*{name} is damaged, or"):
-            Structures.load(tmp_path / name)
-    with pytest.raises(FileNotFoundError):
-        Structures.load(tmp_path / "none.npz")
-    with pytest.raises(ValueError, match="positions: expected an array, got rows of different lengths"):
-        Structures.from_arrays([[[0.0, 0, 0], [1.0, 0]], [[0.0, 0, 0]]])
-    for number in (np.inf, np.nan, 0.5):
-        with pytest.raises(ValueError, match=r"species: expected integers, got .* for point 1 of structure 0"):
-            Structures.from_arrays(np.zeros((2, 3)), species=[1.0, number])
