@@ -192,9 +192,8 @@ class Calculator(Fixed, LongRangePlans):
         if several is not None:
             check_not_given(cell, periodic)
             positions, cell, periodic = several.positions, several.cell, several.periodic
-        lattice, key = lattice_key(cell, periodic), None
-        if not parameter_gradient:
-            key = key_of(self, charges, lattice, several)
+        lattice = lattice_key(cell, periodic)
+        key = None if parameter_gradient else key_of(self, charges, lattice, several)
         again = self._steady.again(self, key, positions, bool(stress))
         if again is not None:
             again.forces = again.forces if forces else None
@@ -204,17 +203,7 @@ class Calculator(Fixed, LongRangePlans):
         structures = self._as_structure(positions, cell, periodic, lattice) if several is None else several
         values = self._as_charges(structures, charges)
         near = self._pairs(structures, values, stress)
-        ahead = batch and self.takes_snapshots and self.is_plain
-        together = done_together(self, structures, values, near, forces, stress) if ahead else {}
-        parts = []
-        for b in range(len(structures)):
-            if b in together:
-                parts.append(together[b])
-                continue
-            try:
-                parts.append(self._of_structure(structures, b, values, near, forces, stress))
-            except (ValueError, MemoryError) as error:
-                raise in_structure(error, b, len(structures)) from error
+        parts = self._of_structures(structures, values, near, forces, stress, batch)
         shape = values.shape[:1] if charges is None else np.shape(charges)
         result = joined(parts, structures, shape, batch, forces, stress, self.dtype)
         result.charge_gradient = 2 * result.potential if charge_gradient else None
@@ -224,6 +213,23 @@ class Calculator(Fixed, LongRangePlans):
             result.parameter_gradient = {name: each / 2 if batch else each[0] / 2 for name, each in both.items()}
         self._steady.keep(key, structures, batch, _shared(parts))
         return result
+
+    def _of_structures(
+        self, structures: Structures, charges: np.ndarray, near: PairSum, forces: bool, stress: bool, batch: bool
+    ) -> list[tuple]:
+        """What ``_of_structure`` returns for each; those of a batch that share a cell are done together."""
+        ahead = batch and self.takes_snapshots and self.is_plain
+        together = done_together(self, structures, charges, near, forces, stress) if ahead else {}
+        parts = []
+        for b in range(len(structures)):
+            if b in together:
+                parts.append(together[b])
+                continue
+            try:
+                parts.append(self._of_structure(structures, b, charges, near, forces, stress))
+            except (ValueError, MemoryError) as error:
+                raise in_structure(error, b, len(structures)) from error
+        return parts
 
     def _as_structure(self, positions, cell, periodic, key: tuple | None) -> Structures:
         """One structure, checked; of the cell of the call before, that is not looked at again."""
