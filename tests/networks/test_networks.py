@@ -38,7 +38,14 @@ def network_of(kind: str, dim: int, cutoff_kind: str = "smooth", dtype=np.float6
     if kind == "short":
         network = ShortRangeNetwork(BOX[dim], CUTOFF, **options)
     else:
-        network = FullRangeNetwork(BOX[dim], CUTOFF, MODES[dim], lam=(1.3, 4.0), eps=EPS[dim], **options)
+        network = FullRangeNetwork(
+            BOX[dim],
+            CUTOFF,
+            MODES[dim],
+            lam=(1.3, 4.0),
+            eps=max(EPS[dim], 1e-5 if dtype == np.float32 else 0),
+            **options,
+        )
     network.set_scales(points_of(dim, 4, seed=9).astype(dtype))
     flat = network.parameters.flat
     flat += 0.05 * np.random.default_rng(1).standard_normal(flat.size).astype(dtype)
