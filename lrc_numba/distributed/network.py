@@ -39,6 +39,11 @@ class _OwnPlan:
     def __init__(self, ranks: Ranks, halo: SimpleNamespace, cell: np.ndarray, modes: tuple[int, ...], **settings):
         self._halo, self._plan = halo, DistributedPlan(ranks, cell, modes, **settings)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that is kept between calls."""
+        return self._plan.nbytes
+
     def _of_own(self, values: np.ndarray | None) -> np.ndarray | None:
         """Of arrays (1, n, …), or None, what belongs to own points."""
         return None if values is None else np.ascontiguousarray(values[:, : self._halo.own])

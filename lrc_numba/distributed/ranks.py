@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from zlib import crc32
 
 import numpy as np
@@ -21,7 +21,14 @@ __all__ = ["Ranks"]
 
 SMALL = 4096  # bytes, up to which every rank sends all it has to every other
 KINDS = (ValueError, TypeError, MemoryError, NotImplementedError, ImportError, FileExistsError, OSError)
-RANKS_OF_ERROR = "_ranks_of_error"  # attribute of an exception that all ranks raise
+RANKS_OF_ERROR = "_ranks_of_error"  # attribute of an exception that all ranks of a communicator raise: Raised
+
+
+class Raised(NamedTuple):
+    """Who prints an exception that nobody catches, and whether there is anyone left who would wait."""
+
+    here: bool
+    everywhere: bool
 
 
 class Ranks:
@@ -50,7 +57,8 @@ class Ranks:
 
     Notes
     -----
-    An exception that nobody catches is printed once where all ranks raise it. One of a single rank ends all of them.
+    An exception that nobody catches is printed once where all ranks raise it. One of a single rank, or of a part of all
+    processes, ends all of them.
     """
 
     def __init__(self, comm=None):
@@ -61,7 +69,7 @@ class Ranks:
         if comm == self._mpi.COMM_NULL:
             raise ValueError("comm: expected a communicator that this process is in, got COMM_NULL")
         self.comm, self.rank, self.size, self.sent = comm, comm.Get_rank(), comm.Get_size(), 0
-        _end_together(comm)
+        _end_together()
 
     def __repr__(self) -> str:
         return f"Ranks(rank {self.rank} of {self.size})"
@@ -88,15 +96,23 @@ class Ranks:
         failed = [rank for rank, each in enumerate(errors) if each is not None]
         kind, message = errors[failed[0]]
         alike = [rank for rank in failed if errors[rank] == errors[failed[0]]]
+        if len(alike) == self.size and isinstance(own, Exception) and type(own) is kind:
+            raise self._of_ranks(own, alike)
         if len(alike) < self.size:
             message = f"rank{'s' * (len(alike) > 1)} {', '.join(map(str, alike))}: {message}"
-        raise _of_ranks(kind(message), alike) from own
+        raise self._of_ranks(kind(message), alike) from own
 
     def _differ(self, actions: list[str]) -> NoReturn:
         """The error where ranks are about to do different things."""
         other = next(rank for rank, action in enumerate(actions) if action != actions[0])
         what = f"expected the same on all ranks, got {actions[0]} on rank 0 and {actions[other]} on rank {other}"
-        raise _of_ranks(ValueError(what), [0, other])
+        raise self._of_ranks(ValueError(what), [0, other])
+
+    def _of_ranks(self, error: Exception, ranks: list[int]) -> Exception:
+        """The error, marked as one that all ranks of the communicator raise."""
+        whole = self.size == self._mpi.COMM_WORLD.Get_size()
+        setattr(error, RANKS_OF_ERROR, Raised(self.rank == ranks[0], whole))
+        return error
 
     @contextmanager
     def together(self, name: str) -> Iterator[None]:
@@ -137,7 +153,7 @@ class Ranks:
             if apart.any():
                 other = int(apart.argmax())
                 message = f"{name}: expected the same on all ranks, got another one on rank {other} than on rank 0"
-                raise _of_ranks(ValueError(message), [0, other])
+                raise self._of_ranks(ValueError(message), [0, other])
 
     # ------------------------------------------------------------------ data
     def sum(self, array) -> np.ndarray:
@@ -263,27 +279,20 @@ def _kind(error: BaseException) -> type:
     return next((kind for kind in KINDS if isinstance(error, kind)), RuntimeError)
 
 
-def _of_ranks(error: Exception, ranks: list[int]) -> Exception:
-    """The error, marked as one that all ranks raise."""
-    setattr(error, RANKS_OF_ERROR, ranks)
-    return error
-
-
-def _end_together(comm) -> None:
+def _end_together() -> None:
     """See to it that an exception that nobody catches is printed once, and that no rank waits for one that is gone."""
-    if comm.Get_size() == 1 or getattr(sys.excepthook, "of_ranks", False):
+    if _mpi().COMM_WORLD.Get_size() == 1 or getattr(sys.excepthook, "of_ranks", False):
         return
     before = sys.excepthook
 
     def hook(kind, error, traceback) -> None:
-        """Print an error of all ranks on the first that has it; of one rank, print it and end all."""
-        ranks = getattr(error, RANKS_OF_ERROR, None)
-        if ranks is None:
+        """Print an error of all ranks on the first that has it; of some, print it and end all."""
+        raised = getattr(error, RANKS_OF_ERROR, Raised(True, False))
+        if raised.here:
             before(kind, error, traceback)
             sys.stderr.flush()
-            _mpi().COMM_WORLD.Abort(1)
-        elif comm.Get_rank() == ranks[0]:
-            before(kind, error, traceback)
+            if not raised.everywhere:
+                _mpi().COMM_WORLD.Abort(1)
 
     hook.of_ranks = True  # type: ignore[attr-defined]
     sys.excepthook = hook

@@ -112,8 +112,15 @@ plan = DistributedPlan(None, 1.0, 9, dim=1).set_points(np.full((4, 1), 0.3))
     [
         ("plan.convolve(np.full(4, np.nan if rank else 1.0), Yukawa(1.0, 1.0))", "ValueError: rank 1: values"),
         ("plan.convolve(np.ones(4), Yukawa(1.0, 1.0)) if rank else [][1]", "IndexError"),
+        (
+            "part = MPI.COMM_WORLD.Split(rank)\n"
+            "plan = DistributedPlan(part, 1.0, 9, dim=1).set_points(np.full((4, 1), 0.3))\n"
+            "part.barrier() if rank else plan.convolve(np.full(4, np.nan), Yukawa(1.0, 1.0))\n"
+            "MPI.COMM_WORLD.barrier()",
+            "ValueError: values: expected finite numbers",
+        ),
     ],
-    ids=["all", "one"],
+    ids=["all", "one", "all of a part"],
 )
 @pytest.mark.slow
 def test_an_error_nobody_catches_is_printed_once_and_ends_all(then, message):
