@@ -229,7 +229,13 @@ MISUSE = {
 }
 
 
-@pytest.mark.parametrize("name", MISUSE)
+# What is refused is so before a back end is asked; in the simulator some of what it may have begun with is enough.
+BEGUN = ("dpoints nan", "cotangent nan", "points far away", "values too large")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in BEGUN else pytest.param(name, marks=pytest.mark.long) for name in MISUSE]
+)
 def test_plan_stays_usable(name, backend):
     """After an error a plan still has its points and gives, bit for bit, what it gave before."""
     misuse, error, message = MISUSE[name]
@@ -290,8 +296,10 @@ def test_unusual_but_good_arrays(change, backend):
 def test_integers_are_numbers(backend):
     """Integer points, values, box and NumPy integers for modes."""
     points, values = np.array([[0, 1], [2, 3], [5, 5]]), np.array([1, -2, 3])
-    found = lrc_convolve(points, values, KERNEL, box=7, modes=np.int64(9), backend=backend)
-    wanted = lrc_convolve(points.astype(float), values.astype(float), KERNEL, box=7.0, modes=9, backend=backend)
+    found = lrc_convolve(points, values, KERNEL, box=7, modes=np.int64(9), eps=1e-5, backend=backend)
+    wanted = lrc_convolve(
+        points.astype(float), values.astype(float), KERNEL, box=7.0, modes=9, eps=1e-5, backend=backend
+    )
     np.testing.assert_array_equal(found, wanted)
 
 

@@ -142,7 +142,7 @@ def test_energy_gradient_is_exact_at_any_eps(dim, eps, backend):
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_target_gradient_is_exact(dim, backend):
-    """Σ g·u moved by the targets alone, at eps = 1e-2, to 1e-8."""
+    """Σ g·u moved by the targets alone, at eps = 1e-1, to 1e-8."""
     modes = {1: (12,), 2: (11, 12), 3: (7, 8, 7)}[dim]
     generator = np.random.default_rng(dim)
     lattice = np.eye(dim) + 0.2 * generator.random((dim, dim))
@@ -151,9 +151,9 @@ def test_target_gradient_is_exact(dim, backend):
     g = random_numbers(1, 4, 2)
 
     def total(targets):
-        return dot(g, problem.change(targets=targets).plan(backend, 1e-2).convolve(problem.values, problem.multiplier))
+        return dot(g, problem.change(targets=targets).plan(backend, 1e-1).convolve(problem.values, problem.multiplier))
 
-    found = problem.plan(backend, 1e-2).vjp(problem.values, problem.multiplier, g)
+    found = problem.plan(backend, 1e-1).vjp(problem.values, problem.multiplier, g)
     assert best_gradient_error(total, problem.targets, found.targets, 1.0) <= 1e-8
 
 
@@ -218,7 +218,7 @@ def test_forces_of_few_points_are_within_the_bound(seed, backend):
 
 
 @pytest.mark.parametrize("window", ["kaiser_bessel", pytest.param("gaussian", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("eps", [1e-2, 1e-6])
+@pytest.mark.parametrize("eps", [1e-1, 1e-6])
 def test_energy_and_force_are_continuous(eps, window, backend):
     """One point moved through two grid cells in 10⁵ steps: no jump in U or in the force.
 
@@ -253,13 +253,13 @@ def test_energy_and_force_are_continuous(eps, window, backend):
 def test_no_jump_between_neighbouring_floats(window, backend):
     """U at consecutive floating-point positions around every node and cell centre differs by rounding only."""
     problem = Problem(1.0, (15,), np.array([[0.1], [0.45], [0.8]]), np.array([1.0, -2.0, 1.5]), Yukawa(1.0, 3.0))
-    n = problem.plan(backend, 1e-2, window=window).grid.n[0]
+    n = problem.plan(backend, 1e-1, window=window).grid.n[0]
     knots = np.arange(1, 2 * n) / (2 * n)
     near = knots[:, None] * (1 + MACHINE * np.arange(-20, 21))
     points = np.repeat(problem.points[None], near.size, axis=0)
     points[:, 0, 0] = near.ravel()
     values = np.broadcast_to(problem.values, (near.size, 3))
-    plan = problem.change(points=points).plan(backend, 1e-2, window=window)
+    plan = problem.change(points=points).plan(backend, 1e-1, window=window)
     found = plan.vjp(values, problem.multiplier, 0.5 * values, wrt=("points",))
     energy = 0.5 * np.sum(found.output * values, axis=1).reshape(near.shape)
     force = found.points[:, 0, 0].reshape(near.shape)
@@ -274,7 +274,7 @@ def test_no_jump_between_neighbouring_floats(window, backend):
 @pytest.mark.parametrize("exclude_self", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_two_layers(dim, exclude_self, backend):
-    """u₂ = A₂ tanh(A₁ f): gradients with respect to points, values and both kernels, chained by hand, at eps = 1e-2."""
+    """u₂ = A₂ tanh(A₁ f): gradients with respect to points, values and both kernels, chained by hand, at eps = 1e-1."""
     modes = {1: (12,), 2: (11, 12), 3: (7, 8, 7)}[dim]
     generator = np.random.default_rng(10 + dim)
     first, second = Gaussian([0.1, 0.2], [0.5, -0.7]), ChannelMatrix([[1.0, 0.5], [-0.3, 0.2]], Yukawa(0.3, 4.0))
@@ -283,10 +283,10 @@ def test_two_layers(dim, exclude_self, backend):
     option = {"exclude_self": exclude_self}
 
     def loss(points, values):
-        plan = problem.change(points=points).plan(backend, 1e-2)
+        plan = problem.change(points=points).plan(backend, 1e-1)
         return dot(weights, plan.convolve(np.tanh(plan.convolve(values, first, **option)), second, **option))
 
-    plan = problem.plan(backend, 1e-2)
+    plan = problem.plan(backend, 1e-1)
     middle = np.tanh(plan.convolve(problem.values, first, **option))
     outer = plan.vjp(middle, second, weights, **option)
     inner = plan.vjp(problem.values, first, outer.values * (1 - middle**2), **option)

@@ -143,7 +143,7 @@ def test_derivatives(where):
 @pytest.mark.parametrize(
     ("splitting", "eps"),
     [
-        ("gaussian", 1e-4),
+        ("gaussian", 5e-5),
         pytest.param("prolate", 1e-4, marks=pytest.mark.slow),
         pytest.param("gaussian", 1e-12, marks=pytest.mark.slow),
         pytest.param("prolate", 1e-12, marks=pytest.mark.slow),
@@ -214,10 +214,10 @@ def test_batches_and_channels(make):
 def test_moving_points_and_cells():
     """A calculator that has seen others gives bit for bit what a new one gives, with and without a skin."""
     positions, charges = ions(6, seed=8, channels=2)
-    used = {skin: MeshCalculator(CoulombPotential(0.4), 2.0, skin=skin, eps=1e-4) for skin in (0.0, 0.5)}
+    used = {skin: MeshCalculator(CoulombPotential(0.4), 2.0, skin=skin, eps=1e-5) for skin in (0.0, 0.5)}
     for step in range(4):
         moved, cell = positions + 0.05 * step, LEFT_HANDED * (1 + 0.01 * (step // 2))
-        fresh = MeshCalculator(CoulombPotential(0.4), 2.0, eps=1e-4).compute(moved, charges, cell, forces=True)
+        fresh = MeshCalculator(CoulombPotential(0.4), 2.0, eps=1e-5).compute(moved, charges, cell, forces=True)
         for skin, calculator in used.items():
             made = calculator.compute(moved, charges, cell, forces=True)
             if skin == 0:

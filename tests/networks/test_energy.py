@@ -36,7 +36,7 @@ def network_of(kind: str, dim: int):
         network = ShortRangeNetwork(6.0, CUTOFF, dim=dim, seed=2)
     else:
         modes = {1: 15, 2: 9, 3: 9}[dim]
-        network = FullRangeNetwork(6.0, CUTOFF, modes, dim=dim, lam=(1.3, 2.5), seed=2, eps=1e-5)
+        network = FullRangeNetwork(6.0, CUTOFF, modes, dim=dim, lam=(1.3, 2.5), seed=2, eps=1e-1)
     network.set_scales(make_structures(dim, (6, 7, 8, 6), seed=11))
     flat = network.parameters.flat
     flat += 0.05 * np.random.default_rng(1).standard_normal(flat.size)

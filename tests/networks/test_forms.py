@@ -71,7 +71,7 @@ def molecules(counts=(5, 1, 4), seed: int = 0, form: str = "") -> Structures:
 
 
 EVERY = pytest.mark.parametrize("form", list(FORMS))
-QUICK = ("none", "attention", "convolution of gaussians", "attention and charges")  # what the others are made of
+QUICK = ("none", "attention", "convolution of gaussians")  # what the others are made of
 
 
 # ---------------------------------------------------------------------- derivatives

@@ -47,7 +47,7 @@ def test_no_draw_of_g_is_dead(seed, lam):
 def test_how_the_fitting_network_starts(kind):
     """Its first tanh begin each at a place of its own and nearly linear there, also where scales are set again."""
     points = sample_points(20, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
-    network = kind(BOX, CUTOFF, *[MODES] * (kind is FullRangeNetwork), dim=2)
+    network = kind(BOX, CUTOFF, **{"modes": MODES, "eps": 1e-5} if kind is FullRangeNetwork else {}, dim=2)
     start = network.parameters["fit.bias0"].copy()  # as drawn, before it knows of data
     for _ in range(2):
         network.set_scales(points)
@@ -134,7 +134,7 @@ def test_the_series_ends_along_every_axis():
 
 def test_the_order_of_lattice_vectors_means_nothing():
     """Also of a box that is no cube: the modes of a crystal are the same whatever vectors its cell is given by."""
-    network = FullRangeNetwork((4.0, 8.0), CUTOFF, (9, 9), seed=1)
+    network = FullRangeNetwork((4.0, 8.0), CUTOFF, (9, 9), seed=1, eps=1e-5)
     points = np.random.default_rng(0).random((12, 2)) * (4.0, 8.0)
     network.set_scales(points[None])
     network.parameters.flat[...] += 0.05 * np.random.default_rng(1).standard_normal(network.parameters.flat.size)

@@ -11,7 +11,7 @@ from lrc_numba import LRCPlan, Multiplier, Yukawa
 from lrc_numba.engine import linearised
 
 UNITS = 256  # of rounding: some ten operations on each number, window corrections of up to ten among them
-DTYPES = {"float64": 1e-6, "float32": 1e-4}  # and what they are to keep
+DTYPES = {"float64": (1e-1, 1e-6), "float32": (1e-1, 1e-4)}  # and what they are to keep
 
 
 class Directions:
@@ -50,16 +50,26 @@ def total(*arrays: np.ndarray) -> float:
 
 
 @holds_for(
-    drawn={"seed": seeds, "gradient": st.just("exact"), "dtype": st.just("float64"), "kept": st.booleans()},
-    wide={"gradient": st.sampled_from(("exact", "spectral")), "dtype": st.sampled_from(sorted(DTYPES))},
+    drawn={
+        "seed": seeds,
+        "gradient": st.just("exact"),
+        "dtype": st.just("float64"),
+        "fine": st.just(False),
+        "kept": st.booleans(),
+    },
+    wide={
+        "gradient": st.sampled_from(("exact", "spectral")),
+        "dtype": st.sampled_from(sorted(DTYPES)),
+        "fine": st.booleans(),
+    },
     usual={"dim": 1},
     with_targets=False,
     layouts=("uniform", "clustered", "edge"),
 )
-def test_is_what_the_calls_return_that_begin_anew(problem, seed, gradient, dtype, kept, backend):
+def test_is_what_the_calls_return_that_begin_anew(problem, seed, gradient, dtype, fine, kept, backend):
     """u, its gradient, its tangent and the tangent of the gradient, to rounding; with the same cotangent or another."""
     plan = problem.change(points=problem.points.astype(dtype)).plan(
-        backend, DTYPES[dtype], gradient=gradient, dtype=dtype, threads=2
+        backend, DTYPES[dtype][fine], gradient=gradient, dtype=dtype, threads=2
     )
     multiplier, d = problem.multiplier, Directions(problem, plan, seed)
     k, moved, reach = d.kernel, total(d.dx), d.slope * 4  # windows have steeper slopes than the modes
@@ -77,7 +87,7 @@ def test_is_what_the_calls_return_that_begin_anew(problem, seed, gradient, dtype
     wanted = plan.jvp(d.f, multiplier, d.dx, d.df)
     d.check(made.jvp(d.dx, d.df), wanted, k * (total(d.df) + reach * moved * total(d.f)))
     size = total(d.g) * (total(d.df) + reach * moved * total(d.f)) + total(d.f, d.dg)
-    for g in (d.g, -d.g, d.g + 1):
+    for g in (d.g, -d.g, d.g + 1) if backend == "cpu" else (-d.g,):  # a simulator takes seconds for each
         own = made.vjp_jvp(g, d.dg)
         wanted = plan.parameters_jvp(d.f, multiplier, g, d.dx, d.df, d.dg)
         d.check_parameters(own.parameters_tangent, wanted, problem, 2 * size)

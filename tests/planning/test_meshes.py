@@ -31,7 +31,7 @@ def test_three_stages_are_a_convolution(dim, batch):
     points, values, modes, multiplier = drawn(dim, batch)
     targets = points[..., :4, :] + 0.1
     for where in (None, targets):
-        plan = LRCPlan(CELLS[dim], modes, eps=1e-4).set_points(points, where)
+        plan = LRCPlan(CELLS[dim], modes, eps=1e-5).set_points(points, where)
         wanted = plan.convolve(values, multiplier)
         mesh = plan.spread(values)
         assert mesh.values.shape == (*batch, 2, *plan.grid.n)
@@ -44,7 +44,7 @@ def test_points_that_reach_a_part_of_the_mesh():
     rng = np.random.default_rng(1)
     points, values = 0.05 * rng.normal(size=(20, 3)), rng.normal(size=(20, 1))
     multiplier = Table(rng.normal(size=(33, 33, 17)), 3)
-    plan = LRCPlan(1.0, (33, 33, 33), eps=1e-4).set_points(rng.uniform(size=(20, 3)))
+    plan = LRCPlan(1.0, (33, 33, 33), eps=1e-5).set_points(rng.uniform(size=(20, 3)))
     plan.convolve(values, multiplier)
     plan.set_points(points)
     wanted = plan.convolve(values, multiplier)

@@ -136,8 +136,9 @@ def test_more_modes_than_memory():
 def test_a_point_far_away():
     """Which of the structures it is that asks for a box beyond memory, and what to look for."""
     network = MessagePassingNetwork(SPECIES, 1.5, channels=8, rounds=1, long_range=2, sigma=0.6)
-    structures = make_structures(3, (4, 600), (2.0, 9.0), periodic=False, seed=1)
-    structures.positions[-1] = 1e4
+    positions = [side * np.random.default_rng(1).random((count, 3)) for count, side in ((4, 2.0), (600, 9.0))]
+    positions[1][-1] = 1e4
+    structures = Structures.from_arrays(positions, species=np.full(604, SPECIES[0]))
     with pytest.raises(MemoryError, match=r"needs about .* GiB .* of structure 1; .* look for points far away"):
         network.predict(structures)
 

@@ -97,7 +97,7 @@ def convolution(dim: int, values: str, small: int = 0, still=(), strained: bool 
     else:
         kernel = YukawaChannels((1.3, 2.0), 0.4)
     end = {1: 16.0, 2: 11.0, 3: 9.0}[dim]
-    own = Convolution(kernel, SeriesEnd((end,)), 1e-4, values, small)
+    own = Convolution(kernel, SeriesEnd((end,)), 1e-1, values, small)
     structures = make_structures(dim, counts, (5.0, 3.0, 5.0) if dim == 1 else (3.0, 2.6, 3.0), seed=4)
     cells = structures.cell.copy()
     cells[2] = cells[0]
