@@ -266,6 +266,6 @@ def _told_apart(value):
     """What can be compared and hashed: bytes of arrays, of series, and the keys of other potentials."""
     if isinstance(value, np.ndarray):
         return value.tobytes()
-    if type(value) is Chebyshev:
+    if isinstance(value, Chebyshev):
         return value.coef.tobytes()
     return value.key() if isinstance(value, Potential) else value
