@@ -137,12 +137,12 @@ def test_loss_with_energies(kind, dim):
 
 @pytest.mark.slow
 def test_loss_gradient_of_each_parameter():
-    """All 10655 of them, one by one, on one small snapshot."""
+    """One by one, on one small snapshot: every seventh; ``validation.networks`` tries all 10655."""
     network, points = network_of("full", 1), points_of(1)[:1, :6]
     forces = np.random.default_rng(3).standard_normal(points.shape)
     _, gradient = network.loss_gradient(points, forces)
     flat, h = network.parameters.flat, 1e-5
-    for i in range(flat.size):
+    for i in range(0, flat.size, 7):
         start, losses = flat[i], []
         for sign in (1, -1):
             flat[i] = start + sign * h
