@@ -56,10 +56,10 @@ class DistributedCalculator(MeshCalculator):
 
     def __init__(self, comm, calculator: MeshCalculator):
         self.ranks = comm if isinstance(comm, Ranks) else Ranks(comm)
-        if type(calculator) is not MeshCalculator:
-            raise TypeError(f"calculator: expected a MeshCalculator, got {type(calculator).__name__}")
-        self.__dict__.update(copy(calculator).__dict__)
         with self.ranks.together("DistributedCalculator"):
+            if type(calculator) is not MeshCalculator:
+                raise TypeError(f"calculator: expected a MeshCalculator, got {type(calculator).__name__}")
+            self.__dict__.update(copy(calculator).__dict__)
             self.explicit_sums, self._far, self._used = False, {}, None
             if not isinstance(self.form, RadialForm):
                 raise NotImplementedError(

@@ -19,17 +19,14 @@ from ..geometry.structures import Structures
 from ..gradient import Gradient
 from ..networks import EnergyNetwork, Prediction
 from ..networks.parts.convolution import Convolution
-from ..networks.parts.messages import Messages
-from ..networks.parts.pairs import PairEnergies, Scatter
+from ..networks.parts.part import Part
 from ..networks.parts.program import Program
-from ..networks.short_range import Descriptor
 from .halo import Halo
 from .plan import DistributedPlan
 from .ranks import Ranks
 
 __all__ = ["DistributedNetwork"]
 
-OF_NEIGHBOURS = (Descriptor, Messages, PairEnergies, Scatter)  # what a point gets there depends on its neighbours
 OF_ALL_POINTS = "parts that look at all points at once have to be convolutions"
 
 
@@ -91,9 +88,9 @@ class DistributedNetwork:
 
     def __init__(self, comm, network: EnergyNetwork):
         self.ranks = comm if isinstance(comm, Ranks) else Ranks(comm)
-        if not isinstance(network, EnergyNetwork):
-            raise TypeError(f"network: expected an EnergyNetwork, got {type(network).__name__}")
         with self.ranks.together("DistributedNetwork"):
+            if not isinstance(network, EnergyNetwork):
+                raise TypeError(f"network: expected an EnergyNetwork, got {type(network).__name__}")
             self.network, self._halo = deepcopy(network), SimpleNamespace(own=0)
             for part in self.network.program.parts:
                 for field in _convolutions(part):
@@ -162,5 +159,10 @@ def _shells(program: Program) -> int:
     depth: dict[str, int] = {}
     for step in program.steps:
         below = max((depth.get(name, 0) for name in step.inputs), default=0)
-        depth[step.output] = below + isinstance(step.part, OF_NEIGHBOURS)
+        depth[step.output] = below + _sums_over_neighbours(step.part)
     return max(depth.values(), default=0)
+
+
+def _sums_over_neighbours(part: Part) -> bool:
+    """Whether what points get depends on pairs."""
+    return part.rows == "points" and not part.whole and (part.geometry or part.reads == "pairs" or bool(part.pairs))

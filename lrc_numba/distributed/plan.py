@@ -12,12 +12,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
+from ..engine.deconvolution import MultiplierTable
 from ..multipliers import Multiplier
 from ..plan import LRCPlan
 from ..planning.calls import Call
 from .ranks import Ranks
 
 __all__ = ["DistributedPlan"]
+
+WEIGHTS = np.random.default_rng(0).standard_normal(61)  # a prime, so that no axis of a table repeats them
 
 
 def _together(method: Callable) -> Callable:
@@ -28,11 +33,15 @@ def _together(method: Callable) -> Callable:
         """The method, on all ranks."""
         if not plan._idle:
             return method(plan, *args, **kwargs)  # raises: others wait for the thread that is at work
-        name, wrt = method.__name__, kwargs.get("wrt", "")
-        plan._name = f"{name} by {wrt if isinstance(wrt, str) else sorted(map(str, wrt))}" if wrt else name
+        name = plan._name = method.__name__
         with plan._ranks.together(name):
+            if wrt := kwargs.get("wrt", ""):
+                names = {wrt} if isinstance(wrt, str) else set(wrt)
+                kwargs["wrt"], plan._name = names, f"{name} by {sorted(map(str, names))}"
             result = method(plan, *args, **kwargs)
-            if plan._points is not None and method.__name__.startswith("set_"):
+            if name == "set_cell":
+                plan._ranks.agree("cell", np.asarray(plan.choices.box).tolist())
+            if plan._points is not None and name.startswith("set_"):
                 plan._ranks.agree("points", plan._layout())
             return result
 
@@ -67,6 +76,7 @@ class DistributedPlan(LRCPlan):
 
     _ranks: Ranks
     _name: str
+    _looked: tuple = (None, (0.0, 0.0))
 
     def __init__(self, comm, box, modes, **settings: Any):
         object.__setattr__(self, "_ranks", comm if isinstance(comm, Ranks) else Ranks(comm))
@@ -82,7 +92,8 @@ class DistributedPlan(LRCPlan):
             )
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()}\n  ranks     {self._ranks.rank} of {self._ranks.size}"
+        described = super().__repr__().replace(LRCPlan.__name__, type(self).__name__, 1)
+        return f"{described}\n  ranks     {self._ranks.rank} of {self._ranks.size}"
 
     @property
     def ranks(self) -> Ranks:
@@ -99,8 +110,18 @@ class DistributedPlan(LRCPlan):
         call = super()._call(values, multiplier, exclude_self)
         leaves_out = " without themselves" if exclude_self else ""
         self._ranks.agree(f"{self._name}{leaves_out}", "{} channel(s) to {}".format(*call.channels))
-        self._ranks.agree("multiplier", call.table.shape, call.table.squares)
+        self._ranks.agree("multiplier", call.table.shape, self._look_of(call.table))
         return call
+
+    def _look_of(self, table: MultiplierTable) -> tuple[float, float]:
+        """The norm of a table, and a sum of its numbers with weights of either sign: numbers of others differ."""
+        if self._looked[0] is not table:
+            flat = np.ravel(table.table)
+            flat = np.concatenate([flat, np.zeros(-len(flat) % len(WEIGHTS), dtype=flat.dtype)])
+            sums = flat.reshape(-1, len(WEIGHTS)).sum(axis=0)
+            weighted = float(np.real(sums @ WEIGHTS) + np.imag(sums @ WEIGHTS[::-1]))
+            object.__setattr__(self, "_looked", (table, (float(np.sqrt(table.squares)), weighted)))
+        return self._looked[1]
 
     def linearise(self, values, multiplier: Multiplier):
         """Not on several ranks: errors in what it returns would leave other ranks waiting.

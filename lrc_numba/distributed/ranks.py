@@ -1,17 +1,18 @@
 """Processes of an MPI communicator: sums in a fixed order, and errors that are raised on all of them.
 
-Before anything is sent the ranks meet: each says what it is about to do, or that it failed. So a rank that cannot go on
-is waited for by nobody: the others raise its error, with the number of the rank in front. One meeting is an allgather
-of 16 bytes.
+Before anything is sent the ranks meet: each says what it is about to do, or that it failed, or that it ends. So a rank
+that cannot go on is waited for by nobody: the others raise its error, with the number of the rank in front. One meeting
+is an allgather of 16 bytes.
 
     sum   a reduce-scatter and an allgather: of S bytes each rank sends 2 S (R − 1)/R, and adds up in the order of ranks
 """
 
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, NoReturn
 from zlib import crc32
 
@@ -21,6 +22,7 @@ __all__ = ["Ranks"]
 
 SMALL = 4096  # bytes, up to which every rank sends all it has to every other
 KINDS = (ValueError, TypeError, MemoryError, NotImplementedError, ImportError, FileExistsError, OSError)
+END = "the end of the process"
 RANKS_OF_ERROR = "_ranks_of_error"  # attribute of an exception that all ranks of a communicator raise: Raised
 
 
@@ -69,7 +71,7 @@ class Ranks:
         if comm == self._mpi.COMM_NULL:
             raise ValueError("comm: expected a communicator that this process is in, got COMM_NULL")
         self.comm, self.rank, self.size, self.sent = comm, comm.Get_rank(), comm.Get_size(), 0
-        _end_together()
+        _end_together(self)
 
     def __repr__(self) -> str:
         return f"Ranks(rank {self.rank} of {self.size})"
@@ -89,7 +91,7 @@ class Ranks:
         if every[:, 0].any():
             self._raise(self.comm.allgather(None if error is None else (_kind(error), str(error))), error)
         if (every[:, 1] != every[0, 1]).any():
-            self._differ(self.comm.allgather(action))
+            self._differ(self.comm.allgather(action), action)
 
     def _raise(self, errors: list, own: BaseException | None) -> NoReturn:
         """The first of the errors, with the ranks that have it in front."""
@@ -102,16 +104,31 @@ class Ranks:
             message = f"rank{'s' * (len(alike) > 1)} {', '.join(map(str, alike))}: {message}"
         raise self._of_ranks(kind(message), alike) from own
 
-    def _differ(self, actions: list[str]) -> NoReturn:
-        """The error where ranks are about to do different things."""
-        other = next(rank for rank, action in enumerate(actions) if action != actions[0])
-        what = f"expected the same on all ranks, got {actions[0]} on rank 0 and {actions[other]} on rank {other}"
-        raise self._of_ranks(ValueError(what), [0, other])
+    def _differ(self, actions: list[str], own: str) -> NoReturn:
+        """The error where ranks are about to do different things; of those that go on, where some have ended."""
+        going = [rank for rank, action in enumerate(actions) if action != END]
+        first = going[0] if own != END else 0
+        other = next(rank for rank, action in enumerate(actions) if action != actions[first])
+        what = (
+            f"expected the same on all ranks, got {actions[first]} on rank {first} and {actions[other]} on rank {other}"
+        )
+        error = self._of_ranks(ValueError(what), [first, other])
+        if END in actions:  # nobody can wait for those any more
+            setattr(error, RANKS_OF_ERROR, Raised(self.rank == first, False))
+            atexit.unregister(_meet_once_more)
+        raise error
 
-    def _of_ranks(self, error: Exception, ranks: list[int]) -> Exception:
+    def _of_ranks(self, error: BaseException, ranks: list[int]) -> BaseException:
         """The error, marked as one that all ranks of the communicator raise."""
         whole = self.size == self._mpi.COMM_WORLD.Get_size()
         setattr(error, RANKS_OF_ERROR, Raised(self.rank == ranks[0], whole))
+        return error
+
+    def interrupted(self) -> KeyboardInterrupt:
+        """What all ranks raise that were told to stop; they meet, so that none ends while another saves what it has."""
+        self._meet("an interruption")
+        error = KeyboardInterrupt()
+        self._of_ranks(error, [0])
         return error
 
     @contextmanager
@@ -132,7 +149,7 @@ class Ranks:
         else:
             self._meet(f"the end of {name}")
 
-    def agree(self, name: str, value: object, number: float = 0.0) -> None:
+    def agree(self, name: str, value: object, numbers: tuple[float, ...] = ()) -> None:
         """Raise a ValueError on all ranks where one has other settings.
 
         Parameters
@@ -141,15 +158,13 @@ class Ranks:
             Of the argument.
         value : object
             Compared by its ``repr``.
-        number : float
-            Compared up to rounding.
+        numbers : tuple of float
+            Compared up to rounding of the largest.
         """
         self._meet(f"{name} {value!r}" if value != "" else name)
-        if number:
-            self._meet(f"{name} with a number")
-            every = np.empty(self.size)
-            self.comm.Allgather(np.array([number]), every)
-            apart = np.abs(every - every[0]) > 1e-9 * np.abs(every[0])
+        if numbers:
+            every = self.gather(np.array(numbers, dtype=np.float64))
+            apart = (np.abs(every - every[0]) > 1e-9 * np.abs(every[0]).max()).any(axis=1)
             if apart.any():
                 other = int(apart.argmax())
                 message = f"{name}: expected the same on all ranks, got another one on rank {other} than on rank 0"
@@ -172,7 +187,7 @@ class Ranks:
         flat = array.reshape(-1)
         flat = flat.view(flat.real.dtype)
         if flat.nbytes <= SMALL:
-            flat[...] = _added_up(self.gather(flat))
+            flat[...] = _added_up(self._gathered(flat))
         else:
             self._sum_pieces(flat)
         return array
@@ -197,6 +212,10 @@ class Ranks:
         array : contiguous array
             Of this rank.
         """
+        self._meet(f"gathering {array.dtype} {array.shape}")
+        return self._gathered(array)
+
+    def _gathered(self, array: np.ndarray) -> np.ndarray:
         every = np.empty((self.size, *array.shape), dtype=array.dtype)
         self.comm.Allgather(np.ascontiguousarray(array), every)
         self.sent += array.nbytes * (self.size - 1)
@@ -279,9 +298,15 @@ def _kind(error: BaseException) -> type:
     return next((kind for kind in KINDS if isinstance(error, kind)), RuntimeError)
 
 
-def _end_together() -> None:
+def _end_together(ranks: Ranks) -> None:
     """See to it that an exception that nobody catches is printed once, and that no rank waits for one that is gone."""
-    if _mpi().COMM_WORLD.Get_size() == 1 or getattr(sys.excepthook, "of_ranks", False):
+    mpi = _mpi()
+    if mpi.COMM_WORLD.Get_size() == 1:
+        return
+    if ranks.comm == mpi.COMM_WORLD and not _ENDING:  # other communicators may be gone by then
+        _ENDING.append(ranks)
+        atexit.register(_meet_once_more)
+    if getattr(sys.excepthook, "of_ranks", False):
         return
     before = sys.excepthook
 
@@ -296,3 +321,13 @@ def _end_together() -> None:
 
     hook.of_ranks = True  # type: ignore[attr-defined]
     sys.excepthook = hook
+
+
+_ENDING: list[Ranks] = []  # of all processes, once they are used
+
+
+def _meet_once_more() -> None:
+    """At the end of a process, so that ``sys.exit`` on one rank is an error on those that go on."""
+    if not _mpi().Is_finalized():
+        with suppress(ValueError):
+            _ENDING[0]._meet(END)

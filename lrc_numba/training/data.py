@@ -10,9 +10,10 @@ from .. import arguments
 from ..geometry.structures import Structures
 from ..networks import EnergyNetwork, LossWeights
 from ..networks.checks import as_energies, as_forces, as_weight, check_data, check_some
+from ..networks.layers.parameters import Parameters
 from ..networks.loss import as_weights
 
-__all__ = ["as_data", "as_validation", "weights_for"]
+__all__ = ["as_data", "as_validation", "free_parameters", "weights_for"]
 
 
 def as_data(network: EnergyNetwork, points, forces, energies) -> Structures:
@@ -88,3 +89,32 @@ def as_validation(network: EnergyNetwork, validation, weights: LossWeights) -> S
     except (TypeError, ValueError) as wrong:
         raise type(wrong)(f"validation: {wrong}") from None
     return given
+
+
+def free_parameters(frozen: tuple[str, ...], parameters: Parameters) -> np.ndarray | None:
+    """Which numbers are trained, booleans of their count; None for all.
+
+    Parameters
+    ----------
+    frozen : tuple of str
+        Beginnings of the names of those that are not.
+    parameters : Parameters
+        Of the network.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For one string, and for what no name begins with.
+    """
+    if isinstance(frozen, str):
+        raise TypeError(f"frozen: expected a tuple of names, got {frozen!r}; for one of them ({frozen!r},)")
+    if not frozen:
+        return None
+    free = np.ones(parameters.flat.size, dtype=bool)
+    for prefix in frozen:
+        names = [name for name in parameters if name.startswith(prefix)]
+        if not names:
+            raise ValueError(f"frozen: expected beginnings of {list(parameters)}, got {prefix!r}")
+        for name in names:
+            free[parameters.offsets[name] : parameters.offsets[name] + parameters[name].size] = False
+    return free

@@ -125,6 +125,10 @@ class Shares:
         """Whether something is so on some rank."""
         return flag if self._ranks is None else self._ranks.total(int(flag)) > 0
 
+    def interrupted(self) -> KeyboardInterrupt:
+        """What all ranks raise that were told to stop, once the files are written."""
+        return KeyboardInterrupt() if self._ranks is None else self._ranks.interrupted()
+
     def first(self, state: Any) -> Any:
         """What the process that has the files has."""
         return state if self._ranks is None else self._ranks.first(state)

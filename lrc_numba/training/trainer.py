@@ -23,7 +23,7 @@ from ..networks import EnergyNetwork, LossWeights
 from ..networks.checks import check_data
 from .adam import Adam
 from .checkpoint import Checkpoint, Log, State, TrainingError, locked, sketch
-from .data import as_data, as_validation, weights_for
+from .data import as_data, as_validation, free_parameters, weights_for
 from .progress import Progress
 from .protocol import PAPER, Protocol
 from .shares import Shares
@@ -128,6 +128,16 @@ class Trainer(Fixed):
             raise ValueError(f"log: expected another file than the checkpoint, got {self.log} for both")
         self._shares = Shares(self.comm)
         self._files = (self.checkpoint, self.log) if self._shares.leads else (None, None)
+        with self._shares.together("Trainer"):
+            self._prepare()
+            self._shares.agree(self._identity, self.network.parameters)
+        self._sound = True  # parameters, moments and counters are of one step, and the loss was a number
+        self._saved = -np.inf  # when
+        self._goes_on = False  # from the checkpoint and the log that are there
+        self._left = self.best.copy()  # the parameters as they were when something was last done here
+
+    def _prepare(self) -> None:
+        """Check all that was given."""
         self.seed = operator.index(self.seed)
         if not isinstance(self.protocol, Protocol):
             raise TypeError(f"protocol: expected a Protocol, got {self.protocol!r}")
@@ -142,7 +152,7 @@ class Trainer(Fixed):
                 raise ValueError(f"patience: expected at least one epoch, and validation data, got {self.patience}")
         if self.largest_gradient is not None:
             arguments.as_positive("largest_gradient", self.largest_gradient, np.inf)
-        self._free = self._free_parameters()
+        self._free = free_parameters(self.frozen, self.network.parameters)
         self.adam = Adam(self.network.parameters.flat.size)
         self.best = self.network.parameters.flat.copy()
         self._log = Log(self._files[1])
@@ -151,28 +161,6 @@ class Trainer(Fixed):
             self._sketches |= _sketches("validation ", self.validation)
         self._settings()  # on all ranks an error where they are missing
         self._checkpoint = None if self._files[0] is None else Checkpoint(self._files[0], self._identity())
-        self._shares.agree(self._identity, self.network.parameters)
-        self._sound = True  # parameters, moments and counters are of one step, and the loss was a number
-        self._saved = -np.inf  # when
-        self._goes_on = False  # from the checkpoint and the log that are there
-        self._left = self.best.copy()  # the parameters as they were when something was last done here
-
-    def _free_parameters(self) -> np.ndarray | None:
-        """Which parameters are trained; None for all."""
-        if not self.frozen:
-            return None
-        free, parameters = np.ones(self.network.parameters.flat.size, dtype=bool), self.network.parameters
-        if isinstance(self.frozen, str):
-            raise TypeError(
-                f"frozen: expected a tuple of names, got {self.frozen!r}; for one of them ({self.frozen!r},)"
-            )
-        for prefix in self.frozen:
-            names = [name for name in parameters if name.startswith(prefix)]
-            if not names:
-                raise ValueError(f"frozen: expected beginnings of {list(parameters)}, got {prefix!r}")
-            for name in names:
-                free[parameters.offsets[name] : parameters.offsets[name] + parameters[name].size] = False
-        return free
 
     # ------------------------------------------------------------------ the loop
     @property
@@ -216,21 +204,22 @@ class Trainer(Fixed):
             better = self._see_changes()
             samples, begun = len(self.data), self.step
             total = self.protocol.total_steps(samples)
-            end = total if steps is None else min(total, begun + steps)
+            end, stopped = total if steps is None else min(total, begun + steps), False
             with tqdm(total=total, initial=begun, file=sys.stderr, leave=False, disable=not progress) as bar:
                 try:
-                    while self.step < end and not self.finished:
+                    while self.step < end and not self.finished and not stopped:
                         loss = self._one_step(samples)
                         bar.update()
                         if self.step % 20 == 0:
                             stage = min(self.progress.stage + 1, len(self.protocol.stages))
                             bar.set_postfix(stage=stage, loss=f"{loss:.3e}")
-                        if shares.any(interrupted()):
-                            raise KeyboardInterrupt
+                        stopped = shares.any(interrupted())
                 finally:
                     if self._sound and (better or self.step > begun):
                         self.save()
                     self._left[...] = self.network.parameters.flat
+            if stopped:
+                raise shares.interrupted()
             self._keep_the_best()
 
     def _see_changes(self) -> bool:

@@ -190,9 +190,18 @@ def plan_of(comm, modes=9, **settings) -> DistributedPlan:
     return DistributedPlan(comm, 1.0, modes, dim=1, **settings).set_points(np.full((4, 1), 0.3))
 
 
+def charges_of(comm, count: int, q: float = 1.0):
+    """Potentials of some points on each rank, the first with a charge of its own."""
+    calculator = DistributedCalculator(comm, MeshCalculator(CoulombPotential(smearing=0.6), 2.0))
+    return calculator.compute(np.random.default_rng(0).random((4, 3)), np.array([q, *np.ones(count - 1)]), 5.0)
+
+
 def errors(comm) -> dict[str, str]:
     """What is said of things that are wrong on the last of two ranks, and whether all ranks say it."""
     last, ones, kernel = comm.rank == comm.size - 1, np.ones(4), Yukawa(1.0, 1.0)
+    mixing, mixed = ([1.0, 2.0], [2.0, 1.0]) if last else ([2.0, 1.0], [1.0, 2.0]), np.ones((4, 2))
+    network = FullRangeNetwork(6.0, 1.5, 5, dim=3)
+    calculator = MeshCalculator(CoulombPotential(smearing=0.6), 2.0)
     wrong: dict[str, Callable] = {
         "modes": lambda: plan_of(comm, 11 if last else 9),
         "eps": lambda: plan_of(comm, eps=1e-30 if last else 1e-6),
@@ -209,6 +218,15 @@ def errors(comm) -> dict[str, str]:
         "overflow": lambda: plan_of(comm).convolve(ones * (1e305 if last else 1.0), Yukawa(1e10, 1.0)),
         "channels": lambda: plan_of(comm).convolve(np.ones((4, 1 + last)), kernel),
         "multiplier": lambda: plan_of(comm).convolve(ones, Yukawa(1.0 + last, 1.0)),
+        "sign": lambda: plan_of(comm).convolve(ones, Yukawa(-1.0 if last else 1.0, 1.0)),
+        "order": lambda: plan_of(comm).convolve(mixed, ChannelMatrix(mixing, kernel)),
+        "cell of a plan": lambda: plan_of(comm).set_cell(2.0 if last else 1.5, np.full((4, 1), 0.3)),
+        "no wrt": lambda: plan_of(comm).vjp(ones, kernel, ones, wrt=5 if last else "points"),
+        "charge": lambda: charges_of(comm, 4, np.nan if last else 1.0),
+        "charges": lambda: charges_of(comm, 3 if last else 4),
+        "no calculator": lambda: DistributedCalculator(comm, "p3m" if last else calculator),
+        "no network": lambda: DistributedNetwork(comm, "full" if last else network),
+        "data": lambda: trainer(Path("nowhere"), LONG, frozen=("nothing",) if last else (), comm=comm),
         "wrt": lambda: plan_of(comm).vjp(ones, kernel, ones, wrt="values" if last else "points"),
         "method": lambda: (plan_of(comm).energy if last else plan_of(comm).convolve)(ones, kernel),
         "linearise": lambda: plan_of(comm).linearise(ones, kernel),
@@ -229,6 +247,8 @@ def errors(comm) -> dict[str, str]:
             own = f"{type(error).__name__}: {error}"
         every = comm.allgather(own)
         said[name] = every[0] if len(set(every)) == 1 else f"different things: {every}"
+    made = plan_of(comm).vjp(ones, kernel, ones, wrt=(name for name in ["values"]))
+    said["a generator"] = f"{made.points is None} {made.values is not None}"
     return said
 
 
