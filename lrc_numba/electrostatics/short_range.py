@@ -16,10 +16,14 @@ __all__ = ["derived_forms", "near_jvp", "near_sum", "pair_form", "radial_form"]
 
 POINTS = 80  # of the series in r² that is cut down
 EXACT = 1e-15  # of the largest v_LR
+NOTHING = 1e-17  # of v: what is below it adds nothing
 
 
 def radial_form(potential: Potential, cutoff: float, tolerance: float = EXACT) -> RadialForm:
     """v_SR within a cutoff, with the lowest degree that keeps a tolerance.
+
+    A cutoff beyond the smearing's reach is brought back to it: v_SR is nothing there, and a polynomial that has to
+    follow v_LR so far has a degree at which the powers of its argument cancel beyond rounding.
 
     Parameters
     ----------
@@ -30,6 +34,7 @@ def radial_form(potential: Potential, cutoff: float, tolerance: float = EXACT) -
     tolerance : float
         Of v_LR, over its largest value, which is that at r = 0 but for sums of potentials and derivatives.
     """
+    cutoff = min(cutoff, potential.reach(NOTHING))
     series = chebyshev_series(lambda u: potential.long_range(np.sqrt(u)), 0.0, cutoff**2, POINTS).coef
     tails = np.cumsum(np.abs(series[::-1]))[::-1]  # what is lost without the coefficients from there on
     largest = np.abs(potential.long_range(np.linspace(0.0, cutoff, POINTS))).max()

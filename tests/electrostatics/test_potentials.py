@@ -15,6 +15,7 @@ from lrc_numba.electrostatics import (
     ProlateCoulombPotential,
 )
 from lrc_numba.electrostatics.potentials.gamma import lower, upper
+from lrc_numba.electrostatics.short_range import radial_form
 
 SIGMA = 0.8
 RADII, SQUARES = np.array([0.3, 1.0, 2.0, 3.5]), np.array([1e-4, 0.5, 2.0, 9.0, 30.0])
@@ -110,6 +111,18 @@ def test_by_smearing(name):
     }
     for of in parts.values():
         assert relative(of(slope), (of(up) - of(down)) / (2 * STEP)) <= 1e-5
+
+
+@pytest.mark.parametrize("cutoff", [5.0, 9.0, 17.0, 40.0])
+@GAUSSIAN
+def test_forms_of_pairs_are_right_up_to_any_cutoff(name, cutoff):
+    """To rounding of what is largest: beyond the reach of the smearing is nothing, and no polynomial goes there."""
+    potential = potentials()[name]
+    r = np.linspace(0.5, cutoff * (1 - 1e-9), 300) * SIGMA
+    value, slope = radial_form(potential, cutoff * SIGMA).derivatives(r**2, 1)
+    size = potential.short_range(0.5 * SIGMA)
+    np.testing.assert_allclose(value, potential.short_range(r), rtol=0, atol=1e-13 * size)
+    np.testing.assert_allclose(2 * slope, potential.short_range_slope(r), rtol=0, atol=1e-12 * size / SIGMA**2)
 
 
 def test_prolate_ends_at_the_cutoff():
