@@ -5,10 +5,11 @@ Perturbed rock salt from 64 to 64,000 ions, on one core. Ours are what ``tune`` 
 of a grid whose measured error is within the accuracy. Times are medians of calls, warm, with neighbours that are kept.
 
     python -m figures.ewald_speed --preset quick
-    python -m figures.ewald_speed --preset paper
+    python -m figures.ewald_speed --preset paper --resume
     python -m figures.ewald_speed --plot-only
 
-Written are results/ewald_speed.json and .png.
+Written are results/ewald_speed.json, after every row, and .png. With ``--resume`` rows that are there are kept: hours
+of searching for settings of peers may be interrupted. Measure on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from lrc_numba.electrostatics import CoulombPotential, tune
+from lrc_numba.files import write_json
 from validation.benchmark_electrostatics import reference
-from validation.tools.common import print_table, save_json, seconds
+from validation.tools.common import print_table, seconds
 from validation.tools.electrostatics_peers import Peer, installed
 from validation.tools.electrostatics_search import candidates, quickest
 from validation.tools.ionic_systems import Ions, perturbed_nacl
@@ -97,23 +101,24 @@ def theirs(ions: Ions, kind: type[Peer], accuracy: float, exact: np.ndarray) -> 
     return {"error": best["error"], "seconds": taken, "choices": repr(best["settings"])}
 
 
-def run(preset: Preset, seeds: list[int]) -> list[dict]:
-    """A row for every number of ions, seed, accuracy and library."""
-    rows, peers = [], [peer for peer in map(installed, PEERS) if peer is not None]
+def run(preset: Preset, seeds: list[int], rows: list[dict], save: Callable[[list[dict]], None]) -> None:
+    """A row for every number of ions, seed, accuracy and library, but those that are there; each is saved."""
+    peers = [peer for peer in map(installed, PEERS) if peer is not None]
+    known = {tuple(row[name] for name in ("ions", "seed", "accuracy", "name")) for row in rows}
     for cells in tqdm(preset.cells, file=sys.stderr, leave=False):
         for seed in seeds:
             ions = perturbed_nacl(cells, seed=seed)
-            exact = reference(ions)
-            for accuracy in ACCURACIES:
-                base = {"ions": len(ions.positions), "seed": seed, "accuracy": accuracy}
-                for label, kind in CALCULATORS.items():
-                    if kind != "ewald" or base["ions"] <= preset.explicit:
-                        rows.append(base | {"name": label} | ours(ions, kind, accuracy, exact))
-                for peer in peers:
-                    measured = theirs(ions, peer, accuracy, exact)
-                    if measured is not None:
-                        rows.append(base | {"name": peer.name} | measured)
-    return rows
+            count, exact = len(ions.positions), reference(ions)
+            kinds = {k: v for k, v in CALCULATORS.items() if v != "ewald" or count <= preset.explicit}
+            measures = {label: partial(ours, ions, kind) for label, kind in kinds.items()}
+            measures |= {peer.name: partial(theirs, ions, peer) for peer in peers}
+            for accuracy, (name, measure) in product(ACCURACIES, measures.items()):
+                if (count, seed, accuracy, name) in known:
+                    continue
+                measured = measure(accuracy, exact)
+                if measured is not None:
+                    rows.append({"ions": count, "seed": seed, "accuracy": accuracy, "name": name} | measured)
+                    save(rows)
 
 
 def table(rows: list[dict]) -> None:
@@ -160,15 +165,19 @@ def draw(rows: list[dict], path: Path) -> None:
 
 def main() -> None:
     parser = figure_parser("ewald_speed", __doc__ or "", PRESETS, (0,))
+    parser.add_argument("--resume", action="store_true", help="keep the rows that are there")
     args = parser.parse_args()
     path = args.output / "ewald_speed.json"
-    if args.plot_only:
-        record = kept_record(parser, path, "rows")
-    else:
-        record = new_record("ewald_speed", args, 1, rows=run(PRESETS[args.preset], args.seeds))
-        save_json(path, record)
-    table(record["rows"])
-    draw(record["rows"], path.with_suffix(".png"))
+    rows = kept_record(parser, path, "rows")["rows"] if args.plot_only or (args.resume and path.exists()) else []
+    if not args.plot_only:
+        run(
+            PRESETS[args.preset],
+            args.seeds,
+            rows,
+            lambda r: write_json(path, new_record("ewald_speed", args, 1, rows=r)),
+        )
+    table(rows)
+    draw(rows, path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -94,6 +94,26 @@ def test_median_time(monkeypatch):
     assert ewald_speed.median_time(lambda: next(times)) == 4.0
 
 
+def test_measuring_goes_on_where_it_was(monkeypatch):
+    """Rows that are there are not measured again, and every new one is saved; no row where a peer has no settings."""
+    measured, saved = [], []
+
+    def measure(_, kind, accuracy, exact):
+        measured.append((kind, accuracy, exact.shape))
+        return None if kind == "p3m" and accuracy == 1e-6 else {"error": 0.0, "seconds": 1.0, "choices": ""}
+
+    monkeypatch.setattr(ewald_speed, "ours", measure)
+    monkeypatch.setattr(ewald_speed, "installed", lambda _: None)
+    rows: list[dict] = []
+    preset = ewald_speed.Preset((1, 2), 8)  # explicit sums for the smaller one alone
+    ewald_speed.run(preset, [0], rows, lambda each: saved.append(len(each)))
+    assert saved == list(range(1, 9))
+    assert len(measured) == 10
+    ewald_speed.run(preset, [0], rows, lambda each: saved.append(len(each)))
+    assert len(rows) == 8
+    assert measured[10:] == [("p3m", 1e-6, (8, 3)), ("p3m", 1e-6, (64, 3))]
+
+
 def test_rms():
     assert common.rms(np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 0.0]])) == pytest.approx(12.5**0.5)
 
