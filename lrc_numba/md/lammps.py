@@ -277,6 +277,7 @@ class LammpsForces:
             return None
         from ..distributed import DistributedCalculator, DistributedNetwork
 
+        self._ranks.agree("species and energy", (self._species, self._energy))
         if isinstance(self._model, EnergyNetwork):
             return DistributedNetwork(self._ranks, self._model)
         if not isinstance(self._model, MeshCalculator):

@@ -162,6 +162,8 @@ def print_errors(comm) -> None:
     told_of["comm"] = told(LammpsForces, lmp, network(), comm=comm.Split(comm.rank))
     species = {3: 8} if comm.rank == 1 else None
     told_of["species"] = told(LammpsForces, lmp, network(), species=species, comm=comm)
+    species = {1: 1, 2: 2 + comm.rank}
+    told_of["other species"] = told(LammpsForces, lmp, network(), species=species, comm=comm)
     forces = LammpsForces(lmp, network(), comm=comm)
     charges = lmp.numpy.extract_atom("q")
     if comm.rank == 0:
@@ -197,6 +199,7 @@ def test_errors_of_one_process_are_raised_on_both():
     assert [told["interrupt"] for told in every] == ["rank 1: ended by KeyboardInterrupt", "KeyboardInterrupt"]
     for told in every:
         assert told["species"].startswith("rank 1: species: expected types from 1 to 2")
+        assert told["other species"].startswith("expected the same on all ranks, got species and energy")
         assert told["charges"].startswith("rank 0: charges: expected finite numbers")
         assert told["comm"].startswith("comm: expected that of LAMMPS, which runs on 2 process(es), got one of 1")
         assert told["mended"] == ""
