@@ -147,9 +147,9 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         "water",
         "Charges of water in LAMMPS",
         "`water` compares forces of charges as `fix external` of LAMMPS with its own pppm and with a tight Ewald sum, "
-        "in frames of a trajectory of SPC/E water. Both are asked for the same RMS error of forces, 1e-6 of that between "
-        "two charges e at 1 Å, and keep it by their own estimates: what they differ by is what each of them differs from "
-        "the sum. Relative to the forces and virial of the frames that is 2 to 3 times as much.",
+        "in frames of a trajectory of SPC/E water. Both are asked for the same RMS error of forces, 1e-6 of that "
+        "between two charges e at 1 Å, and keep it by their own estimates: what they differ by is what each of them "
+        "differs from the sum. Relative to the forces and virial of the frames that is 2 to 3 times as much.",
         recorded,
     ),
     (
