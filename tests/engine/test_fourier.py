@@ -129,7 +129,7 @@ def test_rows_are_left_out(dim, modes, monkeypatch):
 
 
 @pytest.mark.parametrize("modes", [31, 2999])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 def test_lines_are_shared_out_and_stand_alone(modes, dtype, monkeypatch):
     """A line among 25, whoever does them, and alone: the same bits, there and back."""
     grid = LRCPlan(1.0, modes, eps=1e-3, dim=1, dtype=dtype).set_points(np.zeros((1, 1), dtype)).grid

@@ -299,6 +299,7 @@ def _threads(**environment: str) -> tuple[int, int, int]:
     return default, asked, warned
 
 
+@pytest.mark.slow
 def test_threads_of_the_environment():
     """The smallest of the processors and what both variables say; ``threads`` says otherwise."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

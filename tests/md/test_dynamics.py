@@ -22,6 +22,7 @@ def test_a_thermostat_reaches_its_temperature():
     assert 0.3 * KELVIN < temperatures.mean() < 1.7 * KELVIN
 
 
+@pytest.mark.slow
 def test_a_barostat_changes_the_cell_smoothly():
     """From step to step changes are about the same, though the mesh has to follow; pressures are as asked for."""
     pressures, volumes = npt(crystal(), 200)

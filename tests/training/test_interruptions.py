@@ -81,7 +81,8 @@ def test_killed_and_resumed(tmp_path):
 IGNORED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 
-@pytest.mark.parametrize("before", ["", pytest.param(IGNORED, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("before", ["", IGNORED])
 def test_terminated_and_resumed(before, tmp_path):
     """SIGTERM saves, with two minutes to the next checkpoint, and ends the process; also where SIGINT is ignored."""
     with training(tmp_path / "ended", save_every=120.0, before=before) as process:
@@ -100,6 +101,7 @@ def test_terminated_and_resumed(before, tmp_path):
     assert_goes_on(tmp_path / "ended", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_one_process_has_a_checkpoint(tmp_path):
     """Another one that resumes or begins is told who has it; when that one is dead it may."""
     with training(tmp_path / "shared") as process:
