@@ -117,7 +117,6 @@ CASES = [
     pytest.param((3, (3, 5, 4), np.float64, "kaiser_bessel", 1e-2, None, None, True), marks=pytest.mark.slow),
     pytest.param((3, (3, 5, 4), np.float32, "kaiser_bessel", 1e-2, (3, 2), None, False), marks=pytest.mark.slow),
     (1, 9, np.float64, "kaiser_bessel", 1e-5, (2, 1), 3, False),
-    pytest.param((1, 9, np.float32, "gaussian_paper", 1e-3, None, None, True), marks=pytest.mark.slow),
     pytest.param((3, (3, 2, 3), np.float64, "gaussian", 1e-1, None, 2, False), marks=pytest.mark.slow),
 ]
 
