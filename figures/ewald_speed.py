@@ -9,7 +9,8 @@ of a grid whose measured error is within the accuracy. Times are medians of call
     python -m figures.ewald_speed --plot-only
 
 Written are results/ewald_speed.json, after every row, and .png. With ``--resume`` rows that are there are kept: hours
-of searching for settings of peers may be interrupted. Measure on a machine that does nothing else.
+of searching for settings of peers may be interrupted; the date and the versions are then those of the last run alone.
+Measure on a machine that does nothing else.
 """
 
 from __future__ import annotations
