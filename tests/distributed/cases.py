@@ -219,7 +219,7 @@ def errors(comm) -> dict[str, str]:
         "channels": lambda: plan_of(comm).convolve(np.ones((4, 1 + last)), kernel),
         "multiplier": lambda: plan_of(comm).convolve(ones, Yukawa(1.0 + last, 1.0)),
         "sign": lambda: plan_of(comm).convolve(ones, Yukawa(-1.0 if last else 1.0, 1.0)),
-        "order": lambda: plan_of(comm).convolve(mixed, ChannelMatrix(mixing, kernel)),
+        "order": lambda: plan_of(comm, 121).convolve(mixed, ChannelMatrix(mixing, kernel)),
         "cell of a plan": lambda: plan_of(comm).set_cell(2.0 if last else 1.5, np.full((4, 1), 0.3)),
         "no wrt": lambda: plan_of(comm).vjp(ones, kernel, ones, wrt=5 if last else "points"),
         "charge": lambda: charges_of(comm, 4, np.nan if last else 1.0),
