@@ -248,6 +248,31 @@ class Ranks:
         if hasattr(cause, RANKS_OF_ERROR):
             setattr(error, RANKS_OF_ERROR, getattr(cause, RANKS_OF_ERROR))
 
+    @staticmethod
+    def stop_behind(error: BaseException) -> BaseException:
+        """What is no ``Exception``, such as ``KeyboardInterrupt``, and stands behind an error; else the error itself.
+
+        Parameters
+        ----------
+        error : BaseException
+            Of this process.
+        """
+        cause: BaseException | None = error
+        while isinstance(cause, Exception):
+            cause = cause.__cause__
+        return error if cause is None else cause
+
+    @staticmethod
+    def is_told_here(error: BaseException) -> bool:
+        """Whether this process is the first of those that have an error, or the only one.
+
+        Parameters
+        ----------
+        error : BaseException
+            Of this process.
+        """
+        return getattr(error, RANKS_OF_ERROR, Raised(True, False)).here
+
     def exchange(self, pieces: list[np.ndarray], width: int) -> list[np.ndarray]:
         """Hand an array (n, width) of float64 to each rank; returns what each of them handed to this one.
 

@@ -45,12 +45,13 @@ from typing import Any
 import numpy as np
 
 from .. import arguments
+from ..distributed.ranks import Ranks
 from ..electrostatics import CoulombPotential, MeshCalculator
 from ..electrostatics.boundaries import choose_boundary
 from ..electrostatics.calculators import Calculator
 from ..geometry.structures import Structures
+from ..machine.signals import HeldSignals, held_signals
 from ..networks import EnergyNetwork
-from .interrupts import Interrupts, held_interrupts, is_told_here, stop_behind
 
 __all__ = ["LammpsForces", "open_lammps"]
 
@@ -149,7 +150,7 @@ class LammpsForces:
     ):
         self._lmp, self._model, self._name = lmp, model, name
         self._error: BaseException | None = None
-        self._interrupts: Interrupts | None = None  # as long as ``command`` runs
+        self._signals: HeldSignals | None = None  # as long as ``command`` runs
         self._ranks, self._shared = self._processes(comm), None
         with self._together("LammpsForces"):
             if not isinstance(model, (EnergyNetwork, Calculator)):
@@ -172,8 +173,6 @@ class LammpsForces:
             if processes > 1:
                 raise ValueError(f"comm: LAMMPS runs on {processes} processes, and the model needs their communicator")
             return None
-        from ..distributed import Ranks
-
         ranks = Ranks(comm)
         if ranks.size != processes:
             raise ValueError(
@@ -318,14 +317,14 @@ class LammpsForces:
         """
         self._forget()
         try:
-            with held_interrupts() as self._interrupts:
+            with held_signals() as self._signals:
                 self._lmp.command(text)
         except Exception as wrong:  # what LAMMPS says may come of forces that are missing
             if self._error is None:
                 raise
             raise self._forget() from wrong
         finally:
-            self._interrupts = None
+            self._signals = None
         if self._error is not None:
             raise self._forget()
 
@@ -344,9 +343,9 @@ class LammpsForces:
                 self._compute(count, positions[:count], forces[:count])
             done = True
             with self._together("interrupts"):
-                if self._interrupts is not None:
-                    self._interrupts.check()
-            if self._interrupts is None:
+                if self._signals is not None:
+                    self._signals.check()
+            if self._signals is None:
                 self._error = None
         except BaseException as error:  # LAMMPS would go on with the forces of the step before
             if not done:
@@ -359,9 +358,9 @@ class LammpsForces:
         self._lmp.lib.lammps_force_timeout(self._lmp.lmp)
         if self._error is not None:
             return
-        self._error = stop_behind(error)
+        self._error = Ranks.stop_behind(error)
         self._error.add_note(f"in step {step} of LAMMPS")
-        if self._interrupts is None and is_told_here(error):
+        if self._signals is None and Ranks.is_told_here(error):
             what = f"{type(self._error).__name__}: {self._error}"
             print(f"lrc_numba, in step {step} of LAMMPS, which ends here: {what}", file=sys.stderr, flush=True)
 

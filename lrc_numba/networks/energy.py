@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .. import arguments
-from ..fixed import Fixed
 from ..geometry.neighbours import find_pairs
 from ..geometry.ragged import sums_of
 from ..geometry.structures import Structures
 from ..machine.alone import Idle, alone
 from ..machine.cpu import parallel
+from ..machine.fixed import Fixed
 from ..machine.workspace import Workspaces
 from .checks import as_counted, as_dim, check_cells
 from .layers.parameters import Parameters

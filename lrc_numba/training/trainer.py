@@ -11,14 +11,16 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 from typing import ClassVar
 
 import numpy as np
 from tqdm import tqdm
 
 from .. import arguments
-from ..fixed import Fixed
 from ..geometry.structures import Structures
+from ..machine.fixed import Fixed
+from ..machine.signals import held_signals
 from ..networks import EnergyNetwork, LossWeights
 from ..networks.checks import check_data
 from .adam import Adam
@@ -27,7 +29,6 @@ from .data import as_data, as_validation, free_parameters, weights_for
 from .progress import Progress
 from .protocol import PAPER, Protocol
 from .shares import Shares
-from .signals import signals_between_steps
 
 __all__ = ["Trainer", "TrainingError", "force_error"]
 
@@ -199,7 +200,7 @@ class Trainer(Fixed):
         """
         steps = None if steps is None else arguments.as_count("steps", steps, 0)
         shares, progress = self._shares, progress and self._shares.leads
-        with shares.together("run"), signals_between_steps() as interrupted, locked(*self._files):
+        with shares.together("run"), held_signals(SIGINT, SIGTERM) as signals, locked(*self._files):
             self._check_files()
             better = self._see_changes()
             samples, begun = len(self.data), self.step
@@ -213,7 +214,7 @@ class Trainer(Fixed):
                         if self.step % 20 == 0:
                             stage = min(self.progress.stage + 1, len(self.protocol.stages))
                             bar.set_postfix(stage=stage, loss=f"{loss:.3e}")
-                        stopped = shares.any(interrupted())
+                        stopped = shares.any(bool(signals.came))
                 finally:
                     if self._sound and (better or self.step > begun):
                         self.save()

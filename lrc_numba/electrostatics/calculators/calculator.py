@@ -14,10 +14,10 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from ... import arguments
-from ...fixed import Fixed
 from ...geometry.neighbours import ImageLists, NeighbourList
 from ...geometry.structures import Structures
 from ...machine.cpu.parallel import available_threads
+from ...machine.fixed import Fixed
 from ..checks import as_charges, as_structure, check_not_given, in_structure, lattice_key, net_charge
 from ..open_pairs import OpenPairs
 from ..pair_function import PairFunction

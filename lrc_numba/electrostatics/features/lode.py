@@ -24,10 +24,10 @@ import numpy as np
 from scipy.special import spherical_jn
 
 from ... import arguments
-from ...fixed import Fixed
 from ...geometry.cell import Cell
 from ...geometry.modes import ModeSet
 from ...gradient import Gradient
+from ...machine.fixed import Fixed
 from ...multipliers import Multiplier
 from ...plan import LRCPlan
 from ..boundaries import Boundary, LongRangeKernel

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...fixed import Fixed
+from ...machine.fixed import Fixed
 from ...machine.workspace import Workspaces
 from ..layers.parameters import Parameters
 from .needs import check_rows, named
