@@ -7,6 +7,7 @@ longer: properties are tried there on few and small problems, and what is too mu
 from __future__ import annotations
 
 import os
+import signal
 from ctypes import CDLL, byref, c_int
 from ctypes.util import find_library
 from importlib.util import find_spec
@@ -71,6 +72,14 @@ def backend(request) -> str:
 def simulated(backend) -> bool:
     """Whether kernels of this back end are run as Python."""
     return backend == "cuda" and not HARDWARE
+
+
+@pytest.fixture
+def interruptible():
+    """Python's own handler of SIGINT, which a process in the background may not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

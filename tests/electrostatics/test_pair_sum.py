@@ -145,7 +145,7 @@ def test_single_precision_is_rounded_at_the_end():
         np.testing.assert_array_equal(getattr(sums, name), getattr(expected, name).astype(np.float32))
 
 
-@pytest.mark.parametrize("degree", [0, 5, 40])
+@pytest.mark.parametrize("degree", [0, pytest.param(5, marks=pytest.mark.slow), 40])
 def test_polynomials_of_any_degree(degree):
     """Of degrees between those that are compiled, and high ones, which overflow where nothing is asked for."""
     coefficients = GENERATOR.standard_normal(degree + 1)

@@ -319,6 +319,7 @@ def test_ended_by_a_signal(tmp_path):
 
 
 # ---------------------------------------------------------------------- records
+@pytest.mark.slow
 def test_record_and_final_tests(tmp_path, capsys):
     """A record holds what is done; final tests need all of it, and are evaluated once."""
     store, seeds = Store(tmp_path / "runs"), (0, 1)

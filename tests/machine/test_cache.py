@@ -100,6 +100,7 @@ def test_a_file_that_cannot_be_read(tmp_path, kept):
     assert "set NUMBA_CACHE_DIR" in warned[0]
 
 
+@pytest.mark.slow
 def test_a_directory_that_cannot_be_made(tmp_path):
     """Below a file: one warning for all kernels, and they are kept somewhere else."""
     blocked = tmp_path / "file"
@@ -110,6 +111,7 @@ def test_a_directory_that_cannot_be_made(tmp_path):
     assert "cannot be written to: compiled code is kept elsewhere" in warned[0]
 
 
+@pytest.mark.slow
 def test_nothing_can_be_kept(tmp_path):
     """Neither beside the source nor in the user's cache: one warning that names the way out."""
     blocked = tmp_path / "file"

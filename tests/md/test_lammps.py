@@ -329,7 +329,7 @@ class Interrupted(MeshCalculator):
 
 @needs_lammps
 @pytest.mark.parametrize("direct", [False, True])
-def test_an_interrupt_ends_the_run(direct, capsys):
+def test_an_interrupt_ends_the_run(direct, capsys, interruptible):
     """After a whole step, so that the next run goes on where it was; one in LAMMPS's own command is printed."""
     lmp = opened()
     forces = LammpsForces(lmp, Interrupted(CoulombPotential(smearing=0.5), 3.0, 6.0, explicit_sums=False, threads=1))

@@ -56,7 +56,7 @@ def test_it_is_the_vjp_of_half_the_values(lead, channels, gradient, exclude_self
     agree(plan_of(points, gradient=gradient), f, exclude_self=exclude_self)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 def test_every_back_end(backend, dtype):
     """In single precision to its rounding."""
     f, bound = VALUES.astype(dtype), 1e-12 if dtype == np.float64 else 1e-4

@@ -113,7 +113,7 @@ def test_derivatives_of_what_is_computed(shape):
 @pytest.mark.parametrize(
     ("dim", "shape", "nodes"),
     [
-        (2, WindowShape("bspline", 4), (15, 22)),
+        pytest.param(2, WindowShape("bspline", 4), (15, 22), marks=slow),
         pytest.param(2, WindowShape("lagrange", 5), (16, 16), marks=slow),
         pytest.param(3, WindowShape("bspline", 4), (20, 17, 22), marks=slow),
         pytest.param(3, WindowShape("bspline", 6), (24, 20, 30), marks=slow),

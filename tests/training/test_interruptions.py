@@ -185,14 +185,6 @@ def test_interrupt_leaves_a_checkpoint(tmp_path, monkeypatch):
     assert again.step == 3
 
 
-@pytest.fixture
-def interruptible():
-    """Python's own handler of SIGINT, which a process in the background may not have."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_interrupts_take_effect_between_steps(tmp_path, monkeypatch, interruptible):
     """SIGINT in the middle of a step: the step is finished, and the checkpoint goes on to the usual numbers."""
     (tmp_path / "whole").mkdir()
