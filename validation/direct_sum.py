@@ -30,7 +30,7 @@ from lrc_numba import ExponentialKernel, LRCPlan, Yukawa, lrc_convolve
 from .tools.common import alternate, arguments, environment, print_table, relative_error, save_json, seconds
 from .tools.direct_sum_picture import draw
 from .tools.references import KERNELS, compiled_pairs, fourier_reference, is_singular, kernel, pair_reference
-from .tools.sweep import BOX, EPS, MODES, QUICK_MODES, errors, problems, truncation
+from .tools.sweep import BOX, EPS, MODES, QUICK_EPS, QUICK_MODES, errors, problems, truncation
 from .tools.user_points import run as run_user_points
 
 IMAGES = 5  # per axis, about as many as the pair sum takes for these kernels
@@ -44,13 +44,13 @@ def measure_errors(quick: bool, threads: int | None) -> list[dict]:
     rows: list[dict] = []
     total = len(KERNELS) * len(modes) * 3 * 2
     for problem in tqdm(problems(KERNELS, modes, count), total=total, desc="errors", file=sys.stderr, leave=False):
-        rows += errors(problem, threads=threads)
+        rows += errors(problem, threads=threads, sweep=QUICK_EPS if quick else EPS)
     return rows
 
 
 def print_errors(rows: list[dict]) -> None:
     """A column per eps; in every place the worst of the three kinds of points."""
-    powers = EPS["float64"]
+    powers = sorted({r["eps"] for r in rows}, reverse=True)
     lines: list[list[object]] = []
     for name, dim, dtype in {(r["kernel"], r["dim"], r["dtype"]): None for r in rows}:
         same = [r for r in rows if (r["kernel"], r["dim"], r["dtype"]) == (name, dim, dtype)]

@@ -12,12 +12,13 @@ from lrc_numba import ExponentialKernel, Multiplier, Table, lrc_convolve
 from .common import DISTRIBUTIONS, draw_points, relative_error
 from .references import cancellation, fourier_reference, is_singular, kernel, pair_reference
 
-__all__ = ["BOX", "EPS", "MODES", "QUICK_MODES", "Problem", "errors", "problems"]
+__all__ = ["BOX", "EPS", "MODES", "QUICK_EPS", "QUICK_MODES", "Problem", "errors", "problems"]
 
 BOX = 10.0
 MODES = {1: 501, 2: 63, 3: 31}
 QUICK_MODES = {1: 501, 2: 63, 3: 15}
 EPS = {"float64": [10.0**-p for p in range(1, 13)], "float32": [10.0**-p for p in range(1, 6)]}
+QUICK_EPS = {"float64": [1e-2, 1e-4, 1e-6, 1e-8, 1e-12], "float32": [1e-2, 1e-4]}  # a kernel is compiled for each
 
 
 @dataclass
@@ -90,11 +91,13 @@ def _problem(name, distribution, charge, dtype, dim, modes, count, pairs) -> Pro
     )
 
 
-def errors(problem: Problem, *, window: str = "kaiser_bessel", threads: int | None = None) -> Iterator[dict]:
-    """One row per eps: asked and measured errors, or the message with which an eps was refused."""
+def errors(
+    problem: Problem, *, window: str = "kaiser_bessel", threads: int | None = None, sweep: dict = EPS
+) -> Iterator[dict]:
+    """One row per eps of the ``sweep``: asked and measured errors, or the message with which an eps was refused."""
     p = problem
     pairs = p.pairs
-    for eps in EPS[p.dtype]:
+    for eps in sweep[p.dtype]:
         row = {
             "kernel": p.kernel_name,
             "dim": p.dim,
