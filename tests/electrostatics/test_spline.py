@@ -38,6 +38,17 @@ def test_screened_charges(order, sigma):
     assert relative(found.potential, over_images(x, q, cell, screened, 24.0) / 2) < TIGHT
 
 
+@pytest.mark.parametrize("end", [60.0, 600.0])
+def test_functions_that_are_known_far_out(end):
+    """However far beyond where they are over, waves are integrated, and v̂ is over where it was."""
+    x, q, cell = salt(5)
+    near, far = (SplinePotential((1e-3, last), (screened, screened_slope), SIGMA) for last in (28.0, end))
+    assert far.highest_wavenumber(1e-16) == near.highest_wavenumber(1e-16)
+    assert relative(far.fourier(np.square([0.1, 9.0])), near.fourier(np.square([0.1, 9.0]))) < TIGHT
+    near, far = (EwaldCalculator(potential, 6.0).compute(x, q + 0.1, cell).potential for potential in (near, far))
+    assert relative(far, near) < TIGHT
+
+
 @pytest.mark.parametrize("reciprocal", [False, True])
 def test_tables(reciprocal):
     """A table of two hundred radii and more, interpolated."""
@@ -147,6 +158,8 @@ def test_other_bad_arguments():
         SplinePotential((0.8, 28.0), FUNCTIONS, SIGMA, order=1.0).fourier(np.ones(1))
     with pytest.raises(ValueError, match=r"asked for at a distance of 0\.1"):
         SplinePotential((0.2, 28.0), FUNCTIONS, SIGMA).short_range(np.array([0.1]))
+    with pytest.raises(ValueError, match=r"order: with 1 v̂ falls too slowly: .* pass a larger order, or a k_cutoff"):
+        EwaldCalculator(SplinePotential((1e-3, 28.0), FUNCTIONS, SIGMA, order=1.0), 6.0)
     with pytest.raises(ValueError, match="smearing"):
         SplinePotential((0.2, 28.0), FUNCTIONS, tail=CoulombPotential())
     with pytest.raises(TypeError, match="tail"):

@@ -14,72 +14,31 @@ whose integrand must have come to its end there. A spline of degree five through
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import pi, sqrt
 from typing import Self
 
 import numpy as np
 from numpy.polynomial import Chebyshev
-from scipy.interpolate import make_interp_spline
 from scipy.special import gammainc, gammaincc, gammainccinv, gammaln
 
 from ... import arguments
 from ..series import chebyshev_series
 from .potential import Potential
+from .radial_table import RadialTable, as_function
 
-__all__ = ["RadialTable", "SplinePotential"]
+__all__ = ["SplinePotential", "TableEndsError"]
 
-DEGREE = 5
 NODES = 16  # of Gauss and Legendre's rule within each interval
+TURNS = 16.0  # k r over an interval at most: so many nodes integrate its waves to rounding
+NOTHING = 1e-17  # of ∫ |v_LR − t_LR|: beyond where no more than that is left, there are no nodes
+AT_ONCE = 4_000_000  # waves at nodes that are summed up at a time
 INTERVALS = 64  # of functions, at least; of tables those between their radii
 FARTHEST = 30.0  # wavenumbers over the inverse of the shortest length that are looked through for an end of v̂
 NOISE = 1e-13  # of ∫ |v_LR − t_LR|: where v̂ is as small as the rounding of its series, there is no more to see
 
 
-class RadialTable:
-    """v through a table, C⁴, and its derivative.
-
-    Parameters
-    ----------
-    radii : (n,) array
-        Rising, n ≥ 2, units of length.
-    values : (n,) array
-        v there.
-    reciprocal : bool
-        Interpolate r v as a function of 1/r, which suits tails of 1/r; radii are then above 0.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, what came and what was expected.
-    """
-
-    def __init__(self, radii, values, reciprocal: bool = False):
-        self.radii, values = (
-            arguments.as_array(name, array, np.dtype(np.float64))
-            for name, array in (("radii", radii), ("values", values))
-        )
-        if self.radii.ndim != 1 or len(self.radii) < 2 or (np.diff(self.radii) <= 0).any() or self.radii[0] < 0:
-            raise ValueError(f"radii: expected two or more from 0 on, each above the one before, got {radii!r}")
-        if values.shape != self.radii.shape:
-            raise ValueError(f"values: expected shape {self.radii.shape}, as radii has, got {values.shape}")
-        if reciprocal and self.radii[0] == 0:
-            raise ValueError("radii: expected numbers above 0 with reciprocal=True, got 0")
-        self.reciprocal = bool(reciprocal)
-        degree = min(DEGREE, len(self.radii) - 1)
-        degree -= 1 - degree % 2  # of even degrees splines are worse
-        at, through = (1 / self.radii[::-1], (self.radii * values)[::-1]) if reciprocal else (self.radii, values)
-        self._spline = make_interp_spline(at, through, k=degree)
-        self._slope = self._spline.derivative()
-
-    def __call__(self, r: np.ndarray) -> np.ndarray:
-        return self._spline(1 / r) / r if self.reciprocal else self._spline(r)
-
-    def derivative(self, r: np.ndarray) -> np.ndarray:
-        """v′, for an array of r."""
-        if self.reciprocal:
-            return -(self._spline(1 / r) + self._slope(1 / r) / r) / r**2
-        return self._slope(r)
+class TableEndsError(ValueError):
+    """A table ends where what is of long range does not."""
 
 
 class SplinePotential(Potential):
@@ -96,8 +55,9 @@ class SplinePotential(Potential):
     tail : Potential, optional
         What v is equal to beyond the last radius, as ``CoulombPotential()``; 0 by default.
     order : float
-        a, above half the power of the pole of v − t at 0: with odd powers of r in it v̂ falls as k^{−2a−2}. Half the
-        power of the pole where v − t is that times a smooth function of r².
+        a, above half the power of the pole of v − t at 0. With odd powers of r in v − t times r to the power of the
+        pole, as in e^{−r}/r, v̂ falls as k^{−2a−2} only, and a small order is an error where v̂ has no end within what is
+        looked through; without any, as in 1/r, half the power of the pole is best.
     reciprocal : bool
         As for ``RadialTable``.
     transform : two arrays, optional
@@ -140,7 +100,7 @@ class SplinePotential(Potential):
         self.order = arguments.as_positive("order", order, np.inf)
         self.accuracy = arguments.as_positive("accuracy", accuracy, 1.0)
         self.tail = None if tail is None or smearing is None else tail.with_smearing(smearing)
-        self.function, self.radii = _as_function(radii, values, reciprocal)
+        self.function, self.radii = as_function(radii, values, reciprocal)
         if smearing is None and self.radii[0] > 0:
             raise ValueError(f"radii: expected them from 0 on without a smearing, got {self.radii[0]:g}")
         self.transform = None
@@ -155,7 +115,7 @@ class SplinePotential(Potential):
     def _reset(self) -> None:
         """Forget what depends on the smearing."""
         self._series: list[Chebyshev | None] = [None]  # a list, so that ``key`` does not change when it is made
-        self._nodes: list[tuple[np.ndarray, np.ndarray] | None] = [None]
+        self._nodes: list[tuple[float, np.ndarray, np.ndarray] | None] = [None]  # the first: up to which wavenumber
 
     def key(self) -> tuple:
         held = {name: value for name, value in vars(self).items() if name not in ("_series", "_nodes", "radii", "tail")}
@@ -244,41 +204,55 @@ class SplinePotential(Potential):
         return self.bare_slope(r) - self.long_range_slope(r)
 
     # ------------------------------------------------------------------ in Fourier space
-    def _quadrature(self) -> tuple[np.ndarray, np.ndarray]:
-        """Nodes and 4πr² S (v − t) times their weights; a ValueError where the ends leave out too much."""
+    def _quadrature(self, highest: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Nodes and 4πr² S (v − t) times their weights, for waves up to ``highest`` at least."""
         held = self._nodes[0]
-        if held is None:
-            edges = self.radii
-            if len(edges) <= INTERVALS:  # of a function, or of a short table
-                edges = np.unique(np.concatenate([edges, np.linspace(edges[0], edges[-1], INTERVALS + 1)]))
+        if held is None or held[0] < highest:
+            highest = max(highest, FARTHEST / self._shortest())
+            edges, ends = self._intervals(highest), self.radii[[0, -1]]
             t, weights = np.polynomial.legendre.leggauss(NODES)
             half = np.diff(edges)[:, None] / 2
             r, weights = (edges[:-1, None] + half * (t + 1)).ravel(), (half * weights).ravel()
             density = 4 * pi * r**2 * self._switch(r) * self._own(r)[0]
-            total = float(weights @ np.abs(density))
-            ends = np.array([max(edges[0], 1e-300), edges[-1]])
-            left = 4 * pi * ends**3 * np.abs(self._switch(ends) * self._own(ends)[0]) * (edges[[0, -1]] > 0)
-            if self.transform is None and not self._derived and left.max() > self.accuracy * total:
-                which = ("first", "last")[int(left.argmax())]
-                raise ValueError(
-                    f"radii: beyond the {which} of them, {ends[left.argmax()]:g}, the transform misses about "
-                    f"{left.max() / max(total, 1e-300):.1e} of it, above accuracy={self.accuracy:g}; extend the table, "
-                    "pass the tail that v has, or a larger order or smearing"
-                )
-            held = self._nodes[0] = r, weights * density
-        return held
+            size = weights * np.abs(density)
+            self._check_ends(np.maximum(ends, 1e-300), float(size.sum()))
+            used = max(1, int(np.count_nonzero(np.cumsum(size[::-1])[::-1] > NOTHING * size.sum())))
+            held = self._nodes[0] = highest, r[:used], (weights * density)[:used]
+        return held[1:]
+
+    def _intervals(self, highest: float) -> np.ndarray:
+        """Edges of intervals within which v is smooth and waves turn by ``TURNS`` at most."""
+        edges = self.radii
+        if len(edges) <= INTERVALS:  # of a function, or of a short table
+            edges = np.unique(np.concatenate([edges, np.linspace(edges[0], edges[-1], INTERVALS + 1)]))
+        parts = np.ceil(np.diff(edges) * highest / TURNS).astype(int)
+        starts = np.repeat(edges[:-1], parts)
+        steps = np.arange(len(starts)) - np.repeat(np.cumsum(parts) - parts, parts)
+        return np.append(starts + steps * np.repeat(np.diff(edges) / parts, parts), edges[-1])
+
+    def _check_ends(self, ends: np.ndarray, total: float) -> None:
+        """A ``TableEndsError`` where the ends leave out too much of ∫ |v_LR − t_LR|."""
+        left = 4 * pi * ends**3 * np.abs(self._switch(ends) * self._own(ends)[0]) * (self.radii[[0, -1]] > 0)
+        if self.transform is None and not self._derived and left.max() > self.accuracy * total:
+            which = ("first", "last")[int(left.argmax())]
+            raise TableEndsError(
+                f"radii: beyond the {which} of them, {ends[left.argmax()]:g}, the transform misses about "
+                f"{left.max() / max(total, 1e-300):.1e} of it, above accuracy={self.accuracy:g}; extend the table, "
+                "pass the tail that v has, or a larger order or another smearing"
+            )
 
     def _own_series(self, highest2: float) -> Chebyshev:
         """The transform of S (v − t) as a series in k²."""
         series = self._series[0]
         if series is None or series.domain[1] < highest2:
-            r, weights = self._quadrature()
             highest2 = max(1.1 * highest2, (10 / self._shortest()) ** 2)
-            points = int(sqrt(highest2) * self.radii[-1]) + 80
+            r, weights = self._quadrature(sqrt(highest2))
+            points = int(sqrt(highest2) * r[-1]) + 80
 
             def transform(k2: np.ndarray) -> np.ndarray:
                 """∫ S (v − t) sin(kr)/(kr) 4πr² dr."""
-                return np.sinc(np.sqrt(k2)[:, None] * r / pi) @ weights
+                parts = np.array_split(np.sqrt(k2), len(k2) * len(r) // AT_ONCE + 1)
+                return np.concatenate([np.sinc(k[:, None] * r / pi) @ weights for k in parts])
 
             series = self._series[0] = chebyshev_series(transform, 0.0, highest2, points)
         return series
@@ -315,6 +289,11 @@ class SplinePotential(Potential):
         noise = NOISE * float(np.abs(self._quadrature()[1]).sum()) * k**2
         above = np.flatnonzero(size > np.maximum(tolerance * size.max(initial=0.0), noise))
         own = float(k[above[-1]]) if len(above) else float(k[0])
+        if own == k[-1] and not self._derived:
+            raise ValueError(
+                f"order: with {self.order:g} v̂ falls too slowly: at a wavenumber of {own:.3g} v̂ k² is still "
+                f"{size[-1] / size.max():.1e} of the largest, above {tolerance:.1e}; pass a larger order, or a k_cutoff"
+            )
         return own if self.tail is None else max(own, self.tail.highest_wavenumber(tolerance))
 
     def reach(self, tolerance: float) -> float:
@@ -353,30 +332,3 @@ class SplinePotential(Potential):
         other = self.with_smearing(self.smearing)
         other._derived, other.tail = True, None if self.tail is None else self.tail.by_smearing()
         return other
-
-
-class _Function:
-    """Two functions as ``RadialTable`` has them."""
-
-    def __init__(self, value: Callable, derivative: Callable):
-        self._value, self._derivative = value, derivative
-
-    def __call__(self, r: np.ndarray) -> np.ndarray:
-        return self._value(r)
-
-    def derivative(self, r: np.ndarray) -> np.ndarray:
-        """v′."""
-        return self._derivative(r)
-
-
-def _as_function(radii, values, reciprocal: bool):
-    """v with a method ``derivative``, and radii from the least to the greatest."""
-    if isinstance(values, (tuple, list)) and len(values) == 2 and all(callable(part) for part in values):
-        ends = arguments.as_array("radii", radii, np.dtype(np.float64))
-        if ends.shape != (2,) or not 0 <= ends[0] < ends[1]:
-            raise ValueError(f"radii: expected the least and the greatest distance for functions, got {radii!r}")
-        return _Function(*values), ends
-    if callable(values):
-        raise TypeError("values: expected an array, or two functions: v and its derivative, got a single one")
-    table = RadialTable(radii, values, reciprocal)
-    return table, table.radii

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..potentials import CoulombPotential, Potential, ProlateCoulombPotential
+from ..potentials.spline import TableEndsError
 from .estimates import Spectrum, modes_term, pairs_term
 from .system import System, exits
 
@@ -15,6 +16,7 @@ __all__ = ["Division", "divisions", "may_be_prolate"]
 
 BANDS = np.arange(2.0, 45.01, 0.25)
 INTO_BAND = (0.88, 0.94, 1.0)  # highest kept k over c/r_c: modes in the corners of their region are kept as well
+NARROWER = 1.25
 STEEPEST = 13.0  # r_c/σ: beyond that v_SR is below rounding
 SHARES = {"gaussian": (0.3, 0.25), "prolate": (0.0, 0.45)}  # of ΔF², for pairs and for modes that are left out
 
@@ -120,8 +122,15 @@ def _gaussian(system: System, bare: Potential, cutoff: float, limit: float, of_m
         middle = (low + high) / 2
         keeps = pairs_term(bare.with_smearing(cutoff / middle), cutoff) <= limit
         low, high = (low, middle) if keeps else (middle, high)
-    potential = bare.with_smearing(cutoff / high)
-    cell, spectrum = system.boundary(potential).cell, Spectrum.of(potential)
+    while True:
+        potential = bare.with_smearing(cutoff / high)
+        try:
+            cell, spectrum = system.boundary(potential).cell, Spectrum.of(potential)
+            break
+        except TableEndsError:  # what is of long range begins where the table ends
+            high *= NARROWER
+            if high > STEEPEST:
+                return
     k = spectrum.k[-1] * np.linspace(0.02, 1, 150)
     enough = modes_term(spectrum, k[:, None] * _relative_exits(cell)) <= of_modes
     if enough.any():
