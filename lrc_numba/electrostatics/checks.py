@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from .. import arguments
+from ..geometry.cell import reduced_lattice, skewness
 from ..geometry.structures import Structures
 
 __all__ = [
@@ -19,9 +21,11 @@ __all__ = [
     "lattice_key",
     "net_charge",
     "plain_array",
+    "with_short_vectors",
 ]
 
 ROUNDING = 1e-12  # of lengths
+SKEWED = 4.0  # lengths of lattice vectors over the volume: beyond, meshes would have so many nodes too many
 NEUTRAL = 1e-10  # of Σ |q|: a net charge that is rounding
 
 
@@ -54,6 +58,31 @@ def as_structure(positions, cell, periodic) -> Structures:
     if cell is None:
         flags = np.zeros(3, dtype=bool)
     return Structures.from_arrays(positions, np.zeros((3, 3)) if cell is None else cell, periodic=flags)
+
+
+def with_short_vectors(structures: Structures) -> Structures:
+    """The same structures, where lattice vectors are far from orthogonal with shorter ones of the same lattice.
+
+    No sum over a lattice depends on its vectors, but how many modes and nodes it takes does. Cells that are not far
+    from orthogonal stay as they are, so that small changes of a cell change nothing suddenly.
+
+    Parameters
+    ----------
+    structures : Structures
+        Of three dimensions; those that need nothing are returned themselves.
+    """
+    cells = None
+    for flags in set(map(tuple, structures.periodic.tolist())):
+        periodic = np.array(flags, dtype=bool)
+        if sum(flags) < 2:
+            continue
+        same = np.flatnonzero((structures.periodic == periodic).all(axis=1))
+        for b in same[skewness(structures.cell[same][:, periodic]) > SKEWED]:
+            short = reduced_lattice(structures.cell[b][periodic])
+            if skewness(short) < skewness(structures.cell[b][periodic]) / 2:
+                cells = structures.cell.copy() if cells is None else cells
+                cells[b, periodic] = short
+    return structures if cells is None else replace(structures, cell=cells)
 
 
 def as_flags(periodic) -> np.ndarray:

@@ -6,7 +6,10 @@ import numpy as np
 
 from ..arguments import refuse_masked
 
-__all__ = ["Cell", "as_box", "minimum_image"]
+__all__ = ["Cell", "as_box", "minimum_image", "reduced_lattice", "skewness"]
+
+MOST_STEPS = 200  # of a reduction, each of which shortens a vector
+SHORTER = 1e-9  # of its square, at least
 
 
 def as_box(box) -> np.ndarray:
@@ -133,3 +136,42 @@ def minimum_image(displacement: np.ndarray, box) -> np.ndarray:
         Box lengths.
     """
     return displacement - box * np.round(displacement / box)
+
+
+def skewness(vectors: np.ndarray) -> np.ndarray:
+    """The product of the lengths of vectors over the volume they span, 1 where they are orthogonal; (...,).
+
+    Parameters
+    ----------
+    vectors : (..., n, d) array
+        n ≤ d rows, units of length.
+    """
+    volume2 = np.linalg.det(vectors @ np.swapaxes(vectors, -1, -2))
+    return np.linalg.norm(vectors, axis=-1).prod(axis=-1) / np.sqrt(np.maximum(volume2, np.finfo(np.float64).tiny))
+
+
+def reduced_lattice(vectors: np.ndarray) -> np.ndarray:
+    """Short vectors of the same lattice and orientation: others are taken off each while that makes it shorter.
+
+    Parameters
+    ----------
+    vectors : (n, d) array
+        Rows, n ≤ d, linearly independent.
+    """
+    short = np.array(vectors, dtype=np.float64)
+    for _ in range(MOST_STEPS):
+        before = short.copy()
+        for i in range(len(short)):
+            others = np.delete(short, i, axis=0)
+            if len(others) == 0:
+                continue
+            # The nearest combination of the others, rounded, and then each by itself where that gains nothing.
+            tried = np.round(np.linalg.lstsq(others.T, short[i], rcond=None)[0]) @ others
+            alone = np.round(others @ short[i] / np.sum(others**2, axis=1))[:, None] * others
+            candidates = short[i] - np.concatenate([tried[None], alone])
+            best = candidates[int(np.argmin(np.sum(candidates**2, axis=1)))]
+            if best @ best < short[i] @ short[i] * (1 - SHORTER):
+                short[i] = best
+        if np.array_equal(before, short):
+            break
+    return short

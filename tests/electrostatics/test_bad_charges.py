@@ -16,6 +16,7 @@ from lrc_numba.electrostatics import (
     MeshCalculator,
     P3MCalculator,
     PMECalculator,
+    ProlateCoulombPotential,
     tune,
 )
 from lrc_numba.electrostatics.calculators import ChargeOperator
@@ -131,6 +132,20 @@ def test_images_without_a_cell(calculator):
     """Flags of axes need one; a single True, which is the default, does not."""
     with pytest.raises(ValueError, match=r"cell: expected one, as periodic=.*True.* came, got none; pass a cell"):
         calculator.compute(POSITIONS, CHARGES, periodic=[True] * 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_positions_in_single_precision(dtype):
+    """In every call, also where the cell is that of the call before."""
+    calculator = EwaldCalculator(POTENTIAL, 3.0, dtype=dtype)
+    first, second = (calculator.compute(POSITIONS.astype(np.float32), CHARGES, CELL).energy for _ in range(2))
+    assert first == second
+
+
+def test_a_prolate_is_not_cut_off_short_of_its_end():
+    with pytest.raises(ValueError, match=r"cutoff: the part of short range of Prolate.* ends at 5, got 2\.5"):
+        EwaldCalculator(ProlateCoulombPotential(5.0, 25.0), 2.5)
+    EwaldCalculator(ProlateCoulombPotential(5.0, 25.0), 5.0)
 
 
 @EACH

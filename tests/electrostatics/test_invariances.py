@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import seeds
 
-from lrc_numba.electrostatics import EwaldCalculator, InversePowerLawPotential, MeshCalculator, Result
+from lrc_numba.electrostatics import CoulombPotential, EwaldCalculator, InversePowerLawPotential, MeshCalculator, Result
+from lrc_numba.electrostatics.checks import with_short_vectors
 from lrc_numba.geometry.structures import Structures
 
 # Sums over modes and pairs are cut off below EXACT of the potential; a mesh keeps EPS of its part of the forces, which
@@ -128,6 +129,29 @@ def test_other_cells_of_a_lattice(kind, p):
         assert error(compute(kind, p, positions, q, other), wanted) <= BOUNDS[kind]
 
     holds()
+
+
+@pytest.mark.parametrize("periodic", [(True, True, True), (True, False, True)])
+def test_vectors_far_from_the_shortest(periodic):
+    """Forty times as long as others of their lattice: the same, with as many modes."""
+    positions, q, cell, _ = drawn(5)
+    q -= q.mean(axis=0)
+    other = cell.copy()
+    other[0] += 40 * cell[2]
+    potential = CoulombPotential(SMEARING)
+    ewald = EwaldCalculator(potential, potential.reach(EXACT))
+    wanted, own = (
+        ewald.compute(positions, q, lattice, periodic=periodic, forces=True, stress=True) for lattice in (cell, other)
+    )
+    assert error(own, wanted) <= BOUNDS["ewald"]
+    batch = Structures.from_arrays([positions, positions], np.stack([cell, other]), periodic=periodic)
+    both = ewald.compute(batch, np.concatenate([q, q]), forces=True)
+    assert np.abs(both.energy[1] - wanted.energy).max() <= BOUNDS["ewald"] * np.abs(wanted.energy).max()
+    modes = [
+        ewald.long_range(s.positions, s.cell[0], periodic).modes
+        for s in map(with_short_vectors, (batch[:1], batch[1:]))
+    ]
+    assert np.prod(modes[1]) <= 2 * np.prod(modes[0])
 
 
 @EVERY

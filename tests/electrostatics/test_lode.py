@@ -133,6 +133,10 @@ def test_bad_input():
         features.compute(x, q[:3], cell)
     with pytest.raises(ValueError, match="positions"):
         features.compute(x[:, :2], q, cell)
+    with pytest.raises(ValueError, match="cell: expected one"):
+        features.compute(x, q, None)
+    with pytest.raises(ValueError, match="threads"):
+        LodeFeatures(CoulombPotential(SIGMA), RADIUS, threads=-3)
     with pytest.raises(ValueError, match="cotangent"):
         features.vjp(x, q, cell, np.zeros((4, 1, 2, 4)))
     with pytest.raises(AttributeError, match="potential: LodeFeatures was made with it"):

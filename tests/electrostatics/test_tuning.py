@@ -21,6 +21,7 @@ from lrc_numba.electrostatics import (
     MeshCalculator,
     P3MCalculator,
     ProlateCoulombPotential,
+    SplinePotential,
     tune,
 )
 from lrc_numba.plan import WindowShape
@@ -187,6 +188,36 @@ def test_a_frozen_mesh():
     assert calculator.long_range(1.3 * x, 1.3 * SIDE * np.eye(3), (True,) * 3).plan.grid.n > plan.grid.n
 
 
+@pytest.mark.explicit_sums
+def test_a_mesh_is_frozen_that_few_points_do_without():
+    """Modes are added up one by one for these, and many points then get the mesh that was chosen."""
+    x, q = ions(SIDE * np.eye(3), 8)
+    calculator = tune(CoulombPotential(), x, q, SIDE, 1e-3, fixed_mesh=True)
+    x, q = ions(SIDE * np.eye(3), 1000)
+    forces = calculator.compute(x, q, SIDE, forces=True).forces
+    plan = calculator.long_range(x, SIDE * np.eye(3), (True,) * 3).plan
+    assert plan.grid.n == calculator.tuning.choice.nodes
+    assert np.isfinite(forces).all()
+
+
+def test_a_cell_far_from_reduced():
+    """It is tuned for as the same crystal in short vectors is."""
+    x, q = ions(SIDE * np.eye(3), 27)
+    skewed = SIDE * np.array([[1.0, 0.0, 0.0], [30.0, 1.0, 0.0], [0.0, -30.0, 1.0]])
+    calculator = tune(CoulombPotential(), x, q, skewed, 1e-4)
+    assert error(calculator, exact(CoulombPotential(), x, q, SIDE), x, q, skewed) < PROMISED * 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cutoff", [None, 5.0])
+def test_a_table_that_ends(cutoff):
+    """Smearings with which what is of long range would begin at its end are left out."""
+    x, q = ions(SIDE * np.eye(3), 64)
+    functions = (lambda r: np.exp(-r) / r), (lambda r: -np.exp(-r) * (1 / r + 1 / r**2))
+    calculator = tune(SplinePotential((1e-3, 40.0), functions, 0.6), x, q, SIDE, 1e-3, cutoff=cutoff)
+    assert calculator.tuning.measured < PROMISED * 1e-3
+
+
 def test_windows_and_nodes_of_ones_own():
     x, q = ions(SIDE * np.eye(3))
     potential, window = ProlateCoulombPotential(3.0, 8.0), WindowShape("bspline", 4)
@@ -216,6 +247,7 @@ def test_an_exclusion_is_kept(settings):
         ({"accuracy": 1e-12, "calculator": "pme"}, r"out of reach with calculator='pme'; ask for \d.*which is within"),
         ({"cutoff": 0.01}, "and a cutoff of 0.01; ask for .*a larger cutoff or another calculator"),  # no 10^12 nodes
         ({"accuracy": 0.0}, "accuracy"),
+        ({"charges": np.zeros(27)}, "charges: expected some that are not zero, got none"),
         ({"splitting": "box"}, "splitting"),
         ({"calculator": "fmm"}, "calculator"),
         ({"calculator": "ewald", "fixed_mesh": True}, "fixed_mesh"),

@@ -18,7 +18,15 @@ from ...geometry.neighbours import ImageLists, NeighbourList
 from ...geometry.structures import Structures
 from ...machine.cpu.parallel import available_threads
 from ...machine.fixed import Fixed
-from ..checks import as_charges, as_structure, check_not_given, in_structure, lattice_key, net_charge
+from ..checks import (
+    as_charges,
+    as_structure,
+    check_not_given,
+    in_structure,
+    lattice_key,
+    net_charge,
+    with_short_vectors,
+)
 from ..open_pairs import OpenPairs
 from ..pair_function import PairFunction
 from ..pair_sum import PairSum
@@ -93,6 +101,7 @@ class Calculator(Fixed, LongRangePlans):
         self.potential, self.dtype = potential, arguments.as_dtype(dtype)
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.threads = arguments.as_threads(threads, available_threads())
+        potential.check_cutoff(self.cutoff)
         farthest = potential.pair_reach(self.cutoff)
         self.neighbours = NeighbourList(farthest, skin, full=self.threads > 2, threads=self.threads, ordered=False)
         self._far, self._used = {}, None
@@ -173,7 +182,7 @@ class Calculator(Fixed, LongRangePlans):
         charges : (N,) or (N, C) array
             q, of C channels that do not see each other; those of the structures by default.
         cell : float, (3,) or (3, 3) array, optional
-            Length(s), or lattice vectors as rows; not needed where nothing is periodic.
+            Length(s), or lattice vectors as rows; without one, nothing is periodic.
         periodic : bool or 3 bools
             Along which lattice vectors there are images: three, two (a slab), one (a wire) or none.
         forces, stress, charge_gradient : bool
@@ -191,6 +200,7 @@ class Calculator(Fixed, LongRangePlans):
         several = positions if isinstance(positions, Structures) else None
         if several is not None:
             check_not_given(cell, periodic)
+            several = with_short_vectors(several)
             positions, cell, periodic = several.positions, several.cell, several.periodic
         lattice = lattice_key(cell, periodic)
         key = None if parameter_gradient else key_of(self, charges, lattice, several)
@@ -234,11 +244,12 @@ class Calculator(Fixed, LongRangePlans):
     def _as_structure(self, positions, cell, periodic, key: tuple | None) -> Structures:
         """One structure, checked; of the cell of the call before, that is not looked at again."""
         last = self._last
-        if last is not None and key is not None and last[0] == key and isinstance(positions, np.ndarray):
+        doubles = isinstance(positions, np.ndarray) and positions.dtype == np.float64
+        if last is not None and key is not None and last[0] == key and doubles:
             points = arguments.as_array("positions", positions, np.dtype(np.float64))
             if points.shape == last[1].positions.shape:
                 return Structures(points, last[1].offsets, last[1].cell, last[1].periodic)
-        structure = as_structure(positions, cell, periodic)
+        structure = with_short_vectors(as_structure(positions, cell, periodic))
         self._last = (key, structure)
         return structure
 

@@ -98,7 +98,7 @@ class MeshCalculator(Calculator):
         else:
             lines.append(f"  window     {self.window!r}")
         if self._frozen is not None:
-            lines.append(f"  frozen     modes {self._frozen[1]}, nodes {self._frozen[2]}")
+            lines.append(f"  frozen     modes {self._frozen[1]}, nodes {self._frozen[2] or 'by eps'}")
         elif self.nodes is not None:
             lines.append(f"  nodes      {self.nodes}")
         elif self.spacing is not None:
@@ -177,7 +177,8 @@ class MeshCalculator(Calculator):
                 "were added up without a mesh; compute the structure whose mesh is to be kept, or pass "
                 "explicit_sums=False"
             )
-        nodes = None if isinstance(far.plan, DirectPlan) else far.plan.grid.n
+        cell, explicit = far.boundary.cell, isinstance(far.plan, DirectPlan)
+        nodes = self._nodes(cell, far.modes) if explicit else far.plan.grid.n  # more points will need a mesh
         self._frozen = np.array(far.boundary.cell), far.modes, nodes, far.boundary.periodic
         self._looked_at = far.boundary.cell, 1.0
         self._far = {key: kept for key, kept in self._far.items() if kept is far}  # other cells have other meshes
@@ -211,9 +212,10 @@ class MeshCalculator(Calculator):
             what = f"unknown; modes up to {kept:.3g} are kept, {self.k_cutoff:.3g} is asked for"
         if excess > warned:
             change = 100 * float((lengths / before).max() - 1)
+            mesh = "mesh" if nodes is None else f"mesh of {nodes} nodes"
             warn(
-                f"cell: axes have grown by up to {change:.1f} % since the mesh of {nodes} nodes was frozen, and the "
-                f"expected error is {what}; tune again, or unfreeze_mesh",
+                f"cell: axes have grown by up to {change:.1f} % since the {mesh} was frozen, and the expected "
+                f"error is {what}; tune again, or unfreeze_mesh",
                 stacklevel=7,
             )
             warned = ANOTHER_WARNING * excess

@@ -27,11 +27,12 @@ from ... import arguments
 from ...geometry.cell import Cell
 from ...geometry.modes import ModeSet
 from ...gradient import Gradient
+from ...machine.cpu.parallel import available_threads
 from ...machine.fixed import Fixed
 from ...multipliers import Multiplier
 from ...plan import LRCPlan
 from ..boundaries import Boundary, LongRangeKernel
-from ..checks import as_charges, net_charge
+from ..checks import as_charges, as_structure, net_charge
 from ..modes import modes_within
 from ..potentials import Potential
 from ..series import chebyshev_series
@@ -184,7 +185,8 @@ class LodeFeatures(Fixed):
                 raise ValueError(f"{name}: expected a whole number from {least} on, got {count!r}")
         if not callable(radial):
             raise TypeError(f"radial: expected a function of r, n and l, got {radial!r}")
-        self.potential, self.eps, self.threads = potential, arguments.as_positive("eps", eps, 1.0), threads
+        self.potential, self.eps = potential, arguments.as_positive("eps", eps, 1.0)
+        self.threads = arguments.as_threads(threads, available_threads())
         self.projection = Projection(arguments.as_positive("radius", radius, np.inf), int(n_max), int(l_max), radial)
         highest = potential.highest_wavenumber(self.eps) if k_cutoff is None else k_cutoff
         self.k_cutoff = arguments.as_positive("k_cutoff", highest, np.inf)
@@ -239,10 +241,12 @@ class LodeFeatures(Fixed):
 
     def _prepared(self, positions, charges, cell) -> tuple[LRCPlan, LodeKernel, np.ndarray]:
         """A plan with its points, the kernel for its cell, and charges (N, C)."""
-        points = arguments.as_points("positions", positions, np.dtype(np.float64), 3)
+        structure = as_structure(positions, cell, True)
+        if not structure.periodic.all():
+            raise ValueError("cell: expected one, as features are of periodic structures, got none")
+        points, lattice = structure.positions.astype(np.float64), structure.cell[0]
         values = as_charges(charges, len(points)).astype(np.float64)
         self.potential.check_net_charge(net_charge(values))
-        lattice = Cell(cell, 3).matrix
         if self._plan is None or self._kernel is None or self._kernel[0] != lattice.tobytes():
             self._plan = LRCPlan(lattice, modes_within(lattice, self.k_cutoff), eps=self.eps, threads=self.threads)
             boundary = Boundary(lattice, (True, True, True), None, 0.0, np.zeros(3), np.zeros((3, 3)))

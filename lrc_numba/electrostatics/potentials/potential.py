@@ -189,6 +189,15 @@ class Potential(ABC):
     def background(self) -> float:
         """B: a charged cell has B Q/V taken off its potentials; 0 where k = 0 is kept."""
 
+    def check_cutoff(self, cutoff: float) -> None:  # noqa: B027 - most potentials are cut short anywhere
+        """A ValueError where v_SR must not be cut off there.
+
+        Parameters
+        ----------
+        cutoff : float
+            Of the pairs, units of length.
+        """
+
     def check_net_charge(self, net: np.ndarray) -> None:  # noqa: B027 - most potentials have nothing against any
         """Raise where the sums of this potential do not exist for such net charges.
 

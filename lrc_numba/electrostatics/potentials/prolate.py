@@ -25,6 +25,7 @@ __all__ = ["ProlateCoulombPotential"]
 
 _POINTS = 120  # of the series in r² and in k²
 _FAR = 4.0  # χ is a series up to this multiple of (c/r_c)²
+ROUNDING = 1e-12  # of r_c
 _NODES = 160  # of quadratures over [0, 1]
 _FLATTEST, _STEEPEST = 2.0, 45.0  # c: beyond that ψ(1) is far below rounding
 
@@ -144,6 +145,13 @@ class ProlateCoulombPotential(CoulombPotential):
 
     def reach(self, tolerance: float) -> float:
         return self.cutoff
+
+    def check_cutoff(self, cutoff: float) -> None:
+        if cutoff < self.cutoff * (1 - ROUNDING) and (self.exclusion is None or self.exclusion.part != "long_range"):
+            raise ValueError(
+                f"cutoff: the part of short range of {self!r} ends at {self.cutoff:g}, got {cutoff:g}, which leaves "
+                f"pairs out; pass {self.cutoff:g}, or a prolate with your cutoff"
+            )
 
     # ------------------------------------------------------------------ numbers
     @property

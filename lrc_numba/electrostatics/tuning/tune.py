@@ -9,7 +9,7 @@ import numpy as np
 from ... import arguments
 from ...geometry.structures import Structures
 from ..calculators import Calculator, EwaldCalculator, MeshCalculator, P3MCalculator, PMECalculator
-from ..checks import as_charges, as_structure, net_charge
+from ..checks import as_charges, as_structure, net_charge, with_short_vectors
 from ..potentials import Potential
 from .choose import Choice, choose
 from .divisions import may_be_prolate
@@ -128,11 +128,13 @@ def _system(potential: Potential, positions, charges, cell, periodic) -> tuple[d
         periodic, cell = positions.periodic[0], positions.cell[0]
         charges = positions.charges if charges is None else charges
         positions = positions.positions
-    structure = as_structure(positions, cell, periodic)
+    structure = with_short_vectors(as_structure(positions, cell, periodic))
     points, flags = structure.positions.astype(np.float64), structure.periodic[0]
     values = as_charges(charges, len(points)).astype(np.float64)
-    if len(points) < 2 or not values.any():
-        raise ValueError(f"positions: expected two points or more with charges, got {len(points)}")
+    if len(points) < 2:
+        raise ValueError(f"positions: expected two points or more, got {len(points)}")
+    if not values.any():
+        raise ValueError("charges: expected some that are not zero, got none")
     if flags.all():
         potential.check_net_charge(net_charge(values))
     system = System.of(points, values, structure.cell[0], flags)
