@@ -1,7 +1,5 @@
 """Long-range convolution of point clouds in NumPy and Numba, with every derivative written by hand."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 from . import direct
 from .convolution import lrc_convolve
 from .multipliers.composites import ChannelMatrix, Product, Scaled, Sum
@@ -9,10 +7,7 @@ from .multipliers.multiplier import Multiplier, Table
 from .multipliers.radial import ExponentialKernel, Gaussian, InversePower, RadialSpline, SumOfGaussians, Yukawa
 from .plan import Gradient, LRCPlan, WindowShape
 
-try:
-    __version__ = version("lrc_numba")
-except PackageNotFoundError:  # used from a source tree that is not installed
-    __version__ = "0.0.0"
+__version__ = "0.1.0"
 
 __all__ = [
     "ChannelMatrix",

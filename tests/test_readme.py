@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import lrc_numba
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PAGES = (README, ROOT / "validation" / "README.md", ROOT / ".github" / "CONTRIBUTING.md")
@@ -61,3 +63,9 @@ def test_links_lead_somewhere(page):
             assert link[1:] in headings, link
         elif "://" not in link:
             assert (page.parent / link.split("#")[0]).exists(), link
+
+
+def test_one_version():
+    """What is cited is what is installed, and measurements of an uninstalled checkout say it as well."""
+    cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert cited[1] == lrc_numba.__version__
