@@ -36,7 +36,7 @@ from ..short_range import EXACT, derived_forms, near_sum, pair_form
 from .long_range import LongRange
 from .long_range_plans import LongRangePlans
 from .operator import ChargeOperator
-from .result import Result, joined
+from .result import Result, joined, wanted
 from .steady import SteadyCalls, key_of
 from .together import done_together
 
@@ -206,9 +206,7 @@ class Calculator(Fixed, LongRangePlans):
         key = None if parameter_gradient else key_of(self, charges, lattice, several)
         again = self._steady.again(self, key, positions, bool(stress))
         if again is not None:
-            again.forces = again.forces if forces else None
-            again.charge_gradient = 2 * again.potential if charge_gradient else None
-            return again
+            return wanted(again, forces, charge_gradient)
         batch = several is not None
         structures = self._as_structure(positions, cell, periodic, lattice) if several is None else several
         values = self._as_charges(structures, charges)
@@ -216,7 +214,7 @@ class Calculator(Fixed, LongRangePlans):
         parts = self._of_structures(structures, values, near, forces, stress, batch)
         shape = values.shape[:1] if charges is None else np.shape(charges)
         result = joined(parts, structures, shape, batch, forces, stress, self.dtype)
-        result.charge_gradient = 2 * result.potential if charge_gradient else None
+        result = wanted(result, forces, charge_gradient)
         if parameter_gradient:
             q = values.astype(np.float64)
             both = ChargeOperator(self, structures).parameters(q, q)

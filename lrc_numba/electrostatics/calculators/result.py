@@ -8,7 +8,7 @@ import numpy as np
 
 from ...geometry.structures import Structures
 
-__all__ = ["Result", "joined"]
+__all__ = ["Result", "joined", "wanted"]
 
 
 @dataclass
@@ -40,6 +40,21 @@ class Result:
     stress: np.ndarray | None = None
     charge_gradient: np.ndarray | None = None
     parameter_gradient: dict[str, np.ndarray] | None = None
+
+
+def wanted(result: Result, forces: bool, charge_gradient: bool) -> Result:
+    """The same result with forces and the gradient by charges where they are wanted, and without where not.
+
+    Parameters
+    ----------
+    result : Result
+        With forces, where they are wanted.
+    forces, charge_gradient : bool
+        As for ``Calculator.compute``.
+    """
+    result.forces = result.forces if forces else None
+    result.charge_gradient = 2 * result.potential if charge_gradient else None
+    return result
 
 
 def joined(parts, structures: Structures, shape, batch: bool, forces: bool, stress: bool, dtype) -> Result:
