@@ -23,9 +23,10 @@ import numpy as np
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds
+from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds, steps_of
 
 CUTOFF, CHANNELS, FEATURES, SIGMA, SHORTER = 5.0, 32, 32, 2.0, 10
+STEPS = 300, 12000  # with --quick, and without it
 FORCES = 10.0  # weight of a mean square of forces beside that of energies
 EV = 1e3  # meV
 PARTS = {"without": "without", "box": "in the box", "open": "no images"}  # of runs, and what tables call them
@@ -87,7 +88,7 @@ def train(args, part: str, curves: list[Structures]) -> list[dict]:
     learned = Structures.concatenate([curve[:SHORTER] for curve in data])
     species = np.unique(learned.species)
     weights = LossWeights(energy=1.0, forces=FORCES / (3 * float(learned.counts.mean())))
-    steps = args.steps or (300 if args.quick else 12000)
+    steps = steps_of(args, *STEPS)
     recipe = Recipe(steps, batch=10, rate=2e-3, weights=weights)
     named = dict(zip(args.classes, data, strict=True))
 

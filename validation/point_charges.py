@@ -24,9 +24,10 @@ from lrc_numba.geometry.neighbours import find_pairs, scatter_add
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds
+from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds, steps_of
 
 CUTOFF, SIGMA, LEARNED, TESTED = 3.5, 1.0, 40, 10
+STEPS = 200, 4000  # with --quick, and without it
 CORE = 2 ** (1 / 6)  # where the core ends
 
 
@@ -58,7 +59,7 @@ def recipe_for(learned: Structures, args: Namespace, pairs: bool) -> Recipe:
     """How networks learn from some frames; ``pairs`` for forces with the core."""
     scale = float((learned.forces**2).mean())
     weights = LossWeights(forces=1 / (learned.forces[: learned.counts[0]].size * scale))
-    steps = args.steps or (200 if args.quick else 4000)
+    steps = steps_of(args, *STEPS)
     return Recipe(steps, 1, rate=4e-3, weights=weights, largest_gradient=5.0, pairs=pairs)
 
 

@@ -19,9 +19,10 @@ import numpy as np
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds
+from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds, steps_of
 
 CUTOFF, CHANNELS, FEATURES, SIGMA, EVERY, FAR = 5.0, 32, 32, 2.0, 4, 6.0
+STEPS = 300, 4000  # with --quick, and without it
 EV = 1e3  # meV
 
 
@@ -58,7 +59,7 @@ def main() -> None:
     learned = np.arange(len(structures)) % EVERY == 0
     data, species = structures[learned], np.unique(structures.species)
     recipe = Recipe(
-        args.steps or (300 if args.quick else 4000),
+        steps_of(args, *STEPS),
         batch=40,
         rate=2e-3,
         weights=LossWeights(energy=1.0, forces=0.0),

@@ -22,11 +22,12 @@ from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
 from ..tools.forms import COLOURS, NAMES, System, Task
-from ..tools.learning import Recipe
+from ..tools.learning import Recipe, steps_of, usual_steps
 
 __all__ = ["rigid_scan", "sn2"]
 
 CUTOFF, CHANNELS, FEATURES, EVERY, FAR = 5.0, 32, 32, 4, 6.0
+STEPS = 200, 2000  # with --quick, and without it
 CARBON, FLUORINE, IODINE = 6, 9, 53
 EV = 1e3  # meV
 TASKS = {"every fourth": np.inf, "within 6 A": FAR}  # and how far away the learned ones are at most
@@ -114,7 +115,7 @@ def sn2(path: Path, args: Namespace) -> System:
     known = numbers % EVERY == 0
     polishing = 20 if args.quick else 200
     recipe = Recipe(
-        args.steps or (200 if args.quick else 2000),
+        steps_of(args, *STEPS),
         batch=40,
         rate=2e-3,
         weights=LossWeights(energy=1.0, forces=0.0),
@@ -147,6 +148,7 @@ def sn2(path: Path, args: Namespace) -> System:
             "rigid": "rigid (meV)",
         },
         draw=draw,
+        usual_steps=usual_steps(args, *STEPS),
         digits=2,
         about={"reference": reference, "coordinate": coordinate.tolist()},
     )

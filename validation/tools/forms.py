@@ -119,6 +119,8 @@ class System:
         What they add up to, where it is known.
     about : dict
         What else is recorded.
+    usual_steps : int or None
+        Optimiser steps of each network without --steps.
     """
 
     name: str
@@ -135,6 +137,7 @@ class System:
     prefactor: float = COULOMB
     total_charge: float | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    usual_steps: int | None = None
 
 
 def network_of(system: System, task: Task, form: str, seed: int, threads: int | None) -> MessagePassingNetwork:

@@ -18,7 +18,7 @@ from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 from lrc_numba.training import Protocol, Stage, Trainer, polish
 
-from .common import arguments, environment, print_table, save_json
+from .common import arguments, environment, positive, print_table, save_json
 
 __all__ = ["Recipe", "as_lines", "in_double_precision", "learn", "learning_arguments", "on_file", "record", "run_seeds"]
 
@@ -67,7 +67,7 @@ def learning_arguments(name: str, description: str, data: str) -> argparse.Argum
     text = "with spaces or commas between (default: 0 1 2; --quick: the first)"
     parser.add_argument("--seeds", nargs="+", action=_Seeds, default=[0, 1, 2], metavar="N", help=text)
     parser.add_argument("--plot-only", action="store_true", help="train nothing: table and picture of what is on file")
-    parser.add_argument("--steps", type=int, default=None, help="optimiser steps of each network, for a look")
+    parser.add_argument("--steps", type=positive, default=None, help="optimiser steps of each network, for a look")
     return parser
 
 
@@ -80,6 +80,30 @@ class _Seeds(argparse.Action):
         except ValueError:
             parser.error(f"{option_string}: expected integers, got {' '.join(values)}")
         setattr(namespace, self.dest, seeds)
+
+
+def usual_steps(args: argparse.Namespace, quick: int, full: int) -> int:
+    """Optimiser steps of a run without --steps.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of ``learning_arguments``.
+    quick, full : int
+        With --quick, and without it.
+    """
+    return quick if args.quick else full
+
+
+def steps_of(args: argparse.Namespace, quick: int, full: int) -> int:
+    """Optimiser steps of a run: those of --steps, or the usual ones.
+
+    Parameters
+    ----------
+    args, quick, full
+        As for ``usual_steps``.
+    """
+    return usual_steps(args, quick, full) if args.steps is None else args.steps
 
 
 def learn(
