@@ -13,6 +13,8 @@ for the data, each of which says where the original is. What --data names decide
   python -m validation.long_range --data FOLDER --compare potentials
   python -m validation.long_range --data FOLDER --rehearse      learn from a part of what is learned from, and test on
                                                                 what is left of that: to choose settings
+
+Rows and seeds of earlier calls stay in the table; --rehearse and other --steps have tables of their own, in folders.
 """
 
 from __future__ import annotations
@@ -55,6 +57,12 @@ def system_of(args: Namespace) -> System:
     raise ValueError(f"--data: expected one of the files that --help names, got {path} with {', '.join(sorted(names))}")
 
 
+def folder_of(args: Namespace, system: System) -> Path:
+    """Where results go: rehearsals, and trainings of another length than the usual, to folders of their own."""
+    folder: Path = args.output / "rehearsed" if args.rehearse else args.output
+    return folder if args.steps in (None, system.usual_steps) else folder / f"steps-{args.steps}"
+
+
 def main() -> None:
     parser = learning_arguments("long_range", __doc__ or "", f"file or folder, see above, or {DRAWN!r}")
     known = list(dict.fromkeys(form for forms in COMPARISONS.values() for form in forms))
@@ -63,14 +71,14 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", choices=known, help="rows (default: all of the comparison)")
     parser.add_argument("--rehearse", action="store_true", help="see above; results go to a folder of their own")
     args = parser.parse_args()
-    if args.rehearse:
-        args.output = args.output / "rehearsed"
-        args.output.mkdir(parents=True, exist_ok=True)
+    forms = COMPARISONS[args.compare]
     try:
         system = system_of(args)
     except ValueError as wrong:
         parser.error(str(wrong))
-    run(system, args.compare, args.model or COMPARISONS[args.compare], args)
+    args.output = folder_of(args, system)
+    args.output.mkdir(parents=True, exist_ok=True)
+    run(system, args.compare, args.model or forms, args)
 
 
 if __name__ == "__main__":

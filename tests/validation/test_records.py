@@ -1,10 +1,106 @@
-"""Records of ``validation.long_range``, and words that are refused."""
+"""Records of ``validation.long_range``: what several calls leave, where they leave it, and words that are refused."""
 
 from __future__ import annotations
 
-import pytest
+import json
+import sys
+from argparse import Namespace
 
-from validation.tools.learning import learning_arguments
+import numpy as np
+import pytest
+from test_long_range import water
+
+from lrc_numba.networks import LossWeights
+from validation import long_range
+from validation.tools import forms
+from validation.tools.learning import Recipe, learning_arguments
+from validation.tools.report_learning import recorded
+
+
+def system(steps: int = 20, rate: float = 1e-3) -> forms.System:
+    """One task; what is measured is a number."""
+    task = forms.Task(water(), Recipe(steps, 2, rate, LossWeights(energy=1.0)), lambda network: {})
+    columns = {"error": "error (meV)"}
+    return forms.System(
+        "toy", "Toys", np.array([1, 8]), 4.0, {}, 16, {"all": task}, columns, lambda runs, path: None, usual_steps=20
+    )
+
+
+def options(folder, **own) -> Namespace:
+    usual = {"threads": 1, "plot_only": False, "quick": False, "rehearse": False, "steps": None}
+    return Namespace(output=folder, **usual | own)
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Calls of ``run`` that train nothing: their runs hold the number of the call."""
+    numbers: list[int] = []
+
+    def made(system: forms.System, rows, seeds=(0, 1), **own) -> dict:
+        """The record after a call."""
+        numbers.append(len(numbers) + 1)
+        runs = [
+            {"seed": seed, "row": row, "seconds": 1.0, "parameters": 7, "error": float(numbers[-1])}
+            for seed in seeds
+            for row in rows
+        ]
+        monkeypatch.setattr(forms, "run_seeds", lambda *given: runs)
+        monkeypatch.setattr(sys, "argv", ["long_range.py", "--call", str(numbers[-1])])
+        forms.run(system, "forms", rows, options(tmp_path, **own))
+        return json.loads((tmp_path / "toy.json").read_text())
+
+    return made
+
+
+def made(record: dict) -> dict:
+    """By which call each run was made."""
+    return {(run["row"], run["seed"]): int(run["error"]) for run in record["runs"]["all"]}
+
+
+def test_a_part_keeps_what_is_on_file(call):
+    """Rows and seeds that are not trained again stay, in the order of the table, and it is told of which call."""
+    call(system(), ["none", "attention", "convolution"])
+    record = call(system(), ["attention"], seeds=(1,))
+    whole = {(row, seed): 1 for row in ("none", "attention", "convolution") for seed in (0, 1)}
+    assert made(record) == whole | {("attention", 1): 2}
+    assert [line[0] for line in record["lines"]] == [forms.NAMES[row] for row in ("none", "attention", "convolution")]
+    record = call(system(), ["none"])
+    assert made(record) == whole | {("attention", 1): 2, ("none", 0): 3, ("none", 1): 3}
+    calls = {entry["command"][-1]: {tuple(pair) for pair in entry["made"]} for entry in record["earlier"]}
+    assert calls == {"1": {("attention", 0), ("convolution", 0), ("convolution", 1)}, "2": {("attention", 1)}}
+    page = "\n".join(recorded(record))
+    assert "`python -m validation.long_range --call 2`" in page
+    record = call(system(), ["none", "attention", "convolution"])
+    assert set(made(record).values()) == {4}
+    assert "earlier" not in record
+
+
+def test_other_trainings_are_not_kept(call):
+    """With other steps, or another recipe, rows are of no use beside each other; a record may tell its steps alone."""
+    call(system(), ["none"])
+    assert list(made(call(system(steps=30), ["attention"]))) == [("attention", 0), ("attention", 1)]
+    assert list(made(call(system(steps=30, rate=2e-3), ["none"]))) == [("none", 0), ("none", 1)]
+
+
+def test_records_without_recipes(call, tmp_path):
+    """As they were written before: their steps count."""
+    record = call(system(), ["none"])
+    for steps, kept in ((20, True), (30, False)):
+        old = {name: value for name, value in record.items() if name != "recipes"}
+        (tmp_path / "toy.json").write_text(json.dumps(old | {"steps": {"all": steps}}))
+        assert (("none", 0) in made(call(system(), ["attention"]))) == kept
+
+
+def test_folders(tmp_path):
+    """Trainings of another length, and rehearsals, never replace the usual ones."""
+    for own, name in (
+        ({}, "."),
+        ({"steps": 20}, "."),
+        ({"steps": 5}, "steps-5"),
+        ({"rehearse": True}, "rehearsed"),
+        ({"rehearse": True, "steps": 5}, "rehearsed/steps-5"),
+    ):
+        assert long_range.folder_of(options(tmp_path, **own), system()) == tmp_path / name
 
 
 @pytest.mark.parametrize("number", ["0", "-3", "1.5", "many"])

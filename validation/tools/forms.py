@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from lrc_numba.electrostatics import (
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import MessagePassingNetwork
 
+from .joined import joined
 from .learning import Recipe, as_lines, record, run_seeds
 
 __all__ = ["COLOURS", "COMPARISONS", "FORMS", "NAMES", "System", "Task", "network_of", "run"]
@@ -186,6 +187,8 @@ def _potential(form: str, cutoff: float, prefactor: float) -> Potential:
 def run(system: System, comparison: str, forms: Sequence[str], args: argparse.Namespace) -> None:
     """Train all that is not on file, print the table, and write record and picture.
 
+    Rows and seeds that the record has from earlier calls stay in it where they were trained in the same way.
+
     Parameters
     ----------
     system : System
@@ -199,6 +202,11 @@ def run(system: System, comparison: str, forms: Sequence[str], args: argparse.Na
     """
     name = system.name if comparison == "forms" else f"{system.name}_{comparison}"
     results = {task: _trained(system, task, f"{name} {task}", forms, args) for task in system.tasks}
+    steps = {task: own.recipe.steps for task, own in system.tasks.items()}
+    recipes = {task: asdict(own.recipe) | {"structures": len(own.data)} for task, own in system.tasks.items()}
+    earlier: list[dict] = []
+    if not args.plot_only:
+        results, earlier = joined(args.output / f"{name}.json", results, recipes, COMPARISONS[comparison])
     lines = []
     for task, runs in results.items():
         made = as_lines(runs, list(system.columns), system.scale, system.digits, parameters=True)
@@ -206,8 +214,8 @@ def run(system: System, comparison: str, forms: Sequence[str], args: argparse.Na
         lines += [[*front, NAMES[line[0]], *line[1:]] for line in made]
     header = ["long range", *system.columns.values(), "parameters", "seconds"]
     header = ["task", *header] if len(results) > 1 else header
-    steps = {task: own.recipe.steps for task, own in system.tasks.items()}
-    record(args, name, system.title, header, lines, runs=results, steps=steps, **system.about)
+    about = system.about | {"steps": steps, "recipes": recipes} | ({"earlier": earlier} if earlier else {})
+    record(args, name, system.title, header, lines, runs=results, **about)
     system.draw(results, args.output / f"{name}.png")
 
 

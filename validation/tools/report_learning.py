@@ -8,6 +8,9 @@ __all__ = ["recorded"]
 
 
 def recorded(record: dict) -> Lines:
-    """The title and the table of a script."""
+    """The title and the table of a script, and of which calls its rows are where there were several."""
     yield f"{record['title']}.\n"
     yield from table(record["header"], record["lines"])
+    for call in record.get("earlier", []):
+        rows = ", ".join(dict.fromkeys(row for row, _ in call["made"]))
+        yield f"Of an earlier call, `{call['command']}`, {call['date']}: runs of {rows}.\n"
