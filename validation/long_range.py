@@ -72,6 +72,8 @@ def main() -> None:
     parser.add_argument("--rehearse", action="store_true", help="see above; results go to a folder of their own")
     args = parser.parse_args()
     forms = COMPARISONS[args.compare]
+    if strange := [form for form in args.model or () if form not in forms]:
+        parser.error(f"--model: expected rows of --compare {args.compare}, {', '.join(forms)}, got {strange[0]}")
     try:
         system = system_of(args)
     except ValueError as wrong:

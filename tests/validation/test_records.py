@@ -108,3 +108,14 @@ def test_numbers_of_steps_that_are_refused(number, tmp_path, capsys):
     with pytest.raises(SystemExit):
         learning_arguments("toy", "", "").parse_args(["--data", "x", "--output", str(tmp_path), "--steps", number])
     assert f"argument --steps: expected an integer of at least one, got {number}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("compare", "row"), [("potentials", "attention"), ("forms", "charges-exterior")])
+def test_rows_of_another_comparison(compare, row, tmp_path, monkeypatch, capsys):
+    """Figures have no looks for them."""
+    words = ["--data", str(tmp_path / "none"), "--output", str(tmp_path), "--compare", compare, "--model", "none", row]
+    monkeypatch.setattr(sys, "argv", ["long_range.py", *words])
+    with pytest.raises(SystemExit) as left:
+        long_range.main()
+    assert left.value.code == 2
+    assert f"--model: expected rows of --compare {compare}, none, " in capsys.readouterr().err
