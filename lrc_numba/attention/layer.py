@@ -18,6 +18,7 @@ from ..geometry.neighbours import Pairs, find_pairs
 from ..geometry.structures import Structures
 from ..machine.cpu.parallel import available_threads
 from ..machine.workspace import Workspace
+from ..networks.checks import check_cells
 from ..networks.layers.parameters import Parameters
 from ..networks.parts.activation import ACTIVATIONS
 from ..networks.parts.attention import KERNELS, METHODS, Attention, Heads, attention_fields
@@ -228,10 +229,12 @@ class ReciprocalSpaceAttention:
         dqueries, dkeys, dvalues : optional
             Of the shapes of the features.
         strain : (B, d, d), optional
-            ε of every structure, beside ẋ.
+            ε of every structure, beside ẋ; all have to be periodic.
         """
         given, tape = self._given(queries, keys, values), self._tape()
         structures = tape.scene.structures
+        if strain is not None:
+            check_cells(structures, "strain")
         if not tape.scene.count:
             return np.zeros((0, self.heads.count, self.heads.values), self.dtype)
         tangents: list[np.ndarray | None] = []
@@ -265,11 +268,13 @@ class ReciprocalSpaceAttention:
         cotangent : (n, h, d_v)
             ȳ.
         wrt : collection of {"points", "features", "parameters", "strain"}
-            What is wanted.
+            What is wanted; "strain" needs structures that are all periodic.
         """
         if isinstance(wrt, str) or not set(wrt) <= set(WRT):
             raise ValueError(f"wrt: expected some of {', '.join(map(repr, WRT))}, got {wrt!r}")
         given, tape, heads = self._given(queries, keys, values), self._tape(), self.heads
+        if "strain" in wrt:
+            check_cells(tape.scene.structures, "strain")
         bar = self._array("cotangent", cotangent, (tape.scene.count, heads.count, heads.values))
         if not tape.scene.count:
             raise ValueError("positions: expected at least one point, got none")

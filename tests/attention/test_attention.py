@@ -356,3 +356,17 @@ def test_calls_that_are_refused(monkeypatch):
     monkeypatch.setattr("lrc_numba.networks.parts.attention.available_memory", lambda: 2**20)
     with pytest.raises(MemoryError, match="structures: 4 points with 1048576 channels"):
         wide(*(np.zeros((4, 1, 1024)) for _ in range(3)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_strains_without_a_cell(method):
+    """Of what has none there is no derivative by it: said before any work, also of one structure among several."""
+    own, made = features(4), layer(method)
+    mixed = Structures.from_arrays(random_numbers(1, 2, 2, 3), 5.0, periodic=[[True] * 3, [False] * 3])
+    for count, points in ((1, random_numbers(1, 4, 3)), (2, mixed)):
+        made.set_points(points)
+        message = f"strain: expected a cell, periodic along all axes, for structure {count - 1}"
+        with pytest.raises(ValueError, match=message):
+            made.vjp(*own, own[2], wrt=("strain",))
+        with pytest.raises(ValueError, match=message):
+            made.jvp(*own, strain=np.zeros((count, 3, 3)))
