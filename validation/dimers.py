@@ -94,8 +94,8 @@ def train(args, part: str, curves: list[Structures]) -> list[dict]:
 
     def make(seed: int, row: str) -> MessagePassingNetwork:
         """An untrained network."""
-        features = FEATURES if row == "with" else 0
-        options = {"long_range": features, "sigma": SIGMA, "dtype": np.float32, "seed": seed}
+        far = {"long_range": FEATURES, "sigma": SIGMA} if row == "with" else {}
+        options = far | {"dtype": np.float32, "seed": seed}
         network = MessagePassingNetwork(species, CUTOFF, channels=CHANNELS, threads=args.threads, **options)
         network.fit_references(learned)
         return network

@@ -106,7 +106,8 @@ def main() -> None:
         def make(seed: int, row: str, core: bool = not without_core) -> MessagePassingNetwork:
             """An untrained network."""
             size = {"channels": 16, "basis": 10, "rounds": 1, "core": 1.0 if core else None}
-            options = {"long_range": 16 if row == "with" else 0, "sigma": SIGMA, "dtype": np.float32, "seed": seed}
+            far = {"long_range": 16, "sigma": SIGMA} if row == "with" else {}
+            options = far | {"dtype": np.float32, "seed": seed}
             return MessagePassingNetwork((1, 2), CUTOFF, threads=args.threads, **size, **options)
 
         def measure(network: MessagePassingNetwork, learned=learned, tested=tested) -> dict:

@@ -68,8 +68,8 @@ def main() -> None:
 
     def make(seed: int, row: str) -> MessagePassingNetwork:
         """An untrained network."""
-        features = FEATURES if row == "with" else 0
-        options = {"long_range": features, "sigma": SIGMA, "seed": seed, "threads": args.threads}
+        far = {"long_range": FEATURES, "sigma": SIGMA} if row == "with" else {}
+        options = far | {"seed": seed, "threads": args.threads}
         network = MessagePassingNetwork(species, CUTOFF, channels=CHANNELS, **options)
         network.fit_references(data)
         return network

@@ -25,10 +25,11 @@ from ..geometry.structures import Structures
 from .calculators import calculator_from, calculator_settings
 from .checks import as_dim
 from .energy import EnergyNetwork
-from .forms import LearnedCharges, LongRange, as_widths
+from .forms import FORMS, UNUSED, LearnedCharges, LongRange, as_widths, refuse_unused
 from .layers.perceptron import Perceptron
 from .loss import LossWeights
 from .pair_fit import fit_pairs
+from .parts.attention import KERNELS
 from .parts.dense import Concatenate, Dense, Linear
 from .parts.embedding import Embedding
 from .parts.geometry import Directions, Displacements, Distances
@@ -91,7 +92,8 @@ class MessagePassingNetwork(EnergyNetwork):
     channels, rounds, basis : int
         C, the number of rounds, and of radial functions.
     long_range : int
-        Features that the long range of each round carries, of attention the values of all heads; 0 for none.
+        Features that the long range of each round carries, of attention the values of all heads; 0 for none, and then
+        its other settings stay as they are.
     long_range_form : {"convolution", "attention"} or None
         A convolution of learned features, attention in reciprocal space, or none.
     heads, keys : int
@@ -162,18 +164,21 @@ class MessagePassingNetwork(EnergyNetwork):
         seed: int = 0,
         threads: int | None = None,
     ):
-        self.species, dim = as_species(species), as_dim(dim)
+        self.species, dim, single = as_species(species), as_dim(dim), arguments.as_dtype(dtype) == np.float32
         cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.channels = arguments.as_count("channels", channels, LANES, LANES)
         self.rounds, self.basis = arguments.as_count("rounds", rounds, 1), arguments.as_count("basis", basis, 1)
         self.long_range = arguments.as_count("long_range", long_range, 0)
         self.heads, self.keys = arguments.as_count("heads", heads, 1), arguments.as_count("keys", keys, 1)
-        widths = as_widths(sigma, cutoff, self.heads if long_range_form == "attention" else 1)
+        form = None if long_range_form is None else arguments.as_choice("long_range_form", long_range_form, FORMS)
+        self.long_range_form, self.kernel = form, arguments.as_choice("kernel", kernel, KERNELS)
+        widths = as_widths(sigma, cutoff, self.heads if form == "attention" else 1)
         self.sigma = widths[0] if len(set(widths)) == 1 else widths
-        eps = (1e-4 if np.dtype(dtype) == np.float32 else 1e-6) if eps is None else eps
-        self.eps = arguments.as_positive("eps", eps, 1.0)
-        self.train_sigma, self.kernel, self.long_range_form = bool(train_sigma), kernel, long_range_form
+        self.eps = arguments.as_positive("eps", (1e-4 if single else 1e-6) if eps is None else eps, 1.0)
+        self.train_sigma = bool(train_sigma)
         self.extent = None if extent is None else arguments.as_positive("extent", extent, np.inf)
+        if not self.long_range:
+            refuse_unused({name: getattr(self, name) for name in UNUSED} | {"sigma": sigma, "eps": eps})
         self.readout = arguments.as_choice("readout", readout, READOUTS)
         self._far = self._long_range(widths)
         self.charge_channels, self.total_charge = charge_channels, total_charge
@@ -326,6 +331,8 @@ class MessagePassingNetwork(EnergyNetwork):
     @classmethod
     def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
         own = {name: value for name, value in settings.items() if name != "kind"}
+        if not own.get("long_range"):  # files name all settings
+            own = {name: value for name, value in own.items() if value is None or name not in UNUSED}
         if own.get("charges") is not None:
             own["charges"] = calculator_from(own["charges"])
         return cls(**own, threads=threads)

@@ -49,7 +49,8 @@ FORMS = {
 
 def network_of(form: str, **options) -> MessagePassingNetwork:
     """Two rounds, off the start values."""
-    own = {"channels": 8, "rounds": 2, "basis": 3, "seed": 2, "eps": 1e-4} | FORMS[form]() | options
+    own = {"channels": 8, "rounds": 2, "basis": 3, "seed": 2} | FORMS[form]() | options
+    own |= {"eps": 1e-4} if "long_range" in own else {}
     network = MessagePassingNetwork(SPECIES, CUTOFF, **own)
     for name, view in network.parameters.items():
         if not name.endswith(("sigma", "sigmas", "amplitudes", "prefactor")):
@@ -249,6 +250,8 @@ REFUSED = {
     "form": ({"long_range_form": "softmax"}, "long_range_form: expected one of 'convolution', 'attention'"),
     "kernel": ({"kernel": "yukawa"}, "kernel: expected one of"),
     "extent": ({"extent": -1.0}, "extent: expected a number above 0"),
+    "form of nothing": ({"long_range_form": "softmax", "long_range": 0}, "long_range_form: expected one of 'convol"),
+    "kernel of nothing": ({"kernel": "yukawa", "long_range": 0}, "kernel: expected one of"),
     "readout": ({"readout": "first"}, "readout: expected one of 'last', 'rounds'"),
     "channels": ({"charges": ewald(), "charge_channels": 0}, "charge_channels: expected an integer of at least one"),
     "total": ({"charges": ewald(), "total_charge": "none"}, "total_charge: expected one of 'given'"),
@@ -263,6 +266,33 @@ def test_what_is_refused(name):
     options, message = REFUSED[name]
     with pytest.raises(ValueError, match=message):
         MessagePassingNetwork(SPECIES, CUTOFF, channels=8, **(ATTENTION | options))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("long_range_form", "attention"),
+        ("heads", 2),
+        ("keys", 2),
+        ("kernel", "paper"),
+        ("sigma", 0.5),
+        ("train_sigma", True),
+        ("eps", 1e-3),
+        ("extent", 9.0),
+    ],
+)
+def test_settings_of_no_long_range(name, value, tmp_path):
+    """They would say what is not there. Files name them all, also those of networks without a long range."""
+    with pytest.raises(ValueError, match=f"{name}: expected .* without a long range, got .*; pass long_range"):
+        MessagePassingNetwork(SPECIES, CUTOFF, channels=8, **{name: value})
+    network = MessagePassingNetwork(SPECIES, CUTOFF, channels=8, rounds=1, long_range_form=None, dtype=np.float32)
+    settings = network.settings()
+    written = settings | {name: value}
+    opened = MessagePassingNetwork.from_settings(written).settings()
+    assert opened | {"long_range_form": None} == settings
+    network.save(tmp_path / "network.npz")
+    again = EnergyNetwork.load(tmp_path / "network.npz")
+    np.testing.assert_array_equal(again.parameters.flat, network.parameters.flat)
 
 
 def test_structures_that_are_refused():
