@@ -15,7 +15,7 @@ numbered anew; with the long range, turned to the accuracy of the convolution, a
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from ..geometry.structures import Structures
 from .calculators import calculator_from, calculator_settings
 from .checks import as_dim
 from .energy import EnergyNetwork
-from .forms import FORMS, UNUSED, LearnedCharges, LongRange, as_widths, refuse_unused
+from .forms import FORMS, UNUSED, LearnedCharges, LongRange, as_names, as_widths, refuse_unused
 from .layers.perceptron import Perceptron
 from .loss import LossWeights
 from .pair_fit import fit_pairs
@@ -115,7 +115,7 @@ class MessagePassingNetwork(EnergyNetwork):
         Charges of each point; those of one channel see each other.
     total_charge : float or "given", optional
         What they add up to in each structure; "given" is the sum of the charges that structures bring along.
-    charge_parameters : sequence of str
+    charge_parameters : str or sequence of str
         Parameters of the potential that are learned, see ``parts.electrostatics``.
     readout : {"last", "rounds"}
         Whether the energy is read from the scalars after the last round, or after each and added up.
@@ -181,9 +181,8 @@ class MessagePassingNetwork(EnergyNetwork):
             refuse_unused({name: getattr(self, name) for name in UNUSED} | {"sigma": sigma, "eps": eps})
         self.readout = arguments.as_choice("readout", readout, READOUTS)
         self._far = self._long_range(widths)
-        self.charge_channels, self.total_charge = charge_channels, total_charge
-        self.charge_parameters = tuple(charge_parameters)
-        self._charges = self._learned_charges(charges, dim)
+        learn = as_names("charge_parameters", charge_parameters)
+        self._charges = self._learned_charges(charges, dim, charge_channels, total_charge, learn)
         self.core = None if core is None else arguments.as_positive("core", core, cutoff)
         self._pair_functions = self._functions_of_pairs(cutoff)
         self._pair_energies = PairEnergies(CORE, self.species, sum(each.count for each in self._pair_functions))
@@ -295,16 +294,24 @@ class MessagePassingNetwork(EnergyNetwork):
         heads = self.heads, self.keys, self.kernel
         return LongRange(self.long_range_form, self.long_range, *heads, sigmas, self.train_sigma, self.eps, self.extent)
 
-    def _learned_charges(self, calculator: Calculator | None, dim: int) -> LearnedCharges | None:
-        """Learned charges; None where there are none."""
+    def _learned_charges(
+        self, calculator: Calculator | None, dim: int, channels, total, learn
+    ) -> LearnedCharges | None:
+        """Learned charges, and what files tell of them; None where there are none."""
+        charges = None
+        told: dict[str, Any] = {"charge_channels": 1, "total_charge": None, "charge_parameters": ()}
         if calculator is None:
-            for name, default in (("charge_channels", 1), ("total_charge", None), ("charge_parameters", ())):
-                if (given := getattr(self, name)) != default:
-                    raise ValueError(f"{name}: expected {default} without learned charges, got {given}; pass charges")
-            return None
-        if dim != 3:
+            for (name, usual), given in zip(told.items(), (channels, total, learn), strict=True):
+                if given != usual:
+                    raise ValueError(f"{name}: expected {usual} without learned charges, got {given}; pass charges")
+        elif dim != 3:
             raise ValueError(f"charges: expected dim=3 with them, got {dim}")
-        return LearnedCharges(calculator, self.charge_channels, self.total_charge, self.charge_parameters)
+        else:
+            charges = LearnedCharges(calculator, channels, total, learn)
+            told = dict(zip(told, (charges.channels, charges.total, charges.learn), strict=True))
+        for name, value in told.items():
+            setattr(self, name, value)
+        return charges
 
     # ------------------------------------------------------------------ sizes
     def count_parameters(self) -> dict[str, int]:

@@ -7,7 +7,7 @@ charges       E += Σ_i q_i V_i[q]      q from s after the last round: electrost
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import Any
@@ -29,7 +29,7 @@ from .parts.program import Step
 from .parts.select import Select
 from .parts.small import MOST, MOST_MODES
 
-__all__ = ["FORMS", "LearnedCharges", "LongRange", "as_widths", "refuse_unused"]
+__all__ = ["FORMS", "LearnedCharges", "LongRange", "as_names", "as_widths", "refuse_unused"]
 
 FORMS = ("convolution", "attention")
 UNUSED = {  # settings of networks that belong to the long range, and what they are without one
@@ -166,11 +166,18 @@ class LearnedCharges:
             raise TypeError(
                 f"charges: expected a calculator of lrc_numba.electrostatics, got {type(self.calculator).__name__}"
             )
-        arguments.as_count("charge_channels", self.channels, 1)
-        if isinstance(self.total, str):
-            arguments.as_choice("total_charge", self.total, (GIVEN,))
-        elif self.total is not None:
-            arguments.as_real("total_charge", self.total)
+        total = self.total
+        if total is not None:
+            word = isinstance(total, str)
+            total = (
+                arguments.as_choice("total_charge", total, (GIVEN,))
+                if word
+                else arguments.as_real("total_charge", total)
+            )
+        # Python's own numbers, as files hold no others.
+        object.__setattr__(self, "channels", arguments.as_count("charge_channels", self.channels, 1))
+        object.__setattr__(self, "total", total)
+        object.__setattr__(self, "learn", as_names("charge_parameters", self.learn))
 
     def steps(self, width: int, s: str) -> list[Step]:
         """The lines from the scalars ``s`` to "charge e".
@@ -210,6 +217,22 @@ def refuse_unused(given: dict[str, Any]) -> None:
         if value is None or (usual is not None and value == usual):
             continue
         raise ValueError(f"{name}: expected {usual} without a long range, got {value}; pass long_range")
+
+
+def as_names(name: str, value) -> tuple[str, ...]:
+    """Some names, or a single one.
+
+    Parameters
+    ----------
+    name : str
+        What to call them in a message.
+    value : str or sequence of str
+        As given.
+    """
+    several = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (None,)
+    if not all(isinstance(each, str) for each in several):
+        raise TypeError(f"{name}: expected names, got {value!r}")
+    return tuple(str(each) for each in several)
 
 
 def as_widths(sigma, cutoff: float, heads: int) -> tuple[float, ...]:

@@ -214,6 +214,40 @@ def test_calculators_in_files(calculator):
     assert type(first.calculator) is type(second.calculator)
 
 
+def excluding(degree) -> EwaldCalculator:
+    return EwaldCalculator(CoulombPotential(0.6, exclusion_radius=1.0, exclusion_degree=degree), 2.5, 6.0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"charges": ewald(), "total_charge": np.int64(0)},
+        {"charges": ewald(), "total_charge": np.float32(1)},
+        {"charges": ewald(), "charge_channels": np.int64(2)},
+        {"charge_channels": np.int64(1)},
+        {"charges": ewald(), "charge_parameters": np.array(["prefactor"])},
+        {"charges": excluding(np.int64(2))},
+        {"long_range": np.int64(4), "heads": np.int32(2), "sigma": np.array([0.5, 0.6]), "train_sigma": np.bool_(True)}
+        | {"eps": np.float32(1e-3), "extent": np.float32(9), "long_range_form": np.str_("attention")},
+    ],
+)
+def test_numbers_of_numpy_in_files(options, tmp_path):
+    """They become Python's own where a network is made: what cannot be saved is not found out after training."""
+    network = MessagePassingNetwork(SPECIES, np.float32(CUTOFF), channels=np.int64(8), rounds=np.int64(1), **options)
+    network.save(tmp_path / "network.npz")
+    again = EnergyNetwork.load(tmp_path / "network.npz")
+    np.testing.assert_array_equal(again.parameters.flat, network.parameters.flat)
+
+
+def test_a_single_parameter_of_a_potential():
+    """Its name is not split into letters."""
+    makes = [MessagePassingNetwork(SPECIES, CUTOFF, channels=8, charges=ewald(), charge_parameters=names)
+             for names in ("smearing", ["smearing"])]  # fmt: skip
+    assert makes[0].settings() == makes[1].settings()
+    with pytest.raises(TypeError, match="charge_parameters: expected names, got 3"):
+        MessagePassingNetwork(SPECIES, CUTOFF, channels=8, charges=ewald(), charge_parameters=3)
+
+
 def test_ase():
     """Its calculator gives the numbers of the network."""
     ase = pytest.importorskip("ase")
