@@ -23,6 +23,7 @@ from ..networks.layers.parameters import Parameters
 from ..networks.parts.activation import ACTIVATIONS
 from ..networks.parts.attention import KERNELS, METHODS, Attention, Heads, attention_fields
 from ..networks.parts.part import Motion, Scene, Tape
+from ..plan import check_eps
 
 __all__ = ["AttentionGradient", "ReciprocalSpaceAttention"]
 
@@ -129,6 +130,7 @@ class ReciprocalSpaceAttention:
         self.kernel = arguments.as_choice("kernel", kernel, KERNELS)
         self.feature_map = arguments.as_choice("feature_map", feature_map, tuple(ACTIVATIONS))
         self.eps, self.dtype = arguments.as_positive("eps", eps, 1.0), arguments.as_dtype(dtype)
+        check_eps(self.eps, self.dtype)
         self.threads = arguments.as_threads(threads, available_threads())
         if dim not in (1, 2, 3):
             raise ValueError(f"dim: expected 1, 2 or 3, got {dim!r}")

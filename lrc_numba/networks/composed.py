@@ -22,6 +22,7 @@ import numpy as np
 from .. import arguments
 from ..electrostatics import Calculator
 from ..geometry.structures import Structures
+from ..plan import check_eps
 from .calculators import calculator_from, calculator_settings
 from .checks import as_dim
 from .energy import EnergyNetwork
@@ -181,6 +182,8 @@ class MessagePassingNetwork(EnergyNetwork):
             refuse_unused({name: getattr(self, name) for name in UNUSED} | {"sigma": sigma, "eps": eps})
         self.readout = arguments.as_choice("readout", readout, READOUTS)
         self._far = self._long_range(widths)
+        if self._far is not None:
+            check_eps(self.eps, arguments.as_dtype(dtype))
         learn = as_names("charge_parameters", charge_parameters)
         self._charges = self._learned_charges(charges, dim, charge_channels, total_charge, learn)
         self.core = None if core is None else arguments.as_positive("core", core, cutoff)

@@ -314,6 +314,8 @@ REFUSED = {
     "kernel": ({"kernel": "softmax"}, "kernel: expected one of 'coulomb', 'paper', 'gaussians'"),
     "map": ({"feature_map": "gelu"}, "feature_map: expected one of"),
     "eps": ({"eps": 0}, "eps: expected a number above 0"),
+    "single": ({"eps": 1e-9, "dtype": "float32"}, r"eps: 1e-09 is out of reach in float32; expected at least 1\.0e-05"),
+    "double": ({"eps": 1e-14}, r"eps: 1e-14 is out of reach in float64; expected at least 1\.0e-13"),
     "extent": ({"extent": 0}, "extent: expected a number above 0"),
     "method": ({"method": "fft"}, "method: expected one of 'auto', 'pairs', 'modes', 'mesh'"),
     "dim": ({"dim": 4}, "dim: expected 1, 2 or 3, got 4"),

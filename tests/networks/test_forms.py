@@ -286,6 +286,8 @@ REFUSED = {
     "extent": ({"extent": -1.0}, "extent: expected a number above 0"),
     "form of nothing": ({"long_range_form": "softmax", "long_range": 0}, "long_range_form: expected one of 'convol"),
     "kernel of nothing": ({"kernel": "yukawa", "long_range": 0}, "kernel: expected one of"),
+    "single": ({"eps": 1e-9, "dtype": "float32"}, "eps: 1e-09 is out of reach in float32; expected at least 1.0e-05"),
+    "double": ({"eps": 1e-14}, "eps: 1e-14 is out of reach in float64; expected at least 1.0e-13"),
     "readout": ({"readout": "first"}, "readout: expected one of 'last', 'rounds'"),
     "channels": ({"charges": ewald(), "charge_channels": 0}, "charge_channels: expected an integer of at least one"),
     "total": ({"charges": ewald(), "total_charge": "none"}, "total_charge: expected one of 'given'"),
