@@ -176,7 +176,7 @@ class MessagePassingNetwork(EnergyNetwork):
         widths = as_widths(sigma, cutoff, self.heads if form == "attention" else 1)
         self.sigma = widths[0] if len(set(widths)) == 1 else widths
         self.eps = arguments.as_positive("eps", (1e-4 if single else 1e-6) if eps is None else eps, 1.0)
-        self.train_sigma = bool(train_sigma)
+        self.train_sigma = arguments.as_bool("train_sigma", train_sigma)
         self.extent = None if extent is None else arguments.as_positive("extent", extent, np.inf)
         if not self.long_range:
             refuse_unused({name: getattr(self, name) for name in UNUSED} | {"sigma": sigma, "eps": eps})

@@ -296,6 +296,8 @@ def refused_settings() -> dict:
 
 def test_words_for_numbers():
     """A TypeError that names the argument."""
+    with pytest.raises(TypeError, match="train_sigma: expected True or False, got 'no'"):
+        MessagePassingNetwork((1,), 1.0, long_range=1, train_sigma="no")
     for name in ("core", "sigma"):
         with pytest.raises(TypeError, match=f"{name}: expected a number, got str"):
             MessagePassingNetwork((1,), 1.0, **{name: "a"})
