@@ -23,7 +23,7 @@ import numpy as np
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds, steps_of
+from .tools.learning import Recipe, as_lines, check_on_file, learning_arguments, record, run_seeds, steps_of
 
 CUTOFF, CHANNELS, FEATURES, SIGMA, SHORTER = 5.0, 32, 32, 2.0, 10
 STEPS = 300, 12000  # with --quick, and without it
@@ -109,7 +109,11 @@ def main() -> None:
     parser.add_argument("--classes", nargs="+", default=["CC", "CP", "PP"], help="default: %(default)s")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="rows (default: all)")
     args = parser.parse_args()
-    curves = read(args.data, args.classes)
+    check_on_file(parser, args, [f"dimers {part}" for part in args.parts])
+    try:
+        curves = read(args.data, args.classes)
+    except ValueError as wrong:
+        parser.error(str(wrong))
     results = {part: train(args, part, curves) for part in args.parts}
     columns = [*args.classes, *(f"{name} forces" for name in args.classes)]
     lines = []

@@ -23,14 +23,13 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-import numpy as np
-
 from .systems.dimers import CLASSES, dimers
 from .systems.point_charges import point_charges
 from .systems.random_ions import random_ions
 from .systems.sn2 import sn2
-from .tools.forms import COMPARISONS, System, run
-from .tools.learning import learning_arguments
+from .tools.forms import COMPARISONS, System, record_name, run
+from .tools.learning import check_on_file, learning_arguments
+from .tools.npz import array_names, shortened
 
 DRAWN = "random"
 
@@ -48,13 +47,12 @@ def system_of(args: Namespace) -> System:
         if missing:
             raise ValueError(f"--data: expected dimer_{missing[0]}.npz in {path}, as for {', '.join(CLASSES)}")
         return dimers(path, args)
-    with np.load(path) as file:
-        names = set(file.files)
+    names = set(array_names(path))
     if "reaction_coordinate" in names:
         return sn2(path, args)
     if {"charges", "forces", "box"} <= names:
         return point_charges(path, args)
-    raise ValueError(f"--data: expected one of the files that --help names, got {path} with {', '.join(sorted(names))}")
+    raise ValueError(f"--data: expected one of the files that --help names, got {path} with {shortened(names)}")
 
 
 def folder_of(args: Namespace, system: System) -> Path:
@@ -80,6 +78,7 @@ def main() -> None:
         parser.error(str(wrong))
     args.output = folder_of(args, system)
     args.output.mkdir(parents=True, exist_ok=True)
+    check_on_file(parser, args, [f"{record_name(system, args.compare)} {task}" for task in system.tasks])
     run(system, args.compare, args.model or forms, args)
 
 

@@ -24,7 +24,8 @@ from lrc_numba.geometry.neighbours import find_pairs, scatter_add
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds, steps_of
+from .tools.learning import Recipe, as_lines, check_on_file, learning_arguments, record, run_seeds, steps_of
+from .tools.npz import read_arrays
 
 CUTOFF, SIGMA, LEARNED, TESTED = 3.5, 1.0, 40, 10
 STEPS = 200, 4000  # with --quick, and without it
@@ -45,8 +46,7 @@ def read(path, without_core: bool) -> Structures:
     if not path.exists():
         print(f"SKIPPED: no {path}; it is in the repository of SOG-Net, see --help")
         sys.exit(0)
-    with np.load(path) as file:
-        box, charges, positions, forces = (file[name] for name in ("box", "charges", "positions", "forces"))
+    box, charges, positions, forces = read_arrays(path, ("box", "charges", "positions", "forces"))
     known = {"species": np.where(charges > 0, 1, 2), "charges": charges}
     frames = Structures.from_arrays(positions, box, forces=forces, **known)
     if not without_core:
@@ -96,10 +96,14 @@ def draw(results: dict[str, list[dict]], path) -> None:
 
 
 def main() -> None:
-    args = learning_arguments("point_charges", __doc__ or "", "point_charges.npz").parse_args()
-    results = {}
-    for name, without_core in (("all", False), ("without core", True)):
-        frames = read(args.data, without_core)
+    parser = learning_arguments("point_charges", __doc__ or "", "point_charges.npz")
+    args, results, parts = parser.parse_args(), {}, {"all": False, "without core": True}
+    check_on_file(parser, args, [f"point_charges {name}" for name in parts])
+    for name, without_core in parts.items():
+        try:
+            frames = read(args.data, without_core)
+        except ValueError as wrong:
+            parser.error(str(wrong))
         learned, tested = frames[:LEARNED], frames[-TESTED:]
         recipe = recipe_for(learned, args, pairs=not without_core)
 

@@ -11,7 +11,7 @@ import pytest
 from test_long_range import water
 
 from lrc_numba.networks import LossWeights
-from validation import long_range
+from validation import dimers, long_range, point_charges, sn2
 from validation.tools import forms
 from validation.tools.learning import Recipe, learning_arguments
 from validation.tools.report_learning import recorded
@@ -110,6 +110,18 @@ def test_numbers_of_steps_that_are_refused(number, tmp_path, capsys):
     assert f"argument --steps: expected an integer of at least one, got {number}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["-1"], ["0,x"], ["0", "1.5"]])
+def test_seeds_that_are_refused(words, tmp_path, capsys):
+    given = ["--data", "x", "--output", str(tmp_path)]
+    parser = learning_arguments("toy", "", "")
+    assert parser.parse_args([*given, "--seeds", "0,1", "2"]).seeds == [0, 1, 2]
+    with pytest.raises(SystemExit):
+        parser.parse_args(
+            [*given, f"--seeds={words[0]}", *words[1:]] if len(words) == 1 else [*given, "--seeds", *words]
+        )
+    assert f"--seeds: expected integers from 0 on, got {' '.join(words)}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("compare", "row"), [("potentials", "attention"), ("forms", "charges-exterior")])
 def test_rows_of_another_comparison(compare, row, tmp_path, monkeypatch, capsys):
     """Figures have no looks for them."""
@@ -119,3 +131,42 @@ def test_rows_of_another_comparison(compare, row, tmp_path, monkeypatch, capsys)
         long_range.main()
     assert left.value.code == 2
     assert f"--model: expected rows of --compare {compare}, none, " in capsys.readouterr().err
+
+
+def ended(module, monkeypatch, capsys, words: list) -> str:
+    """What a script says that ends with a status of 2."""
+    monkeypatch.setattr(sys, "argv", [f"{module.__name__}.py", *map(str, words)])
+    with pytest.raises(SystemExit) as left:
+        module.main()
+    assert left.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_data_that_are_something_else(tmp_path, monkeypatch, capsys):
+    """Text, a single array, objects, and other arrays, of which some are named."""
+    text, single, objects, strange = (tmp_path / name for name in ("README.md", "a.npy", "objects.npz", "strange.npz"))
+    text.write_text("# No data")
+    np.save(single, np.zeros(3))
+    np.savez(objects, reaction_coordinate=np.array([{}, None], dtype=object))
+    np.savez(strange, **{f"array{i}": np.zeros(1) for i in range(9)})
+    for module in (long_range, sn2, point_charges):
+        for path, words in (
+            (text, f"--data: {text} is no .npz of numbers"),
+            (single, f"--data: {single} is no .npz of numbers"),
+            (strange, f"{strange}, got array0, array1, array2, array3, array4, array5 and 3 more"),
+        ):
+            said = ended(module, monkeypatch, capsys, ["--data", path, "--output", tmp_path])
+            assert words in said.replace(f"{strange} with ", f"{strange}, got ")
+            assert "pickle" not in said
+    for module in (long_range, sn2):
+        said = ended(module, monkeypatch, capsys, ["--data", objects, "--output", tmp_path])
+        assert "objects.npz is no .npz of numbers" in said
+
+
+def test_nothing_to_plot(tmp_path, monkeypatch, capsys):
+    """A line that names the file."""
+    monkeypatch.setattr(long_range, "system_of", lambda args: system())
+    modules = {long_range: "toy", dimers: "dimers", sn2: "sn2", point_charges: "point_charges"}
+    for module, name in modules.items():
+        words = ["--data", tmp_path, "--output", tmp_path, "--plot-only"]
+        assert f"{tmp_path / name}.json is not there" in ended(module, monkeypatch, capsys, words)

@@ -23,6 +23,7 @@ from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
 from ..tools.forms import COLOURS, NAMES, System, Task
 from ..tools.learning import Recipe, steps_of, usual_steps
+from ..tools.npz import read_arrays
 
 __all__ = ["rigid_scan", "sn2"]
 
@@ -108,9 +109,8 @@ def sn2(path: Path, args: Namespace) -> System:
     args : Namespace
         Of ``validation.long_range``.
     """
+    (coordinate,) = read_arrays(path, ["reaction_coordinate"])
     structures = Structures.load(path)
-    with np.load(path) as file:
-        coordinate = file["reaction_coordinate"]
     numbers = np.arange(len(structures))
     known = numbers % EVERY == 0
     polishing = 20 if args.quick else 200

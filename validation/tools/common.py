@@ -18,6 +18,7 @@ from lrc_numba.files import write_json
 
 __all__ = [
     "DISTRIBUTIONS",
+    "Seeds",
     "alternate",
     "arguments",
     "draw_points",
@@ -49,6 +50,16 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected an integer of at least one, got {text}")
     return number
+
+
+class Seeds(argparse.Action):
+    """Integers from 0 on, with spaces or commas between."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        words = [word for text in values for word in text.split(",")]
+        if not all(word.strip().isdecimal() for word in words):
+            parser.error(f"{option_string}: expected integers from 0 on, got {' '.join(values)}")
+        setattr(namespace, self.dest, [int(word) for word in words])
 
 
 def arguments(name: str, description: str, *, threads: tuple[int, ...] | None = None) -> argparse.ArgumentParser:

@@ -37,7 +37,7 @@ from lrc_numba.networks import MessagePassingNetwork
 from .joined import joined
 from .learning import Recipe, as_lines, record, run_seeds
 
-__all__ = ["COLOURS", "COMPARISONS", "FORMS", "NAMES", "System", "Task", "network_of", "run"]
+__all__ = ["COLOURS", "COMPARISONS", "FORMS", "NAMES", "System", "Task", "network_of", "record_name", "run"]
 
 FORMS = ("none", "attention-wide", "attention", "convolution", "charges", "attention+charges")
 COMPARISONS = {"forms": FORMS, "potentials": ("none", "charges", "charges-exterior", "charges-two")}
@@ -184,6 +184,17 @@ def _potential(form: str, cutoff: float, prefactor: float) -> Potential:
     return CoulombPotential(smearing, prefactor, exclusion_radius=radius)
 
 
+def record_name(system: System, comparison: str) -> str:
+    """Of the files of a comparison.
+
+    Parameters
+    ----------
+    system, comparison
+        As for ``run``.
+    """
+    return system.name if comparison == "forms" else f"{system.name}_{comparison}"
+
+
 def run(system: System, comparison: str, forms: Sequence[str], args: argparse.Namespace) -> None:
     """Train all that is not on file, print the table, and write record and picture.
 
@@ -200,7 +211,7 @@ def run(system: System, comparison: str, forms: Sequence[str], args: argparse.Na
     args : Namespace
         Of ``learning_arguments``.
     """
-    name = system.name if comparison == "forms" else f"{system.name}_{comparison}"
+    name = record_name(system, comparison)
     results = {task: _trained(system, task, f"{name} {task}", forms, args) for task in system.tasks}
     steps = {task: own.recipe.steps for task, own in system.tasks.items()}
     recipes = {task: asdict(own.recipe) | {"structures": len(own.data)} for task, own in system.tasks.items()}
