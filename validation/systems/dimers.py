@@ -24,13 +24,14 @@ from lrc_numba.networks import LossWeights, MessagePassingNetwork
 from ..tools.forms import COLOURS, NAMES, System, Task
 from ..tools.learning import Recipe, steps_of, usual_steps
 
-__all__ = ["CLASSES", "dimers"]
+__all__ = ["CLASSES", "GOALS", "dimers"]
 
 CLASSES = ("CC", "CP", "PP")
 CUTOFF, CHANNELS, FEATURES, SHORTER = 5.0, 32, 32, 10
 STEPS = 200, 6000  # with --quick, and without it
 REHEARSED = 7  # of the ten, with which settings are chosen
 FORCES = 10.0  # weight of a mean square of forces beside that of energies
+GOALS = {"CP forces": 8.0, "PP": 8.0}  # meV/A and meV at the longest distances: what the best form is to reach
 BONDED = 2.0  # angstrom: the longest bond
 EV = 1e3  # meV
 
