@@ -76,7 +76,7 @@ class ReciprocalSpaceAttention:
     feature_map : {"silu", "tanh", "relu", "linear"}
         φ.
     eps : float
-        Accuracy, relative ℓ²; derivatives are those of what is computed.
+        Accuracy, relative ℓ² in any cell, at least 1e-5 in float32; derivatives are those of what is computed.
     trainable : bool
         Whether there are gradients by the kernels; heads of one σ are cheaper without.
     extent : float, optional
@@ -105,8 +105,9 @@ class ReciprocalSpaceAttention:
     Notes
     -----
     All modes are kept that eps asks for, up to a wavenumber that σ gives: what is computed is continuous in cell and
-    positions up to eps. Up to 512 points, of few channels fewer, are done by matrices, few modes by explicit sums, all
-    else by the engine. Memory is that of some 8 n h d_k d_v numbers.
+    positions up to eps. Up to 512 points, in a cell of few channels fewer, are done by matrices, few modes by explicit
+    sums, all else by the engine. Without a cell, points may be moved and turned: y stays to rounding where matrices are
+    used, to eps beyond. Memory is that of some 8 n h d_k d_v numbers.
     """
 
     def __init__(

@@ -10,7 +10,8 @@ and the energy of a point is a dense chain of s after the last round, or after e
 learned charges, if there are some, and, where there is a core, a sum over pairs: of inverse powers of the distance,
 which are all that is left of a pair within the core, and of more radial functions than the messages have, with
 coefficients that ``fit_pairs`` finds. Energies do not change when a structure is moved, turned, or its points are
-numbered anew; with the long range, turned to the accuracy of the convolution, and in a cell as far as the cell allows.
+numbered anew. With the long range that holds to rounding for structures without a cell of up to 512 points, which are
+done by matrices of pairs; for larger ones, and in a cell, to eps, and turned as far as the cell allows.
 """
 
 from __future__ import annotations
@@ -106,7 +107,11 @@ class MessagePassingNetwork(EnergyNetwork):
     train_sigma : bool
         Whether every round, and of attention every head, learns its kernel.
     eps : float, optional
-        Accuracy of the long range, and where the series of its kernel ends; derivatives are exact at any.
+        Accuracy of the long range, and where the series of its kernel ends; at least 1e-5 in float32, and derivatives
+        are exact at any. Of attention, and of the kernels "paper" and "gaussians", it is relative to what is computed,
+        in any cell. Of a convolution with "coulomb" it is relative to the kernel in open space: the series ends where
+        e^{−σ²k²/2} has fallen to eps, so that of a cell shorter than some 2πσ/√(2 ln 1/eps), 1.5 σ at 1e-4, all modes,
+        weaker than that, are left out.
     extent : float, optional
         The largest structure without periodic images, which padded boxes are made for; by default they follow from the
         structures, in steps.
