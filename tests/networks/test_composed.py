@@ -344,9 +344,8 @@ def test_nothing_to_predict():
 def test_saved_and_loaded(kind, dtype, tmp_path):
     """The same bits, also where the kind is not named; sizes may be NumPy's numbers."""
     own = {"channels": np.int64(16), "basis": np.int32(4), "rounds": 1, "seed": 5}
-    own |= {"eps": 3e-4} if kind == "far" else {}
+    own, structures = own | ({"eps": 3e-4} if kind == "far" else {}), make_structures(3, (4, 1, 3), seed=5)
     network = network_of(kind, np.int64(3), dtype=dtype, references=[-1.5, 0.0, 1e5], **own)
-    structures = make_structures(3, (4, 1, 3), seed=5)
     network.save(tmp_path / "network.npz")
     wanted = network.predict(structures, stress=True)
     for load in (MessagePassingNetwork.load, EnergyNetwork.load):

@@ -116,9 +116,7 @@ def test_seeds_that_are_refused(words, tmp_path, capsys):
     parser = learning_arguments("toy", "", "")
     assert parser.parse_args([*given, "--seeds", "0,1", "2"]).seeds == [0, 1, 2]
     with pytest.raises(SystemExit):
-        parser.parse_args(
-            [*given, f"--seeds={words[0]}", *words[1:]] if len(words) == 1 else [*given, "--seeds", *words]
-        )
+        parser.parse_args([*given, "--seeds", *words])
     assert f"--seeds: expected integers from 0 on, got {' '.join(words)}" in capsys.readouterr().err
 
 
