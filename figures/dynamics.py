@@ -37,6 +37,7 @@ from ase.units import GPa, fs
 
 from lrc_numba.electrostatics import CombinedPotential, CoulombPotential, InversePowerLawPotential, MeshCalculator
 from lrc_numba.md import COULOMB, LRCCalculator
+from validation.tools.common import positive
 
 __all__ = ["crystal", "langevin", "npt", "nve", "relaxed"]
 
@@ -123,7 +124,7 @@ def main() -> None:
         prog="python -m figures.dynamics", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--picoseconds", type=float, default=2.0, help="of each (default: %(default)s)")
-    parser.add_argument("--repeat", type=int, default=2, help="cubes of eight ions along each axis")
+    parser.add_argument("--repeat", type=positive, default=2, help="cubes of eight ions along each axis")
     args = parser.parse_args()
     steps = round(1000 * args.picoseconds / STEP)
     print(f"nve       total energy within {nve(crystal(args.repeat), steps):.1e} eV per atom")

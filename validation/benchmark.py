@@ -39,7 +39,7 @@ import lrc_numba
 
 from .tools import benchmark_cuda
 from .tools.benchmark_report import TIMES, at_most, draw, print_cells, print_summary, summary
-from .tools.common import arguments, environment, processor, save_json
+from .tools.common import arguments, environment, positive, processor, save_json
 from .tools.libraries import LIBRARIES, OPERATIONS, VARIANTS, Problem, error, open_library, reference
 
 SHAPES = {
@@ -341,7 +341,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dims", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3], help="default: 1 2 3")
     on_device = "cuda: on a GPU, see validation/tools/benchmark_cuda.py"
     parser.add_argument("--backend", choices=("cpu", "cuda"), default="cpu", help=on_device)
-    parser.add_argument("--modes", type=int, nargs="+", metavar="M", help="modes per axis; all by default")
+    parser.add_argument("--modes", type=positive, nargs="+", metavar="M", help="modes per axis; all by default")
     parser.add_argument("--max-points", type=float, default=1e6, help="leave out larger problems")
     parser.add_argument("--cells", type=Path, help="finished cells (default: beside the results)")
     parser.add_argument("--resume", action="store_true", help="keep the cells that are there, do the others")

@@ -47,7 +47,8 @@ def measure(case: tuple, dtype: str, threads: int, repeats: int) -> dict:
     """Seconds of a step, and how far loss and gradient are apart."""
     count, atoms, periodic, features = case
     data, weights = problem(count, atoms, periodic), LossWeights(energy=1.0, forces=1 / (3 * atoms))
-    options = {"channels": CHANNELS, "long_range": features, "sigma": SIGMA, "dtype": np.dtype(dtype)}
+    options = {"channels": CHANNELS, "dtype": np.dtype(dtype)}
+    options |= {"long_range": features, "sigma": SIGMA} if features else {}
     network = MessagePassingNetwork((1, 2, 3), CUTOFF, threads=threads, **options)
     made = {}
 

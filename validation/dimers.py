@@ -23,9 +23,10 @@ import numpy as np
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds
+from .tools.learning import Recipe, as_lines, check_on_file, learning_arguments, record, run_seeds, steps_of
 
 CUTOFF, CHANNELS, FEATURES, SIGMA, SHORTER = 5.0, 32, 32, 2.0, 10
+STEPS = 300, 12000  # with --quick, and without it
 FORCES = 10.0  # weight of a mean square of forces beside that of energies
 EV = 1e3  # meV
 PARTS = {"without": "without", "box": "in the box", "open": "no images"}  # of runs, and what tables call them
@@ -87,14 +88,14 @@ def train(args, part: str, curves: list[Structures]) -> list[dict]:
     learned = Structures.concatenate([curve[:SHORTER] for curve in data])
     species = np.unique(learned.species)
     weights = LossWeights(energy=1.0, forces=FORCES / (3 * float(learned.counts.mean())))
-    steps = args.steps or (300 if args.quick else 12000)
+    steps = steps_of(args, *STEPS)
     recipe = Recipe(steps, batch=10, rate=2e-3, weights=weights)
     named = dict(zip(args.classes, data, strict=True))
 
     def make(seed: int, row: str) -> MessagePassingNetwork:
         """An untrained network."""
-        features = FEATURES if row == "with" else 0
-        options = {"long_range": features, "sigma": SIGMA, "dtype": np.float32, "seed": seed}
+        far = {"long_range": FEATURES, "sigma": SIGMA} if row == "with" else {}
+        options = far | {"dtype": np.float32, "seed": seed}
         network = MessagePassingNetwork(species, CUTOFF, channels=CHANNELS, threads=args.threads, **options)
         network.fit_references(learned)
         return network
@@ -108,7 +109,11 @@ def main() -> None:
     parser.add_argument("--classes", nargs="+", default=["CC", "CP", "PP"], help="default: %(default)s")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="rows (default: all)")
     args = parser.parse_args()
-    curves = read(args.data, args.classes)
+    check_on_file(parser, args, [f"dimers {part}" for part in args.parts])
+    try:
+        curves = read(args.data, args.classes)
+    except ValueError as wrong:
+        parser.error(str(wrong))
     results = {part: train(args, part, curves) for part in args.parts}
     columns = [*args.classes, *(f"{name} forces" for name in args.classes)]
     lines = []

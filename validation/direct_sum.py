@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from lrc_numba import ExponentialKernel, LRCPlan, Yukawa, lrc_convolve
 
-from .tools.common import alternate, arguments, environment, print_table, relative_error, save_json, seconds
+from .tools.common import alternate, arguments, environment, positive, print_table, relative_error, save_json, seconds
 from .tools.direct_sum_picture import draw
 from .tools.references import KERNELS, compiled_pairs, fourier_reference, is_singular, kernel, pair_reference
 from .tools.sweep import BOX, EPS, MODES, QUICK_EPS, QUICK_MODES, errors, problems, truncation
@@ -235,7 +235,9 @@ def main() -> None:
     parser = arguments("direct_sum", __doc__ or "")
     parser.add_argument("--points", type=Path, help="an .npz file with positions, charges and perhaps box")
     parser.add_argument("--box", type=float, nargs="+", help="one length or d of them, where the file has no box")
-    parser.add_argument("--modes", type=int, help="modes per axis for --points (default: 501, 63, 31 in 1, 2, 3-D)")
+    parser.add_argument(
+        "--modes", type=positive, help="modes per axis for --points (default: 501, 63, 31 in 1, 2, 3-D)"
+    )
     args = parser.parse_args()
     if args.points is not None:
         run_user_points(args)

@@ -46,7 +46,7 @@ from lrc_numba import ExponentialKernel, Gaussian, InversePower, LRCPlan, Multip
 from lrc_numba.geometry.cell import Cell
 from lrc_numba.geometry.modes import ModeSet
 
-from .tools.common import DISTRIBUTIONS, arguments, draw_points, environment, print_table, save_json
+from .tools.common import DISTRIBUTIONS, arguments, draw_points, environment, positive, print_table, save_json
 
 # Short lists, because every width of a window is compiled, once for each dimension and dtype.
 EPS = {
@@ -297,7 +297,7 @@ def draw_picture(measured: list[dict], path: Path) -> None:
 
 def main() -> None:
     parser = arguments("gradient_error", __doc__ or "")
-    parser.add_argument("--cases", type=int, help="problems per dimension (default: 1000, with --quick 60)")
+    parser.add_argument("--cases", type=positive, help="problems per dimension (default: 1000, with --quick 60)")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default: %(default)s)")
     parser.add_argument("--dims", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3], help="which dimensions")
     args = parser.parse_args()

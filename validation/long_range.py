@@ -13,6 +13,8 @@ for the data, each of which says where the original is. What --data names decide
   python -m validation.long_range --data FOLDER --compare potentials
   python -m validation.long_range --data FOLDER --rehearse      learn from a part of what is learned from, and test on
                                                                 what is left of that: to choose settings
+
+Rows and seeds of earlier calls stay in the table; --rehearse and other --steps have tables of their own, in folders.
 """
 
 from __future__ import annotations
@@ -21,14 +23,13 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-import numpy as np
-
 from .systems.dimers import CLASSES, dimers
 from .systems.point_charges import point_charges
 from .systems.random_ions import random_ions
 from .systems.sn2 import sn2
-from .tools.forms import COMPARISONS, System, run
-from .tools.learning import learning_arguments
+from .tools.forms import COMPARISONS, System, record_name, run
+from .tools.learning import check_on_file, learning_arguments
+from .tools.npz import array_names, shortened
 
 DRAWN = "random"
 
@@ -46,13 +47,18 @@ def system_of(args: Namespace) -> System:
         if missing:
             raise ValueError(f"--data: expected dimer_{missing[0]}.npz in {path}, as for {', '.join(CLASSES)}")
         return dimers(path, args)
-    with np.load(path) as file:
-        names = set(file.files)
+    names = set(array_names(path))
     if "reaction_coordinate" in names:
         return sn2(path, args)
     if {"charges", "forces", "box"} <= names:
         return point_charges(path, args)
-    raise ValueError(f"--data: expected one of the files that --help names, got {path} with {', '.join(sorted(names))}")
+    raise ValueError(f"--data: expected one of the files that --help names, got {path} with {shortened(names)}")
+
+
+def folder_of(args: Namespace, system: System) -> Path:
+    """Where results go: rehearsals, and trainings of another length than the usual, to folders of their own."""
+    folder: Path = args.output / "rehearsed" if args.rehearse else args.output
+    return folder if args.steps in (None, system.usual_steps) else folder / f"steps-{args.steps}"
 
 
 def main() -> None:
@@ -63,14 +69,17 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", choices=known, help="rows (default: all of the comparison)")
     parser.add_argument("--rehearse", action="store_true", help="see above; results go to a folder of their own")
     args = parser.parse_args()
-    if args.rehearse:
-        args.output = args.output / "rehearsed"
-        args.output.mkdir(parents=True, exist_ok=True)
+    forms = COMPARISONS[args.compare]
+    if strange := [form for form in args.model or () if form not in forms]:
+        parser.error(f"--model: expected rows of --compare {args.compare}, {', '.join(forms)}, got {strange[0]}")
     try:
         system = system_of(args)
     except ValueError as wrong:
         parser.error(str(wrong))
-    run(system, args.compare, args.model or COMPARISONS[args.compare], args)
+    args.output = folder_of(args, system)
+    args.output.mkdir(parents=True, exist_ok=True)
+    check_on_file(parser, args, [f"{record_name(system, args.compare)} {task}" for task in system.tasks])
+    run(system, args.compare, args.model or forms, args)
 
 
 if __name__ == "__main__":

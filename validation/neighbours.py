@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from lrc_numba.geometry.neighbours import find_pairs
 
-from .tools.common import alternate, arguments, environment, print_table, save_json, seconds
+from .tools.common import alternate, arguments, environment, positive, print_table, save_json, seconds
 
 POINTS = (1_000, 8_000, 64_000)
 NEIGHBOURS = 100
@@ -112,7 +112,9 @@ def print_rows(rows: list[dict], exponents: list[dict]) -> None:
 def main() -> int:
     """Measure, print and keep; exit status 1 where pairs differ or a goal is missed."""
     parser = arguments("neighbours", __doc__ or "", threads=(1,))
-    parser.add_argument("--points", type=int, nargs="+", default=None, metavar="N", help=f"points (default: {POINTS})")
+    parser.add_argument(
+        "--points", type=positive, nargs="+", default=None, metavar="N", help=f"points (default: {POINTS})"
+    )
     args = parser.parse_args()
     try:
         vesin = import_module("vesin")

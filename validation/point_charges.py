@@ -24,9 +24,11 @@ from lrc_numba.geometry.neighbours import find_pairs, scatter_add
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds
+from .tools.learning import Recipe, as_lines, check_on_file, learning_arguments, record, run_seeds, steps_of
+from .tools.npz import read_arrays
 
 CUTOFF, SIGMA, LEARNED, TESTED = 3.5, 1.0, 40, 10
+STEPS = 200, 4000  # with --quick, and without it
 CORE = 2 ** (1 / 6)  # where the core ends
 
 
@@ -44,8 +46,7 @@ def read(path, without_core: bool) -> Structures:
     if not path.exists():
         print(f"SKIPPED: no {path}; it is in the repository of SOG-Net, see --help")
         sys.exit(0)
-    with np.load(path) as file:
-        box, charges, positions, forces = (file[name] for name in ("box", "charges", "positions", "forces"))
+    box, charges, positions, forces = read_arrays(path, ("box", "charges", "positions", "forces"))
     known = {"species": np.where(charges > 0, 1, 2), "charges": charges}
     frames = Structures.from_arrays(positions, box, forces=forces, **known)
     if not without_core:
@@ -58,7 +59,7 @@ def recipe_for(learned: Structures, args: Namespace, pairs: bool) -> Recipe:
     """How networks learn from some frames; ``pairs`` for forces with the core."""
     scale = float((learned.forces**2).mean())
     weights = LossWeights(forces=1 / (learned.forces[: learned.counts[0]].size * scale))
-    steps = args.steps or (200 if args.quick else 4000)
+    steps = steps_of(args, *STEPS)
     return Recipe(steps, 1, rate=4e-3, weights=weights, largest_gradient=5.0, pairs=pairs)
 
 
@@ -95,17 +96,22 @@ def draw(results: dict[str, list[dict]], path) -> None:
 
 
 def main() -> None:
-    args = learning_arguments("point_charges", __doc__ or "", "point_charges.npz").parse_args()
-    results = {}
-    for name, without_core in (("all", False), ("without core", True)):
-        frames = read(args.data, without_core)
+    parser = learning_arguments("point_charges", __doc__ or "", "point_charges.npz")
+    args, results, parts = parser.parse_args(), {}, {"all": False, "without core": True}
+    check_on_file(parser, args, [f"point_charges {name}" for name in parts])
+    for name, without_core in parts.items():
+        try:
+            frames = read(args.data, without_core)
+        except ValueError as wrong:
+            parser.error(str(wrong))
         learned, tested = frames[:LEARNED], frames[-TESTED:]
         recipe = recipe_for(learned, args, pairs=not without_core)
 
         def make(seed: int, row: str, core: bool = not without_core) -> MessagePassingNetwork:
             """An untrained network."""
             size = {"channels": 16, "basis": 10, "rounds": 1, "core": 1.0 if core else None}
-            options = {"long_range": 16 if row == "with" else 0, "sigma": SIGMA, "dtype": np.float32, "seed": seed}
+            far = {"long_range": 16, "sigma": SIGMA} if row == "with" else {}
+            options = far | {"dtype": np.float32, "seed": seed}
             return MessagePassingNetwork((1, 2), CUTOFF, threads=args.threads, **size, **options)
 
         def measure(network: MessagePassingNetwork, learned=learned, tested=tested) -> dict:

@@ -19,7 +19,7 @@ from textwrap import fill
 from .tools import report_charges as charges
 from .tools import report_tables as tables
 from .tools.report_attention import attention
-from .tools.report_learning import recorded
+from .tools.report_learning import dimers, recorded
 
 __all__ = ["main", "text"]
 
@@ -213,7 +213,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         "`long_range` learns binding curves of charged (C) and polar (P) organic molecules at their ten shorter "
         "distances, without periodic images, and is tested on the three longest. All forms have the same messages "
         "within 5 A, data and training.",
-        recorded,
+        dimers,
     ),
     (
         "long_range_sn2",

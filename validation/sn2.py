@@ -19,9 +19,11 @@ import numpy as np
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, learning_arguments, record, run_seeds
+from .tools.learning import Recipe, as_lines, check_on_file, learning_arguments, record, run_seeds, steps_of
+from .tools.npz import read_arrays
 
 CUTOFF, CHANNELS, FEATURES, SIGMA, EVERY, FAR = 5.0, 32, 32, 2.0, 4, 6.0
+STEPS = 300, 4000  # with --quick, and without it
 EV = 1e3  # meV
 
 
@@ -30,8 +32,8 @@ def read(path) -> tuple[Structures, np.ndarray]:
     if not path.exists():
         print(f"SKIPPED: no {path}; it is in the repository of EFA, see --help")
         sys.exit(0)
-    with np.load(path) as file:
-        return Structures.load(path), file["reaction_coordinate"]
+    (coordinate,) = read_arrays(path, ["reaction_coordinate"])
+    return Structures.load(path), coordinate
 
 
 def draw(runs: list[dict], coordinate: np.ndarray, path) -> None:
@@ -53,12 +55,17 @@ def draw(runs: list[dict], coordinate: np.ndarray, path) -> None:
 
 
 def main() -> None:
-    args = learning_arguments("sn2", __doc__ or "", "sn2_F_I.npz").parse_args()
-    structures, coordinate = read(args.data)
+    parser = learning_arguments("sn2", __doc__ or "", "sn2_F_I.npz")
+    args = parser.parse_args()
+    check_on_file(parser, args, ["sn2"])
+    try:
+        structures, coordinate = read(args.data)
+    except ValueError as wrong:
+        parser.error(str(wrong))
     learned = np.arange(len(structures)) % EVERY == 0
     data, species = structures[learned], np.unique(structures.species)
     recipe = Recipe(
-        args.steps or (300 if args.quick else 4000),
+        steps_of(args, *STEPS),
         batch=40,
         rate=2e-3,
         weights=LossWeights(energy=1.0, forces=0.0),
@@ -67,8 +74,8 @@ def main() -> None:
 
     def make(seed: int, row: str) -> MessagePassingNetwork:
         """An untrained network."""
-        features = FEATURES if row == "with" else 0
-        options = {"long_range": features, "sigma": SIGMA, "seed": seed, "threads": args.threads}
+        far = {"long_range": FEATURES, "sigma": SIGMA} if row == "with" else {}
+        options = far | {"seed": seed, "threads": args.threads}
         network = MessagePassingNetwork(species, CUTOFF, channels=CHANNELS, **options)
         network.fit_references(data)
         return network

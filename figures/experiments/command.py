@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from validation.tools.common import print_table
+from validation.tools.common import positive, print_table
 
 from .figure import RESULTS, RUNS, Figure, final
 from .presets import PRESETS, SEEDS, Preset
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=lambda text: tuple(map(int, text.split(","))), default=SEEDS, metavar="0,1,2")
     parser.add_argument("--polish", type=int, help="iterations of L-BFGS after Adam; 0 leaves it out")
     parser.add_argument("--worker", action="store_true", help="train in this process; nothing is drawn")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="default: %(default)s")
+    parser.add_argument("--jobs", type=positive, default=len(os.sched_getaffinity(0)), help="default: %(default)s")
     parser.add_argument("--final", action="store_true", help="evaluate on the final tests")
     parser.add_argument("--plot-only", action="store_true", help="record and draw what is there")
     parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")

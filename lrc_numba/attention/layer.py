@@ -2,7 +2,8 @@ r"""The layer by itself: queries, keys and values as arrays in, what the queries
 
     y_m = Σ_{k≠0} w_k φ(Q_m) e^{ik·r_m} (Σ_n φ(K_n) e^{−ik·r_n} V_nᵀ),    w_k = 4π e^{−σ²k²/2}/(k² V)
 
-In networks it is one of their parts (``networks.parts.attention``), which does the work here, too.
+The kernel of Gaussians is finite at k = 0, which is part of its sum. In networks the layer is one of their parts
+(``networks.parts.attention``), which does the work here, too.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from ..geometry.neighbours import Pairs, find_pairs
 from ..geometry.structures import Structures
 from ..machine.cpu.parallel import available_threads
 from ..machine.workspace import Workspace
+from ..networks.checks import as_dim, check_cells
 from ..networks.layers.parameters import Parameters
 from ..networks.parts.activation import ACTIVATIONS
 from ..networks.parts.attention import KERNELS, METHODS, Attention, Heads, attention_fields
 from ..networks.parts.part import Motion, Scene, Tape
+from ..plan import check_eps
 
 __all__ = ["AttentionGradient", "ReciprocalSpaceAttention"]
 
@@ -68,11 +71,12 @@ class ReciprocalSpaceAttention:
         Width σ > 0 of the kernel of each head, units of length.
     kernel : {"coulomb", "paper", "gaussians"}
         w_k: 4π e^{−σ²k²/2}/(k² V); the paper's, which is that over 4π; or that of Σ_g a_g e^{−r²/2σ_g²} with three
-        Gaussians, of σ, 2σ and 4σ. Without periodic images that is erf(r/√2σ)/r, and so on, of each pair.
+        Gaussians, of σ, 2σ and 4σ, whose k = 0 is part of the sum: it is finite, and in cells what their images add up
+        to. Without periodic images that is erf(r/√2σ)/r, and so on, of each pair.
     feature_map : {"silu", "tanh", "relu", "linear"}
         φ.
     eps : float
-        Accuracy, relative ℓ²; derivatives are those of what is computed.
+        Accuracy, relative ℓ² in any cell, at least 1e-5 in float32; derivatives are those of what is computed.
     trainable : bool
         Whether there are gradients by the kernels; heads of one σ are cheaper without.
     extent : float, optional
@@ -101,8 +105,9 @@ class ReciprocalSpaceAttention:
     Notes
     -----
     All modes are kept that eps asks for, up to a wavenumber that σ gives: what is computed is continuous in cell and
-    positions up to eps. Up to 512 points, of few channels fewer, are done by matrices, few modes by explicit sums, all
-    else by the engine. Memory is that of some 8 n h d_k d_v numbers.
+    positions up to eps. Up to 512 points, in a cell of few channels fewer, are done by matrices, few modes by explicit
+    sums, all else by the engine. Without a cell, points may be moved and turned: y stays to rounding where matrices are
+    used, to eps beyond. Memory is that of some 8 n h d_k d_v numbers.
     """
 
     def __init__(
@@ -128,12 +133,11 @@ class ReciprocalSpaceAttention:
         self.kernel = arguments.as_choice("kernel", kernel, KERNELS)
         self.feature_map = arguments.as_choice("feature_map", feature_map, tuple(ACTIVATIONS))
         self.eps, self.dtype = arguments.as_positive("eps", eps, 1.0), arguments.as_dtype(dtype)
+        check_eps(self.eps, self.dtype)
         self.threads = arguments.as_threads(threads, available_threads())
-        if dim not in (1, 2, 3):
-            raise ValueError(f"dim: expected 1, 2 or 3, got {dim!r}")
-        self.dim = int(dim)
+        self.dim = as_dim(dim)
         self.extent = None if extent is None else arguments.as_positive("extent", extent, np.inf)
-        options: dict[str, Any] = {"trainable": bool(trainable), "extent": self.extent}
+        options: dict[str, Any] = {"trainable": arguments.as_bool("trainable", trainable), "extent": self.extent}
         options["method"] = arguments.as_choice("method", method, tuple(METHODS))
         fields = attention_fields("attention", self.kernel, self.sigmas, self.eps, **options)
         self._part = Attention(self.heads, fields, self.feature_map)
@@ -228,12 +232,12 @@ class ReciprocalSpaceAttention:
         dqueries, dkeys, dvalues : optional
             Of the shapes of the features.
         strain : (B, d, d), optional
-            ε of every structure, beside ẋ.
+            ε of every structure, beside ẋ; all have to be periodic.
         """
         given, tape = self._given(queries, keys, values), self._tape()
         structures = tape.scene.structures
-        if not tape.scene.count:
-            return np.zeros((0, self.heads.count, self.heads.values), self.dtype)
+        if strain is not None:
+            check_cells(structures, "strain")
         tangents: list[np.ndarray | None] = []
         for name, tangent, width in zip(
             ("dqueries", "dkeys", "dvalues"),
@@ -249,6 +253,8 @@ class ReciprocalSpaceAttention:
             if dpoints is not None:
                 moved = _of_shape("dpoints", dpoints, moved.shape).astype(self.dtype)
             motion = Motion(moved, None if strain is None else _of_shape("strain", strain, structures.cell.shape))
+        if not tape.scene.count:
+            return np.zeros((0, self.heads.count, self.heads.values), self.dtype)
         self._part.forward(tape, None, *given)
         moved = self._part.jvp(tape, motion, *tangents)
         return moved.reshape(-1, self.heads.count, self.heads.values)
@@ -265,14 +271,16 @@ class ReciprocalSpaceAttention:
         cotangent : (n, h, d_v)
             ȳ.
         wrt : collection of {"points", "features", "parameters", "strain"}
-            What is wanted.
+            What is wanted; "strain" needs structures that are all periodic.
         """
         if isinstance(wrt, str) or not set(wrt) <= set(WRT):
             raise ValueError(f"wrt: expected some of {', '.join(map(repr, WRT))}, got {wrt!r}")
         given, tape, heads = self._given(queries, keys, values), self._tape(), self.heads
+        if "strain" in wrt:
+            check_cells(tape.scene.structures, "strain")
         bar = self._array("cotangent", cotangent, (tape.scene.count, heads.count, heads.values))
         if not tape.scene.count:
-            raise ValueError("positions: expected at least one point, got none")
+            return self._of_no_points(wrt)
         output = self._part.forward(tape, None, *given)
         tape.strained = "strain" in wrt
         tape.wanted = ("points" in wrt or tape.strained, *("features" in wrt,) * 3)
@@ -288,6 +296,21 @@ class ReciprocalSpaceAttention:
             motion.strain if tape.strained else None,
             None if gradient is None else {name: np.array(gradient[name]) for name in gradient},
         )
+
+    def _of_no_points(self, wrt: Collection[str]) -> AttentionGradient:
+        """Empty arrays, and zeros by what is no point's."""
+        structures, heads = self._tape().scene.structures, self.heads
+        of_keys, of_values = (np.zeros((0, heads.count, width), self.dtype) for width in (heads.keys, heads.values))
+        gradient = AttentionGradient(of_values)
+        if "points" in wrt:
+            gradient.points = np.zeros((0, self.dim), self.dtype)
+        if "features" in wrt:
+            gradient.queries, gradient.keys, gradient.values = of_keys, of_keys.copy(), of_values.copy()
+        if "strain" in wrt:
+            gradient.strain = np.zeros(structures.cell.shape)
+        if "parameters" in wrt:
+            gradient.parameters = {name: np.zeros_like(view) for name, view in self.parameters.items()}
+        return gradient
 
 
 def as_sigmas(sigma, heads: int) -> tuple[float, ...]:
@@ -312,7 +335,8 @@ def _no_pairs(dim: int) -> Pairs:
 
 
 def _of_shape(name: str, value, shape: tuple[int, ...]) -> np.ndarray:
+    arguments.refuse_masked(name, value)
     array = np.asarray(value, dtype=np.float64)
     if array.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
-    return array
+    return arguments.as_array(name, array, array.dtype)

@@ -49,6 +49,7 @@ class Exclusion:
         object.__setattr__(self, "radius", arguments.as_positive("exclusion_radius", self.radius, np.inf))
         if not isinstance(self.degree, Integral) or isinstance(self.degree, bool) or self.degree < 1:
             raise ValueError(f"exclusion_degree: expected a whole number from 1 on, got {self.degree!r}")
+        object.__setattr__(self, "degree", int(self.degree))  # as files hold it
         arguments.as_choice("exclusion_part", self.part, PARTS)
 
     @staticmethod

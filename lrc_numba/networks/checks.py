@@ -141,17 +141,19 @@ def check_some(points: np.ndarray) -> None:
         raise ValueError(f"points: expected at least one snapshot of one point, got shape {points.shape}")
 
 
-def check_cells(structures: Structures) -> None:
-    """A ValueError that names a structure that has no volume, where a stress is wanted.
+def check_cells(structures: Structures, name: str = "stress") -> None:
+    """A ValueError that names a structure that has no volume, where a derivative by the cell is wanted.
 
     Parameters
     ----------
     structures : Structures
         As given.
+    name : str
+        What is wanted.
     """
     flat = ~(structures.periodic.all(axis=1) & (structures.volume > 0))
     if flat.any():
-        raise ValueError(f"stress: expected a cell, periodic along all axes, for structure {int(flat.argmax())}")
+        raise ValueError(f"{name}: expected a cell, periodic along all axes, for structure {int(flat.argmax())}")
 
 
 def check_data(network: EnergyNetwork, data: Structures, weights: LossWeights) -> None:

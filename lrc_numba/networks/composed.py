@@ -10,25 +10,28 @@ and the energy of a point is a dense chain of s after the last round, or after e
 learned charges, if there are some, and, where there is a core, a sum over pairs: of inverse powers of the distance,
 which are all that is left of a pair within the core, and of more radial functions than the messages have, with
 coefficients that ``fit_pairs`` finds. Energies do not change when a structure is moved, turned, or its points are
-numbered anew; with the long range, turned to the accuracy of the convolution, and in a cell as far as the cell allows.
+numbered anew. With the long range that holds to rounding for structures without a cell of up to 512 points, which are
+done by matrices of pairs; for larger ones, and in a cell, to eps, and turned as far as the cell allows.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from .. import arguments
 from ..electrostatics import Calculator
 from ..geometry.structures import Structures
+from ..plan import check_eps
 from .calculators import calculator_from, calculator_settings
 from .checks import as_dim
 from .energy import EnergyNetwork
-from .forms import LearnedCharges, LongRange, as_widths
+from .forms import FORMS, UNUSED, LearnedCharges, LongRange, as_names, as_widths, refuse_unused
 from .layers.perceptron import Perceptron
 from .loss import LossWeights
 from .pair_fit import fit_pairs
+from .parts.attention import KERNELS
 from .parts.dense import Concatenate, Dense, Linear
 from .parts.embedding import Embedding
 from .parts.geometry import Directions, Displacements, Distances
@@ -91,7 +94,8 @@ class MessagePassingNetwork(EnergyNetwork):
     channels, rounds, basis : int
         C, the number of rounds, and of radial functions.
     long_range : int
-        Features that the long range of each round carries, of attention the values of all heads; 0 for none.
+        Features that the long range of each round carries, of attention the values of all heads; 0 for none, and then
+        its other settings stay as they are.
     long_range_form : {"convolution", "attention"} or None
         A convolution of learned features, attention in reciprocal space, or none.
     heads, keys : int
@@ -103,7 +107,11 @@ class MessagePassingNetwork(EnergyNetwork):
     train_sigma : bool
         Whether every round, and of attention every head, learns its kernel.
     eps : float, optional
-        Accuracy of the long range, and where the series of its kernel ends; derivatives are exact at any.
+        Accuracy of the long range, and where the series of its kernel ends; at least 1e-5 in float32, and derivatives
+        are exact at any. Of attention, and of the kernels "paper" and "gaussians", it is relative to what is computed,
+        in any cell. Of a convolution with "coulomb" it is relative to the kernel in open space: the series ends where
+        e^{−σ²k²/2} has fallen to eps, so that of a cell shorter than some 2πσ/√(2 ln 1/eps), 1.5 σ at 1e-4, all modes,
+        weaker than that, are left out.
     extent : float, optional
         The largest structure without periodic images, which padded boxes are made for; by default they follow from the
         structures, in steps.
@@ -113,7 +121,7 @@ class MessagePassingNetwork(EnergyNetwork):
         Charges of each point; those of one channel see each other.
     total_charge : float or "given", optional
         What they add up to in each structure; "given" is the sum of the charges that structures bring along.
-    charge_parameters : sequence of str
+    charge_parameters : str or sequence of str
         Parameters of the potential that are learned, see ``parts.electrostatics``.
     readout : {"last", "rounds"}
         Whether the energy is read from the scalars after the last round, or after each and added up.
@@ -162,23 +170,27 @@ class MessagePassingNetwork(EnergyNetwork):
         seed: int = 0,
         threads: int | None = None,
     ):
-        self.species, dim = as_species(species), as_dim(dim)
+        self.species, dim, single = as_species(species), as_dim(dim), arguments.as_dtype(dtype) == np.float32
         cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.channels = arguments.as_count("channels", channels, LANES, LANES)
         self.rounds, self.basis = arguments.as_count("rounds", rounds, 1), arguments.as_count("basis", basis, 1)
         self.long_range = arguments.as_count("long_range", long_range, 0)
         self.heads, self.keys = arguments.as_count("heads", heads, 1), arguments.as_count("keys", keys, 1)
-        widths = as_widths(sigma, cutoff, self.heads if long_range_form == "attention" else 1)
+        form = None if long_range_form is None else arguments.as_choice("long_range_form", long_range_form, FORMS)
+        self.long_range_form, self.kernel = form, arguments.as_choice("kernel", kernel, KERNELS)
+        widths = as_widths(sigma, cutoff, self.heads if form == "attention" else 1)
         self.sigma = widths[0] if len(set(widths)) == 1 else widths
-        eps = (1e-4 if np.dtype(dtype) == np.float32 else 1e-6) if eps is None else eps
-        self.eps = arguments.as_positive("eps", eps, 1.0)
-        self.train_sigma, self.kernel, self.long_range_form = bool(train_sigma), kernel, long_range_form
+        self.eps = arguments.as_positive("eps", (1e-4 if single else 1e-6) if eps is None else eps, 1.0)
+        self.train_sigma = arguments.as_bool("train_sigma", train_sigma)
         self.extent = None if extent is None else arguments.as_positive("extent", extent, np.inf)
+        if not self.long_range:
+            refuse_unused({name: getattr(self, name) for name in UNUSED} | {"sigma": sigma, "eps": eps})
         self.readout = arguments.as_choice("readout", readout, READOUTS)
         self._far = self._long_range(widths)
-        self.charge_channels, self.total_charge = charge_channels, total_charge
-        self.charge_parameters = tuple(charge_parameters)
-        self._charges = self._learned_charges(charges, dim)
+        if self._far is not None:
+            check_eps(self.eps, arguments.as_dtype(dtype))
+        learn = as_names("charge_parameters", charge_parameters)
+        self._charges = self._learned_charges(charges, dim, charge_channels, total_charge, learn)
         self.core = None if core is None else arguments.as_positive("core", core, cutoff)
         self._pair_functions = self._functions_of_pairs(cutoff)
         self._pair_energies = PairEnergies(CORE, self.species, sum(each.count for each in self._pair_functions))
@@ -290,16 +302,24 @@ class MessagePassingNetwork(EnergyNetwork):
         heads = self.heads, self.keys, self.kernel
         return LongRange(self.long_range_form, self.long_range, *heads, sigmas, self.train_sigma, self.eps, self.extent)
 
-    def _learned_charges(self, calculator: Calculator | None, dim: int) -> LearnedCharges | None:
-        """Learned charges; None where there are none."""
+    def _learned_charges(
+        self, calculator: Calculator | None, dim: int, channels, total, learn
+    ) -> LearnedCharges | None:
+        """Learned charges, and what files tell of them; None where there are none."""
+        charges = None
+        told: dict[str, Any] = {"charge_channels": 1, "total_charge": None, "charge_parameters": ()}
         if calculator is None:
-            for name, default in (("charge_channels", 1), ("total_charge", None), ("charge_parameters", ())):
-                if (given := getattr(self, name)) != default:
-                    raise ValueError(f"{name}: expected {default} without learned charges, got {given}; pass charges")
-            return None
-        if dim != 3:
+            for (name, usual), given in zip(told.items(), (channels, total, learn), strict=True):
+                if given != usual:
+                    raise ValueError(f"{name}: expected {usual} without learned charges, got {given}; pass charges")
+        elif dim != 3:
             raise ValueError(f"charges: expected dim=3 with them, got {dim}")
-        return LearnedCharges(calculator, self.charge_channels, self.total_charge, self.charge_parameters)
+        else:
+            charges = LearnedCharges(calculator, channels, total, learn)
+            told = dict(zip(told, (charges.channels, charges.total, charges.learn), strict=True))
+        for name, value in told.items():
+            setattr(self, name, value)
+        return charges
 
     # ------------------------------------------------------------------ sizes
     def count_parameters(self) -> dict[str, int]:
@@ -326,6 +346,8 @@ class MessagePassingNetwork(EnergyNetwork):
     @classmethod
     def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
         own = {name: value for name, value in settings.items() if name != "kind"}
+        if not own.get("long_range"):  # files name all settings
+            own = {name: value for name, value in own.items() if value is None or name not in UNUSED}
         if own.get("charges") is not None:
             own["charges"] = calculator_from(own["charges"])
         return cls(**own, threads=threads)

@@ -125,7 +125,7 @@ class EnergyNetwork(Fixed):
     ):
         if not isinstance(program, Program):
             raise TypeError(f"program: expected a Program, got {type(program).__name__}")
-        self.program, self.dim, self.full_pairs = program, as_dim(dim), bool(full_pairs)
+        self.program, self.dim, self.full_pairs = program, as_dim(dim), arguments.as_bool("full_pairs", full_pairs)
         self.cutoff = arguments.as_positive("cutoff", cutoff, np.inf)
         self.dtype, self.seed = arguments.as_dtype(dtype), arguments.as_seed(seed)
         self.threads = arguments.as_threads(threads, parallel.available_threads())

@@ -7,9 +7,10 @@ charges       E += Σ_i q_i V_i[q]      q from s after the last round: electrost
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from .. import arguments
 from ..electrostatics import Calculator
 from .layers.perceptron import Perceptron
 from .long_range import CoulombKernel
-from .parts.attention import KERNELS, Attention, Heads, attention_fields
+from .parts.attention import Attention, Heads, attention_fields
 from .parts.charges import GIVEN, TotalCharge
 from .parts.convolution import Convolution, SeriesEnd
 from .parts.dense import Dense, Linear
@@ -28,9 +29,19 @@ from .parts.program import Step
 from .parts.select import Select
 from .parts.small import MOST, MOST_MODES
 
-__all__ = ["FORMS", "LearnedCharges", "LongRange"]
+__all__ = ["FORMS", "LearnedCharges", "LongRange", "as_names", "as_widths", "refuse_unused"]
 
 FORMS = ("convolution", "attention")
+UNUSED = {  # settings of networks that belong to the long range, and what they are without one
+    "long_range_form": "convolution",
+    "heads": 1,
+    "keys": 4,
+    "kernel": "coulomb",
+    "sigma": None,
+    "train_sigma": False,
+    "eps": None,
+    "extent": None,
+}
 GENTLE = 0.1  # of the usual size of the weights with which the long range begins
 
 
@@ -59,8 +70,8 @@ class LongRange:
 
     Raises
     ------
-    ValueError, TypeError
-        Naming the argument, what came and what was expected.
+    ValueError
+        Where features cannot be shared out among heads, or a convolution is given several widths.
     """
 
     form: str
@@ -74,10 +85,6 @@ class LongRange:
     extent: float | None
 
     def __post_init__(self) -> None:
-        arguments.as_choice("long_range_form", self.form, FORMS)
-        arguments.as_choice("kernel", self.kernel, KERNELS)
-        for name in ("heads", "keys"):
-            arguments.as_count(name, getattr(self, name), 1)
         if self.form == "attention" and self.features % self.heads:
             raise ValueError(
                 f"long_range: expected a multiple of heads, {self.heads}, with as many values in each, got "
@@ -159,11 +166,18 @@ class LearnedCharges:
             raise TypeError(
                 f"charges: expected a calculator of lrc_numba.electrostatics, got {type(self.calculator).__name__}"
             )
-        arguments.as_count("charge_channels", self.channels, 1)
-        if isinstance(self.total, str):
-            arguments.as_choice("total_charge", self.total, (GIVEN,))
-        elif self.total is not None:
-            arguments.as_real("total_charge", self.total)
+        total = self.total
+        if total is not None:
+            word = isinstance(total, str)
+            total = (
+                arguments.as_choice("total_charge", total, (GIVEN,))
+                if word
+                else arguments.as_real("total_charge", total)
+            )
+        # Python's own numbers, as files hold no others.
+        object.__setattr__(self, "channels", arguments.as_count("charge_channels", self.channels, 1))
+        object.__setattr__(self, "total", total)
+        object.__setattr__(self, "learn", as_names("charge_parameters", self.learn))
 
     def steps(self, width: int, s: str) -> list[Step]:
         """The lines from the scalars ``s`` to "charge e".
@@ -188,6 +202,37 @@ class LearnedCharges:
         lines += [Step(part, (GEOMETRY, name), "V"), Step(Product("nc,nc->nc"), (name, "V"), "q V")]
         each = [Step(Select(slice(c, c + 1)), ("q V",), f"q V {c}") for c in range(self.channels)]
         return [*lines, *each, Step(Add(), tuple(step.output for step in each), "charge e")]
+
+
+def refuse_unused(given: dict[str, Any]) -> None:
+    """A ValueError that names a setting of the long range that a network without one is given.
+
+    Parameters
+    ----------
+    given : dict of str to object
+        Of the names of ``UNUSED``; a form of None is as good as the usual one.
+    """
+    for name, usual in UNUSED.items():
+        value = given[name]
+        if value is None or (usual is not None and value == usual):
+            continue
+        raise ValueError(f"{name}: expected {usual} without a long range, got {value}; pass long_range")
+
+
+def as_names(name: str, value) -> tuple[str, ...]:
+    """Some names, or a single one.
+
+    Parameters
+    ----------
+    name : str
+        What to call them in a message.
+    value : str or sequence of str
+        As given.
+    """
+    several = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (None,)
+    if not all(isinstance(each, str) for each in several):
+        raise TypeError(f"{name}: expected names, got {value!r}")
+    return tuple(str(each) for each in several)
 
 
 def as_widths(sigma, cutoff: float, heads: int) -> tuple[float, ...]:

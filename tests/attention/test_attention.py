@@ -291,9 +291,28 @@ def test_snapshots_and_single_precision():
     assert relative(single.astype(np.float64), together) <= 1e-5
 
 
-def test_no_points():
-    """Nothing to read."""
-    assert layer().set_points(np.zeros((0, 3)), 5.0)(*features(0)).shape == (0, HEADS, VALUES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_points(dtype):
+    """Nothing to read; gradients are empty, and zeros by kernels and cells."""
+    made, own = (
+        layer(trainable=True, dtype=dtype).set_points(np.zeros((0, 3)), 5.0),
+        [f.astype(dtype) for f in features(0)],
+    )
+    assert made(*own).shape == made.jvp(*own, dpoints=np.zeros((0, 3))).shape == (0, HEADS, VALUES)
+    gradient = made.vjp(*own, own[2], wrt=("points", "features", "parameters", "strain"))
+    arrays = gradient.output, gradient.points, gradient.queries, gradient.keys, gradient.values
+    assert [array.shape for array in arrays] == [own[2].shape, (0, 3), *(f.shape for f in own)]
+    assert {array.dtype for array in arrays} == {np.dtype(dtype)}
+    assert gradient.strain.tolist() == np.zeros((1, 3, 3)).tolist()
+    assert {name: float(value) for name, value in gradient.parameters.items()} == dict.fromkeys(made.parameters, 0.0)
+    alone = made.vjp(*own, own[2], wrt=())
+    assert (alone.points, alone.queries, alone.keys, alone.values, alone.strain, alone.parameters) == (None,) * 6
+
+
+def test_words_for_truth_values():
+    """A TypeError: "no" would be True."""
+    with pytest.raises(TypeError, match="trainable: expected True or False, got 'no'"):
+        layer(trainable="no")
 
 
 def test_cells_smaller_than_the_kernel():
@@ -314,9 +333,12 @@ REFUSED = {
     "kernel": ({"kernel": "softmax"}, "kernel: expected one of 'coulomb', 'paper', 'gaussians'"),
     "map": ({"feature_map": "gelu"}, "feature_map: expected one of"),
     "eps": ({"eps": 0}, "eps: expected a number above 0"),
+    "single": ({"eps": 1e-9, "dtype": "float32"}, r"eps: 1e-09 is out of reach in float32; expected at least 1\.0e-05"),
+    "double": ({"eps": 1e-14}, r"eps: 1e-14 is out of reach in float64; expected at least 1\.0e-13"),
     "extent": ({"extent": 0}, "extent: expected a number above 0"),
     "method": ({"method": "fft"}, "method: expected one of 'auto', 'pairs', 'modes', 'mesh'"),
     "dim": ({"dim": 4}, "dim: expected 1, 2 or 3, got 4"),
+    "no dim": ({"dim": True}, "dim: expected 1, 2 or 3, got True"),
 }
 
 
@@ -346,6 +368,11 @@ def test_calls_that_are_refused(monkeypatch):
         made.vjp(q, k, v, v, wrt=("cell",))
     with pytest.raises(ValueError, match="strain: expected shape"):
         made.jvp(q, k, v, strain=np.eye(3))
+    for name, shape in (("dpoints", (4, 3)), ("strain", (1, 3, 3))):
+        with pytest.raises(ValueError, match=f"{name}: expected finite numbers, got nan at index"):
+            made.jvp(q, k, v, **{name: np.full(shape, np.nan)})
+        with pytest.raises(TypeError, match=f"{name}: expected no mask"):
+            made.jvp(q, k, v, **{name: np.ma.zeros(shape)})
     with pytest.raises(ValueError, match=r"positions: structure 0 extends over .* an extent of 0\.1"):
         layer(extent=0.1).set_points(points)(q, k, v)
     with pytest.raises(ValueError, match="periodic: structure 0 is periodic along some axes alone"):
@@ -356,3 +383,17 @@ def test_calls_that_are_refused(monkeypatch):
     monkeypatch.setattr("lrc_numba.networks.parts.attention.available_memory", lambda: 2**20)
     with pytest.raises(MemoryError, match="structures: 4 points with 1048576 channels"):
         wide(*(np.zeros((4, 1, 1024)) for _ in range(3)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_strains_without_a_cell(method):
+    """Of what has none there is no derivative by it: said before any work, also of one structure among several."""
+    own, made = features(4), layer(method)
+    mixed = Structures.from_arrays(random_numbers(1, 2, 2, 3), 5.0, periodic=[[True] * 3, [False] * 3])
+    for count, points in ((1, random_numbers(1, 4, 3)), (2, mixed)):
+        made.set_points(points)
+        message = f"strain: expected a cell, periodic along all axes, for structure {count - 1}"
+        with pytest.raises(ValueError, match=message):
+            made.vjp(*own, own[2], wrt=("strain",))
+        with pytest.raises(ValueError, match=message):
+            made.jvp(*own, strain=np.zeros((count, 3, 3)))

@@ -49,7 +49,8 @@ FORMS = {
 
 def network_of(form: str, **options) -> MessagePassingNetwork:
     """Two rounds, off the start values."""
-    own = {"channels": 8, "rounds": 2, "basis": 3, "seed": 2, "eps": 1e-4} | FORMS[form]() | options
+    own = {"channels": 8, "rounds": 2, "basis": 3, "seed": 2} | FORMS[form]() | options
+    own |= {"eps": 1e-4} if "long_range" in own else {}
     network = MessagePassingNetwork(SPECIES, CUTOFF, **own)
     for name, view in network.parameters.items():
         if not name.endswith(("sigma", "sigmas", "amplitudes", "prefactor")):
@@ -213,6 +214,40 @@ def test_calculators_in_files(calculator):
     assert type(first.calculator) is type(second.calculator)
 
 
+def excluding(degree) -> EwaldCalculator:
+    return EwaldCalculator(CoulombPotential(0.6, exclusion_radius=1.0, exclusion_degree=degree), 2.5, 6.0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"charges": ewald(), "total_charge": np.int64(0)},
+        {"charges": ewald(), "total_charge": np.float32(1)},
+        {"charges": ewald(), "charge_channels": np.int64(2)},
+        {"charge_channels": np.int64(1)},
+        {"charges": ewald(), "charge_parameters": np.array(["prefactor"])},
+        {"charges": excluding(np.int64(2))},
+        {"long_range": np.int64(4), "heads": np.int32(2), "sigma": np.array([0.5, 0.6]), "train_sigma": np.bool_(True)}
+        | {"eps": np.float32(1e-3), "extent": np.float32(9), "long_range_form": np.str_("attention")},
+    ],
+)
+def test_numbers_of_numpy_in_files(options, tmp_path):
+    """They become Python's own where a network is made: what cannot be saved is not found out after training."""
+    network = MessagePassingNetwork(SPECIES, np.float32(CUTOFF), channels=np.int64(8), rounds=np.int64(1), **options)
+    network.save(tmp_path / "network.npz")
+    again = EnergyNetwork.load(tmp_path / "network.npz")
+    np.testing.assert_array_equal(again.parameters.flat, network.parameters.flat)
+
+
+def test_a_single_parameter_of_a_potential():
+    """Its name is not split into letters."""
+    makes = [MessagePassingNetwork(SPECIES, CUTOFF, channels=8, charges=ewald(), charge_parameters=names)
+             for names in ("smearing", ["smearing"])]  # fmt: skip
+    assert makes[0].settings() == makes[1].settings()
+    with pytest.raises(TypeError, match="charge_parameters: expected names, got 3"):
+        MessagePassingNetwork(SPECIES, CUTOFF, channels=8, charges=ewald(), charge_parameters=3)
+
+
 def test_ase():
     """Its calculator gives the numbers of the network."""
     ase = pytest.importorskip("ase")
@@ -249,6 +284,10 @@ REFUSED = {
     "form": ({"long_range_form": "softmax"}, "long_range_form: expected one of 'convolution', 'attention'"),
     "kernel": ({"kernel": "yukawa"}, "kernel: expected one of"),
     "extent": ({"extent": -1.0}, "extent: expected a number above 0"),
+    "form of nothing": ({"long_range_form": "softmax", "long_range": 0}, "long_range_form: expected one of 'convol"),
+    "kernel of nothing": ({"kernel": "yukawa", "long_range": 0}, "kernel: expected one of"),
+    "single": ({"eps": 1e-9, "dtype": "float32"}, "eps: 1e-09 is out of reach in float32; expected at least 1.0e-05"),
+    "double": ({"eps": 1e-14}, "eps: 1e-14 is out of reach in float64; expected at least 1.0e-13"),
     "readout": ({"readout": "first"}, "readout: expected one of 'last', 'rounds'"),
     "channels": ({"charges": ewald(), "charge_channels": 0}, "charge_channels: expected an integer of at least one"),
     "total": ({"charges": ewald(), "total_charge": "none"}, "total_charge: expected one of 'given'"),
@@ -263,6 +302,33 @@ def test_what_is_refused(name):
     options, message = REFUSED[name]
     with pytest.raises(ValueError, match=message):
         MessagePassingNetwork(SPECIES, CUTOFF, channels=8, **(ATTENTION | options))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("long_range_form", "attention"),
+        ("heads", 2),
+        ("keys", 2),
+        ("kernel", "paper"),
+        ("sigma", 0.5),
+        ("train_sigma", True),
+        ("eps", 1e-3),
+        ("extent", 9.0),
+    ],
+)
+def test_settings_of_no_long_range(name, value, tmp_path):
+    """They would say what is not there. Files name them all, also those of networks without a long range."""
+    with pytest.raises(ValueError, match=f"{name}: expected .* without a long range, got .*; pass long_range"):
+        MessagePassingNetwork(SPECIES, CUTOFF, channels=8, **{name: value})
+    network = MessagePassingNetwork(SPECIES, CUTOFF, channels=8, rounds=1, long_range_form=None, dtype=np.float32)
+    settings = network.settings()
+    written = settings | {name: value}
+    opened = MessagePassingNetwork.from_settings(written).settings()
+    assert opened | {"long_range_form": None} == settings
+    network.save(tmp_path / "network.npz")
+    again = EnergyNetwork.load(tmp_path / "network.npz")
+    np.testing.assert_array_equal(again.parameters.flat, network.parameters.flat)
 
 
 def test_structures_that_are_refused():

@@ -77,3 +77,29 @@ def test_neighbours_get_a_table():
     assert "| triclinic | half | 1000 | 1 | 2 s | 2 ms | 5 s | 2.50 | 7 | 1 | 1.0e-09 |" in page
     assert "| triclinic | half | 300 | 1 |" in page
     assert f"| triclinic | half | 1 | {grown[0]['exponents']['lrc_numba']:.2f} |" in page
+
+
+def test_goals_are_held_against_what_was_measured():
+    """Of the form that comes nearest to them, and of attention against the sum over its own modes."""
+    from validation.tools.report_attention import attention
+    from validation.tools.report_learning import dimers
+
+    def run(row: str, seed: int, forces: float, energies: float) -> dict:
+        return {"row": row, "seed": seed, "CP forces": forces, "PP": energies}
+
+    runs = [run("none", 0, 50.0, 3.0), *(run("convolution", seed, 6.5 + seed, 7.0 + seed / 2) for seed in range(3))]
+    record = {"title": "Errors", "header": ["form"], "lines": [["none"]], "runs": {"all": runs}}
+    page = "\n".join(dimers(record))
+    assert "convolution, medians over the seeds: CP forces 7.5 meV/A, asked for at most 8: kept" in page
+    assert "PP energies 7.5 meV, asked for at most 8: kept" in page
+    runs += [run("convolution", seed, 9.0, 8.5) for seed in (3, 4, 5)]
+    page = "\n".join(dimers(record))
+    assert "CP forces 8.8 meV/A, asked for at most 8: not kept" in page
+    assert "PP energies 8.2 meV, asked for at most 8: not kept" in page
+    row = {"sigma": 2.0, "atoms": 10, "seconds": {"layer": 1.0, "same modes": 24.0, "converged": 60.0}}
+    row |= {"error": {"layer": 1e-4}, "modes": {"same modes": 5, "converged": 9}}
+    for ratio, kept in ((24.0, False), (26.0, True)):
+        sums = [row | {"ratio": {"same modes": ratio, "converged": 60.0}}]
+        page = "\n".join(attention({"sums": sums, "goals": {"2": 25.0}, "missed": []}))
+        assert ("24.0 times as fast at sigma 2, goal 25" in page) != kept
+        assert "26.0 times as fast" not in page

@@ -22,14 +22,16 @@ from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
 from ..tools.forms import COLOURS, NAMES, System, Task
-from ..tools.learning import Recipe
+from ..tools.learning import Recipe, steps_of, usual_steps
 
-__all__ = ["CLASSES", "dimers"]
+__all__ = ["CLASSES", "GOALS", "dimers"]
 
 CLASSES = ("CC", "CP", "PP")
 CUTOFF, CHANNELS, FEATURES, SHORTER = 5.0, 32, 32, 10
+STEPS = 200, 6000  # with --quick, and without it
 REHEARSED = 7  # of the ten, with which settings are chosen
 FORCES = 10.0  # weight of a mean square of forces beside that of energies
+GOALS = {"CP forces": 8.0, "PP": 8.0}  # meV/A and meV at the longest distances: what the best form is to reach
 BONDED = 2.0  # angstrom: the longest bond
 EV = 1e3  # meV
 
@@ -98,7 +100,7 @@ def dimers(folder: Path, args: Namespace) -> System:
         curves, learned = [curve[:SHORTER] for curve in curves], REHEARSED
     data, named = Structures.concatenate([curve[:learned] for curve in curves]), dict(zip(CLASSES, curves, strict=True))
     weights = LossWeights(energy=1.0, forces=FORCES / (3 * float(data.counts.mean())))
-    recipe = Recipe(args.steps or (200 if args.quick else 6000), batch=10, rate=2e-3, weights=weights)
+    recipe = Recipe(steps_of(args, *STEPS), batch=10, rate=2e-3, weights=weights)
     columns = {name: f"{name} (meV)" for name in CLASSES} | {f"{name} forces": f"{name} (meV/A)" for name in CLASSES}
     reference = {
         name: {
@@ -116,6 +118,7 @@ def dimers(folder: Path, args: Namespace) -> System:
         features=FEATURES,
         tasks={"all": Task(data, recipe, lambda network: errors(network, named, learned))},
         columns=columns,
+        usual_steps=usual_steps(args, *STEPS),
         draw=draw,
         about={"reference": reference, "learned": learned},
     )

@@ -9,8 +9,9 @@ import numpy as np
 
 from lrc_numba.networks import MessagePassingNetwork
 
-from ..point_charges import CUTOFF, LEARNED, TESTED, errors, read, recipe_for
+from ..point_charges import CUTOFF, LEARNED, STEPS, TESTED, errors, read, recipe_for
 from ..tools.forms import COLOURS, NAMES, System, Task
+from ..tools.learning import usual_steps
 
 __all__ = ["point_charges"]
 
@@ -72,6 +73,7 @@ def point_charges(path: Path, args: Namespace) -> System:
         tasks=tasks,
         columns={"train": "train (%)", "test": "test (%)"},
         draw=draw,
+        usual_steps=usual_steps(args, *STEPS),
         scale=100.0,
         digits=2,
         prefactor=1.0,

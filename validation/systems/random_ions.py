@@ -19,12 +19,13 @@ from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
 from ..tools.forms import COLOURS, COULOMB, NAMES, System, Task
-from ..tools.learning import Recipe
+from ..tools.learning import Recipe, steps_of, usual_steps
 
 __all__ = ["random_ions"]
 
 IONS, SIDE, NEAREST = 128, 20.0, 2.0
 LEARNED, TESTED = 400, 100
+STEPS = 100, 6000  # with --quick, and without it
 CUTOFF, TIGHT = 5.0, 9.9  # of messages, and of the pairs of Ewald's sum
 EV = 1e3  # meV
 
@@ -91,7 +92,7 @@ def random_ions(args: Namespace) -> System:
     tested = learned[-counts[1] :] if args.rehearse else draw_structures(counts[1], 1)
     learned = learned[: -counts[1]] if args.rehearse else learned
     weights = LossWeights(energy=1 / IONS, forces=10 / (3 * IONS))
-    recipe = Recipe(args.steps or (100 if args.quick else 6000), batch=2, rate=2e-3, weights=weights)
+    recipe = Recipe(steps_of(args, *STEPS), batch=2, rate=2e-3, weights=weights)
     return System(
         name="long_range_random_ions",
         title="MAE of energies and forces of random ions: median (and range) over seeds",
@@ -102,6 +103,7 @@ def random_ions(args: Namespace) -> System:
         tasks={"all": Task(learned, recipe, lambda network: errors(network, tested))},
         columns={"energy": "energies (meV per ion)", "forces": "forces (meV/A)"},
         draw=draw,
+        usual_steps=usual_steps(args, *STEPS),
         digits=2,
         total_charge=0.0,
     )

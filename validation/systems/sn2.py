@@ -22,11 +22,13 @@ from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
 from ..tools.forms import COLOURS, NAMES, System, Task
-from ..tools.learning import Recipe
+from ..tools.learning import Recipe, steps_of, usual_steps
+from ..tools.npz import read_arrays
 
 __all__ = ["rigid_scan", "sn2"]
 
 CUTOFF, CHANNELS, FEATURES, EVERY, FAR = 5.0, 32, 32, 4, 6.0
+STEPS = 200, 2000  # with --quick, and without it
 CARBON, FLUORINE, IODINE = 6, 9, 53
 EV = 1e3  # meV
 TASKS = {"every fourth": np.inf, "within 6 A": FAR}  # and how far away the learned ones are at most
@@ -107,14 +109,13 @@ def sn2(path: Path, args: Namespace) -> System:
     args : Namespace
         Of ``validation.long_range``.
     """
+    (coordinate,) = read_arrays(path, ["reaction_coordinate"])
     structures = Structures.load(path)
-    with np.load(path) as file:
-        coordinate = file["reaction_coordinate"]
     numbers = np.arange(len(structures))
     known = numbers % EVERY == 0
     polishing = 20 if args.quick else 200
     recipe = Recipe(
-        args.steps or (200 if args.quick else 2000),
+        steps_of(args, *STEPS),
         batch=40,
         rate=2e-3,
         weights=LossWeights(energy=1.0, forces=0.0),
@@ -147,6 +148,7 @@ def sn2(path: Path, args: Namespace) -> System:
             "rigid": "rigid (meV)",
         },
         draw=draw,
+        usual_steps=usual_steps(args, *STEPS),
         digits=2,
         about={"reference": reference, "coordinate": coordinate.tolist()},
     )

@@ -18,10 +18,12 @@ from lrc_numba.files import write_json
 
 __all__ = [
     "DISTRIBUTIONS",
+    "Seeds",
     "alternate",
     "arguments",
     "draw_points",
     "environment",
+    "positive",
     "print_table",
     "processor",
     "relative_error",
@@ -31,6 +33,33 @@ __all__ = [
 
 RESULTS = Path(__file__).parents[1] / "results"
 DISTRIBUTIONS = ("uniform", "clustered", "lattice")
+
+
+def positive(text: str) -> int:
+    """The type of an option that counts something: an integer of at least one.
+
+    Parameters
+    ----------
+    text : str
+        As typed.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer of at least one, got {text}")
+    return number
+
+
+class Seeds(argparse.Action):
+    """Integers from 0 on, with spaces or commas between."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        words = [word for text in values for word in text.split(",")]
+        if not all(word.strip().isdecimal() for word in words):
+            parser.error(f"{option_string}: expected integers from 0 on, got {' '.join(values)}")
+        setattr(namespace, self.dest, [int(word) for word in words])
 
 
 def arguments(name: str, description: str, *, threads: tuple[int, ...] | None = None) -> argparse.ArgumentParser:
@@ -43,11 +72,11 @@ def arguments(name: str, description: str, *, threads: tuple[int, ...] | None = 
     parser.add_argument("--quick", action="store_true", help="smaller problems, a minute or two on two cores")
     if threads is None:
         parser.add_argument(
-            "--threads", type=int, default=None, help="threads for lrc_numba; all processors by default"
+            "--threads", type=positive, default=None, help="threads for lrc_numba; all processors by default"
         )
     else:
         text = "numbers of threads to measure with (default: %(default)s)"
-        parser.add_argument("--threads", type=int, nargs="+", default=list(threads), metavar="N", help=text)
+        parser.add_argument("--threads", type=positive, nargs="+", default=list(threads), metavar="N", help=text)
     text = "folder for the results (default: validation/results, with --quick its folder quick)"
     parser.add_argument("--output", type=Path, default=None, help=text)
     return parser

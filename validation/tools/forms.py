@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,10 @@ from lrc_numba.electrostatics import (
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import MessagePassingNetwork
 
+from .joined import joined
 from .learning import Recipe, as_lines, record, run_seeds
 
-__all__ = ["COLOURS", "COMPARISONS", "FORMS", "NAMES", "System", "Task", "network_of", "run"]
+__all__ = ["COLOURS", "COMPARISONS", "FORMS", "NAMES", "System", "Task", "network_of", "record_name", "run"]
 
 FORMS = ("none", "attention-wide", "attention", "convolution", "charges", "attention+charges")
 COMPARISONS = {"forms": FORMS, "potentials": ("none", "charges", "charges-exterior", "charges-two")}
@@ -119,6 +120,8 @@ class System:
         What they add up to, where it is known.
     about : dict
         What else is recorded.
+    usual_steps : int or None
+        Optimiser steps of each network without --steps.
     """
 
     name: str
@@ -135,6 +138,7 @@ class System:
     prefactor: float = COULOMB
     total_charge: float | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    usual_steps: int | None = None
 
 
 def network_of(system: System, task: Task, form: str, seed: int, threads: int | None) -> MessagePassingNetwork:
@@ -180,8 +184,21 @@ def _potential(form: str, cutoff: float, prefactor: float) -> Potential:
     return CoulombPotential(smearing, prefactor, exclusion_radius=radius)
 
 
+def record_name(system: System, comparison: str) -> str:
+    """Of the files of a comparison.
+
+    Parameters
+    ----------
+    system, comparison
+        As for ``run``.
+    """
+    return system.name if comparison == "forms" else f"{system.name}_{comparison}"
+
+
 def run(system: System, comparison: str, forms: Sequence[str], args: argparse.Namespace) -> None:
     """Train all that is not on file, print the table, and write record and picture.
+
+    Rows and seeds that the record has from earlier calls stay in it where they were trained in the same way.
 
     Parameters
     ----------
@@ -194,8 +211,13 @@ def run(system: System, comparison: str, forms: Sequence[str], args: argparse.Na
     args : Namespace
         Of ``learning_arguments``.
     """
-    name = system.name if comparison == "forms" else f"{system.name}_{comparison}"
+    name = record_name(system, comparison)
     results = {task: _trained(system, task, f"{name} {task}", forms, args) for task in system.tasks}
+    steps = {task: own.recipe.steps for task, own in system.tasks.items()}
+    recipes = {task: asdict(own.recipe) | {"structures": len(own.data)} for task, own in system.tasks.items()}
+    earlier: list[dict] = []
+    if not args.plot_only:
+        results, earlier = joined(args.output / f"{name}.json", results, recipes, COMPARISONS[comparison])
     lines = []
     for task, runs in results.items():
         made = as_lines(runs, list(system.columns), system.scale, system.digits, parameters=True)
@@ -203,8 +225,8 @@ def run(system: System, comparison: str, forms: Sequence[str], args: argparse.Na
         lines += [[*front, NAMES[line[0]], *line[1:]] for line in made]
     header = ["long range", *system.columns.values(), "parameters", "seconds"]
     header = ["task", *header] if len(results) > 1 else header
-    steps = {task: own.recipe.steps for task, own in system.tasks.items()}
-    record(args, name, system.title, header, lines, runs=results, steps=steps, **system.about)
+    about = system.about | {"steps": steps, "recipes": recipes} | ({"earlier": earlier} if earlier else {})
+    record(args, name, system.title, header, lines, runs=results, **about)
     system.draw(results, args.output / f"{name}.png")
 
 

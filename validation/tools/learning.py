@@ -18,9 +18,19 @@ from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 from lrc_numba.training import Protocol, Stage, Trainer, polish
 
-from .common import arguments, environment, print_table, save_json
+from .common import Seeds, arguments, environment, positive, print_table, save_json
 
-__all__ = ["Recipe", "as_lines", "in_double_precision", "learn", "learning_arguments", "on_file", "record", "run_seeds"]
+__all__ = [
+    "Recipe",
+    "as_lines",
+    "check_on_file",
+    "in_double_precision",
+    "learn",
+    "learning_arguments",
+    "on_file",
+    "record",
+    "run_seeds",
+]
 
 
 @dataclass(frozen=True)
@@ -65,21 +75,34 @@ def learning_arguments(name: str, description: str, data: str) -> argparse.Argum
     parser = arguments(name, description)
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help=data)
     text = "with spaces or commas between (default: 0 1 2; --quick: the first)"
-    parser.add_argument("--seeds", nargs="+", action=_Seeds, default=[0, 1, 2], metavar="N", help=text)
+    parser.add_argument("--seeds", nargs="+", action=Seeds, default=[0, 1, 2], metavar="N", help=text)
     parser.add_argument("--plot-only", action="store_true", help="train nothing: table and picture of what is on file")
-    parser.add_argument("--steps", type=int, default=None, help="optimiser steps of each network, for a look")
+    parser.add_argument("--steps", type=positive, default=None, help="optimiser steps of each network, for a look")
     return parser
 
 
-class _Seeds(argparse.Action):
-    """Integers with spaces or commas between."""
+def usual_steps(args: argparse.Namespace, quick: int, full: int) -> int:
+    """Optimiser steps of a run without --steps.
 
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        try:
-            seeds = [int(word) for text in values for word in text.split(",")]
-        except ValueError:
-            parser.error(f"{option_string}: expected integers, got {' '.join(values)}")
-        setattr(namespace, self.dest, seeds)
+    Parameters
+    ----------
+    args : Namespace
+        Of ``learning_arguments``.
+    quick, full : int
+        With --quick, and without it.
+    """
+    return quick if args.quick else full
+
+
+def steps_of(args: argparse.Namespace, quick: int, full: int) -> int:
+    """Optimiser steps of a run: those of --steps, or the usual ones.
+
+    Parameters
+    ----------
+    args, quick, full
+        As for ``usual_steps``.
+    """
+    return usual_steps(args, quick, full) if args.steps is None else args.steps
 
 
 def learn(
@@ -289,6 +312,25 @@ def on_file(args: argparse.Namespace, label: str) -> list[dict]:
     if part and part not in runs:
         raise ValueError(f"{args.output / name}.json: expected runs of {part!r}, got those of {', '.join(runs)}")
     return runs[part] if part else runs
+
+
+def check_on_file(parser: argparse.ArgumentParser, args: argparse.Namespace, labels: Sequence[str]) -> None:
+    """End with a line where --plot-only has nothing to show.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Which says it.
+    args : Namespace
+        Of ``learning_arguments``.
+    labels : sequence of str
+        Of ``run_seeds``.
+    """
+    for label in labels if args.plot_only else ():
+        try:
+            on_file(args, label)
+        except ValueError as wrong:
+            parser.error(str(wrong))
 
 
 def _recorded(args: argparse.Namespace, name: str) -> dict:

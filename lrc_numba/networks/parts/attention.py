@@ -5,7 +5,8 @@ r"""Attention in reciprocal space (arXiv 2510.13055) as a part: queries read wha
 
 without a softmax and without a denominator. The d_k d_v channels of a head go through one kernel w, so this is the
 convolution of ``convolution`` between two products, for any cell or none. With w closed under k → −k it is
-Σ_n ⟨φ(Q_m), φ(K_n)⟩ G(r_m − r_n) V_n, with G the kernel in real space.
+Σ_n ⟨φ(Q_m), φ(K_n)⟩ G(r_m − r_n) V_n, with G the kernel in real space. That of Gaussians is finite at k = 0, which is
+part of its sum.
 """
 
 from __future__ import annotations
