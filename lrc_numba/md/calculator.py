@@ -40,7 +40,7 @@ class LRCCalculator(Calculator):
     ------
     ValueError
         Naming the structure and point that the network cannot take, such as a species it does not know; atoms without
-        initial charges.
+        initial charges, for charges and for networks that read them.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "charges"]  # noqa: RUF012
@@ -94,16 +94,15 @@ class LRCCalculator(Calculator):
             np.asarray(self.atoms.cell),
             periodic=np.asarray(self.atoms.pbc, dtype=bool),
             species=self.atoms.numbers,
-            charges=self.atoms.get_initial_charges(),
+            charges=self.atoms.get_initial_charges() if self.atoms.has("initial_charges") else None,
         )
         self._state = _state_of(self.network)
         if isinstance(self.network, EnergyNetwork):
             self.results = _of_network(self.network, structure, "stress" in properties)
             return
-        if not self.atoms.has("initial_charges"):
+        if structure.charges is None:
             raise ValueError("charges: expected initial charges of the atoms, got none; see set_initial_charges")
-        charges = self.atoms.get_initial_charges()
-        self.results = _of_charges(self.network, structure, charges, "stress" in properties)
+        self.results = _of_charges(self.network, structure, structure.charges, "stress" in properties)
 
 
 def _state_of(network: EnergyNetwork | ChargeCalculator) -> tuple:

@@ -18,6 +18,10 @@ from lrc_numba.electrostatics import (  # noqa: E402
     MeshCalculator,
 )
 from lrc_numba.md import COULOMB, LRCCalculator  # noqa: E402
+from lrc_numba.networks import EnergyNetwork  # noqa: E402
+from lrc_numba.networks.parts.charges import TotalCharge  # noqa: E402
+from lrc_numba.networks.parts.embedding import Embedding  # noqa: E402
+from lrc_numba.networks.parts.program import Program, Step  # noqa: E402
 
 MADELUNG, SPACING = 1.747564594633183, 5.64  # of rock salt; the edge of its cubic cell, Å
 
@@ -131,6 +135,19 @@ def test_no_charges():
     atoms.calc = LRCCalculator(ewald())
     with pytest.raises(ValueError, match="charges: expected initial charges of the atoms, got none; see set_initial"):
         atoms.get_potential_energy()
+
+
+def test_a_network_that_reads_charges():
+    """It refuses atoms without charges, for which ASE has zeros; one that was set to zero is a charge."""
+    lines = [Step(Embedding("q", (11, 17), 1), (), "q"), Step(TotalCharge("given"), ("q",), "e")]
+    atoms = ase.Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 2.5]])
+    atoms.calc = LRCCalculator(EnergyNetwork(Program(lines, "e"), cutoff=3.0, dim=3))
+    with pytest.raises(ValueError, match="charges: expected those of every structure, .* got none"):
+        atoms.get_potential_energy()
+    atoms.set_initial_charges([0.0, 0.0])
+    assert atoms.get_potential_energy() == pytest.approx(0.0, abs=1e-15)
+    atoms.set_initial_charges([1.0, 0.5])
+    assert atoms.get_potential_energy() == pytest.approx(1.5, rel=1e-14)
 
 
 def test_a_frozen_mesh_under_pressure():
