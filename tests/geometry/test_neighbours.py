@@ -256,6 +256,17 @@ def test_a_list_keeps_what_it_was_given():
     np.testing.assert_array_equal(distance, before)
 
 
+def test_what_a_list_was_made_with_stays():
+    """Another cutoff would be half obeyed, and pairs be missing: the error says what to do, and nothing has changed."""
+    kept = NeighbourList(0.4, 0.1)
+    before = kept.build(CROWD[:20], CELL)
+    for name, value in (("cutoff", 0.5), ("skin", 0.2), ("full", True), ("ordered", False), ("dtype", np.float32)):
+        with pytest.raises(AttributeError, match=f"{name}: NeighbourList was made with it; make another list"):
+            setattr(kept, name, value)
+    np.testing.assert_array_equal(kept.update(CROWD[:20]).distance, before.distance)
+    assert kept.update(CROWD[:20]).distance.dtype == before.distance.dtype
+
+
 def test_updating_before_building_is_an_error():
     with pytest.raises(ValueError, match=r"positions: .*build first"):
         NeighbourList(1.0).update(np.zeros((2, 3)))
