@@ -100,6 +100,10 @@ class Placed:
         self._scene: Any = None
         self._plans: WeakValueDictionary[int, object] = WeakValueDictionary()
 
+    def __reduce__(self) -> tuple:
+        """Copies, pickled ones too, begin anew: scenes and plans are not theirs."""
+        return Placed, ()
+
     def first(self, plan: object, scene: Scene) -> bool:
         """Whether a plan is asked for the first time in a scene.
 
