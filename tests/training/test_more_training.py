@@ -146,6 +146,25 @@ def test_polish_goes_further():
     assert made.loss_alone(data, weights) == pytest.approx(found.after)
 
 
+def test_polish_leaves_frozen_parameters_alone():
+    """Their bits stay, others move; names that are none, and nothing to change, are refused as by the trainer."""
+    made, data, weights = network(), molecules(), LossWeights(1.0, 0.0)
+    before = {name: view.copy() for name, view in made.parameters.items()}
+    held = {name for name in before if name.startswith(("mix0", "energy.weight0"))}
+    polished = polish(made, data, weights, iterations=5, progress=False, frozen=("mix0", "energy.weight0"))
+    assert polished.after < polished.before
+    moved = {name for name, view in made.parameters.items() if not np.array_equal(view, before[name])}
+    assert held
+    assert moved
+    assert not held & moved
+    with pytest.raises(TypeError, match="frozen: expected a tuple of names, got 'mix0'"):
+        polish(made, data, weights, frozen="mix0")
+    with pytest.raises(ValueError, match=r"frozen: expected beginnings of \[.*, got 'near'"):
+        polish(made, data, weights, frozen=("near",))
+    with pytest.raises(ValueError, match="frozen: expected some parameters to be left"):
+        polish(made, data, weights, frozen=("",))
+
+
 def test_two_scales(tmp_path):
     """Small boxes teach the neighbours, large ones the rest; the functions of pairs then stay as they are."""
     rng = np.random.default_rng(0)
