@@ -64,6 +64,26 @@ def test_what_makes_data_other_data(tmp_path):
     assert Trainer(made, data, protocol=SHORT, checkpoint=path).resume()
 
 
+def test_a_single_energy_among_large_ones(tmp_path):
+    """Half a meV in one of many energies near −29,000 eV is other data; the last digits of all are not."""
+    rng = np.random.default_rng(0)
+    points, made = rng.random((1000, 2, 1)) * 3, ShortRangeNetwork(3.0, 1.0, dim=1)
+
+    def trainer(energies: np.ndarray) -> Trainer:
+        data = Structures.from_arrays(points, 3.0, energies=energies)
+        weights = LossWeights(energy=1.0, forces=0.0)
+        return Trainer(made, data, protocol=SHORT, weights=weights, checkpoint=tmp_path / "state.npz")
+
+    energies = -29_000 + rng.standard_normal(1000)
+    trainer(energies).save()
+    changed = energies.copy()
+    changed[117] += 5e-4
+    for other in (changed, energies + 5e-4):
+        with pytest.raises(ValueError, match="of a run with other data; nothing was changed"):
+            trainer(other).resume()
+    assert trainer(energies * (1 + 1e-14 * rng.standard_normal(1000))).resume()
+
+
 def test_settings_that_change_between_making_and_going_on(tmp_path):
     """A trainer is of the network as it is when it runs or resumes, not as it was when the trainer was made."""
     data, weights = molecules(), LossWeights(1.0, 0.1)
