@@ -157,6 +157,33 @@ def test_schedules():
             Protocol((Stage(1, 1),), **wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"warmup": 2.5}, ValueError, r"warmup: expected an integer of at least zero, got 2\.5"),
+        ({"every": 1.5}, ValueError, r"every: expected an integer of at least one, got 1\.5"),
+        ({"rate": "a"}, TypeError, "rate: expected a number, got str"),
+        ({"rate": np.inf}, ValueError, "rate: expected a number above 0"),
+        ({"decay": "a"}, TypeError, "decay: expected a number, got str"),
+        ({"decay": 1.5}, ValueError, "decay: expected a number above 0 and up to 1"),
+        ({"last": np.nan}, ValueError, "last: expected a finite number"),
+        ({"counting": "days"}, ValueError, "counting: expected one of 'steps', 'epochs', 'stages', got 'days'"),
+    ],
+)
+def test_protocols_that_are_none(wrong, error, message):
+    """Found when they are made, and by name."""
+    with pytest.raises(error, match=message):
+        Protocol((Stage(1, 1),), **wrong)
+
+
+@pytest.mark.parametrize(("wrong", "error"), [("a", TypeError), (np.nan, ValueError), (-1.0, ValueError)])
+def test_seconds_between_checkpoints(wrong, error):
+    """What is no time is found when the trainer is made; a time that never comes is one."""
+    with pytest.raises(error, match="save_every: expected"):
+        Trainer(network(), molecules(), protocol=SHORT, save_every=wrong)
+    Trainer(network(), molecules(), protocol=SHORT, save_every=np.inf)
+
+
 def test_polish_goes_further():
     """L-BFGS finds a smaller loss than it began with, and the network has the best parameters seen."""
     made, data, weights = network(), molecules(), LossWeights(1.0, 0.0)
