@@ -352,8 +352,18 @@ WRONG = {
     "threads": (ValueError, "threads", dict(threads=0)),
     "dtype": (TypeError, "dtype", dict(dtype=np.int32)),
     "many images": (MemoryError, r"cutoff: 1e\+06 with 1 points", dict(cell=1.0, cutoff=1e6)),
+    "tiny second cell": (
+        MemoryError,
+        r"cutoff: 1 with 3 points needs .*; most of it for structure 1, of 2 points with lattice vectors of length "
+        r"1e-07, 1e-07, 1e-07",
+        dict(positions=np.zeros((3, 3)), cell=[np.eye(3), 1e-7 * np.eye(3)], offsets=[0, 1, 3]),
+    ),
     "more images": (MemoryError, "cutoff", dict(cell=1.0, cutoff=1e200)),
-    "many pairs": (MemoryError, "cutoff", dict(positions=np.zeros((1_000_000, 1)))),
+    "many pairs": (
+        MemoryError,
+        "cutoff: .*; most of it for structure 0, of 1000000 points with no periodic axes",
+        dict(positions=np.zeros((1_000_000, 1))),
+    ),
 }
 
 

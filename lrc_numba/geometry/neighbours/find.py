@@ -20,7 +20,7 @@ from . import bins as binning
 from . import search
 from .images import ImageLists
 from .lattice import AXES, make_bricks
-from .listing import Listing
+from .listing import Listing, largest_share
 from .pairs import Pairs
 
 __all__ = ["NeighbourList", "find_pairs"]
@@ -174,7 +174,11 @@ class NeighbourList(Fixed):
         lists, dtype = self.lists, self.dtype or given
         total = int(lists.to[-1])
         needed = total * (16 + dtype.itemsize * (lists.dim + 1))
-        check_memory("cutoff", f"{self.cutoff:g} with {total} pairs", needed, available_memory)
+        try:
+            check_memory("cutoff", f"{self.cutoff:g} with {total} pairs", needed, available_memory)
+        except MemoryError as error:
+            share = largest_share(np.diff(lists.to[lists.offsets]), lists.offsets, self._cells)
+            raise MemoryError(f"{error}; {share}") from None
         return lists.pairs(points, cells, dtype)
 
     # ------------------------------------------------------------------ moved points
