@@ -174,16 +174,25 @@ class Structures:
         ImportError
             Where ASE is not installed: ``pip install lrc_numba[ase]``.
         IndexError
-            Where there are not so many structures.
+            Where there are not so many structures, also of a slice that has none of those that are there.
         """
         if Path(path).suffix == ".npz":
-            return cls.load(path, padding)[_as_index(index)]
+            every, which = cls.load(path, padding), _as_index(index)
+            try:
+                chosen = every[which]
+            except IndexError as wrong:
+                raise _beyond(path, index, len(every)) from wrong
+            if len(every) and not len(chosen):
+                raise _beyond(path, index, len(every))
+            return chosen
         from ase.io import read
 
         try:
             atoms = read(path, index)
         except (StopIteration, IndexError) as end:
-            raise IndexError(f"index: {path} has no structure {index}") from end
+            raise _beyond(path, index, len(read(path, ":"))) from end
+        if isinstance(atoms, list) and not atoms and (count := len(read(path, ":"))):
+            raise _beyond(path, index, count)
         return cls.from_ase(atoms)._without(padding)
 
     @classmethod
@@ -335,6 +344,11 @@ class Structures:
 
 def _floats(array: np.ndarray | None) -> np.ndarray | None:
     return None if array is None else array.astype(np.float64)
+
+
+def _beyond(path, index, count: int) -> IndexError:
+    """What to raise for an index of which a file has nothing."""
+    return IndexError(f"index: {path} has {count} structure(s), and none at {index!r}")
 
 
 def _as_index(index) -> Any:

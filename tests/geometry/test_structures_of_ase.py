@@ -51,8 +51,8 @@ def test_structures_that_are_not_there(ase, tmp_path):
     made = Structures.read(path)
     made.save(tmp_path / "set.npz")
     for name in ("set.xyz", "set.npz"):
-        for index in (5, "5"):
-            with pytest.raises(IndexError):
+        for index in (5, "5", "5:9", slice(5, 9), "2:"):
+            with pytest.raises(IndexError, match=rf"index: .*{name} has 2 structure\(s\), and none at .*\d"):
                 Structures.read(tmp_path / name, index)
         for index in (-1, "1", "::-1", slice(1)):
             wanted = made[index] if not isinstance(index, str) else made[:: -1 if index == "::-1" else 1]
