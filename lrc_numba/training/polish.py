@@ -42,16 +42,14 @@ class Polish:
 class _Descent:
     """The loss as a function of the free parameters; remembers the best of them, all losses, and what was refused."""
 
-    def __init__(
-        self, network: EnergyNetwork, structures: Structures, weights: LossWeights, free: np.ndarray | slice
-    ):
+    def __init__(self, network: EnergyNetwork, structures: Structures, weights: LossWeights, free: np.ndarray | slice):
         self.network, self.structures, self.weights, self.free = network, structures, weights, free
         self.best = network.parameters.flat.copy()
         self.losses: list[float] = []
         self.refused: list[str] = []
 
     def loss(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """L and its gradient by the free parameters; one that is no number counts as a large one, so that a shorter step is tried."""
+        """L and its gradient by free parameters; no number counts as a large one, so that a shorter step is tried."""
         flat, losses = self.network.parameters.flat, self.losses
         flat[self.free] = parameters
         try:

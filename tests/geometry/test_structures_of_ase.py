@@ -74,7 +74,7 @@ def test_one_structure_without_energies(ase):
 
 
 def test_charges_of_atoms(ase):
-    """Those of a calculator come before initial ones; what some structures lack is left out, and never without a word."""
+    """Those of a calculator come before initial ones; what some structures lack is left out, with a warning."""
     from ase.calculators.singlepoint import SinglePointCalculator
 
     def salt(**results) -> ase.Atoms:

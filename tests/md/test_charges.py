@@ -92,7 +92,9 @@ def test_open_axes(pbc):
     atoms.calc = LRCCalculator(ewald())
     assert atoms.get_potential_energy() == pytest.approx(-COULOMB / 2.5, rel=1e-12 if not any(pbc) else 2e-3)
     assert atoms.get_forces()[0, 2] > 0
-    with pytest.raises(PropertyNotImplementedError, match=r"stress: expected atoms that are periodic along all axes, g"):
+    with pytest.raises(
+        PropertyNotImplementedError, match=r"stress: expected atoms that are periodic along all ax.*pbc=\["
+    ):
         atoms.get_stress()
 
 
@@ -143,7 +145,7 @@ def test_a_network_that_reads_charges():
     lines = [Step(Embedding("q", (11, 17), 1), (), "q"), Step(TotalCharge("given"), ("q",), "e")]
     atoms = ase.Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 2.5]])
     atoms.calc = LRCCalculator(EnergyNetwork(Program(lines, "e"), cutoff=3.0, dim=3))
-    with pytest.raises(ValueError, match="charges: expected those of every structure, .* got none"):
+    with pytest.raises(ValueError, match=r"charges: expected those of every structure, .* got none"):
         atoms.get_potential_energy()
     atoms.set_initial_charges([0.0, 0.0])
     assert atoms.get_potential_energy() == pytest.approx(0.0, abs=1e-15)
