@@ -155,7 +155,7 @@ def _run(task: Task, store: Store, report: Report) -> dict:
     errors["adam"] = errors_of(network, task.tests, "development")
     losses["adam"] = network.loss_alone(data, FORCES)
     if task.training.polish:
-        _polish(network, data, task, folder, report, clock)
+        _polish(network, data, task, folder, frozen, report, clock)
         _finish(network, data)
         errors["polished"] = errors_of(network, task.tests, "development")
         losses["polished"] = network.loss_alone(data, FORCES)
@@ -195,7 +195,15 @@ def _adam(
     return [[line["step"], line["loss"]] for line in [*lines[:-1:thin], lines[-1]]]
 
 
-def _polish(network: EnergyNetwork, data: Structures, task: Task, folder: Path, report: Report, clock: _Clock) -> None:
+def _polish(
+    network: EnergyNetwork,
+    data: Structures,
+    task: Task,
+    folder: Path,
+    frozen: tuple[str, ...],
+    report: Report,
+    clock: _Clock,
+) -> None:
     """L-BFGS in pieces, going on after the last one that is there; what is there of a longer polish is left alone."""
     most, done = task.training.polish, 0
     for path in folder.glob("polish-*.npz"):
@@ -206,7 +214,7 @@ def _polish(network: EnergyNetwork, data: Structures, task: Task, folder: Path, 
     while done < most:
         report("polish", done / most)
         piece = min(PIECE, most - done)
-        polish(network, data, FORCES, iterations=piece, progress=False)
+        polish(network, data, FORCES, iterations=piece, progress=False, frozen=frozen)
         with replaced(folder / f"polish-{done + piece}.npz") as file:
             np.savez(file, parameters=network.parameters.flat)
         if done:

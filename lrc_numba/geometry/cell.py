@@ -105,6 +105,10 @@ class Cell:
         s = s - np.floor(s)
         return np.where(s >= 1.0, 0.0, s)
 
+    def folded(self, points: np.ndarray) -> np.ndarray:
+        """Points moved by whole lattice vectors into the cell; those that are in it keep their bits: (..., d)."""
+        return points - np.floor(points @ self.inverse) @ self.matrix
+
     def minimum_image(self, displacements: np.ndarray) -> np.ndarray:
         """Displacements shifted by whole lattice vectors to fractional coordinates in [−1/2, 1/2]: (..., d).
 

@@ -6,7 +6,6 @@ structure after the other, and ``offsets`` tells where each begins.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral
@@ -17,6 +16,7 @@ from zipfile import BadZipFile, is_zipfile
 import numpy as np
 
 from ..files import replaced
+from .of_ase import arrays_of_ase
 from .ragged import as_lattices, as_points, as_species, first_dependent, per_point, per_structure, starts_of
 
 __all__ = ["Structures"]
@@ -174,16 +174,25 @@ class Structures:
         ImportError
             Where ASE is not installed: ``pip install lrc_numba[ase]``.
         IndexError
-            Where there are not so many structures.
+            Where there are not so many structures, also of a slice that has none of those that are there.
         """
         if Path(path).suffix == ".npz":
-            return cls.load(path, padding)[_as_index(index)]
+            every, which = cls.load(path, padding), _as_index(index)
+            try:
+                chosen = every[which]
+            except IndexError as wrong:
+                raise _beyond(path, index, len(every)) from wrong
+            if len(every) and not len(chosen):
+                raise _beyond(path, index, len(every))
+            return chosen
         from ase.io import read
 
         try:
             atoms = read(path, index)
         except (StopIteration, IndexError) as end:
-            raise IndexError(f"index: {path} has no structure {index}") from end
+            raise _beyond(path, index, len(read(path, ":"))) from end
+        if isinstance(atoms, list) and not atoms and (count := len(read(path, ":"))):
+            raise _beyond(path, index, count)
         return cls.from_ase(atoms)._without(padding)
 
     @classmethod
@@ -194,33 +203,14 @@ class Structures:
         ----------
         atoms : ase.Atoms, or sequence of them
             Results are those that a calculator holds for these positions; nothing is calculated, and a warning names a
-            structure that lacks what others have. Charges are among them, or else the initial ones where any structure
-            has such.
+            structure that lacks what others have. Charges are among them, or else the initial ones.
+
+        Raises
+        ------
+        TypeError
+            For what is no ``ase.Atoms``, such as the name of a file, which ``read`` takes.
         """
-        atoms = [atoms] if hasattr(atoms, "positions") else list(atoms)
-        if not atoms:
-            raise ValueError("atoms: expected at least one structure, got none")
-        results = [_results(one) for one in atoms]
-
-        def known(name: str) -> list | None:
-            have = [own.get(name) is not None for own in results]
-            if any(have) and not all(have) and name != "charges":  # of which there are initial ones
-                warnings.warn(f"{name}: structure {have.index(False)} has none, so none keeps them", stacklevel=3)
-            return [own[name] for own in results] if all(have) else None
-
-        charges, stress = known("charges"), known("stress")
-        if charges is None and any(one.has("initial_charges") for one in atoms):
-            charges = [one.get_initial_charges() for one in atoms]
-        return cls.from_arrays(
-            [one.positions for one in atoms],
-            np.array([one.cell.array for one in atoms]),
-            periodic=np.array([one.pbc for one in atoms], dtype=bool),
-            species=[one.numbers for one in atoms],
-            charges=charges,
-            energies=known("energy"),
-            forces=known("forces"),
-            stress=None if stress is None else np.array([_matrix(own) for own in stress]),
-        )
+        return cls.from_arrays(**arrays_of_ase(atoms))
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` file that ``load`` reads, atomically.
@@ -356,6 +346,11 @@ def _floats(array: np.ndarray | None) -> np.ndarray | None:
     return None if array is None else array.astype(np.float64)
 
 
+def _beyond(path, index, count: int) -> IndexError:
+    """What to raise for an index of which a file has nothing."""
+    return IndexError(f"index: {path} has {count} structure(s), and none at {index!r}")
+
+
 def _as_index(index) -> Any:
     """A slice where that is written as one, as in ``"1:10:2"``; an integer where it is one."""
     if not isinstance(index, str):
@@ -377,15 +372,3 @@ def _as_cells(cell, periodic, dim: int, batch: int) -> tuple[np.ndarray, np.ndar
     cells = np.array(np.broadcast_to(cells, (batch, dim, dim)))
     along = np.array(np.broadcast_to(along, (batch, dim)))
     return cells, along & cells.any(axis=2) if periodic is None else along
-
-
-def _results(atoms) -> dict[str, Any]:
-    """What the calculator of ``ase.Atoms`` holds for them as they are; nothing is calculated."""
-    held = getattr(atoms.calc, "results", None) or {}
-    return {} if not held or atoms.calc.check_state(atoms) else held
-
-
-def _matrix(stress) -> np.ndarray:
-    """A stress (3, 3), of one in Voigt's order xx, yy, zz, yz, xz, xy."""
-    stress = np.asarray(stress, dtype=np.float64)
-    return stress[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]] if stress.shape == (6,) else stress.reshape(3, 3)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from ase import units
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from ..electrostatics import Calculator as ChargeCalculator
@@ -40,7 +40,9 @@ class LRCCalculator(Calculator):
     ------
     ValueError
         Naming the structure and point that the network cannot take, such as a species it does not know; atoms without
-        initial charges.
+        initial charges, for charges and for networks that read them.
+    PropertyNotImplementedError
+        For a stress of atoms that are not periodic along all axes, as ASE expects it.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "charges"]  # noqa: RUF012
@@ -94,16 +96,20 @@ class LRCCalculator(Calculator):
             np.asarray(self.atoms.cell),
             periodic=np.asarray(self.atoms.pbc, dtype=bool),
             species=self.atoms.numbers,
-            charges=self.atoms.get_initial_charges(),
+            charges=self.atoms.get_initial_charges() if self.atoms.has("initial_charges") else None,
         )
         self._state = _state_of(self.network)
+        stress = "stress" in properties
+        if stress and not structure.periodic.all():
+            raise PropertyNotImplementedError(
+                f"stress: expected atoms that are periodic along all axes, got pbc={structure.periodic[0].tolist()}"
+            )
         if isinstance(self.network, EnergyNetwork):
-            self.results = _of_network(self.network, structure, "stress" in properties)
+            self.results = _of_network(self.network, structure, stress)
             return
-        if not self.atoms.has("initial_charges"):
+        if structure.charges is None:
             raise ValueError("charges: expected initial charges of the atoms, got none; see set_initial_charges")
-        charges = self.atoms.get_initial_charges()
-        self.results = _of_charges(self.network, structure, charges, "stress" in properties)
+        self.results = _of_charges(self.network, structure, structure.charges, stress)
 
 
 def _state_of(network: EnergyNetwork | ChargeCalculator) -> tuple:
@@ -129,10 +135,6 @@ def _of_charges(
     calculator: ChargeCalculator, structure: Structures, charges: np.ndarray, stress: bool
 ) -> dict[str, Any]:
     """The same of charges; their energies are shared out as q V."""
-    if stress and not structure.periodic.all():
-        raise ValueError(
-            f"stress: expected atoms that are periodic along all axes, got pbc={structure.periodic[0].tolist()}"
-        )
     made = calculator.compute(structure, charges, forces=True, stress=stress)
     energy = float(np.asarray(made.energy)[0])
     results: dict[str, Any] = {"energy": energy, "free_energy": energy, "charges": charges}

@@ -42,7 +42,7 @@ from .parts.products import Add, Norm, Product
 from .parts.program import Program, Step
 from .parts.radial import RadialBasis
 from .parts.select import Select, Zeros
-from .references import ReferenceEnergies, as_species
+from .references import ReferenceEnergies, as_species, in_rising_order
 
 __all__ = ["MessagePassingNetwork"]
 
@@ -88,7 +88,7 @@ class MessagePassingNetwork(EnergyNetwork):
     Parameters
     ----------
     species : sequence of int
-        All that will occur, such as atomic numbers.
+        All that will occur, such as atomic numbers; the attribute has them rising, as ``references.energies``.
     cutoff : float
         Of the messages, units of length.
     channels, rounds, basis : int
@@ -129,7 +129,7 @@ class MessagePassingNetwork(EnergyNetwork):
         The distance at which atoms begin to touch, for data with closer and closer contacts: adds energies of pairs,
         and leaves contacts closer than this to their inverse powers, which go on beyond the data as they are.
     references : sequence of float, optional
-        Energies of the species in rising order; ``fit_references`` finds them.
+        Energies of the species, in the order of ``species``; ``fit_references`` finds them.
     dim : int
         d.
     dtype, seed, threads
@@ -196,7 +196,7 @@ class MessagePassingNetwork(EnergyNetwork):
         self._pair_energies = PairEnergies(CORE, self.species, sum(each.count for each in self._pair_functions))
         program = Program(self._steps(cutoff, dim), "e")
         options = {"cutoff": cutoff, "dim": dim, "dtype": dtype, "seed": seed, "threads": threads}
-        known = ReferenceEnergies(self.species, references)
+        known = ReferenceEnergies(self.species, in_rising_order(species, references))
         super().__init__(program, full_pairs=True, references=known, **options)
 
     def fit_pairs(self, structures: Structures, weights: LossWeights) -> None:

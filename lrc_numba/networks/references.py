@@ -6,7 +6,7 @@ import numpy as np
 
 from ..geometry.structures import Structures
 
-__all__ = ["ReferenceEnergies", "as_species", "check_species", "species_index"]
+__all__ = ["ReferenceEnergies", "as_species", "check_species", "in_rising_order", "species_index"]
 
 
 def as_species(species) -> tuple[int, ...]:
@@ -41,6 +41,29 @@ def check_species(species) -> tuple[int, ...]:
     if rising != tuple(species):
         raise ValueError(f"species: expected them rising, each once, as {rising}, got {species!r}")
     return rising
+
+
+def in_rising_order(species, energies):
+    """Energies that were given in the order of species, in that of ``as_species``; None stays None.
+
+    Parameters
+    ----------
+    species : sequence of int
+        As given, in any order.
+    energies : sequence of float or None
+        One for each.
+
+    Raises
+    ------
+    ValueError
+        Where a species comes twice.
+    """
+    if energies is None:
+        return None
+    numbers, values = list(species), np.asarray(energies, dtype=np.float64)
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"species: expected each once where references belong to them, got {numbers}")
+    return values[np.argsort(numbers)] if values.shape == (len(numbers),) else energies  # refused by what takes them
 
 
 def species_index(species: tuple[int, ...], structures: Structures, begin: int = 0) -> np.ndarray:

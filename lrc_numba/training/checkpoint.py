@@ -26,7 +26,9 @@ __all__ = ["Checkpoint", "Log", "State", "TrainingError", "locked", "sketch"]
 FORMAT, VERSION = "lrc_numba checkpoint", 5
 PROJECTIONS = 4
 ARRAYS = ("parameters", "mean", "square", "best")
-TOLERANCE = {"float32": 1e-5, "float64": 1e-9}  # of data's norm: computed on another processor, last digits differ
+# Data computed on another processor differ in their last digits: of the spread around their mean, and of their norm.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-9}
+ROUNDING = {"float32": 1e-6, "float64": 1e-12}
 
 
 class TrainingError(RuntimeError):
@@ -35,10 +37,11 @@ class TrainingError(RuntimeError):
 
 # ---------------------------------------------------------------------- data
 def sketch(array: np.ndarray) -> dict:
-    """Identify floats up to the last digits, by their norm and sums with fixed weights; integers and flags by a hash.
+    """Identify floats up to the last digits, by norms and sums with fixed weights; integers and flags by a hash.
 
     A hash of rounded numbers would tell data apart where one of them is rounded the other way; sums within a tolerance
-    would not notice that one of many large integers is another.
+    would not notice that one of many large integers is another. What is measured is less its mean, as energies may lie
+    close together and far from zero; "norm" and "sums" are of the numbers themselves, for files that have no others.
 
     Parameters
     ----------
@@ -49,9 +52,13 @@ def sketch(array: np.ndarray) -> dict:
         held = np.ascontiguousarray(array)
         return {"dtype": array.dtype.name, "hash": hashlib.sha256(held.tobytes()).hexdigest(), "shape": [*array.shape]}
     flat = array.ravel().astype(np.float64)
+    mean = float(flat.mean()) if flat.size else 0.0
     ratios = np.sqrt(np.array([2.0, 3.0, 5.0, 7.0])[:PROJECTIONS])  # irrational, so weights do not repeat
-    sums = [float(flat @ np.cos(2 * np.pi * (np.arange(flat.size) * ratio % 1.0))) for ratio in ratios]
-    return {"dtype": array.dtype.name, "norm": float(np.linalg.norm(flat)), "sums": sums}
+    weights = [np.cos(2 * np.pi * (np.arange(flat.size) * ratio % 1.0)) for ratio in ratios]
+    made: dict[str, Any] = {"dtype": array.dtype.name, "mean": mean, "size": int(flat.size)}
+    for norm, sums, values in (("norm", "sums", flat), ("spread", "deviations", flat - mean)):
+        made |= {norm: float(np.linalg.norm(values)), sums: [float(values @ each) for each in weights]}
+    return made
 
 
 def _same_sketch(saved: Any, own: dict) -> bool:
@@ -59,9 +66,19 @@ def _same_sketch(saved: Any, own: dict) -> bool:
     if "hash" in own:
         return saved == own
     try:
-        numbers = np.array([[s["norm"], *s["sums"]] for s in (saved, own)])
-        tolerance = TOLERANCE[own["dtype"]] * own["norm"]
-        return saved["dtype"] == own["dtype"] and bool((np.abs(numbers[0] - numbers[1]) <= tolerance).all())
+        if saved["dtype"] != own["dtype"]:
+            return False
+        both, dtype = (saved, own), own["dtype"]
+        if "spread" not in saved:  # written by an older version
+            numbers = np.array([[s["norm"], *s["sums"]] for s in both])
+            tolerance = TOLERANCE[dtype] * own["norm"]
+        else:
+            if saved["size"] != own["size"]:
+                return False
+            root = np.sqrt(own["size"])
+            numbers = np.array([[root * s["mean"], s["spread"], *s["deviations"]] for s in both])
+            tolerance = TOLERANCE[dtype] * own["spread"] + ROUNDING[dtype] * own["norm"]
+        return bool((np.abs(numbers[0] - numbers[1]) <= tolerance).all())
     except (KeyError, TypeError, ValueError):
         return False
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from math import ceil, cos, inf, pi
 
-import numpy as np
+from .. import arguments
 
 __all__ = ["PAPER", "QUICK", "Protocol", "Stage"]
 
@@ -32,10 +32,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         for name in ("batch", "epochs"):
-            given = getattr(self, name)
-            if not isinstance(given, (int, np.integer)) or given < 1:
-                raise ValueError(f"{name}: expected an integer of at least one, got {given!r}")
-            object.__setattr__(self, name, int(given))
+            object.__setattr__(self, name, arguments.as_count(name, getattr(self, name), 1))
 
 
 @dataclass(frozen=True)
@@ -70,21 +67,22 @@ class Protocol:
     last: float = 1e-3
 
     def __post_init__(self) -> None:
-        if self.counting not in COUNTING:
-            raise ValueError(f"counting: expected one of {COUNTING}, got {self.counting!r}")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule: expected one of {SCHEDULES}, got {self.schedule!r}")
-        if not (0 <= self.last <= 1 and self.warmup >= 0):
-            raise ValueError(f"last, warmup: expected a share of the rate and steps, got {self.last}, {self.warmup}")
+        numbers: dict[str, float] = {name: arguments.as_real(name, getattr(self, name)) for name in ("decay", "last")}
+        numbers["rate"] = arguments.as_positive("rate", self.rate, inf)
+        numbers["every"] = arguments.as_count("every", self.every, 1)
+        numbers["warmup"] = arguments.as_count("warmup", self.warmup, 0)
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)
+        arguments.as_choice("counting", self.counting, COUNTING)
+        arguments.as_choice("schedule", self.schedule, SCHEDULES)
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay: expected a number above 0 and up to 1, got {self.decay}")
+        if not 0 <= self.last <= 1:
+            raise ValueError(f"last: expected a share of the rate, from 0 to 1, got {self.last}")
         if not isinstance(self.stages, tuple) or not all(isinstance(stage, Stage) for stage in self.stages):
             raise TypeError(f"stages: expected a tuple of Stage, got {self.stages!r}")
         if not self.stages:
             raise ValueError("stages: expected at least one, got none")
-        if not (0 < self.rate < inf and 0 < self.decay <= 1 and self.every >= 1):
-            raise ValueError(
-                f"rate, decay, every: expected a positive rate, a decay up to 1 and a period of at least one epoch, "
-                f"got {self.rate}, {self.decay}, {self.every}"
-            )
 
     def steps_per_epoch(self, stage: int, samples: int) -> int:
         """Batches in one pass through the samples, the last of which may be smaller.

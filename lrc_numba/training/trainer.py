@@ -82,7 +82,7 @@ class Trainer(Fixed):
     log : str or Path, optional
         Where to write the losses, a JSON line for each epoch.
     save_every : float
-        Seconds between two checkpoints.
+        Seconds between two checkpoints, 0 for one after every step; infinite for none before the end.
     comm : mpi4py.MPI.Intracomm, optional
         Processes that share the snapshots of every batch; each of them has a trainer with the same network, data and
         settings. The first of them writes checkpoint and log, and shows the bar; any number of them goes on from there.
@@ -153,6 +153,8 @@ class Trainer(Fixed):
                 raise ValueError(f"patience: expected at least one epoch, and validation data, got {self.patience}")
         if self.largest_gradient is not None:
             arguments.as_positive("largest_gradient", self.largest_gradient, np.inf)
+        if self.save_every != np.inf and arguments.as_real("save_every", self.save_every) < 0:
+            raise ValueError(f"save_every: expected seconds from 0 on, got {self.save_every}")
         self._free = free_parameters(self.frozen, self.network.parameters)
         self.adam = Adam(self.network.parameters.flat.size)
         self.best = self.network.parameters.flat.copy()

@@ -82,7 +82,7 @@ def test_lists_of_either_kind_channels_and_batches_agree():
     x, q, cell = salt(6, 3)
     potential = CoulombPotential(SIGMA, exclusion_radius=RADIUS)
     half, full = (EwaldCalculator(potential, 4.0, threads=threads) for threads in (1, 4))
-    half.neighbours.full, full.neighbours.full = False, True
+    assert (half.neighbours.full, full.neighbours.full) == (False, True)
     both = np.stack([q, np.ones(6)], axis=1)
     results = [c.compute(x, both, cell, forces=True, stress=True) for c in (half, full)]
     for name in ("potential", "forces", "stress"):

@@ -82,3 +82,13 @@ def test_stress_is_the_derivative_of_the_energy(kind):
     made = calculator.compute(positions, charges, CELL, stress=True)
     volume = abs(np.linalg.det(CELL))
     assert abs(volume * np.sum(made.stress * strain) - wanted) <= 2 * BOUND * volume * np.linalg.norm(made.stress)
+
+
+def test_far_from_the_origin():
+    """The same bits a thousand cells away: positions are multiples of 2⁻¹² and the way a power of two, so exact."""
+    rng = np.random.default_rng(0)
+    points, charges = np.round(8 * rng.random((20, 3)) * 2**12) / 2**12, np.tile([1.0, -1.0], 10)
+    calculator = PMECalculator(CoulombPotential(SIGMA), 4.0, 0.6, dtype=np.float32)
+    here, far = (calculator.compute(points + way, charges, 8.0, forces=True) for way in (0.0, 2.0**13))
+    np.testing.assert_array_equal(far.forces, here.forces)
+    assert far.energy == here.energy

@@ -253,8 +253,8 @@ def test_interrupted_and_gone_on_with(tmp_path, monkeypatch):
 
 
 def test_two_scales(tmp_path):
-    """The first is a task that others share; the second leaves f₁ and f₂ as they are, in a box of another size."""
-    training = Training(4, TINY.protocol)
+    """The first is a task that others share; the second, and its polish, leave f₁ and f₂ alone in another box."""
+    training = Training(4, TINY.protocol, TINY.polish)
     model = Model("full-range", 1.0, 15)
     task = task_of(
         system=SYSTEM.times(2), model=model, training=training, small=Small(SYSTEM, Training(8, TINY.protocol))

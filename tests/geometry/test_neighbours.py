@@ -256,6 +256,17 @@ def test_a_list_keeps_what_it_was_given():
     np.testing.assert_array_equal(distance, before)
 
 
+def test_what_a_list_was_made_with_stays():
+    """Another cutoff would be half obeyed, and pairs be missing: the error says what to do, and nothing has changed."""
+    kept = NeighbourList(0.4, 0.1)
+    before = kept.build(CROWD[:20], CELL)
+    for name, value in (("cutoff", 0.5), ("skin", 0.2), ("full", True), ("ordered", False), ("dtype", np.float32)):
+        with pytest.raises(AttributeError, match=f"{name}: NeighbourList was made with it; make another list"):
+            setattr(kept, name, value)
+    np.testing.assert_array_equal(kept.update(CROWD[:20]).distance, before.distance)
+    assert kept.update(CROWD[:20]).distance.dtype == before.distance.dtype
+
+
 def test_updating_before_building_is_an_error():
     with pytest.raises(ValueError, match=r"positions: .*build first"):
         NeighbourList(1.0).update(np.zeros((2, 3)))
@@ -341,8 +352,18 @@ WRONG = {
     "threads": (ValueError, "threads", dict(threads=0)),
     "dtype": (TypeError, "dtype", dict(dtype=np.int32)),
     "many images": (MemoryError, r"cutoff: 1e\+06 with 1 points", dict(cell=1.0, cutoff=1e6)),
+    "tiny second cell": (
+        MemoryError,
+        r"cutoff: 1 with 3 points needs .*; most of it for structure 1, of 2 points with lattice vectors of length "
+        r"1e-07, 1e-07, 1e-07",
+        dict(positions=np.zeros((3, 3)), cell=[np.eye(3), 1e-7 * np.eye(3)], offsets=[0, 1, 3]),
+    ),
     "more images": (MemoryError, "cutoff", dict(cell=1.0, cutoff=1e200)),
-    "many pairs": (MemoryError, "cutoff", dict(positions=np.zeros((1_000_000, 1)))),
+    "many pairs": (
+        MemoryError,
+        "cutoff: .*; most of it for structure 0, of 1000000 points with no periodic axes",
+        dict(positions=np.zeros((1_000_000, 1))),
+    ),
 }
 
 

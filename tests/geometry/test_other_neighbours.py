@@ -42,7 +42,7 @@ def test_pairs_without_vectors_are_the_same(tmp_path):
 @pytest.mark.parametrize("full", [False, True])
 def test_pairs_are_those_of_vesin(full):
     """The same numbers of pairs of each point, and the same distances."""
-    vesin = pytest.importorskip("vesin", reason="vesin is not installed: pip install -e '.[peers]'")
+    vesin = pytest.importorskip("vesin", reason="vesin is not installed: pip install -e '.[test]'")
     points, cutoff = CROWD[:500], 0.25
     pairs = find_pairs(points, cutoff, CELL, full=full)
     theirs = vesin.NeighborList(cutoff=cutoff, full_list=full).compute(points, CELL, True, "ijd")

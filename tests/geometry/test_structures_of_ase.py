@@ -51,8 +51,8 @@ def test_structures_that_are_not_there(ase, tmp_path):
     made = Structures.read(path)
     made.save(tmp_path / "set.npz")
     for name in ("set.xyz", "set.npz"):
-        for index in (5, "5"):
-            with pytest.raises(IndexError):
+        for index in (5, "5", "5:9", slice(5, 9), "2:"):
+            with pytest.raises(IndexError, match=rf"index: .*{name} has 2 structure\(s\), and none at .*\d"):
                 Structures.read(tmp_path / name, index)
         for index in (-1, "1", "::-1", slice(1)):
             wanted = made[index] if not isinstance(index, str) else made[:: -1 if index == "::-1" else 1]
@@ -74,20 +74,38 @@ def test_one_structure_without_energies(ase):
 
 
 def test_charges_of_atoms(ase):
-    """Those of a calculator come before initial ones; where one structure has none, they are zero or left out."""
+    """Those of a calculator come before initial ones; what some structures lack is left out, with a warning."""
     from ase.calculators.singlepoint import SinglePointCalculator
 
-    plain, charged = ase.Atoms("HF"), ase.Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 2.4]])
-    charged.set_initial_charges([1.0, -1.0])
+    def salt(**results) -> ase.Atoms:
+        made = ase.Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 2.4]])
+        made.calc = SinglePointCalculator(made, **results) if results else None
+        return made
+
+    plain, charged, initial = salt(), salt(charges=np.array([0.9, -0.9])), salt()
+    initial.set_initial_charges([1.0, -1.0])
+    both = salt()
+    both.set_initial_charges([2.0, -2.0])
+    both.calc = SinglePointCalculator(both, charges=np.array([0.8, -0.8]))
     assert Structures.from_ase([plain]).charges is None
-    np.testing.assert_array_equal(Structures.from_ase([plain, charged]).charges, [0, 0, 1, -1])
-    charged.calc = SinglePointCalculator(charged, charges=np.array([0.9, -0.9]), energy=1.0)
-    np.testing.assert_array_equal(Structures.from_ase([charged]).charges, [0.9, -0.9])
-    with pytest.warns(UserWarning, match="energy: structure 0 has none"):
-        both = Structures.from_ase([plain, charged])
-    np.testing.assert_array_equal(both.charges, [0, 0, 1, -1])
+    np.testing.assert_array_equal(Structures.from_ase([initial]).charges, [1, -1])
+    np.testing.assert_array_equal(Structures.from_ase([charged, both]).charges, [0.9, -0.9, 0.8, -0.8])
+    with pytest.warns(UserWarning, match="charges: the calculator of structure 1 holds none, so all have initial ones"):
+        np.testing.assert_array_equal(Structures.from_ase([both, initial]).charges, [2, -2, 1, -1])
+    for lacking, atoms in ((1, [initial, plain]), (0, [plain, charged]), (1, [charged, initial])):
+        with pytest.warns(UserWarning, match=f"charges: structure {lacking} has none, so none keeps them"):
+            assert Structures.from_ase(atoms).charges is None
     with pytest.raises(ValueError, match="atoms: expected at least one"):
         Structures.from_ase([])
+
+
+def test_what_is_no_atoms(ase):
+    """A file's name belongs to ``read``; of a sequence the message says which structure is none."""
+    for given in ("a.xyz", 3, None):
+        with pytest.raises(TypeError, match=r"atoms: expected ase.Atoms or a sequence .*got .*; Structures.read takes"):
+            Structures.from_ase(given)
+    with pytest.raises(TypeError, match=r"atoms: expected ase.Atoms .*, got str for structure 1"):
+        Structures.from_ase([ase.Atoms("H"), "a.xyz"])
 
 
 def test_nothing_is_calculated(ase):

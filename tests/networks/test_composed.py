@@ -294,6 +294,17 @@ def refused_settings() -> dict:
     }
 
 
+def test_references_are_in_the_order_of_the_species():
+    """As they were given, whatever order the network has them in; in files they are rising."""
+    network = MessagePassingNetwork([8, 1], 1.0, channels=8, references=[-2000.0, -13.0])
+    assert network.species == (1, 8)
+    np.testing.assert_array_equal(network.references.energies, [-13.0, -2000.0])
+    same = MessagePassingNetwork.from_settings(network.settings())
+    np.testing.assert_array_equal(same.references.energies, [-13.0, -2000.0])
+    with pytest.raises(ValueError, match=r"species: expected each once where references .*, got \[1, 1\]"):
+        MessagePassingNetwork([1, 1], 1.0, channels=8, references=[-13.0, -14.0])
+
+
 def test_words_for_numbers():
     """A TypeError that names the argument."""
     with pytest.raises(TypeError, match="train_sigma: expected True or False, got 'no'"):

@@ -64,6 +64,26 @@ def test_what_makes_data_other_data(tmp_path):
     assert Trainer(made, data, protocol=SHORT, checkpoint=path).resume()
 
 
+def test_a_single_energy_among_large_ones(tmp_path):
+    """Half a meV in one of many energies near −29,000 eV is other data; the last digits of all are not."""
+    rng = np.random.default_rng(0)
+    points, made = rng.random((1000, 2, 1)) * 3, ShortRangeNetwork(3.0, 1.0, dim=1)
+
+    def trainer(energies: np.ndarray) -> Trainer:
+        data = Structures.from_arrays(points, 3.0, energies=energies)
+        weights = LossWeights(energy=1.0, forces=0.0)
+        return Trainer(made, data, protocol=SHORT, weights=weights, checkpoint=tmp_path / "state.npz")
+
+    energies = -29_000 + rng.standard_normal(1000)
+    trainer(energies).save()
+    changed = energies.copy()
+    changed[117] += 5e-4
+    for other in (changed, energies + 5e-4):
+        with pytest.raises(ValueError, match="of a run with other data; nothing was changed"):
+            trainer(other).resume()
+    assert trainer(energies * (1 + 1e-14 * rng.standard_normal(1000))).resume()
+
+
 def test_settings_that_change_between_making_and_going_on(tmp_path):
     """A trainer is of the network as it is when it runs or resumes, not as it was when the trainer was made."""
     data, weights = molecules(), LossWeights(1.0, 0.1)
@@ -137,6 +157,33 @@ def test_schedules():
             Protocol((Stage(1, 1),), **wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"warmup": 2.5}, ValueError, r"warmup: expected an integer of at least zero, got 2\.5"),
+        ({"every": 1.5}, ValueError, r"every: expected an integer of at least one, got 1\.5"),
+        ({"rate": "a"}, TypeError, "rate: expected a number, got str"),
+        ({"rate": np.inf}, ValueError, "rate: expected a number above 0"),
+        ({"decay": "a"}, TypeError, "decay: expected a number, got str"),
+        ({"decay": 1.5}, ValueError, "decay: expected a number above 0 and up to 1"),
+        ({"last": np.nan}, ValueError, "last: expected a finite number"),
+        ({"counting": "days"}, ValueError, "counting: expected one of 'steps', 'epochs', 'stages', got 'days'"),
+    ],
+)
+def test_protocols_that_are_none(wrong, error, message):
+    """Found when they are made, and by name."""
+    with pytest.raises(error, match=message):
+        Protocol((Stage(1, 1),), **wrong)
+
+
+@pytest.mark.parametrize(("wrong", "error"), [("a", TypeError), (np.nan, ValueError), (-1.0, ValueError)])
+def test_seconds_between_checkpoints(wrong, error):
+    """What is no time is found when the trainer is made; a time that never comes is one."""
+    with pytest.raises(error, match="save_every: expected"):
+        Trainer(network(), molecules(), protocol=SHORT, save_every=wrong)
+    Trainer(network(), molecules(), protocol=SHORT, save_every=np.inf)
+
+
 def test_polish_goes_further():
     """L-BFGS finds a smaller loss than it began with, and the network has the best parameters seen."""
     made, data, weights = network(), molecules(), LossWeights(1.0, 0.0)
@@ -144,6 +191,25 @@ def test_polish_goes_further():
     found = polish(made, data, weights, iterations=30, progress=False)
     assert found.after < 0.5 * found.before
     assert made.loss_alone(data, weights) == pytest.approx(found.after)
+
+
+def test_polish_leaves_frozen_parameters_alone():
+    """Their bits stay, others move; names that are none, and nothing to change, are refused as by the trainer."""
+    made, data, weights = network(), molecules(), LossWeights(1.0, 0.0)
+    before = {name: view.copy() for name, view in made.parameters.items()}
+    held = {name for name in before if name.startswith(("mix0", "energy.weight0"))}
+    polished = polish(made, data, weights, iterations=5, progress=False, frozen=("mix0", "energy.weight0"))
+    assert polished.after < polished.before
+    moved = {name for name, view in made.parameters.items() if not np.array_equal(view, before[name])}
+    assert held
+    assert moved
+    assert not held & moved
+    with pytest.raises(TypeError, match="frozen: expected a tuple of names, got 'mix0'"):
+        polish(made, data, weights, frozen="mix0")
+    with pytest.raises(ValueError, match=r"frozen: expected beginnings of \[.*, got 'near'"):
+        polish(made, data, weights, frozen=("near",))
+    with pytest.raises(ValueError, match="frozen: expected some parameters to be left"):
+        polish(made, data, weights, frozen=("",))
 
 
 def test_two_scales(tmp_path):

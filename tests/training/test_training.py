@@ -240,7 +240,7 @@ def test_wrong_data(tmp_path):
             Trainer(one.network, points, forces, SHORT)
     with pytest.raises(ValueError, match="weight: expected a finite number"):
         Trainer(one.network, one.points, one.forces, SHORT, energies=np.zeros(7), energy_weight=-1.0)
-    with pytest.raises(ValueError, match="rate, decay, every: expected a positive rate"):
+    with pytest.raises(ValueError, match="rate: expected a number above 0"):
         Protocol(SHORT.stages, rate=float("nan"))
     with pytest.raises(ValueError, match=r"epochs: expected an integer of at least one, got 2\.5"):
         Stage(4, 2.5)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...geometry.cell import Cell
 from ..boundaries import Boundary, LongRangeKernel, choose_boundary, rounded_extents
 from ..checks import check_room
 from ..open_pairs import OpenPairs
@@ -73,7 +74,9 @@ class LongRangePlans(ABC):
         self._far[key] = far
         while len(self._far) > KEPT:
             del self._far[next(iter(self._far))]
-        far.plan.set_points(np.asarray(positions, dtype=far.plan.dtype))
+        if far.plan.dtype != positions.dtype:  # single precision is finer in the cell than far away
+            positions = Cell(far.boundary.cell, 3).folded(positions).astype(far.plan.dtype)
+        far.plan.set_points(positions)
         self._used = far
         return far
 

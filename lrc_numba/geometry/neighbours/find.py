@@ -5,12 +5,14 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable
 from math import sqrt
+from typing import ClassVar
 
 import numpy as np
 
 from ... import arguments
 from ...machine.cpu import parallel
 from ...machine.cpu.recording import Recording
+from ...machine.fixed import Fixed
 from ...machine.memory import available_memory, check_memory
 from ...machine.workspace import Workspace
 from ..ragged import as_lattices, as_offsets, first_dependent
@@ -18,7 +20,7 @@ from . import bins as binning
 from . import search
 from .images import ImageLists
 from .lattice import AXES, make_bricks
-from .listing import Listing
+from .listing import Listing, largest_share
 from .pairs import Pairs
 
 __all__ = ["NeighbourList", "find_pairs"]
@@ -75,7 +77,7 @@ def find_pairs(
 UNSTRAINED = np.eye(AXES)[None]
 
 
-class NeighbourList:
+class NeighbourList(Fixed):
     """Neighbours with a skin: found once, and good as long as no point has moved by more than half the skin.
 
     Parameters
@@ -89,6 +91,10 @@ class NeighbourList:
     ordered : bool
         Whether pairs that are wanted once come with i ≤ j; the other way they are found in half the time.
     """
+
+    fixed: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("cutoff", "skin", "full", "ordered", "dtype", "threads"), "make another list, and build it"
+    )
 
     def __init__(
         self,
@@ -168,7 +174,11 @@ class NeighbourList:
         lists, dtype = self.lists, self.dtype or given
         total = int(lists.to[-1])
         needed = total * (16 + dtype.itemsize * (lists.dim + 1))
-        check_memory("cutoff", f"{self.cutoff:g} with {total} pairs", needed, available_memory)
+        try:
+            check_memory("cutoff", f"{self.cutoff:g} with {total} pairs", needed, available_memory)
+        except MemoryError as error:
+            share = largest_share(np.diff(lists.to[lists.offsets]), lists.offsets, self._cells)
+            raise MemoryError(f"{error}; {share}") from None
         return lists.pairs(points, cells, dtype)
 
     # ------------------------------------------------------------------ moved points

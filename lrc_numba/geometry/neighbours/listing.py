@@ -15,10 +15,29 @@ from . import search
 from .images import ImageLists
 from .lattice import AXES
 
-__all__ = ["Listing"]
+__all__ = ["Listing", "largest_share"]
 
 PER_IMAGE = 150  # bytes: of coordinates and whole vectors, twice, owner, order and at most four bins
 MORE = 1.2  # times the images that are expected, for which there is room at once
+
+
+def largest_share(numbers: np.ndarray, offsets: np.ndarray, cells: np.ndarray) -> str:
+    """The structure that most is needed for, in words for an error.
+
+    Parameters
+    ----------
+    numbers : (B,)
+        What each structure needs, in any unit.
+    offsets : (B + 1,) ints
+        Where structures begin.
+    cells : (1 or B, 3, 3) float64
+        Lattice vectors, zeros for open axes.
+    """
+    b = int(np.argmax(numbers))
+    lengths = np.linalg.norm(cells[min(b, len(cells) - 1)], axis=1)
+    lengths = [f"{length:g}" for length in lengths if length > 0]
+    cell = f"lattice vectors of length {', '.join(lengths)}" if lengths else "no periodic axes"
+    return f"most of it for structure {b}, of {offsets[b + 1] - offsets[b]} points with {cell}"
 
 
 class Listing:
@@ -61,11 +80,19 @@ class Listing:
         bins, expected = np.empty((batch, AXES), dtype=np.int64), np.empty(batch)
         where = (points, self._offsets, frames, steps, ranks, self._cutoff)
         parallel.run(binning.measure, self._structures, *where, low, width, dense, bins, expected)
-        check_memory("cutoff", self._what, int(PER_IMAGE * min(expected.sum(), 1e17)), available_memory)
+        self._check_memory(PER_IMAGE, expected)
         grid = (low, width, dense, bins, _starts(bins.prod(axis=1)), _starts(MORE * expected + 64.0))
         if (ranks == AXES).all():
             self._grid = grid
         return grid
+
+    def _check_memory(self, each: int, numbers: np.ndarray, structure_of: np.ndarray | None = None) -> None:
+        """A MemoryError that names a structure, where so many bytes for each of the numbers are not free."""
+        try:
+            check_memory("cutoff", self._what, int(each * min(float(numbers.sum()), 1e17)), available_memory)
+        except MemoryError as error:
+            numbers = numbers if structure_of is None else np.bincount(structure_of, numbers)
+            raise MemoryError(f"{error}; {largest_share(numbers, self._offsets, self._bricks[1])}") from None
 
     def __call__(self, points: np.ndarray, beside: Callable[[], object] | None = None) -> ImageLists:
         """Lists of images near each point.
@@ -104,7 +131,7 @@ class Listing:
         bounds = self._space.take("bounds", (self._count,), np.int64)
         parallel.run(search.bound, parallel.even(self._count, self._threads, 500), *who, *near, bounds)
         room = _starts(bounds)
-        check_memory("cutoff", self._what, 4 * int(room[-1]), available_memory)
+        self._check_memory(4, bounds, self._structure_of)
         shares = parallel.weighted(room[:-1], int(room[-1]), self._threads, 2000)
         return shares, room[shares]
 
@@ -129,7 +156,10 @@ class Listing:
         np.cumsum(starts, out=starts)
         total = int(starts[-1])
         if total >= 2**31:
-            raise MemoryError(f"cutoff: {self._what} has {total} periodic images, and at most 2^31 can be sorted")
+            share = largest_share(ends - first_image[:-1], self._offsets, steps)
+            raise MemoryError(
+                f"cutoff: {self._what} has {total} periodic images, and at most 2^31 can be sorted; {share}"
+            )
         fill[...] = starts
         y, order = take("y", (AXES, total + LANES), np.float64), take("order", (total + LANES,), np.int32)
         y[:, total:], order[total:] = 0.0, 0

@@ -32,7 +32,7 @@ from .part import Motion, Part, Scene, Tape
 from .series_end import SeriesEnd
 from .small import SmallPlan, Tables, modes_worth_a_grid, points_worth_a_grid
 from .strained import Strained
-from .surroundings import Placed, channels_of, charges_of, check_features, open_size
+from .surroundings import Placed, channels_of, charges_of, check_features, near_origin, open_size
 
 __all__ = ["Convolution", "SeriesEnd", "Strained"]
 
@@ -43,10 +43,16 @@ FREE = b""  # where a cell is expected, of small structures without images
 Plan = LRCPlan | SmallPlan | ModePlan
 
 
+def _matrix(cell: bytes, dim: int) -> np.ndarray | None:
+    """Lattice vectors (d, d); None of ``FREE``."""
+    return None if cell == FREE else np.frombuffer(cell).reshape(dim, dim)
+
+
 @dataclass
 class _Group:
     """Structures of one cell: a plan and a kernel, and where their points are among all and among the snapshots."""
 
+    cell: np.ndarray | None
     plan: Plan
     multiplier: Multiplier
     structures: np.ndarray
@@ -187,9 +193,9 @@ class Convolution(Part):
 
     def _new_plan(self, cell: bytes, scene: Scene, stretch: float, small: bool, most_modes: int) -> Plan:
         dim, dtype = scene.structures.dim, scene.dtype
-        if cell == FREE:
+        matrix = _matrix(cell, dim)
+        if matrix is None:
             return SmallPlan(None, (1,) * dim, dtype, self._tables)
-        matrix = np.frombuffer(cell).reshape(dim, dim)
         modes = self.end.modes(matrix, stretch)
         if small:
             return SmallPlan(matrix, modes, dtype, self._tables)
@@ -224,7 +230,8 @@ class Convolution(Part):
                     open_one = not structures.periodic[several[0]].all()
                     remedy = "; its padded box is as large as that asks, look for points far away" if open_one else ""
                     raise MemoryError(f"{error}, of structure {several[0]}{remedy}") from error
-            groups.append(_Group(plan, multiplier, chosen, rows, places, (len(chosen), most)))
+            cell = _matrix(surroundings[0], structures.dim)
+            groups.append(_Group(cell, plan, multiplier, chosen, rows, places, (len(chosen), most)))
             self._forget(len(groups))  # before the next one takes memory
         return groups
 
@@ -270,6 +277,9 @@ class Convolution(Part):
         positions, out = scene.structures.positions.astype(scene.dtype, copy=False), None
         for group, f in zip(kept["groups"], kept["f"], strict=True):
             if self._placed.first(group.plan, scene):
+                if scene.dtype != np.float64:
+                    counts = scene.structures.counts[group.structures]
+                    positions[group.rows] = near_origin(scene.structures.positions[group.rows], counts, group.cell)
                 group.plan.set_points(group.spread(positions))
             # Where derivatives follow, they are at these points.
             u = group.linear_in(f).output if tape.keep else group.plan.convolve(f, group.multiplier)

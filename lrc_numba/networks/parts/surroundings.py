@@ -7,11 +7,12 @@ from weakref import WeakValueDictionary, ref
 
 import numpy as np
 
+from ...geometry.cell import Cell
 from ...geometry.structures import Structures
 from ...multipliers.multiplier import Multiplier
 from .part import Scene, WrongShape, expect_rows
 
-__all__ = ["Placed", "channels_of", "charges_of", "check_features", "open_size"]
+__all__ = ["Placed", "channels_of", "charges_of", "check_features", "near_origin", "open_size"]
 
 
 def open_size(structures: Structures, b: int, images: bool, extent: float | None) -> float:
@@ -45,6 +46,27 @@ def open_size(structures: Structures, b: int, images: bool, extent: float | None
             f"extent of {extent:g}"
         )
     return size
+
+
+def near_origin(positions: np.ndarray, counts: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
+    """Points (n, d) where single precision tells them apart; far from the origin it rounds them to a coarse lattice.
+
+    Parameters
+    ----------
+    positions : (n, d) float64
+        Of some structures, one after the other.
+    counts : (B,) ints
+        How many points each of them has.
+    cell : (d, d) array or None
+        In which they are convolved, all of them: into it they are folded. Without one the middle of each structure goes
+        to the origin.
+    """
+    if cell is not None:
+        return Cell(cell, len(cell)).folded(positions)
+    counts = counts[counts > 0]
+    starts = np.cumsum(counts) - counts
+    ends = (bound.reduceat(positions, starts, axis=0) for bound in (np.minimum, np.maximum))
+    return positions - np.repeat(0.5 * sum(ends), counts, axis=0)
 
 
 def channels_of(multiplier: Multiplier) -> tuple[int, ...]:
@@ -99,6 +121,10 @@ class Placed:
     def __init__(self) -> None:
         self._scene: Any = None
         self._plans: WeakValueDictionary[int, object] = WeakValueDictionary()
+
+    def __reduce__(self) -> tuple:
+        """Copies, pickled ones too, begin anew: scenes and plans are not theirs."""
+        return Placed, ()
 
     def first(self, plan: object, scene: Scene) -> bool:
         """Whether a plan is asked for the first time in a scene.

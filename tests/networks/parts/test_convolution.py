@@ -172,3 +172,16 @@ def test_many_cells_in_little_memory(monkeypatch):
     found = [energy(network, 1 + 0.01 * i) for i in (*range(6), 0)]
     assert found == [*wanted, wanted[0]]
     assert len(part._plans) <= 2
+
+
+@pytest.mark.parametrize("cell", [8.0, None])
+@pytest.mark.parametrize("options", [{}, {"kernel": "gaussians"}, {"long_range_form": "attention", "keys": 2}])
+def test_single_precision_far_from_the_origin(cell, options):
+    """The same bits a million lengths away: positions are multiples of 2⁻¹² and the way a power of two, so exact."""
+    own: dict = {"channels": 8, "rounds": 1, "long_range": 2, "sigma": 0.6, "dim": 1, "dtype": np.float32}
+    network = MessagePassingNetwork((1,), 1.5, **own, **options)
+    network.parameters.flat[...] += 0.1 * np.random.default_rng(1).standard_normal(network.parameters.flat.size)
+    points = np.round(np.random.default_rng(0).uniform(0, 8, (2, 6, 1)) * 2**12) / 2**12
+    here, far = (network.predict(Structures.from_arrays(points + way, cell)) for way in (0.0, 2.0**20))
+    np.testing.assert_array_equal(far.energies, here.energies)
+    np.testing.assert_array_equal(far.forces, here.forces)
