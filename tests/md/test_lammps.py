@@ -277,6 +277,21 @@ def test_models_that_need_images_are_refused_between_walls(which):
 
 
 @needs_lammps
+@pytest.mark.parametrize("model", [calculator, network])
+def test_two_dimensions_are_refused(model):
+    """There charges are lines and networks have other neighbours; a flat box in space is none of that."""
+    lmp = open_lammps()
+    lmp.commands_string(
+        "units real\ndimension 2\natom_style charge\natom_modify map yes\nregion box block 0 10 0 10 -0.25 0.25\n"
+        "create_box 2 box\ncreate_atoms 1 single 1 1 0\ncreate_atoms 2 single 4 1 0\nmass * 20.0\n"
+        "set atom 1 charge 1\nset atom 2 charge -1\npair_style zero 2.0\npair_coeff * *"
+    )
+    with pytest.raises(ValueError, match="dimension: expected 3, got 2"):
+        LammpsForces(lmp, model())
+    lmp.close()
+
+
+@needs_lammps
 @pytest.mark.parametrize("command", ["run 5", "minimize 0.0 0.0 10 20"])
 def test_an_error_in_a_step_ends_the_command(command):
     """And is raised where that was given; after that it goes on."""
