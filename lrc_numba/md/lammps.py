@@ -269,10 +269,13 @@ class LammpsForces:
 
         Raises
         ------
+        RuntimeError
+            Where the fix is gone, before or after the command, as ``unfix`` and ``clear`` remove it.
         BaseException
             What the model raised in a step, KeyboardInterrupt for Ctrl-C after the step that it came in, or what LAMMPS
             raises.
         """
+        self._check_fix()
         self._forget()
         try:
             with held_signals() as self._signals:
@@ -285,6 +288,12 @@ class LammpsForces:
             self._signals = None
         if self._error is not None:
             raise self._forget()
+        self._check_fix()
+
+    def _check_fix(self) -> None:
+        """Raise where LAMMPS would go on without these forces."""
+        if not self._lmp.has_id("fix", self._name):
+            raise RuntimeError(f"fix {self._name} is not there any more; make another LammpsForces")
 
     def _forget(self) -> Any:
         """The error, which LAMMPS may go on after."""

@@ -292,6 +292,24 @@ def test_two_dimensions_are_refused(model):
 
 
 @needs_lammps
+def test_a_fix_that_is_gone_is_named():
+    """Before a run goes on without its forces, and after the command that removed it."""
+    for how in ("unfix lrc", "clear"):
+        lmp = opened()
+        forces = LammpsForces(lmp, calculator())
+        forces.run(0)
+        with pytest.raises(RuntimeError, match="fix lrc is not there any more; make another LammpsForces"):
+            forces.command(how)
+        lmp.close()
+        lmp = opened()
+        forces = LammpsForces(lmp, calculator())
+        lmp.command(how)
+        with pytest.raises(RuntimeError, match="fix lrc is not there any more; make another LammpsForces"):
+            forces.run(0)
+        lmp.close()
+
+
+@needs_lammps
 @pytest.mark.parametrize("command", ["run 5", "minimize 0.0 0.0 10 20"])
 def test_an_error_in_a_step_ends_the_command(command):
     """And is raised where that was given; after that it goes on."""
