@@ -77,15 +77,16 @@ class LammpsForces:
     comm : mpi4py.MPI.Intracomm, optional
         That of ``lmp``, where there are several processes: a ``MeshCalculator`` or a network is shared out.
     name : str
-        Of the fix.
+        Of the fix: letters, digits and underscores.
 
     Raises
     ------
     TypeError, ValueError
-        For other models; units that do not fit, a prefactor that is not 1; types in use without species; atoms without
-        charges; a LAMMPS of two dimensions, one that has no ``fix external``, or no atoms. Where axes are not periodic:
-        on several processes; for networks with convolutions, if not all are open, or if their kernel needs images; for
-        potentials other than Coulomb's, if not all are open. Several processes raise what one of them raises.
+        For other models, names and units of energy; for what is no LAMMPS; units that do not fit, a prefactor that is
+        not 1; types in use without species; atoms without charges; a LAMMPS of two dimensions, one that has no ``fix
+        external``, or no atoms. Where axes are not periodic: on several processes; for networks with convolutions, if
+        not all are open, or if their kernel needs images; for potentials other than Coulomb's, if not all are open.
+        Several processes raise what one of them raises.
 
     Notes
     -----
@@ -105,6 +106,8 @@ class LammpsForces:
         comm=None,
         name: str = "lrc",
     ):
+        if not callable(getattr(lmp, "set_fix_external_callback", None)):
+            raise TypeError(f"lmp: expected a LAMMPS, such as open_lammps returns, got {type(lmp).__name__}")
         self._lmp, self._model, self._name = lmp, model, name
         self._error: BaseException | None = None
         self._signals: HeldSignals | None = None  # as long as ``command`` runs
@@ -114,7 +117,8 @@ class LammpsForces:
                 raise TypeError(f"model: expected a network or a calculator of charges, got {type(model).__name__}")
             self._is_network = isinstance(model, EnergyNetwork)
             self._check(lmp)
-            self._energy = self._unit_of_energy() if energy is None else arguments.as_real("energy", energy)
+            _check_name(name)
+            self._energy = self._unit_of_energy() if energy is None else arguments.as_positive("energy", energy, np.inf)
             self._species = self._table(species)
             self._check_structure()
             self._shared = self._share_out()
@@ -236,6 +240,7 @@ class LammpsForces:
         from ..distributed import DistributedCalculator, DistributedNetwork
 
         self._ranks.agree("species and energy", (self._species, self._energy))
+        self._ranks.agree("name", self._name)
         if isinstance(self._model, EnergyNetwork):
             return DistributedNetwork(self._ranks, self._model)
         if not isinstance(self._model, MeshCalculator):
@@ -366,6 +371,14 @@ class LammpsForces:
         low, high, xy, yz, xz, periodic, _ = self._lmp.extract_box()
         x, y, z = np.subtract(high, low)
         return np.array([[x, 0.0, 0.0], [xy, y, 0.0], [xz, yz, z]]), [bool(flag) for flag in periodic]
+
+
+def _check_name(name) -> None:
+    """Raise for what LAMMPS takes for something else than the name of a fix."""
+    if not isinstance(name, str):
+        raise TypeError(f"name: expected the name of a fix, got {type(name).__name__}")
+    if not re.fullmatch("[A-Za-z0-9_]+", name):
+        raise ValueError(f"name: expected letters, digits and underscores, got {name!r}")
 
 
 def _strain_of_open(positions: np.ndarray, forces: np.ndarray) -> np.ndarray:

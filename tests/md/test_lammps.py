@@ -236,10 +236,15 @@ def test_energy_stays_in_dynamics():
         ({"style": "atomic"}, {"model": CoulombPotential()}, "charges: expected an atom_style with charges"),
         ({}, {"model": CoulombPotential(prefactor=14.4)}, "prefactor: expected 1, .* got 14.4; .* or pass energy"),
         ({}, {"model": InversePowerLawPotential(6)}, "energy: expected the unit of energy of InversePower"),
+        ({}, {"energy": 0}, "energy: expected a number above 0"),
+        ({}, {"energy": -1.0}, "energy: expected a number above 0"),
+        ({}, {"name": "a b"}, "name: expected letters, digits and underscores, got 'a b'"),
+        ({}, {"name": ""}, "name: expected letters, digits and underscores, got ''"),
+        ({}, {"name": 5}, "name: expected the name of a fix, got int"),
     ],
 )
 def test_what_does_not_fit_is_named(options, settings, message):
-    """Units, species and charges."""
+    """Units, species, charges, and the name of the fix."""
     lmp = opened(**options)
     settings, potential = dict(settings), settings.get("model")
     model = network() if settings.pop("model", None) is None else calculator(potential.with_smearing(0.5))
@@ -289,6 +294,13 @@ def test_two_dimensions_are_refused(model):
     with pytest.raises(ValueError, match="dimension: expected 3, got 2"):
         LammpsForces(lmp, model())
     lmp.close()
+
+
+@pytest.mark.parametrize("lmp", [None, "in.water"])
+def test_what_is_no_lammps_is_named(lmp):
+    """Before anything is asked of it."""
+    with pytest.raises(TypeError, match=f"lmp: expected a LAMMPS, .* got {type(lmp).__name__}"):
+        LammpsForces(lmp, calculator())
 
 
 @needs_lammps
