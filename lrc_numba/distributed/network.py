@@ -7,6 +7,7 @@ Forces on ghosts go back to the ranks that own them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from copy import deepcopy
 from functools import partial
@@ -81,7 +82,7 @@ class DistributedNetwork:
     TypeError, NotImplementedError
         For what is no network, or one with parts that cannot be shared out.
     ValueError
-        Where parameters differ between ranks.
+        Where settings, reference energies or parameters differ between ranks.
     ImportError
         Where there is no MPI.
     """
@@ -97,7 +98,8 @@ class DistributedNetwork:
                     field.small = field.direct = 0
                     field.make_plan = partial(_OwnPlan, self.ranks, self._halo)
             self.reach = _shells(self.network.program) * network.cutoff
-            self.ranks.agree("network", (network.kind, sha256(network.parameters.flat.tobytes()).hexdigest()[:8]))
+            for name, value in _identity(network).items():
+                self.ranks.agree(f"network's {name}", value)
 
     def predict(self, structure: Structures, *, forces: bool = True, stress: bool = False) -> Prediction:
         """Energy, and what follows from it.
@@ -142,6 +144,25 @@ class DistributedNetwork:
         if made.stress is not None:
             result.stress = self.ranks.sum(made.stress)
         return result
+
+
+def _identity(network: EnergyNetwork) -> dict:
+    """What ranks have to agree on: the same energies follow from it, as from a file."""
+    try:
+        settings = json.loads(json.dumps(network.settings(), default=str))
+    except NotImplementedError:  # one that is not stored
+        settings = {"kind": network.kind}
+    settings.pop("seed", None)  # parameters are compared themselves
+    references = None if network.references is None else network.references.energies.tolist()
+    lines = [f"{type(step.part).__name__}({', '.join(step.inputs)})" for step in network.program.steps]
+    about = {"cutoff": network.cutoff, "dim": network.dim, "dtype": network.dtype.name, "references": references}
+    flat = network.parameters.flat.tobytes()
+    return about | settings | {"program": _digest(" ".join(lines).encode()), "parameters": _digest(flat)}
+
+
+def _digest(data: bytes) -> str:
+    """Short enough for a message."""
+    return sha256(data).hexdigest()[:8]
 
 
 def _convolutions(part) -> list[Convolution]:

@@ -20,7 +20,7 @@ from lrc_numba.distributed import DistributedCalculator, DistributedNetwork, Dis
 from lrc_numba.distributed.halo import Halo
 from lrc_numba.electrostatics import CoulombPotential, MeshCalculator
 from lrc_numba.geometry.structures import Structures
-from lrc_numba.networks import FullRangeNetwork
+from lrc_numba.networks import EnergyNetwork, FullRangeNetwork, MessagePassingNetwork
 from lrc_numba.training import Protocol, Stage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
@@ -196,6 +196,26 @@ def charges_of(comm, count: int, q: float = 1.0):
     return calculator.compute(np.random.default_rng(0).random((4, 3)), np.array([q, *np.ones(count - 1)]), 5.0)
 
 
+def messages_of(comm, **settings) -> DistributedNetwork:
+    """A network of messages, whose parameters depend on none of these settings."""
+    choices = {"cutoff": 1.9, "channels": 8, "rounds": 1, "long_range": 4, "threads": 1} | settings
+    return DistributedNetwork(comm, MessagePassingNetwork((1,), **choices))
+
+
+def seeds_apart(comm) -> None:
+    """Networks that began from other numbers and have the same ones now are the same."""
+    own, first = (FullRangeNetwork(6.0, 1.5, 5, dim=3, seed=seed) for seed in (comm.rank, 0))
+    own.parameters.flat[:] = first.parameters.flat
+    DistributedNetwork(comm, own)
+
+
+def unnamed_of(comm, **settings) -> DistributedNetwork:
+    """One that has no settings, as it is not stored."""
+    own = MessagePassingNetwork((1,), 1.9, channels=8, rounds=1, threads=1)
+    choices = {"cutoff": 1.9, "dim": 3, "full_pairs": True, "threads": 1} | settings
+    return DistributedNetwork(comm, EnergyNetwork(own.program, **choices))
+
+
 def errors(comm) -> dict[str, str]:
     """What is said of things that are wrong on the last of two ranks, and whether all ranks say it."""
     last, ones, kernel = comm.rank == comm.size - 1, np.ones(4), Yukawa(1.0, 1.0)
@@ -237,6 +257,12 @@ def errors(comm) -> dict[str, str]:
         ),
         "training": lambda: trainer(Path("nowhere"), LONG, seed=int(last), comm=comm),
         "network": lambda: DistributedNetwork(comm, FullRangeNetwork(6.0, 1.5, 5, dim=3, seed=int(last))),
+        "network's cutoff": lambda: messages_of(comm, cutoff=1.9 + 0.1 * last),
+        "network's sigma": lambda: messages_of(comm, sigma=0.5 + 0.5 * last),
+        "network's eps": lambda: messages_of(comm, eps=1e-6 if last else 1e-3),
+        "network's references": lambda: messages_of(comm, references=[1.0 + last]),
+        "unnamed": lambda: unnamed_of(comm, cutoff=1.9 + 0.1 * last),
+        "seed": lambda: seeds_apart(comm),
     }
     said = {}
     for name, call in wrong.items():

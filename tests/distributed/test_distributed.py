@@ -102,6 +102,18 @@ def test_bits_depend_on_the_number_of_ranks_alone(seen, ranks):
         ("cell", "ValueError: expected the same on all ranks, got cell, .*5.0.* on rank 0 and cell, .*6.0"),
         ("training", "ValueError: expected the same on all ranks, got network"),
         ("network", "ValueError: expected the same on all ranks, got network"),
+        (
+            "network's cutoff",
+            r"ValueError: .* got network's cutoff 1\.9 on rank 0 and .* 2\.0 on rank 1",
+        ),
+        ("network's sigma", r"ValueError: .* got network's sigma 0\.5 on rank 0 and .* 1\.0 on rank 1"),
+        ("network's eps", "ValueError: .* got network's eps 0.001 on rank 0 and .* 1e-06 on rank 1"),
+        (
+            "network's references",
+            r"ValueError: .* got network's references \[1.0\] on rank 0 and .* \[2.0\]",
+        ),
+        ("unnamed", r"ValueError: .* got network's cutoff 1\.9 on rank 0 and .* 2\.0 on rank 1"),
+        ("seed", "nothing"),
     ],
 )
 def test_errors_are_those_of_all_ranks(seen, case, message):
