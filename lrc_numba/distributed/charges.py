@@ -88,8 +88,21 @@ class DistributedCalculator(MeshCalculator):
             Along which there are images; all of them here.
         **wanted
             ``forces``, ``stress``, ``charge_gradient``, as for ``Calculator.compute``.
+
+        Raises
+        ------
+        NotImplementedError
+            For ``parameter_gradient``, which is made of sums over the pairs of one process; for sets of structures, and
+            for structures that are not periodic along all axes.
+        ValueError, TypeError, MemoryError
+            As ``Calculator.compute``, on all ranks; where ranks have other cells or meshes, or want something else.
         """
         with self.ranks.together("compute"):
+            if wanted.get("parameter_gradient"):
+                raise NotImplementedError(
+                    "parameter_gradient: not for points on several ranks, as it is made of sums over the pairs of one "
+                    "process; compute it on one"
+                )
             if isinstance(positions, Structures) or not np.all(periodic) or cell is None:
                 raise NotImplementedError(
                     "positions, periodic: expected arrays of one structure with a cell, periodic along all axes; sets "
@@ -98,6 +111,8 @@ class DistributedCalculator(MeshCalculator):
             self.ranks.agree(
                 "cell, and what is wanted,", (np.asarray(cell, dtype=float).tolist(), sorted(wanted.items()))
             )
+            frozen = None if self._frozen is None else (self._frozen[0].tolist(), *self._frozen[1:])
+            self.ranks.agree("mesh of freeze_mesh", frozen)
             return super().compute(positions, charges, cell, periodic=periodic, **wanted)
 
     def _over_points(self, sums):

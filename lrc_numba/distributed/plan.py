@@ -17,12 +17,17 @@ import numpy as np
 from ..engine.deconvolution import MultiplierTable
 from ..multipliers import Multiplier
 from ..plan import LRCPlan
-from ..planning.calls import Call
+from ..planning.calls import Call, is_complex
 from .ranks import Ranks
 
 __all__ = ["DistributedPlan"]
 
 WEIGHTS = np.random.default_rng(0).standard_normal(61)  # of numbers in a row; rows have others, so that nothing repeats
+
+
+def _kind(values=None, *_, **__) -> str:
+    """Of the numbers in what a method is called with: complex ones take two convolutions."""
+    return "complex" if is_complex(values) else "real"
 
 
 def _together(method: Callable) -> Callable:
@@ -35,6 +40,8 @@ def _together(method: Callable) -> Callable:
             return method(plan, *args, **kwargs)  # raises: others wait for the thread that is at work
         name = plan._name = method.__name__
         with plan._ranks.together(name):
+            if plan._points is not None or name.startswith("set_"):  # others raise at once, which says more
+                plan._ranks.agree(name if name.startswith("set_") else f"{name} of {_kind(*args, **kwargs)} values", "")
             if wrt := kwargs.get("wrt", ""):
                 names = {wrt} if isinstance(wrt, str) else set(wrt)
                 kwargs["wrt"], plan._name = names, f"{name} by {sorted(map(str, names))}"

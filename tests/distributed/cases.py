@@ -190,10 +190,22 @@ def plan_of(comm, modes=9, **settings) -> DistributedPlan:
     return DistributedPlan(comm, 1.0, modes, dim=1, **settings).set_points(np.full((4, 1), 0.3))
 
 
-def charges_of(comm, count: int, q: float = 1.0):
+def charges_of(comm, count: int, q: float = 1.0, **wanted):
     """Potentials of some points on each rank, the first with a charge of its own."""
     calculator = DistributedCalculator(comm, MeshCalculator(CoulombPotential(smearing=0.6), 2.0))
-    return calculator.compute(np.random.default_rng(0).random((4, 3)), np.array([q, *np.ones(count - 1)]), 5.0)
+    return calculator.compute(
+        np.random.default_rng(comm.rank).random((4, 3)), np.array([q, *np.ones(count - 1)]), 5.0, **wanted
+    )
+
+
+def frozen_of(comm, last: bool):
+    """Charges whose mesh is kept on the last rank alone."""
+    calculator = DistributedCalculator(comm, MeshCalculator(CoulombPotential(smearing=0.6), 2.0))
+    points = np.random.default_rng(comm.rank).random((4, 3))
+    calculator.compute(points, np.ones(4), 5.0)
+    if last:
+        calculator.freeze_mesh()
+    return calculator.compute(points, np.ones(4), 5.0)
 
 
 def messages_of(comm, **settings) -> DistributedNetwork:
@@ -249,6 +261,11 @@ def errors(comm) -> dict[str, str]:
         "data": lambda: trainer(Path("nowhere"), LONG, frozen=("nothing",) if last else (), comm=comm),
         "wrt": lambda: plan_of(comm).vjp(ones, kernel, ones, wrt="values" if last else "points"),
         "method": lambda: (plan_of(comm).energy if last else plan_of(comm).convolve)(ones, kernel),
+        "complex": lambda: plan_of(comm).convolve(ones + 1j if last else ones, kernel),
+        "complex cotangent": lambda: plan_of(comm).vjp(ones, kernel, ones + 1j if last else ones, wrt="points"),
+        "set_cell": lambda: plan_of(comm).set_cell(2.0, np.zeros((4, 1))) if last else plan_of(comm).spread(ones),
+        "frozen": lambda: frozen_of(comm, last),
+        "parameter gradient": lambda: charges_of(comm, 4, parameter_gradient=True),
         "linearise": lambda: plan_of(comm).linearise(ones, kernel),
         "repeat": lambda: plan_of(comm).repeat_energy(np.zeros((4, 1)), ones, kernel),
         "comm": lambda: DistributedPlan("world", 1.0, 9),
