@@ -120,7 +120,7 @@ def read_npz(
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as wrong:  # zip, JSON, array: a damaged file fails in many ways
-        raise ValueError(f"{argument}: {path} is damaged, or no {format} ({wrong})") from wrong
+        raise ValueError(f"{argument}: {path} is damaged, or no {format}") from wrong  # NumPy's words are of pickles
     if about.get("format", format) != format:
         raise ValueError(f"{argument}: {path} is no {format}, but {about['format']!r}")
     if not known:

@@ -149,7 +149,7 @@ class Structures:
                 names = [name for name in file if ALIASES.get(name, name) in known]
                 arrays = {ALIASES.get(name, name): file[name] for name in names}
         except (BadZipFile, ValueError) as wrong:
-            raise ValueError(f"path: {path} is damaged, or has arrays of objects ({wrong})") from wrong
+            raise ValueError(f"path: {path} is damaged, or has arrays of objects") from wrong
         if len(arrays) < len(names):
             raise ValueError(f"path: {path} has two arrays of one meaning among {', '.join(names)}")
         if "positions" not in arrays:

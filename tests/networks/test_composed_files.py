@@ -211,6 +211,7 @@ def test_files_that_are_no_network(tmp_path):
             with pytest.raises(ValueError, match=message) as error:
                 load(tmp_path / f"{name}.npz")
             assert f"{name}.npz" in str(error.value)
+            assert "allow_pickle" not in str(error.value)  # which would run what a file of somebody else says
     assert type(EnergyNetwork.load(tmp_path / "short.npz")) is ShortRangeNetwork
     with pytest.raises(FileNotFoundError):
         EnergyNetwork.load(tmp_path / "none.npz")
