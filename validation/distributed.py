@@ -27,7 +27,7 @@ from pathlib import Path
 
 from lrc_numba.distributed.launch import command, why_not
 
-from .tools.common import arguments, environment, positive, print_table, save_json, seconds
+from .tools.common import above_zero, arguments, environment, positive, print_table, save_json, seconds
 
 POINTS, MODES = 1_000_000, 63
 MANY, RANKS, SIZES = 1_000_000_000, (1, 16, 64, 256, 1024, 4096), (63, 127, 255, 511, 1023)
@@ -130,11 +130,11 @@ def show(record: dict) -> None:
 
 
 def main() -> None:
-    parser = arguments("distributed", __doc__ or "")
+    parser = arguments("distributed", __doc__ or "", threads=())
     parser.add_argument("--ranks", type=positive, default=2, help="compared with one (default: %(default)s)")
-    parser.add_argument("--latency", type=float, default=2e-6, help="of a message, seconds (default: %(default)s)")
-    parser.add_argument("--bandwidth", type=float, default=12e9, help="of a rank, bytes per second")
-    parser.add_argument("--memory", type=float, default=4e9, help="for the grid of a rank, bytes")
+    parser.add_argument("--latency", type=above_zero, default=2e-6, help="of a message, seconds (default: %(default)s)")
+    parser.add_argument("--bandwidth", type=above_zero, default=12e9, help="of a rank, bytes per second")
+    parser.add_argument("--memory", type=above_zero, default=4e9, help="for the grid of a rank, bytes")
     args = parser.parse_args()
     if why_not():
         sys.exit(f"validation.distributed: {why_not()}")

@@ -19,6 +19,7 @@ from lrc_numba.files import write_json
 __all__ = [
     "DISTRIBUTIONS",
     "Seeds",
+    "above_zero",
     "alternate",
     "arguments",
     "draw_points",
@@ -52,6 +53,23 @@ def positive(text: str) -> int:
     return number
 
 
+def above_zero(text: str) -> float:
+    """The type of an option that measures something: a finite number above zero.
+
+    Parameters
+    ----------
+    text : str
+        As typed.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < np.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above zero, got {text}")
+    return number
+
+
 class Seeds(argparse.Action):
     """Integers from 0 on, with spaces or commas between."""
 
@@ -63,7 +81,10 @@ class Seeds(argparse.Action):
 
 
 def arguments(name: str, description: str, *, threads: tuple[int, ...] | None = None) -> argparse.ArgumentParser:
-    """A parser with the options that every script has; --threads takes several numbers where ``threads`` says which."""
+    """A parser with the options that every script has.
+
+    --threads takes several numbers where ``threads`` says which, and is left out where that is empty.
+    """
     parser = _Parser(
         prog=f"python -m validation.{name}",
         description=description,
@@ -74,7 +95,7 @@ def arguments(name: str, description: str, *, threads: tuple[int, ...] | None = 
         parser.add_argument(
             "--threads", type=positive, default=None, help="threads for lrc_numba; all processors by default"
         )
-    else:
+    elif threads:
         text = "numbers of threads to measure with (default: %(default)s)"
         parser.add_argument("--threads", type=positive, nargs="+", default=list(threads), metavar="N", help=text)
     text = "folder for the results (default: validation/results, with --quick its folder quick)"
