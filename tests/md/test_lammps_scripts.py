@@ -31,6 +31,25 @@ def test_examples_run(which, tmp_path, monkeypatch, capsys):
 
 
 @needs_lammps
+def test_examples_run_as_many_steps_as_asked_for(tmp_path, monkeypatch, capsys):
+    """The last line is of the last step, also where that is no multiple of the steps between."""
+    options = ["--steps", "5", "--every", "2", "--repeat", "1", "--network", str(tmp_path / "network.npz")]
+    monkeypatch.setattr(sys, "argv", ["in_lammps", "network", *options])
+    in_lammps.main()
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if " steps  " in line]
+    assert lines == ["0", "2", "4", "5"]
+
+
+@needs_lammps
+def test_a_file_that_is_no_network_is_a_line(tmp_path, monkeypatch):
+    """And no traceback."""
+    (tmp_path / "README.md").write_text("no network")
+    monkeypatch.setattr(sys, "argv", ["in_lammps", "network", "--network", str(tmp_path / "README.md")])
+    with pytest.raises(SystemExit, match=r"figures.in_lammps: path: .*README.md is damaged, or no lrc_numba network"):
+        in_lammps.main()
+
+
+@needs_lammps
 @pytest.mark.slow
 def test_an_example_runs_on_two_processes():
     """As its docstring says."""
