@@ -168,5 +168,11 @@ def _water(record: dict) -> list[str]:
         "compressibilities of the paper are of 2 ns. The drift is that of a molecule without thermostat, over "
         f"{preset.free:g} ps."
     )
+    if record["preset"] == "quick":
+        about += (
+            f" So short runs decide neither: {preset.average:g} ps have few of the fluctuations that a compressibility "
+            f"is made of, {preset.free:g} ps little of a drift, and errors of {water.BLOCKS} blocks are uncertain by "
+            "some 40 % themselves; the preset `paper` is for that."
+        )
     lines = [[str(cell) for cell in water.summary(run, preset)] for run in record["runs"]]
     return ["### Water at constant pressure (their Fig. 5)\n", fill(about), table(water.HEADER, lines)]

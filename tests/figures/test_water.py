@@ -36,7 +36,24 @@ def test_a_line_of_the_table():
     volumes = np.concatenate([np.full(count, 1e6), np.full(4 * count, 3000.0)])
     energies = 7.0 + 50.0 * water.STEP * water.EVERY * 1e-6 * np.arange(20)  # 50 kcal/mol a nanosecond
     line = water.summary({"coulomb": "pppm", "volumes": volumes, "energies": energies, "milliseconds": 1.0}, PRESET)
-    assert line == ["pppm", "30.00 ± 0.00", "0.0 ± 0.0", "4.6 ± 0.3", "5.0e-01", "1.00"]
+    slope, about = line.pop(4).split(" ± ")
+    assert line == ["pppm", "30.00 ± 0.00", "0.0 ± 0.0", "4.6 ± 0.3", "1.00"]
+    assert slope == "5.0e-01"
+    assert float(about) < 1e-9  # of rounding
+
+
+def test_the_error_of_a_drift():
+    """Of noise without a trend: σ √12/(T √n), which three degrees of freedom know to 1/√6, and its slope is within."""
+    count, steps = 400, 1000
+    times = water.STEP * water.EVERY * 1e-6 * np.arange(steps)
+    noise = np.random.default_rng(3).standard_normal((count, steps))
+    made = np.array([water.drift(3.0 + 2.0 * times + each) for each in noise])
+    wanted = np.sqrt(12 / steps) / times[-1]
+    assert made[:, 0].std() == pytest.approx(wanted, rel=4 / np.sqrt(2 * count))
+    assert made[:, 0].mean() == pytest.approx(2.0, abs=4 * wanted / np.sqrt(count))
+    # Blocks have lost (1/5)² of the spread of times: their line is known by 1/√(1 − 1/25) less.
+    assert np.sqrt((made[:, 1] ** 2).mean()) == pytest.approx(wanted, rel=0.02 + 4 / np.sqrt(6 * count))
+    assert np.isnan(water.drift(np.zeros(2))).all()
 
 
 def test_a_state_comes_back(tmp_path):
