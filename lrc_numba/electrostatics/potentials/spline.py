@@ -287,12 +287,13 @@ class SplinePotential(Potential):
         size = np.abs(self._own_fourier(k**2, False)) * k**2
         # Beneath what is added up there is rounding, which the factor k² makes larger and larger.
         noise = NOISE * float(np.abs(self._quadrature()[1]).sum()) * k**2
-        above = np.flatnonzero(size > np.maximum(tolerance * size.max(initial=0.0), noise))
+        largest = size.max() if self.tail is None else max(size.max(), np.abs(self.tail.fourier(k**2) * k**2).max())
+        above = np.flatnonzero(size > np.maximum(tolerance * largest, noise))
         own = float(k[above[-1]]) if len(above) else float(k[0])
         if own == k[-1] and not self._derived:
             raise ValueError(
                 f"order: with {self.order:g} v̂ falls too slowly: at a wavenumber of {own:.3g} v̂ k² is still "
-                f"{size[-1] / size.max():.1e} of the largest, above {tolerance:.1e}; pass a larger order, or a k_cutoff"
+                f"{size[-1] / largest:.1e} of the largest, above {tolerance:.1e}; pass a larger order, or a k_cutoff"
             )
         return own if self.tail is None else max(own, self.tail.highest_wavenumber(tolerance))
 
