@@ -165,6 +165,7 @@ def test_spectral_plans():
     check((1, "scalar"), "Yukawa", gradient="spectral")
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_every_back_end(backend):
     """The sums over modes are taken on the host."""

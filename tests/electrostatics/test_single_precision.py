@@ -84,6 +84,7 @@ def test_stress_is_the_derivative_of_the_energy(kind):
     assert abs(volume * np.sum(made.stress * strain) - wanted) <= 2 * BOUND * volume * np.linalg.norm(made.stress)
 
 
+@pytest.mark.slow
 def test_far_from_the_origin():
     """The same bits a thousand cells away: positions are multiples of 2⁻¹² and the way a power of two, so exact."""
     rng = np.random.default_rng(0)

@@ -228,7 +228,9 @@ def test_windows_and_nodes_of_ones_own():
     np.testing.assert_array_equal(by_nodes.compute(x, q, SIDE).potential, by_spacing.compute(x, q, SIDE).potential)
 
 
-@pytest.mark.parametrize("settings", [{}, {"splitting": "gaussian"}, {"calculator": "ewald"}])
+@pytest.mark.parametrize(
+    "settings", [{}, pytest.param({"splitting": "gaussian"}, marks=pytest.mark.slow), {"calculator": "ewald"}]
+)
 def test_an_exclusion_is_kept(settings):
     """Whatever divides the potential: forces are within what was asked for of those with the exclusion."""
     x, q = ions(SIDE * np.eye(3), 64)

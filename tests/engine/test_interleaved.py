@@ -53,6 +53,7 @@ def _in_pairs(grids: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(parts, 2, 5)).reshape(batch, channels // 2, *planes, 2 * last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "modes", "eps"), PROBLEMS)
 @pytest.mark.parametrize("channels", [2, 4])
 def test_spreading_in_pairs(dim, modes, eps, channels, monkeypatch):

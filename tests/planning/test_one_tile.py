@@ -10,6 +10,7 @@ from lrc_numba.engine.grid.grid import FEW
 from lrc_numba.multipliers import Gaussian
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nodes", [None, 36])
 def test_few_and_many_in_turns(nodes):
     """A plan that had few points, then many, then few again gives the bits of a new one."""

@@ -216,7 +216,7 @@ def test_targets_are_refused():
         LRCPlan(BOX, MODES, dim=1).energy(VALUES, KERNEL)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 def test_beyond_the_range(dtype):
     """An error, and no warning."""
     plan = plan_of(POINTS.astype(dtype), dtype=dtype, eps=1e-5)

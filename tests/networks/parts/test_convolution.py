@@ -156,6 +156,7 @@ def test_matrices_of_many_modes(monkeypatch):
         np.testing.assert_allclose(own, wanted, rtol=0, atol=1e-13 * np.abs(wanted).max())
 
 
+@pytest.mark.slow
 def test_many_cells_in_little_memory(monkeypatch):
     """One cell after another, as at constant pressure: what a network keeps is bounded, and no number differs."""
     crystal = make_structures(3, (40,), (6.0,), seed=4)
@@ -174,6 +175,7 @@ def test_many_cells_in_little_memory(monkeypatch):
     assert len(part._plans) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [8.0, None])
 @pytest.mark.parametrize("options", [{}, {"kernel": "gaussians"}, {"long_range_form": "attention", "keys": 2}])
 def test_single_precision_far_from_the_origin(cell, options):
