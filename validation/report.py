@@ -216,6 +216,13 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         dimers,
     ),
     (
+        "long_range_dimers_potentials",
+        "Learned charges with several potentials: dimers of molecules",
+        "`long_range --compare potentials` learns the same curves with charges that are read out of the messages: their "
+        "energy by Coulomb's potential, the same without the charges within 5 A, or 1/r and 1/r² with learned weights.",
+        recorded,
+    ),
+    (
         "long_range_sn2",
         "Forms of a learned long range: a reaction",
         "`long_range` learns energies of F⁻ + CH₃I: of every fourth geometry, and of every fourth within 6 A, and is "
