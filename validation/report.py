@@ -218,8 +218,9 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
     (
         "long_range_dimers_potentials",
         "Learned charges with several potentials: dimers of molecules",
-        "`long_range --compare potentials` learns the same curves with charges that are read out of the messages: their "
-        "energy by Coulomb's potential, the same without the charges within 5 A, or 1/r and 1/r² with learned weights.",
+        "`long_range --compare potentials` learns the same curves with charges that are read out of the messages: "
+        "their energy by Coulomb's potential, the same without the charges within 5 A, or 1/r and 1/r² with learned "
+        "weights.",
         recorded,
     ),
     (
