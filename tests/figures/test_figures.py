@@ -119,6 +119,7 @@ def test_no_such_scene(monkeypatch, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_gradients_of_the_shown_kernel():
     """Its derivatives, which readers will copy, against central differences."""
     points = np.random.default_rng(0).random((20, 1))

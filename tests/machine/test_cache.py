@@ -88,6 +88,7 @@ def test_damaged_files_are_replaced(tmp_path, kept):
     assert _run(tmp_path, NUMBA_CACHE_DIR=str(kept)) == ("1 1", [])
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read(tmp_path, kept):
     """A directory in its place: compiled anew, and one warning, as it cannot be kept."""
     for file in kept.rglob("loop.*.nbi"):

@@ -59,7 +59,12 @@ def test_nothing_is_left_to_compile(dim, modes, eps, count, dtype, clustered, tm
     ("options", "status", "message"),
     [
         pytest.param("--dim 2 --modes 9 9 9", 1, "ValueError: modes: ", marks=pytest.mark.slow),
-        ("--dim 1 --modes 9 --eps 1e-9 --dtype float32", 1, "ValueError: eps: 1e-09 is out of reach in float32"),
+        pytest.param(
+            "--dim 1 --modes 9 --eps 1e-9 --dtype float32",
+            1,
+            "ValueError: eps: 1e-09 is out of reach in float32",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("--dim 1 --modes 9 --points 0", 2, "--points: expected at least one and", marks=pytest.mark.slow),
         pytest.param("--dim 1", 2, "the following arguments are required: --modes", marks=pytest.mark.slow),
     ],
