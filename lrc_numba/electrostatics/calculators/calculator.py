@@ -200,17 +200,18 @@ class Calculator(Fixed, LongRangePlans):
         several = positions if isinstance(positions, Structures) else None
         if several is not None:
             check_not_given(cell, periodic)
-            several = with_short_vectors(several)
             positions, cell, periodic = several.positions, several.cell, several.periodic
         lattice = lattice_key(cell, periodic)
         key = None if parameter_gradient else key_of(self, charges, lattice, several)
         again = self._steady.again(self, key, positions, bool(stress))
         if again is not None:
             return wanted(again, forces, charge_gradient)
-        batch = several is not None
-        structures = self._as_structure(positions, cell, periodic, lattice) if several is None else several
+        if several is None:
+            structures = self._as_structure(positions, cell, periodic, lattice)
+        else:
+            structures = with_short_vectors(several)
         values = self._as_charges(structures, charges)
-        near = self._pairs(structures, values, stress)
+        near, batch = self._pairs(structures, values, stress), several is not None
         parts = self._of_structures(structures, values, near, forces, stress, batch)
         shape = values.shape[:1] if charges is None else np.shape(charges)
         result = joined(parts, structures, shape, batch, forces, stress, self.dtype)

@@ -16,7 +16,7 @@ __all__ = ["Division", "divisions", "may_be_prolate"]
 
 BANDS = np.arange(2.0, 45.01, 0.25)
 INTO_BAND = (0.88, 0.94, 1.0)  # highest kept k over c/r_c: modes in the corners of their region are kept as well
-NARROWER = 1.25
+NARROWER = 1.25  # steps in which σ gets smaller where a table ends too early for it
 STEEPEST = 13.0  # r_c/σ: beyond that v_SR is below rounding
 SHARES = {"gaussian": (0.3, 0.25), "prolate": (0.0, 0.45)}  # of ΔF², for pairs and for modes that are left out
 
