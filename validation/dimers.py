@@ -5,28 +5,41 @@ three longest, which are beyond the reach of their messages. Two rounds of messa
 convolution of 32 learned features in each round (Coulomb kernel of width 2 A): once in the periodic box of 30 A that
 the data come with, and once without periodic images, as the energies are those of molecules alone. In that box the
 images of a charge 10 A away change its force by a sixth, which is learned where there are data and wrong beyond. CC are
-two charged molecules, CP a charged and a polar one, PP two polar ones; A is apolar.
+two charged molecules, CP a charged and a polar one, PP two polar ones; A is apolar. Classes given together are learned
+together, and others than the usual ones have a record of their own.
 
 The data are from the BioFragment database (HSE06+MBD), as in the repository of SOG-Net: files dimer_CC.npz and so on.
 
   python -m validation.dimers --data FOLDER --quick
-  python -m validation.dimers --data FOLDER --classes CC CP PP
+  python -m validation.dimers --data FOLDER
+  python -m validation.dimers --data FOLDER --classes CA PA      charged and polar molecules with an apolar one
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, check_on_file, learning_arguments, record, run_seeds, steps_of
+from .systems.dimers import CLASSES, KNOWN, named, without_images
+from .systems.dimers import read as read_curves
+from .tools.learning import (
+    Recipe,
+    as_lines,
+    check_on_file,
+    folder_of,
+    learning_arguments,
+    record,
+    run_seeds,
+    steps_of,
+    usual_steps,
+)
 
 CUTOFF, CHANNELS, FEATURES, SIGMA, SHORTER = 5.0, 32, 32, 2.0, 10
-STEPS = 300, 12000  # with --quick, and without it
+STEPS = 100, 4000  # for each class, with --quick, and without it
 FORCES = 10.0  # weight of a mean square of forces beside that of energies
 EV = 1e3  # meV
 PARTS = {"without": "without", "box": "in the box", "open": "no images"}  # of runs, and what tables call them
@@ -39,7 +52,7 @@ def read(folder, classes: list[str]) -> list[Structures]:
     if missing:
         print(f"SKIPPED: no dimer_{missing[0]}.npz in {folder}; it is in the repository of SOG-Net, see --help")
         sys.exit(0)
-    return [Structures.load(folder / f"dimer_{name}.npz", padding=0) for name in classes]
+    return read_curves(folder, classes, images=True)
 
 
 def errors(network: MessagePassingNetwork, curves: dict[str, Structures]) -> dict:
@@ -77,20 +90,15 @@ def draw(results: dict[str, list[dict]], classes: list[str], path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def without_images(curve: Structures) -> Structures:
-    """The same molecules in free space."""
-    return replace(curve, cell=np.zeros_like(curve.cell), periodic=np.zeros_like(curve.periodic))
-
-
 def train(args, part: str, curves: list[Structures]) -> list[dict]:
     """The runs of one row of the table."""
     data = [without_images(curve) for curve in curves] if part == "open" else curves
     learned = Structures.concatenate([curve[:SHORTER] for curve in data])
     species = np.unique(learned.species)
     weights = LossWeights(energy=1.0, forces=FORCES / (3 * float(learned.counts.mean())))
-    steps = steps_of(args, *STEPS)
-    recipe = Recipe(steps, batch=10, rate=2e-3, weights=weights)
-    named = dict(zip(args.classes, data, strict=True))
+    steps = [len(args.classes) * each for each in STEPS]
+    recipe = Recipe(steps_of(args, *steps), batch=10, rate=2e-3, weights=weights)
+    by_class = dict(zip(args.classes, data, strict=True))
 
     def make(seed: int, row: str) -> MessagePassingNetwork:
         """An untrained network."""
@@ -101,29 +109,33 @@ def train(args, part: str, curves: list[Structures]) -> list[dict]:
         return network
 
     rows = ("without" if part == "without" else "with",)
-    return run_seeds(make, learned, recipe, lambda network: errors(network, named), args, f"dimers {part}", rows)
+    label = f"{named('dimers', args.classes)} {part}"
+    return run_seeds(make, learned, recipe, lambda network: errors(network, by_class), args, label, rows)
 
 
 def main() -> None:
     parser = learning_arguments("dimers", __doc__ or "", "folder with dimer_CC.npz and so on")
-    parser.add_argument("--classes", nargs="+", default=["CC", "CP", "PP"], help="default: %(default)s")
+    text = "learned together (default: %(default)s)"
+    parser.add_argument("--classes", nargs="+", choices=KNOWN, default=CLASSES, help=text)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="rows (default: all)")
     args = parser.parse_args()
-    check_on_file(parser, args, [f"dimers {part}" for part in args.parts])
+    usual = len(args.classes) * usual_steps(args, *STEPS)
+    args.output, name = folder_of(args, usual), named("dimers", args.classes)
+    check_on_file(parser, args, [f"{name} {part}" for part in args.parts])
     try:
         curves = read(args.data, args.classes)
     except ValueError as wrong:
         parser.error(str(wrong))
     results = {part: train(args, part, curves) for part in args.parts}
-    columns = [*args.classes, *(f"{name} forces" for name in args.classes)]
+    columns = [*args.classes, *(f"{each} forces" for each in args.classes)]
     lines = []
     for part, runs in results.items():
         lines += [[PARTS[part], *line[1:]] for line in as_lines(runs, columns, digits=1)]
-    header = ["long range", *(f"{name} (meV)" for name in args.classes)]
-    header += [*(f"{name} (meV/A)" for name in args.classes), "seconds"]
+    header = ["long range", *(f"{each} (meV)" for each in args.classes)]
+    header += [*(f"{each} (meV/A)" for each in args.classes), "seconds"]
     title = "RMSE at the three longest distances: median (and range) over seeds"
-    record(args, "dimers", title, header, lines, runs=results)
-    draw(results, args.classes, args.output / "dimers.png")
+    record(args, name, title, header, lines, runs=results)
+    draw(results, args.classes, args.output / f"{name}.png")
 
 
 if __name__ == "__main__":

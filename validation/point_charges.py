@@ -24,7 +24,17 @@ from lrc_numba.geometry.neighbours import find_pairs, scatter_add
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, check_on_file, learning_arguments, record, run_seeds, steps_of
+from .tools.learning import (
+    Recipe,
+    as_lines,
+    check_on_file,
+    folder_of,
+    learning_arguments,
+    record,
+    run_seeds,
+    steps_of,
+    usual_steps,
+)
 from .tools.npz import read_arrays
 
 CUTOFF, SIGMA, LEARNED, TESTED = 3.5, 1.0, 40, 10
@@ -98,6 +108,7 @@ def draw(results: dict[str, list[dict]], path) -> None:
 def main() -> None:
     parser = learning_arguments("point_charges", __doc__ or "", "point_charges.npz")
     args, results, parts = parser.parse_args(), {}, {"all": False, "without core": True}
+    args.output = folder_of(args, usual_steps(args, *STEPS))
     check_on_file(parser, args, [f"point_charges {name}" for name in parts])
     for name, without_core in parts.items():
         try:

@@ -19,7 +19,17 @@ import numpy as np
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 
-from .tools.learning import Recipe, as_lines, check_on_file, learning_arguments, record, run_seeds, steps_of
+from .tools.learning import (
+    Recipe,
+    as_lines,
+    check_on_file,
+    folder_of,
+    learning_arguments,
+    record,
+    run_seeds,
+    steps_of,
+    usual_steps,
+)
 from .tools.npz import read_arrays
 
 CUTOFF, CHANNELS, FEATURES, SIGMA, EVERY, FAR = 5.0, 32, 32, 2.0, 4, 6.0
@@ -57,6 +67,7 @@ def draw(runs: list[dict], coordinate: np.ndarray, path) -> None:
 def main() -> None:
     parser = learning_arguments("sn2", __doc__ or "", "sn2_F_I.npz")
     args = parser.parse_args()
+    args.output = folder_of(args, usual_steps(args, *STEPS))
     check_on_file(parser, args, ["sn2"])
     try:
         structures, coordinate = read(args.data)

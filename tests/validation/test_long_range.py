@@ -11,11 +11,11 @@ from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights
 from validation import long_range
 from validation.systems import random_ions, sn2
-from validation.systems.dimers import CLASSES, separations
+from validation.systems.dimers import CLASSES, named, separations
 from validation.tools.forms import COMPARISONS, System, Task, network_of
 from validation.tools.learning import Recipe
 
-ARGS = Namespace(quick=True, rehearse=False, steps=2, threads=1, plot_only=False, seeds=[0])
+ARGS = Namespace(quick=True, rehearse=False, steps=2, threads=1, plot_only=False, seeds=[0], classes=CLASSES)
 
 
 def water() -> Structures:
@@ -77,6 +77,12 @@ def test_separations():
     assert separations(water()) == pytest.approx([2.5, 3.5, 9.0])
 
 
+def test_names_of_records():
+    """Other classes than the usual ones do not replace their record."""
+    assert named("dimers", CLASSES) == named("dimers", list(CLASSES)) == "dimers"
+    assert named("dimers", ["CA", "PA"]) == "dimers_CA_PA"
+
+
 def test_random_ions(monkeypatch):
     """Half of each species, apart, with forces that are those of the energies."""
     monkeypatch.setattr(random_ions, "IONS", 16)
@@ -95,6 +101,13 @@ def test_what_the_data_are(tmp_path):
     assert left.value.code == 0
     with pytest.raises(ValueError, match=f"expected dimer_{CLASSES[0]}.npz"):
         long_range.system_of(Namespace(data=tmp_path, **vars(ARGS)))
+    for classes, wrong in ((("CA", "CA"), "each of them once"), (("CA", "PA"), "expected dimer_CA.npz")):
+        folder = Namespace(data=tmp_path, **vars(ARGS) | {"classes": classes})
+        (tmp_path / "dimer_CA.npz").touch() if classes[1] == "CA" else (tmp_path / "dimer_CA.npz").unlink()
+        with pytest.raises(ValueError, match=wrong):
+            long_range.system_of(folder)
+    with pytest.raises(ValueError, match="are those of dimers"):
+        long_range.system_of(Namespace(data=tmp_path / "other.npz", **vars(ARGS) | {"classes": ("CA",)}))
     np.savez(tmp_path / "other.npz", things=np.zeros(3))
     with pytest.raises(ValueError, match=r"other.npz with things"):
         long_range.system_of(Namespace(data=tmp_path / "other.npz", **vars(ARGS)))

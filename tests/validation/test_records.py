@@ -13,7 +13,7 @@ from test_long_range import water
 from lrc_numba.networks import LossWeights
 from validation import dimers, long_range, point_charges, sn2
 from validation.tools import forms
-from validation.tools.learning import Recipe, learning_arguments
+from validation.tools.learning import Recipe, folder_of, learning_arguments
 from validation.tools.report_learning import recorded
 
 
@@ -100,7 +100,7 @@ def test_folders(tmp_path):
         ({"rehearse": True}, "rehearsed"),
         ({"rehearse": True, "steps": 5}, "rehearsed/steps-5"),
     ):
-        assert long_range.folder_of(options(tmp_path, **own), system()) == tmp_path / name
+        assert folder_of(options(tmp_path, **own), system().usual_steps) == tmp_path / name
 
 
 @pytest.mark.parametrize("number", ["0", "-3", "1.5", "many"])

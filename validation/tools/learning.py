@@ -24,6 +24,7 @@ __all__ = [
     "Recipe",
     "as_lines",
     "check_on_file",
+    "folder_of",
     "in_double_precision",
     "learn",
     "learning_arguments",
@@ -103,6 +104,22 @@ def steps_of(args: argparse.Namespace, quick: int, full: int) -> int:
         As for ``usual_steps``.
     """
     return usual_steps(args, quick, full) if args.steps is None else args.steps
+
+
+def folder_of(args: argparse.Namespace, usual: int | None) -> Path:
+    """Where results go: of rehearsals, and of trainings of another length than the usual, to folders of their own.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of ``learning_arguments``.
+    usual : int or None
+        Optimiser steps without --steps.
+    """
+    folder: Path = args.output / "rehearsed" if getattr(args, "rehearse", False) else args.output
+    folder = folder if args.steps in (None, usual) else folder / f"steps-{args.steps}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def learn(
