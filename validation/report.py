@@ -173,6 +173,13 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         tables.training,
     ),
     (
+        "versions",
+        "What composing costs",
+        "`versions` times the same step, and that of the last version whose networks were written as one piece, in "
+        "turns.",
+        recorded,
+    ),
+    (
         "benchmark_messages",
         "A training step of messages with a long range",
         "`benchmark_messages` times the loss of energies and forces and its gradient for networks of two rounds of "
@@ -201,6 +208,12 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         recorded,
     ),
     (
+        "dimers_CA_PA",
+        "Dimers with an apolar molecule",
+        "`dimers --classes CA PA` learns the curves of a charged and of a polar molecule with an apolar one (A).",
+        recorded,
+    ),
+    (
         "sn2",
         "A reaction",
         "`sn2` learns the energies of every fourth geometry of F⁻ + CH₃I, without periodic images, and is tested on "
@@ -214,6 +227,13 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         "distances, without periodic images, and is tested on the three longest. All forms have the same messages "
         "within 5 A, data and training.",
         dimers,
+    ),
+    (
+        "long_range_dimers_CA_PA",
+        "Forms of a learned long range: dimers with an apolar molecule",
+        "`long_range --classes CA PA` learns the curves of a charged and of a polar molecule with an apolar one (A), "
+        "as above.",
+        recorded,
     ),
     (
         "long_range_dimers_potentials",
