@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,25 @@ from scipy.fft import next_fast_len
 
 from .ionic_systems import Ions
 
-__all__ = ["PEERS", "Peer", "installed"]
+__all__ = ["PEERS", "Peer", "calls_on_end", "installed"]
 
 COULOMB_OPENMM = 1389.35457644  # kJ/mol Å / e², by which its energies and forces are divided
+
+
+SPAN, MOST = 0.05, 10  # seconds that the calls of a turn fill, and calls at most
+
+
+def calls_on_end(step: Callable[[bool, int], float], rebuild: bool) -> int:
+    """How many calls a turn has: as many as fill ``SPAN``, ``MOST`` at most, and one at least.
+
+    Parameters
+    ----------
+    step : function
+        ``Peer.step``, or one like it.
+    rebuild : bool
+        With or without finding neighbours.
+    """
+    return int(np.clip(round(SPAN / step(rebuild, 1)), 1, MOST))
 
 
 class Peer(ABC):
@@ -47,8 +63,14 @@ class Peer(ABC):
         """Forces (N, 3) in e²/Å², in the order of the ions."""
 
     @abstractmethod
-    def step(self, rebuild: bool) -> float:
-        """Seconds of energy and forces, with or without finding neighbours."""
+    def run(self, rebuild: bool, calls: int) -> None:
+        """Energy and forces so many times on end, with or without finding neighbours in each."""
+
+    def step(self, rebuild: bool, calls: int = 1) -> float:
+        """Seconds of one of so many calls on end."""
+        start = time.perf_counter()
+        self.run(rebuild, calls)
+        return (time.perf_counter() - start) / calls
 
     def close(self) -> None:  # noqa: B027 - most have nothing to give back
         """Give back what ``open`` took."""
@@ -112,11 +134,8 @@ class Lammps(Peer):
         out[ids - 1] = own
         return out
 
-    def step(self, rebuild: bool) -> float:
-        steps = 3
-        start = time.perf_counter()
-        self._lammps.command(f"run {steps} pre no post no")
-        return (time.perf_counter() - start) / steps
+    def run(self, rebuild: bool, calls: int) -> None:
+        self._lammps.command(f"run {calls} pre no post no")
 
     def reopen(self) -> None:
         """The same settings with neighbours in every step."""
@@ -178,12 +197,11 @@ class TorchPME(Peer):
     def forces(self) -> np.ndarray:
         return -self._evaluate().numpy()
 
-    def step(self, rebuild: bool) -> float:
-        start = time.perf_counter()
-        if rebuild:
-            self._neighbours()
-        self._evaluate()
-        return time.perf_counter() - start
+    def run(self, rebuild: bool, calls: int) -> None:
+        for _ in range(calls):
+            if rebuild:
+                self._neighbours()
+            self._evaluate()
 
 
 class OpenMM(Peer):
@@ -217,12 +235,11 @@ class OpenMM(Peer):
         state = self._context.getState(getForces=True)
         return np.asarray(state.getForces(asNumpy=True)._value) / (10 * COULOMB_OPENMM / 10) / 10
 
-    def step(self, rebuild: bool) -> float:
-        start = time.perf_counter()
-        if rebuild:
-            self._context.setPositions(self._positions)
-        self._context.getState(getForces=True, getEnergy=True)
-        return time.perf_counter() - start
+    def run(self, rebuild: bool, calls: int) -> None:
+        for _ in range(calls):
+            if rebuild:
+                self._context.setPositions(self._positions)
+            self._context.getState(getForces=True, getEnergy=True)
 
     def close(self) -> None:
         if hasattr(self, "_context"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .electrostatics_peers import Peer
+from .electrostatics_peers import Peer, calls_on_end
 
 __all__ = ["candidates", "error", "quickest"]
 
@@ -67,7 +67,8 @@ def _first_within(peer: Peer, group: list[dict], target: float, exact: np.ndarra
             peer.close()
             measured = np.inf
         if measured <= target:
-            seconds = min(peer.step(rebuild=False) for _ in range(2))
+            calls = calls_on_end(peer.step, rebuild=False)
+            seconds = min(peer.step(False, calls) for _ in range(2))
             high, best = middle, {"settings": group[middle], "error": measured, "seconds": seconds}
         else:
             low = middle
@@ -84,11 +85,11 @@ def quickest(peer: Peer, among: list[dict], rounds: int = 7) -> dict:
     among : list of dict
         From ``candidates``.
     rounds : int
-        Steps of each, of which the median counts.
+        Turns of each, of which the median counts.
     """
     timed = []
     for each in among if len(among) > 1 else []:
         peer.open(**each["settings"])
-        peer.step(rebuild=False)
-        timed.append(float(np.median([peer.step(rebuild=False) for _ in range(rounds)])))
+        calls = calls_on_end(peer.step, rebuild=False)
+        timed.append(float(np.median([peer.step(False, calls) for _ in range(rounds)])))
     return among[int(np.argmin(timed))] if timed else among[0]
