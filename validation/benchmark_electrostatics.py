@@ -3,7 +3,7 @@
 Perturbed rock salt and water, in no lattice order. Ours are the parameters of ``tune``, asked for what is measured to
 keep the target; the settings of peers are the fastest of a grid over cutoff, order and mesh whose measured root mean
 square error is within the target, which is in e²/Å². Times are medians of turns, in each of which every library makes
-some calls on end, as in dynamics: as many as fill 0.05 s, ten at most. Once with the neighbours of the call before
+some calls on end, as in dynamics: as many as fill 0.05 s, one at least. Once with the neighbours of the call before
 (found 0.5 Å further than needed), and once with neighbours found in every call (no further).
 
   python -m validation.benchmark_electrostatics --quick

@@ -26,11 +26,11 @@ __all__ = ["PEERS", "Peer", "calls_on_end", "installed"]
 COULOMB_OPENMM = 1389.35457644  # kJ/mol Å / e², by which its energies and forces are divided
 
 
-SPAN, MOST = 0.05, 10  # seconds that the calls of a turn fill, and calls at most
+SPAN = 0.05  # seconds that the calls of a turn fill
 
 
 def calls_on_end(step: Callable[[bool, int], float], rebuild: bool) -> int:
-    """How many calls a turn has: as many as fill ``SPAN``, ``MOST`` at most, and one at least.
+    """How many calls a turn has: as many as fill ``SPAN``, one at least.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def calls_on_end(step: Callable[[bool, int], float], rebuild: bool) -> int:
     rebuild : bool
         With or without finding neighbours.
     """
-    return int(np.clip(round(SPAN / step(rebuild, 1)), 1, MOST))
+    return max(1, round(SPAN / step(rebuild, 1)))
 
 
 class Peer(ABC):
