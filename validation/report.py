@@ -139,8 +139,10 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         "Electrostatics beside other libraries",
         "`benchmark_electrostatics` times energy and forces of ions at equal measured error of the forces, with the "
         "neighbours of the call before and with new ones. What `tune` is asked for is the loosest accuracy whose "
-        "measured error is within the target; cutoffs, orders and meshes of the others are searched, on one thread. "
-        "Rows are measured one by one, so those of one file may be of different versions of the package.",
+        "measured error is within the target; cutoffs, orders and meshes of the others are searched, on one thread, "
+        "the fastest few of which are timed anew on each machine. Libraries take turns, in which each makes as many "
+        "calls on end as fill 0.05 s, as in dynamics; a table of single calls in turns says so. Rows are measured one "
+        "by one, so those of one file may be of different versions of the package.",
         charges.peers,
     ),
     (
