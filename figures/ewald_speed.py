@@ -2,7 +2,8 @@
 
 Perturbed rock salt from 64 to 64,000 ions, on one core. Ours are what ``tune`` chooses for the accuracy: explicit sums
 (few ions), the mesh with its prolate, and P3M. Of LAMMPS and torch-pme, where they are installed, the fastest settings
-of a grid whose measured error is within the accuracy. Times are medians of calls, warm, with neighbours that are kept.
+of a grid whose measured error is within the accuracy; from a thousand ions on, of those that differ from the five
+fastest for the system before in nothing but the mesh. Times are medians of calls, warm, with neighbours that are kept.
 
     python -m figures.ewald_speed --preset quick
     python -m figures.ewald_speed --preset paper --resume
@@ -41,6 +42,7 @@ CALCULATORS = {"Ewald": "ewald", "mesh (prolate)": "mesh", "P3M": "p3m"}
 PEERS = ("lammps", "torch")
 CALLS, LEAST = 5, 0.2  # calls that are timed, and seconds of them at least
 SKIN = 0.5  # angstrom
+SEARCHED = 1000  # ions, from which on settings of peers are sought near those of fewer ions
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,22 @@ def ours(ions: Ions, kind: str, accuracy: float, exact: np.ndarray) -> dict:
     return {"error": rms(forces - exact), "seconds": median_time(step), "choices": repr(tuned)}
 
 
-def theirs(ions: Ions, kind: type[Peer], accuracy: float, exact: np.ndarray) -> dict | None:
-    """Time and error of a peer's fastest settings; None where none are within the accuracy."""
+def theirs(ions: Ions, kind: type[Peer], accuracy: float, exact: np.ndarray, smaller: list[dict]) -> dict | None:
+    """Time and error of a peer's fastest settings; None where none are within the accuracy.
+
+    Parameters
+    ----------
+    ions, accuracy, exact
+        As for ``ours``.
+    kind : type of Peer
+        Which.
+    smaller : list of dict
+        Its rows for fewer ions.
+    """
     peer = kind(ions, 1)
-    among = candidates(peer, accuracy, exact)
+    known = [row["among"] for row in smaller if row["accuracy"] == accuracy and "among" in row]
+    near = known[-1] if known and len(ions.positions) >= SEARCHED else None
+    among = candidates(peer, accuracy, exact, near)
     if not among:
         return None
     best = quickest(peer, among)
@@ -100,7 +114,8 @@ def theirs(ions: Ions, kind: type[Peer], accuracy: float, exact: np.ndarray) -> 
     calls = calls_on_end(peer.step, rebuild=False)
     taken = median_time(lambda: peer.step(False, calls))
     peer.close()
-    return {"error": best["error"], "seconds": taken, "choices": repr(best["settings"])}
+    settings = [each["settings"] for each in among]
+    return {"error": best["error"], "seconds": taken, "choices": repr(best["settings"]), "among": settings}
 
 
 def run(preset: Preset, seeds: list[int], rows: list[dict], save: Callable[[list[dict]], None]) -> None:
@@ -113,7 +128,9 @@ def run(preset: Preset, seeds: list[int], rows: list[dict], save: Callable[[list
             count, exact = len(ions.positions), reference(ions)
             kinds = {k: v for k, v in CALCULATORS.items() if v != "ewald" or count <= preset.explicit}
             measures = {label: partial(ours, ions, kind) for label, kind in kinds.items()}
-            measures |= {peer.name: partial(theirs, ions, peer) for peer in peers}
+            for peer in peers:
+                smaller = [row for row in rows if row["name"] == peer.name and row["ions"] < count]
+                measures[peer.name] = partial(theirs, ions, peer, smaller=smaller)
             for accuracy, (name, measure) in product(ACCURACIES, measures.items()):
                 if (count, seed, accuracy, name) in known:
                     continue

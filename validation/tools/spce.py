@@ -181,10 +181,11 @@ def open_water(
     """
     lmp = _opened(box, "full", comm)
     style = f"lj/cut/coul/long {CUTOFF} {CUTOFF}" if coulomb == "pppm" else f"lj/cut {CUTOFF}"
+    nothing = "0.0 1.0" if coulomb == "pppm" else "0.0 1.0 1.0"  # without charges these pairs need not be looked for
     lmp.commands_string(
-        f"pair_style {style}\npair_modify tail yes\n"
-        f"pair_coeff {OXYGEN} {OXYGEN} {EPSILON} {SIGMA}\npair_coeff {OXYGEN} {HYDROGEN} 0.0 1.0\n"
-        f"pair_coeff {HYDROGEN} {HYDROGEN} 0.0 1.0\nbond_coeff 1 1000.0 {BOND}\nangle_coeff 1 100.0 {ANGLE}\n"
+        f"{'suffix opt' if lmp.has_package('OPT') else ''}\npair_style {style}\npair_modify tail yes\n"
+        f"pair_coeff {OXYGEN} {OXYGEN} {EPSILON} {SIGMA}\npair_coeff {OXYGEN} {HYDROGEN} {nothing}\n"
+        f"pair_coeff {HYDROGEN} {HYDROGEN} {nothing}\nbond_coeff 1 1000.0 {BOND}\nangle_coeff 1 100.0 {ANGLE}\n"
         + (f"kspace_style pppm {accuracy}\n" if coulomb == "pppm" else "")
         + f"timestep {step}\nthermo 1000000\nthermo_modify norm no flush no"
     )
