@@ -82,10 +82,11 @@ class LammpsForces:
     Raises
     ------
     TypeError, ValueError
-        For other models, names and units of energy; for what is no LAMMPS; units that do not fit, a prefactor that is
-        not 1; types in use without species; atoms without charges; a LAMMPS of two dimensions, one that has no ``fix
-        external``, or no atoms. Where axes are not periodic: on several processes; for networks with convolutions, if
-        not all are open, or if their kernel needs images; for potentials other than Coulomb's, if not all are open.
+        For other models, names (also of a fix that is there) and units of energy; for what is no LAMMPS; units that do
+        not fit, a prefactor that is not 1; types in use without species; atoms without charges; a LAMMPS of two
+        dimensions, one that has no ``fix external``, or no atoms. Where axes are not periodic: on several processes;
+        for networks with convolutions, if not all are open, or if their kernel needs images; for potentials other than
+        Coulomb's, if not all are open.
         Several processes raise what one of them raises.
 
     Notes
@@ -117,7 +118,7 @@ class LammpsForces:
                 raise TypeError(f"model: expected a network or a calculator of charges, got {type(model).__name__}")
             self._is_network = isinstance(model, EnergyNetwork)
             self._check(lmp)
-            _check_name(name)
+            _check_name(lmp, name)
             self._energy = self._unit_of_energy() if energy is None else arguments.as_positive("energy", energy, np.inf)
             self._species = self._table(species)
             self._check_structure()
@@ -373,12 +374,14 @@ class LammpsForces:
         return np.array([[x, 0.0, 0.0], [xy, y, 0.0], [xz, yz, z]]), [bool(flag) for flag in periodic]
 
 
-def _check_name(name) -> None:
-    """Raise for what LAMMPS takes for something else than the name of a fix."""
+def _check_name(lmp, name) -> None:
+    """Raise for what LAMMPS takes for something else than the name of a fix, or for another fix."""
     if not isinstance(name, str):
         raise TypeError(f"name: expected the name of a fix, got {type(name).__name__}")
     if not re.fullmatch("[A-Za-z0-9_]+", name):
         raise ValueError(f"name: expected letters, digits and underscores, got {name!r}")
+    if lmp.has_id("fix", name):
+        raise ValueError(f"name: there is a fix {name} already; unfix it, or give another name")
 
 
 def _strain_of_open(positions: np.ndarray, forces: np.ndarray) -> np.ndarray:

@@ -43,6 +43,24 @@ def test_what_is_no_lammps_is_named(lmp):
 
 
 @needs_lammps
+def test_two_of_a_name_are_refused():
+    """The first goes on; of another name the forces of both are added; a name that is free again can be given."""
+    lmp = opened()
+    first = LammpsForces(lmp, calculator())
+    with pytest.raises(ValueError, match="name: there is a fix lrc already; unfix it, or give another name"):
+        LammpsForces(lmp, calculator())
+    first.run(0)
+    alone = lmp.get_thermo("pe")
+    second = LammpsForces(lmp, calculator(), name="more")
+    second.run(0)
+    assert lmp.get_thermo("pe") == pytest.approx(2 * alone, rel=1e-12)
+    lmp.command("unfix lrc")
+    LammpsForces(lmp, calculator()).run(0)
+    assert lmp.get_thermo("pe") == pytest.approx(2 * alone, rel=1e-12)
+    lmp.close()
+
+
+@needs_lammps
 def test_a_fix_that_is_gone_is_named():
     """Before a run goes on without its forces, and after the command that removed it."""
     for how in ("unfix lrc", "clear"):
