@@ -27,7 +27,7 @@ from ..plan import check_eps
 from .calculators import calculator_from, calculator_settings
 from .checks import as_dim
 from .energy import EnergyNetwork
-from .forms import FORMS, UNUSED, LearnedCharges, LongRange, as_names, as_widths, refuse_unused
+from .forms import FORMS, UNUSED, LearnedCharges, LongRange, as_names, as_widths, refuse_unused, unused
 from .layers.perceptron import Perceptron
 from .loss import LossWeights
 from .pair_fit import fit_pairs
@@ -95,7 +95,7 @@ class MessagePassingNetwork(EnergyNetwork):
         C, the number of rounds, and of radial functions.
     long_range : int
         Features that the long range of each round carries, of attention the values of all heads; 0 for none, and then
-        its other settings stay as they are.
+        its other settings stay as they are, as ``heads`` and ``keys`` do without attention.
     long_range_form : {"convolution", "attention"} or None
         A convolution of learned features, attention in reciprocal space, or none.
     heads, keys : int
@@ -183,8 +183,8 @@ class MessagePassingNetwork(EnergyNetwork):
         self.eps = arguments.as_positive("eps", (1e-4 if single else 1e-6) if eps is None else eps, 1.0)
         self.train_sigma = arguments.as_bool("train_sigma", train_sigma)
         self.extent = None if extent is None else arguments.as_positive("extent", extent, np.inf)
-        if not self.long_range:
-            refuse_unused({name: getattr(self, name) for name in UNUSED} | {"sigma": sigma, "eps": eps})
+        asked = {name: getattr(self, name) for name in UNUSED} | {"sigma": sigma, "eps": eps}
+        refuse_unused(asked, self.long_range, form)
         self.readout = arguments.as_choice("readout", readout, READOUTS)
         self._far = self._long_range(widths)
         if self._far is not None:
@@ -346,8 +346,8 @@ class MessagePassingNetwork(EnergyNetwork):
     @classmethod
     def from_settings(cls, settings: dict, threads: int | None = None) -> Self:
         own = {name: value for name, value in settings.items() if name != "kind"}
-        if not own.get("long_range"):  # files name all settings
-            own = {name: value for name, value in own.items() if value is None or name not in UNUSED}
+        idle = unused(own.get("long_range", 0), own.get("long_range_form", "convolution"))  # files name all settings
+        own = {name: value for name, value in own.items() if value is None or name not in idle}
         if own.get("charges") is not None:
             own["charges"] = calculator_from(own["charges"])
         return cls(**own, threads=threads)

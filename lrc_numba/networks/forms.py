@@ -29,7 +29,7 @@ from .parts.program import Step
 from .parts.select import Select
 from .parts.small import MOST, MOST_MODES
 
-__all__ = ["FORMS", "LearnedCharges", "LongRange", "as_names", "as_widths", "refuse_unused"]
+__all__ = ["FORMS", "LearnedCharges", "LongRange", "as_names", "as_widths", "refuse_unused", "unused"]
 
 FORMS = ("convolution", "attention")
 UNUSED = {  # settings of networks that belong to the long range, and what they are without one
@@ -204,19 +204,37 @@ class LearnedCharges:
         return [*lines, *each, Step(Add(), tuple(step.output for step in each), "charge e")]
 
 
-def refuse_unused(given: dict[str, Any]) -> None:
-    """A ValueError that names a setting of the long range that a network without one is given.
+def unused(long_range: int, form: str | None) -> dict[str, Any]:
+    """Settings of networks that have nothing to do there, and what they are then.
+
+    Parameters
+    ----------
+    long_range : int
+        Features of the long range.
+    form : str or None
+        One of ``FORMS``.
+    """
+    if not long_range:
+        return UNUSED
+    return {} if form == "attention" else {name: UNUSED[name] for name in ("heads", "keys")}
+
+
+def refuse_unused(given: dict[str, Any], long_range: int, form: str | None) -> None:
+    """A ValueError that names a setting with nothing to do in a network.
 
     Parameters
     ----------
     given : dict of str to object
         Of the names of ``UNUSED``; a form of None is as good as the usual one.
+    long_range, form
+        As for ``unused``.
     """
-    for name, usual in UNUSED.items():
+    without, remedy = ("attention", "long_range_form='attention'") if long_range else ("a long range", "long_range")
+    for name, usual in unused(long_range, form).items():
         value = given[name]
         if value is None or (usual is not None and value == usual):
             continue
-        raise ValueError(f"{name}: expected {usual} without a long range, got {value}; pass long_range")
+        raise ValueError(f"{name}: expected {usual} without {without}, got {value}; pass {remedy}")
 
 
 def as_names(name: str, value) -> tuple[str, ...]:

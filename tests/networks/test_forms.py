@@ -331,6 +331,16 @@ def test_settings_of_no_long_range(name, value, tmp_path):
     np.testing.assert_array_equal(again.parameters.flat, network.parameters.flat)
 
 
+@pytest.mark.parametrize(("name", "value"), [("heads", 2), ("keys", 2)])
+def test_settings_of_attention_alone(name, value):
+    """A convolution has neither; files that name them open."""
+    with pytest.raises(ValueError, match=f"{name}: expected . without attention, got 2; pass long_range_form='attent"):
+        MessagePassingNetwork(SPECIES, CUTOFF, channels=8, long_range=2, **{name: value})
+    network = MessagePassingNetwork(SPECIES, CUTOFF, channels=8, long_range=2, rounds=1, dtype=np.float32)
+    written = network.settings() | {name: value}
+    assert MessagePassingNetwork.from_settings(written).settings() == network.settings()
+
+
 def test_structures_that_are_refused():
     """Charged ones where neutrality was asked, none where sums were, and what does not fit into the padded box."""
     charged = crystals(counts=(4,))

@@ -139,10 +139,8 @@ def dimers(folder: Path, args: Namespace) -> System:
     curves, learned = read(folder, classes), SHORTER
     if args.rehearse:
         curves, learned = [curve[:SHORTER] for curve in curves], REHEARSED
-    data, by_class = (
-        Structures.concatenate([curve[:learned] for curve in curves]),
-        dict(zip(classes, curves, strict=True)),
-    )
+    by_class = dict(zip(classes, curves, strict=True))
+    data = Structures.concatenate([curve[:learned] for curve in curves])
     weights = LossWeights(energy=1.0, forces=FORCES / (3 * float(data.counts.mean())))
     steps = [len(classes) * each for each in STEPS]
     recipe = Recipe(steps_of(args, *steps), batch=10, rate=2e-3, weights=weights)
