@@ -15,6 +15,7 @@ from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 from lrc_numba.training import Trainer
 from validation.tools import learning
+from validation.tools.finished import Finished
 
 RECIPE = learning.Recipe(steps=6, batch=2, rate=1e-3, weights=LossWeights(energy=1.0))
 
@@ -39,7 +40,7 @@ def sources(folder: Path, text: str) -> str:
 
 def test_what_a_run_depends_on(tmp_path, monkeypatch):
     """Its key is that of the same network, data, recipe and sources, and changes with each of them."""
-    data, key = labelled(), learning.Finished.key
+    data, key = labelled(), Finished.key
     keys = [key(make(0, "with"), data, RECIPE)]
     assert key(make(0, "with"), labelled(), replace(RECIPE)) == keys[0]
     keys += [key(make(*which), data, RECIPE) for which in ((1, "with"), (0, "without"))]
@@ -62,15 +63,15 @@ def test_what_a_run_depends_on(tmp_path, monkeypatch):
 def test_files_that_are_refused(tmp_path):
     """A line that was cut off, a record that is not there, and a part that it does not have: the file is named."""
     path = tmp_path / "toy.runs.jsonl"
-    finished = learning.Finished(path)
+    finished = Finished(path)
     finished.add("a", {"error": 1.0})
     finished.add("b", {"error": 2.0})
-    assert learning.Finished(path).runs == {"a": {"error": 1.0}, "b": {"error": 2.0}}
+    assert Finished(path).runs == {"a": {"error": 1.0}, "b": {"error": 2.0}}
     whole = path.read_text()
     for line in (whole.splitlines()[1][:-5], "7", '{"run": 1}'):
         path.write_text(whole.splitlines()[0] + "\n" + line)
         with pytest.raises(ValueError, match=r"toy.runs.jsonl: line 2 is no run; without the line .* anew"):
-            learning.Finished(path)
+            Finished(path)
     args = Namespace(plot_only=True, output=tmp_path, threads=1)
     with pytest.raises(ValueError, match=r"toy.json is not there: --plot-only shows what was trained before"):
         learning.run_seeds(make, None, RECIPE, dict, args, "toy part")

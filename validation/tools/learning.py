@@ -6,19 +6,18 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from hashlib import sha256
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 
-import lrc_numba
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 from lrc_numba.training import Protocol, Stage, Trainer, polish
 
 from .common import Seeds, arguments, environment, positive, print_table, save_json
+from .finished import Finished
 
 __all__ = [
     "Recipe",
@@ -261,47 +260,6 @@ def run_seeds(
             finished.add(key, runs[-1])
             print(f"{name}: {taken:.0f} s, {_numbers(runs[-1])}", flush=True)
     return runs
-
-
-class Finished:
-    """Runs that are done, a line of JSON each, so that a script that was interrupted goes on after them.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Raises
-    ------
-    ValueError
-        Naming file and line, where one is no run.
-    """
-
-    def __init__(self, path: Path):
-        self.path, self.runs = path, {}
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        for number, line in enumerate(lines, 1):
-            try:
-                record = json.loads(line)
-                self.runs[record["key"]] = record["run"]
-            except (ValueError, TypeError, KeyError):
-                raise ValueError(f"{path}: line {number} is no run; without the line it is trained anew") from None
-
-    @staticmethod
-    def key(network: MessagePassingNetwork, data: Structures, recipe: Recipe) -> str:
-        """What a run depends on: an untrained network, data, recipe, and the sources of the package."""
-        arrays = [network.parameters.flat, *(getattr(data, each.name) for each in fields(data))]
-        digest = sha256(json.dumps([network.settings(), asdict(recipe)], sort_keys=True).encode())
-        for source in sorted(Path(lrc_numba.__file__).parent.rglob("*.py")):
-            digest.update(source.read_bytes())
-        for array in arrays:
-            digest.update(b"" if array is None else array.tobytes())
-        return digest.hexdigest()[:16]
-
-    def add(self, key: str, run: dict) -> None:
-        """Write a run down."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "run": run}) + "\n")
 
 
 def _numbers(run: dict) -> dict:
