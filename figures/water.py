@@ -237,8 +237,15 @@ def draw(record: dict, path: Path) -> None:
         times = STEP * EVERY * 1e-3 * np.arange(len(volumes)) - preset.before
         left.plot(times, volumes, lw=0.8, label=run["coulomb"], alpha=0.8)
         for shift, (name, values) in enumerate(zip(PAIRS, run["g"], strict=True)):
-            style = {"color": f"C{shift}", "ls": ("-", ":")[number % 2], "lw": 1.5}
+            style = {
+                "color": (f"C{shift}", "k")[number % 2],
+                "ls": ("-", ":")[number % 2],
+                "lw": (2.0, 1.0)[number % 2],
+            }
             right.plot(radii, values, label=f"{name}, {run['coulomb']}", **style)
+    counted = [run["volumes"][round(preset.before * 1000 / STEP / EVERY) :] for run in record["runs"]]
+    low, high = (bound(volumes for each in counted for volumes in each) / preset.molecules for bound in (min, max))
+    left.set_ylim(low - 0.1 * (high - low), high + 0.3 * (high - low))  # what does not count may be far from there
     left.axvspan(left.get_xlim()[0], 0.0, color="0.9")
     left.set(xlabel="ps", ylabel="volume of a molecule, Å³")
     right.set(xlabel="r, Å", ylabel="g(r)", xlim=(1.2, RADIUS), ylim=(0, 3.5))
