@@ -61,6 +61,8 @@ def new_record(name: str, args: argparse.Namespace, threads: int | None, **resul
     """
     seeds = " ".join(map(str, args.seeds))
     command = f"python -m figures.{name} --preset {args.preset} --seeds {seeds}"  # wherever that was written to
+    data = getattr(args, "data", None)
+    command += "" if data is None else f" --data {data.name}"
     made = environment(threads) | {"command": command}
     return {"environment": made, "preset": args.preset, "seeds": args.seeds, **results}
 

@@ -12,6 +12,7 @@ composed network, and what its parts and schedule cost against it.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,9 @@ def step(checkout: Path, case: tuple, threads: int, repeats: int) -> float:
 
 def git(*words: str) -> str:
     """What git prints; the script ends, visibly, where there is no such version."""
+    if shutil.which("git") is None:
+        print("SKIPPED: git is not installed")
+        sys.exit(0)
     done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"SKIPPED: git {' '.join(words)}: {done.stderr.strip()}: a clone with its whole history is needed")

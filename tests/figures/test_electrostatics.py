@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from figures import common, ewald_speed, learned_charges, lode, madelung, report_electrostatics
 from figures.markdown import fill, span
 from lrc_numba.geometry.cell import Cell
+from validation.tools.ionic_systems import perturbed_nacl
 
 RESULTS = Path(common.__file__).parent / "results"
 
@@ -157,3 +159,17 @@ def test_what_is_committed_is_small(name):
     """Results, and a picture of less than 1 MB."""
     assert json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["environment"]["processor"]
     assert (RESULTS / f"{name}.png").stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize(("cells", "near"), [(4, None), (5, [{"cutoff": 6.0}])])
+def test_settings_of_peers_are_sought_near_those_of_fewer_ions(monkeypatch, cells, near):
+    """Of this accuracy, from a thousand ions on; those that were found go into the row, for the next."""
+    asked = []
+    found = [{"settings": {"cutoff": 7.0}, "error": 1e-5, "seconds": 1.0}]
+    monkeypatch.setattr(ewald_speed, "candidates", lambda *given: asked.append(given[-1]) or found)
+    peer = SimpleNamespace(open=lambda **_: None, close=lambda: None, step=lambda *_: 1.0)
+    monkeypatch.setattr(ewald_speed, "LEAST", 0.0)
+    smaller = [{"accuracy": 1e-4, "among": [{"cutoff": 6.0}]}, {"accuracy": 1e-6, "among": [{"cutoff": 9.0}]}]
+    row = ewald_speed.theirs(perturbed_nacl(cells), lambda *_: peer, 1e-4, None, smaller)
+    assert asked == [near]
+    assert row["among"] == [{"cutoff": 7.0}]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import geometric_mean, median
 
 from .common import seconds
 from .report_learning import recorded
@@ -42,10 +42,22 @@ def peers(record: dict) -> Lines:
         yield "Not finished: the file has no table yet.\n"
         return
     yield from recorded(record)
+    yield from _means(record["rows"])
     names = list(dict.fromkeys(name for values in record["small"].values() for name in values))
     rows = [(threads, *(f"{1e6 * values[name]:.0f}" for name in names)) for threads, values in record["small"].items()]
     yield "#### Systems of 100 ions, µs\n"
     yield from table(("threads", *names), rows)
+
+
+def _means(rows: list[dict]) -> Lines:
+    """Geometric means of the ratios to each peer, of the rows there are."""
+    for peer in dict.fromkeys(row["peer"] for row in rows if row["peer"] != "-"):
+        own = [row for row in rows if row["peer"] == peer and "kept" in row]
+        for threads in sorted({row["threads"] for row in own}):
+            some = [row for row in own if row["threads"] == threads]
+            means = (geometric_mean(row[kind][1] / row[kind][0] for row in some) for kind in ("kept", "new"))
+            kept, new = (f"{mean:.1f}" for mean in means)
+            yield f"Geometric mean beside {peer}, {threads} thread(s), {len(some)} rows: {kept}, new list {new}.\n"
 
 
 def distributed(record: dict) -> Lines:
