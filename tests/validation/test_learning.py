@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from drawn_structures import SPECIES, make_structures
 
+import lrc_numba
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import LossWeights, MessagePassingNetwork
 from lrc_numba.training import Trainer
@@ -55,7 +56,7 @@ def test_what_a_run_depends_on(tmp_path, monkeypatch):
     changes = {"steps": 7, "weights": LossWeights(energy=2.0), "polishing": 1, "pairs": True}
     keys += [key(make(0, "with"), data, replace(RECIPE, **{name: value})) for name, value in changes.items()]
     for text in ("MEANING = 1", "MEANING = 2"):
-        monkeypatch.setattr(learning.lrc_numba, "__file__", sources(tmp_path / "package", text))
+        monkeypatch.setattr(lrc_numba, "__file__", sources(tmp_path / "package", text))
         keys.append(key(make(0, "with"), data, RECIPE))
     assert len(set(keys)) == len(keys)
 
@@ -109,7 +110,7 @@ def test_changed_sources_begin_anew(tmp_path, monkeypatch):
     assert begun == [0, 2, 0]
     runs(replace(RECIPE, rate=2e-3))
     assert begun == [0, 2, 0, 0, 0]
-    monkeypatch.setattr(learning.lrc_numba, "__file__", sources(tmp_path / "package", "MEANING = 2"))
+    monkeypatch.setattr(lrc_numba, "__file__", sources(tmp_path / "package", "MEANING = 2"))
     runs(RECIPE)
     assert begun == [0, 2, 0, 0, 0, 0, 0]
     assert [(run["seed"], run["row"]) for run in finished] == [(0, "without"), (0, "with")]
