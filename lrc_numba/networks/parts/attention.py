@@ -35,9 +35,6 @@ KERNELS = ("coulomb", "paper", "gaussians")
 # Up to how many points matrices of pairs are taken, and up to how many modes sums over these.
 METHODS = {"auto": (MOST, MOST_MODES), "pairs": (2**31, 0), "modes": (0, 2**62), "mesh": (0, 0)}
 SHELLS = 2.0  # with fewer, cells of two widths lose more than eps, of what their few modes carry
-# The error of a window is that of its highest modes, which are weak here: plans are made for an eps so much larger, and
-# errors are below a third of the eps that is asked for.
-LOOSER, LOOSEST = 5.0, 0.1
 HELD = 8  # arrays of a number for each point and channel, in a step of training
 
 
@@ -109,8 +106,7 @@ def attention_fields(
             made = CoulombKernel(sigma, prefix, trainable, 1 / (4 * pi) if kernel == "paper" else 1.0)
         # A width that is learned may be half a step narrower than the one its modes are made for.
         end = sqrt(2 * _tail(kernel, eps / 2)) / sigma * (sqrt(STEP) if trainable else 1.0)
-        series, window = SeriesEnd((end,), SHELLS), min(LOOSER * eps, LOOSEST)
-        fields.append(Convolution(made, series, window, "features", *METHODS[method], extent))
+        fields.append(Convolution(made, SeriesEnd((end,), SHELLS), eps, "features", *METHODS[method], extent))
     return fields
 
 
