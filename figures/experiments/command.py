@@ -14,7 +14,7 @@ from pathlib import Path
 
 from validation.tools.common import positive, print_table
 
-from .figure import RESULTS, RUNS, Figure, final
+from .figure import RESULTS, RUNS, Figure, final, recorded
 from .presets import PRESETS, SEEDS, Preset
 from .queue import hours, work
 from .tasks import Task, sources
@@ -48,7 +48,7 @@ def figure_of(name: str) -> Figure:
     return importlib.import_module(f"figures.{name}").FIGURE
 
 
-def queue_of(names: Sequence[str], preset: Preset, seeds: Sequence[int]) -> list[Task]:
+def queue_of(names: Sequence[str], preset: Preset, seeds: Sequence[int], store: Store) -> list[Task]:
     """All tasks of some tables, each once, in the order in which they are done: seed by seed, table by table.
 
     Parameters
@@ -57,12 +57,14 @@ def queue_of(names: Sequence[str], preset: Preset, seeds: Sequence[int]) -> list
         Of tables and figures.
     preset, seeds
         As for ``Figure.tasks``.
+    store : Store
+        The first of two scales is a task where the second is not done.
     """
     tasks: dict[str, Task] = {}
     for name in names:
         figure = figure_of(name)
         for task in figure.tasks(preset, seeds):
-            for each in (task.before(), task):
+            for each in (None if store.result(task) else task.before(), task):
                 if each is not None:
                     tasks.setdefault(f"{each.key}-{each.training.polish}", each)
     return list(tasks.values())
@@ -94,6 +96,15 @@ def _list(names: Sequence[str], seeds: Sequence[int], store: Store, results: Pat
     lines = [_state(name, preset, seeds, store, results) for name in names for preset in PRESETS.values()]
     header = ["name", "preset", "state", "last", "error", "processor"]
     print_table(f"seeds {', '.join(map(str, seeds))}", header, [line for line in lines if line])
+
+
+def _store(names: Sequence[str], polish: int | None, folder: Path, results: Path) -> Store:
+    """With what is recorded of some tables, at all presets."""
+    runs: dict[tuple[str, int], dict] = {}
+    for name in names:
+        for preset in PRESETS.values():
+            runs |= recorded(figure_of(name).path(preset.polished(polish), results))
+    return Store(folder, runs)
 
 
 def _several(count: int) -> bool:
@@ -129,11 +140,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
     args = parser.parse_args()
-    preset, store = PRESETS[args.preset].polished(args.polish), Store(args.folder)
+    preset = PRESETS[args.preset].polished(args.polish)
+    store = _store(args.only, args.polish, args.folder, args.results)
     if not (args.all or args.worker or args.final or args.plot_only):
         _list(args.only, args.seeds, store, args.results)
         return
-    tasks = queue_of(args.only, preset, args.seeds)
+    tasks = queue_of(args.only, preset, args.seeds, store)
     if args.worker:
         raise SystemExit(0 if work(tasks, store, patient=False) else 1)
     if args.final:

@@ -19,7 +19,7 @@ from .queue import work
 from .tasks import Model, Small, System, Task, Test, Training
 from .training import Store, errors_of
 
-__all__ = ["RESULTS", "RUNS", "Column", "Figure", "final", "median_and_range"]
+__all__ = ["RESULTS", "RUNS", "Column", "Figure", "final", "median_and_range", "recorded"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "lrc"
 RUNS = Path(__file__).parents[1] / "checkpoints"
@@ -84,7 +84,7 @@ class Figure:
     kept: tuple[str, ...] = ()
 
     # ------------------------------------------------------------------ tasks
-    def tasks(self, preset: Preset, seeds: Sequence[int]) -> list[Task]:
+    def tasks(self, preset: Preset, seeds: Sequence[int], rows: Sequence[str] | None = None) -> list[Task]:
         """What is to be trained, seed by seed.
 
         Parameters
@@ -93,8 +93,10 @@ class Figure:
             How long.
         seeds : sequence of int
             Of data, weights and batches.
+        rows : sequence of str, optional
+            Some of the rows, all by default.
         """
-        columns = self.columns(preset)
+        columns = [column for column in self.columns(preset) if rows is None or column.row in rows]
         return [
             Task(f"{self.name}_{preset.name}", c.row, c.column, c.system, c.model, c.training, seed, c.small, c.tests)
             for seed in seeds
@@ -129,6 +131,7 @@ class Figure:
             if result is None:
                 continue
             run = {"row": task.row, "column": task.column, "seed": task.seed, "key": task.key}
+            run["polish"] = task.training.polish
             kept = ("sources", "environment", "seconds", "parameters", "losses", "learned", "training_error", "curves")
             run |= {name: result[name] for name in kept} | {"errors": result["errors"], "stream": "development"}
             tested = store.result(task, "final")
@@ -141,13 +144,23 @@ class Figure:
         return about | {"polish": preset.polish, "expected": len(self.tasks(preset, seeds)), "runs": runs}
 
     # ------------------------------------------------------------------ the command
-    def make(self, preset: Preset, seeds: Sequence[int], store: Store, *, results: Path = RESULTS) -> None:
-        """Compute what is missing, record it and draw.
+    def make(
+        self,
+        preset: Preset,
+        seeds: Sequence[int],
+        store: Store,
+        *,
+        results: Path = RESULTS,
+        rows: Sequence[str] | None = None,
+    ) -> None:
+        """Compute what is missing, and record it where nothing is trained.
 
         Parameters
         ----------
         preset, seeds, store
             As for ``collect``.
+        rows
+            As for ``tasks``.
         results : Path
             Where records are.
         """
@@ -155,7 +168,7 @@ class Figure:
             record = {"name": self.name, "preset": preset.name, "seeds": list(seeds), "environment": environment(1)}
             record["environment"].pop("command")  # which may be that of all figures
             write_json(self.path(preset, results), record | self.compute(preset, seeds))
-        elif tasks := self.tasks(preset, seeds):
+        elif tasks := self.tasks(preset, seeds, rows):
             work(tasks, store)
 
     def show(self, preset: Preset, seeds: Sequence[int], store: Store, *, results: Path = RESULTS) -> None:
@@ -168,7 +181,7 @@ class Figure:
         """
         path = self.path(preset, results)
         if self.compute is None:
-            record = self.collect(preset, seeds, store)
+            record = self.collect(preset, self._all_seeds(preset, seeds, store, path), store)
             if not record["runs"]:
                 if not path.exists():
                     raise SystemExit(f"{self.name}: no results of preset {preset.name} in {store.root} or {path}")
@@ -181,13 +194,20 @@ class Figure:
             raise SystemExit(f"{self.name}: no result at {path}")
         self.draw(json.loads(path.read_text(encoding="utf-8")), path.with_suffix(""))
 
+    def _all_seeds(self, preset: Preset, seeds: Sequence[int], store: Store, path: Path) -> tuple[int, ...]:
+        """Also those that a record has and that are still known, so that none is lost by asking for another one."""
+        earlier = {run["seed"] for run in json.loads(path.read_text("utf-8"))["runs"]} if path.exists() else set()
+        known = {task.seed for task in self.tasks(preset, sorted(earlier)) if store.result(task) is not None}
+        return tuple(sorted(known.union(seeds)))
+
     def _keep_networks(self, preset: Preset, seed: int, store: Store, results: Path) -> None:
         """Copy trained networks that have been evaluated on the final tests."""
         for task in self.tasks(preset, (seed,)):
-            if task.row in self.kept and store.result(task, "final") is not None:
+            trained = store.path(task, "network", ".npz")
+            if task.row in self.kept and store.result(task, "final") is not None and trained.exists():
                 path = results / "networks" / f"{task.name.removesuffix('-' + task.key)}.npz"
                 with replaced(path) as file:
-                    file.write(store.path(task, "network", ".npz").read_bytes())
+                    file.write(trained.read_bytes())
 
     def _print(self, record: dict) -> None:
         lines = []
@@ -211,6 +231,9 @@ class Figure:
         )
         parser.add_argument("--preset", choices=PRESETS, default="quick")
         parser.add_argument("--seeds", type=_numbers, default=self.seeds, metavar="0,1,2", help="default: %(default)s")
+        rows = list(dict.fromkeys(column.row for column in self.columns(PRESETS["paper"])))
+        if rows:
+            parser.add_argument("--rows", nargs="+", choices=rows, metavar="ROW", help=f"of {rows}; default: all")
         parser.add_argument("--resume", action="store_true", help="go on where it was left, which is always done")
         parser.add_argument("--plot-only", action="store_true", help="compute nothing: table and picture of what is")
         parser.add_argument("--final", action="store_true", help="evaluate on the final tests, once, when all is done")
@@ -218,16 +241,32 @@ class Figure:
         parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
         parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
         args = parser.parse_args()
-        preset, store = PRESETS[args.preset].polished(args.polish), Store(args.folder)
+        preset, only = PRESETS[args.preset].polished(args.polish), getattr(args, "rows", None)
+        store = Store(args.folder, recorded(self.path(preset, args.results)))
         if args.final:
-            final(self.tasks(preset, args.seeds), store)
+            final(self.tasks(preset, args.seeds, only), store)
         elif not args.plot_only:
-            self.make(preset, args.seeds, store, results=args.results)
+            self.make(preset, args.seeds, store, results=args.results, rows=only)
         self.show(preset, args.seeds, store, results=args.results)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(","))
+
+
+def recorded(path: Path) -> dict[tuple[str, int], dict]:
+    """Runs of a record that were evaluated on the final tests, by key and polish; there may be no record.
+
+    Parameters
+    ----------
+    path : Path
+        Of the record.
+    """
+    if not path.exists():
+        return {}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    runs = [run for run in record.get("runs", ()) if run.get("stream") == "final"]
+    return {(run["key"], run["polish"]): run for run in runs}
 
 
 def final(tasks: Sequence[Task], store: Store) -> None:

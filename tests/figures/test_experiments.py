@@ -19,7 +19,7 @@ from figures import report_learning, table1
 from figures.experiments import command, presets, queue
 from figures.experiments.budget import by_cost
 from figures.experiments.changes import CHANGES
-from figures.experiments.figure import Column, Figure, final
+from figures.experiments.figure import Column, Figure, final, recorded
 from figures.experiments.points import stratified, uniform
 from figures.experiments.presets import PRESETS, STREAMS, Preset
 from figures.experiments.tasks import Model, Small, System, Task, Test, Training
@@ -345,6 +345,20 @@ def test_record_and_final_tests(tmp_path, capsys):
     assert EnergyNetwork.load(networks[0], threads=1).dim == 1
     for ending in ("json", "png", "pdf"):
         assert 0 < (tmp_path / f"tiny_tiny.{ending}").stat().st_size < 1_000_000
+    _goes_on_from_its_record(tmp_path, record)
+
+
+def _goes_on_from_its_record(results: Path, record: dict) -> None:
+    """Where the folders of trainings are gone, what was evaluated counts as done, and stays when less is asked for."""
+    store, seeds = Store(results / "others", recorded(results / "tiny_tiny.json")), (0, 1)
+    assert queue.hours(FIGURE.tasks(TINY, seeds), store) == 0.0
+    final(FIGURE.tasks(TINY, seeds), store)
+    assert FIGURE.collect(TINY, seeds, store) == record
+    FIGURE.show(TINY, (1,), store, results=results)
+    assert json.loads((results / "tiny_tiny.json").read_text())["runs"] == record["runs"]
+    longer = replace(FIGURE.tasks(TINY, seeds)[0], training=Training(8, TINY.protocol, 7))
+    assert store.result(longer) is None
+    assert [task.row for task in FIGURE.tasks(TINY, (0,), ["short-range"])] == ["short-range"]
 
 
 def _made_up(figure: Figure, preset: Preset) -> dict:
