@@ -19,9 +19,11 @@ from pathlib import Path
 import numpy as np
 from scipy.fft import next_fast_len
 
+from lrc_numba.machine.memory import available_memory
+
 from .ionic_systems import Ions
 
-__all__ = ["PEERS", "Peer", "calls_on_end", "installed"]
+__all__ = ["PEERS", "Peer", "calls_on_end", "installed", "within_memory"]
 
 COULOMB_OPENMM = 1389.35457644  # kJ/mol Å / e², by which its energies and forces are divided
 
@@ -40,6 +42,18 @@ def calls_on_end(step: Callable[[bool, int], float], rebuild: bool) -> int:
         With or without finding neighbours.
     """
     return max(1, round(SPAN / step(rebuild, 1)))
+
+
+def within_memory() -> None:
+    """From here on allocations beyond the free memory fail, where this process would be ended: a peer may want more."""
+    try:
+        import resource
+
+        with open("/proc/self/statm") as sizes:
+            now = int(sizes.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (now + int(0.9 * available_memory()), resource.RLIM_INFINITY))
+    except (ImportError, OSError):  # not Linux
+        return
 
 
 class Peer(ABC):
@@ -168,6 +182,7 @@ class TorchPME(Peer):
 
         torch.set_num_threads(self.threads)
         torch.set_default_dtype(torch.float64)
+        within_memory()
         self._torch = torch
         self._cutoff = cutoff
         self._charges, self._cell = torch.tensor(self.ions.charges)[:, None], torch.tensor(self.ions.cell)
