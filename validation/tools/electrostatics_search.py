@@ -49,8 +49,8 @@ def candidates(peer: Peer, target: float, exact: np.ndarray, near: list[dict] | 
 
 
 def _alike(one: dict, two: dict) -> bool:
-    """Whether settings agree in all but the mesh."""
-    names = [name for name in one if name not in ("mesh", "spacing")]
+    """Whether settings agree in all but the mesh, or what decides on it."""
+    names = [name for name in one if name not in ("mesh", "spacing", "tolerance")]
     return all(np.isclose(one[k], two[k]) if isinstance(one[k], float) else one[k] == two[k] for k in names)
 
 
