@@ -76,9 +76,9 @@ class ReciprocalSpaceAttention:
     feature_map : {"silu", "tanh", "relu", "linear"}
         φ.
     eps : float
-        Accuracy in any cell, relative to the ℓ² norm of the terms of the points' own, at least 1e-5 in float32;
-        derivatives are those of what is computed. Features that are all alike, in a dense liquid or a crystal, add up
-        to less than that, and to fewer digits.
+        Accuracy in any cell, relative ℓ², at least 1e-5 in float32: of what is computed, or of the points' own terms
+        where waves cancel to less, as those of a crystal whose features are all alike. Derivatives are those of what is
+        computed.
     trainable : bool
         Whether there are gradients by the kernels; heads of one σ are cheaper without.
     extent : float, optional

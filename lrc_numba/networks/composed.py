@@ -109,9 +109,9 @@ class MessagePassingNetwork(EnergyNetwork):
     eps : float, optional
         Accuracy of the long range, and where the series of its kernel ends; at least 1e-5 in float32, and derivatives
         are exact at any. Of attention, and of the kernels "paper" and "gaussians", it is relative to what is computed,
-        in any cell. Of a convolution with "coulomb" it is relative to the kernel in open space: the series ends where
-        e^{−σ²k²/2} has fallen to eps, so that of a cell shorter than some 2πσ/√(2 ln 1/eps), 1.5 σ at 1e-4, all modes,
-        weaker than that, are left out.
+        in any cell, or to the points' own terms where waves cancel to less. Of a convolution with "coulomb" it is
+        relative to the kernel in open space: the series ends where e^{−σ²k²/2} has fallen to eps, so that of a cell
+        shorter than some 2πσ/√(2 ln 1/eps), 1.5 σ at 1e-4, all modes, weaker than that, are left out.
     extent : float, optional
         The largest structure without periodic images, which padded boxes are made for; by default they follow from the
         structures, in steps.
@@ -320,6 +320,28 @@ class MessagePassingNetwork(EnergyNetwork):
         for name, value in told.items():
             setattr(self, name, value)
         return charges
+
+    @property
+    def has_learned_charges(self) -> bool:
+        """Whether ``learned_charges`` has some."""
+        return self._charges is not None
+
+    def learned_charges(self, structures) -> np.ndarray:
+        """The charges that the network gives to points, (n, charge_channels), in units of the calculator's potential.
+
+        Parameters
+        ----------
+        structures : Structures
+            At least one.
+
+        Raises
+        ------
+        ValueError
+            Without learned charges.
+        """
+        if self._charges is None:
+            raise ValueError("charges: expected a network with learned charges, got one without")
+        return self.values(structures, self._charges.output)
 
     # ------------------------------------------------------------------ sizes
     def count_parameters(self) -> dict[str, int]:

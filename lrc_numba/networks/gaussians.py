@@ -140,18 +140,6 @@ class GaussianKernel:
         """
         return self._steps(float(self._values(parameters)["sigmas"].max()) / self.sigma)
 
-    def decay(self, k2: np.ndarray, stretch: float) -> np.ndarray:
-        """How φ̂ falls off, up to a factor, as far as it does at any amplitudes: that of the narrowest Gaussian.
-
-        Parameters
-        ----------
-        k2 : (n,)
-            k² > 0.
-        stretch : float
-            The present width of that over the one at the start.
-        """
-        return np.exp(-0.5 * (stretch * self.shortest) ** 2 * k2)
-
     def multiplier(self, parameters: Parameters, radius: float | None = None) -> FreeGaussians:
         """φ̂ with the present parameters; the same with images and without.
 

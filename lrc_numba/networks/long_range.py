@@ -295,18 +295,6 @@ class CoulombKernel:
 
     widening = stretch
 
-    def decay(self, k2: np.ndarray, stretch: float) -> np.ndarray:
-        """How φ̂ falls off, up to a factor.
-
-        Parameters
-        ----------
-        k2 : (n,)
-            k² > 0.
-        stretch : float
-            The present width over that at the start.
-        """
-        return np.exp(-0.5 * (stretch * self.sigma) ** 2 * k2) / k2
-
     def initialise(self, parameters: Parameters, generator: np.random.Generator) -> None:
         """σ as given.
 

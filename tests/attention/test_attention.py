@@ -123,6 +123,25 @@ def test_explicit_sums_of_the_engine_in_three_dimensions():
     truth_of("mesh", 3, 1e-4, (1, 2, 17, 60), 12)
 
 
+@pytest.mark.parametrize(("sigma", "eps"), [(1.4, 1e-4), (2.0, 1e-3), (2.3, 1e-3)])
+@pytest.mark.parametrize("alike", [True, False], ids=["alike", "alternating"])
+@pytest.mark.parametrize("shaken", [0.05, 0.2])
+def test_order(shaken, alike, sigma, eps):
+    """Lattices that are shaken, whose strong high modes must not be taken for the weak low ones that are left over."""
+    sites, generator = np.indices((8, 8, 8)).reshape(3, -1).T, np.random.default_rng(0)
+    points = sites + shaken * generator.standard_normal(sites.shape)
+    ones = np.ones((len(points), 1, 1))
+    own = ones, ones, ones if alike else np.where(sites.sum(axis=1) % 2, 1.0, -1.0)[:, None, None]
+    layers = [
+        ReciprocalSpaceAttention(1, 1, 1, sigma=sigma, eps=each, method=method, threads=1)
+        for each, method in ((1e-12, "modes"), (eps, "mesh"))
+    ]
+    wanted, found = (made.set_points(points, 8.0)(*own) for made in layers)
+    itself = layers[0].set_points(points[:1], 8.0)(*(each[:1] for each in own)).item()
+    size = max(np.linalg.norm(wanted), abs(itself) * len(points) ** 0.5)
+    assert relative(found, wanted, size) <= eps
+
+
 @pytest.mark.slow
 def test_many_points():
     """10,000 of them, by what is chosen."""

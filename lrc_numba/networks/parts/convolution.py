@@ -29,7 +29,7 @@ from ..layers.parameters import Parameters
 from .linearised import LinearisedSums
 from .mode_sums import ModePlan
 from .part import Motion, Part, Scene, Tape
-from .series_end import SeriesEnd, eased
+from .series_end import SeriesEnd
 from .small import SmallPlan, Tables, modes_worth_a_grid, points_worth_a_grid
 from .strained import Strained
 from .surroundings import Placed, channels_of, charges_of, check_features, near_origin, open_size
@@ -99,12 +99,11 @@ class Convolution(Part):
         ``multiplier(parameters)``, of shape (C,) for ones and charges, () or (C, C) diagonal for features. ``sigma``:
         the length it is smeared with at the start, None where it needs periodic images. ``stretch(parameters)`` and
         ``widening(parameters)``: how much longer it is now; the series ends, and images are apart, accordingly.
-        ``ends_by_itself``, if it is there and true: without images nothing has to be cut off. ``decay(k2, stretch)``,
-        if it is there: how φ̂ falls off, up to a factor, so that plans have to be less accurate.
+        ``ends_by_itself``, if it is there and true: without images nothing has to be cut off.
     end : SeriesEnd
         Where the series ends.
     eps : float
-        Accuracy of the convolution; its derivatives are exact at any.
+        Accuracy of the convolution, that of plans; its derivatives are exact at any.
     values : {"ones", "charges", "features"}
         f; features are its second input.
     small : int
@@ -202,10 +201,7 @@ class Convolution(Part):
             return SmallPlan(matrix, modes, dtype, self._tables)
         if prod(modes) <= 2 * most_modes:
             return ModePlan(matrix, modes, dtype)
-        eps, decay = self.eps, getattr(self.kernel, "decay", None)
-        if decay is not None:
-            eps = eased(eps, matrix, modes, lambda k2: decay(k2, stretch))
-        return self.make_plan(matrix, modes, eps=eps, dtype=dtype, threads=scene.threads, dim=dim)
+        return self.make_plan(matrix, modes, eps=self.eps, dtype=dtype, threads=scene.threads, dim=dim)
 
     def _groups(self, tape: Tape, channels: int) -> list[_Group]:
         """Structures that share a plan and a kernel."""
