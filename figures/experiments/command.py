@@ -14,9 +14,10 @@ from pathlib import Path
 
 from validation.tools.common import positive, print_table
 
-from .figure import RESULTS, RUNS, Figure, final, recorded
+from .figure import RESULTS, RUNS, Figure, final
 from .presets import PRESETS, SEEDS, Preset
 from .queue import hours, work
+from .records import recorded
 from .tasks import Task, sources
 from .training import Store
 

@@ -16,10 +16,11 @@ from validation.tools.common import environment, print_table
 
 from .presets import PRESETS, SEEDS, Preset
 from .queue import work
+from .records import merged, read, recorded
 from .tasks import Model, Small, System, Task, Test, Training
 from .training import Store, errors_of
 
-__all__ = ["RESULTS", "RUNS", "Column", "Figure", "final", "median_and_range", "recorded"]
+__all__ = ["RESULTS", "RUNS", "Column", "Figure", "final", "median_and_range"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "lrc"
 RUNS = Path(__file__).parents[1] / "checkpoints"
@@ -181,24 +182,20 @@ class Figure:
         """
         path = self.path(preset, results)
         if self.compute is None:
-            record = self.collect(preset, self._all_seeds(preset, seeds, store, path), store)
-            if not record["runs"]:
-                if not path.exists():
-                    raise SystemExit(f"{self.name}: no results of preset {preset.name} in {store.root} or {path}")
-                record = json.loads(path.read_text(encoding="utf-8"))
-            else:
+            record, earlier = self.collect(preset, seeds, store), read(path)
+            if record["runs"]:
+                if earlier is not None:
+                    record = merged(record, earlier, {(column.row, column.column) for column in self.columns(preset)})
                 write_json(path, record)
                 self._keep_networks(preset, seeds[0], store, results)
+            elif earlier is None:
+                raise SystemExit(f"{self.name}: no results of preset {preset.name} in {store.root} or {path}")
+            else:
+                record = earlier
             self._print(record)
         elif not path.exists():
             raise SystemExit(f"{self.name}: no result at {path}")
         self.draw(json.loads(path.read_text(encoding="utf-8")), path.with_suffix(""))
-
-    def _all_seeds(self, preset: Preset, seeds: Sequence[int], store: Store, path: Path) -> tuple[int, ...]:
-        """Also those that a record has and that are still known, so that none is lost by asking for another one."""
-        earlier = {run["seed"] for run in json.loads(path.read_text("utf-8"))["runs"]} if path.exists() else set()
-        known = {task.seed for task in self.tasks(preset, sorted(earlier)) if store.result(task) is not None}
-        return tuple(sorted(known.union(seeds)))
 
     def _keep_networks(self, preset: Preset, seed: int, store: Store, results: Path) -> None:
         """Copy trained networks that have been evaluated on the final tests."""
@@ -252,21 +249,6 @@ class Figure:
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(","))
-
-
-def recorded(path: Path) -> dict[tuple[str, int], dict]:
-    """Runs of a record that were evaluated on the final tests, by key and polish; there may be no record.
-
-    Parameters
-    ----------
-    path : Path
-        Of the record.
-    """
-    if not path.exists():
-        return {}
-    record = json.loads(path.read_text(encoding="utf-8"))
-    runs = [run for run in record.get("runs", ()) if run.get("stream") == "final"]
-    return {(run["key"], run["polish"]): run for run in runs}
 
 
 def final(tasks: Sequence[Task], store: Store) -> None:
