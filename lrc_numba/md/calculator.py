@@ -12,7 +12,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from ..electrostatics import Calculator as ChargeCalculator
 from ..geometry.structures import Structures
-from ..networks import EnergyNetwork
+from ..networks import EnergyNetwork, MessagePassingNetwork
 
 __all__ = ["COULOMB", "LRCCalculator"]
 
@@ -42,7 +42,8 @@ class LRCCalculator(Calculator):
         Naming the structure and point that the network cannot take, such as a species it does not know; atoms without
         initial charges, for charges and for networks that read them.
     PropertyNotImplementedError
-        For a stress of atoms that are not periodic along all axes, as ASE expects it.
+        For a stress of atoms that are not periodic along all axes, as ASE expects it; for charges of a network that has
+        not learned one for each atom.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "charges"]  # noqa: RUF012
@@ -106,6 +107,8 @@ class LRCCalculator(Calculator):
             )
         if isinstance(self.network, EnergyNetwork):
             self.results = _of_network(self.network, structure, stress)
+            if "charges" in properties:
+                self.results["charges"] = _learned_charges(self.network, structure)
             return
         if structure.charges is None:
             raise ValueError("charges: expected initial charges of the atoms, got none; see set_initial_charges")
@@ -129,6 +132,15 @@ def _of_network(network: EnergyNetwork, structure: Structures, stress: bool) -> 
     if made.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(made.stress[0])
     return results
+
+
+def _learned_charges(network: EnergyNetwork, structure: Structures) -> np.ndarray:
+    """One for each atom."""
+    if isinstance(network, MessagePassingNetwork) and network.has_learned_charges:
+        charges = network.learned_charges(structure)
+        if charges.shape[1] == 1:
+            return charges[:, 0].astype(np.float64)
+    raise PropertyNotImplementedError("charges: expected a network that learned one charge for each atom")
 
 
 def _of_charges(

@@ -179,6 +179,11 @@ class LearnedCharges:
         object.__setattr__(self, "total", total)
         object.__setattr__(self, "learn", as_names("charge_parameters", self.learn))
 
+    @property
+    def output(self) -> str:
+        """The name of the charges among what the lines make."""
+        return "free q" if self.total is None else "q"
+
     def steps(self, width: int, s: str) -> list[Step]:
         """The lines from the scalars ``s`` to "charge e".
 
@@ -194,10 +199,9 @@ class LearnedCharges:
             Step(Dense(hidden), (s,), "hidden q"),
             Step(Linear("charges.out", width, self.channels, GENTLE), ("hidden q",), "free q"),
         ]
-        name = "free q"
+        name = self.output
         if self.total is not None:
-            lines.append(Step(TotalCharge(self.total), (name,), "q"))
-            name = "q"
+            lines.append(Step(TotalCharge(self.total), ("free q",), name))
         part = Electrostatics(self.calculator, self.learn, "charges.potential")
         lines += [Step(part, (GEOMETRY, name), "V"), Step(Product("nc,nc->nc"), (name, "V"), "q V")]
         each = [Step(Select(slice(c, c + 1)), ("q V",), f"q V {c}") for c in range(self.channels)]

@@ -12,6 +12,7 @@ from ase.calculators.calculator import PropertyNotImplementedError  # noqa: E402
 from ase.md.verlet import VelocityVerlet  # noqa: E402
 from ase.units import fs  # noqa: E402
 
+from lrc_numba.electrostatics import CoulombPotential, EwaldCalculator  # noqa: E402
 from lrc_numba.geometry.structures import Structures  # noqa: E402
 from lrc_numba.md import LRCCalculator  # noqa: E402
 from lrc_numba.networks import FullRangeNetwork, MessagePassingNetwork  # noqa: E402
@@ -44,6 +45,25 @@ def test_what_it_returns(tmp_path):
         np.testing.assert_array_equal(atoms.get_forces(), wanted.forces)
         np.testing.assert_array_equal(atoms.get_stress(voigt=False), (wanted.stress[0] + wanted.stress[0].T) / 2)
         np.testing.assert_allclose(atoms.get_potential_energies().sum(), wanted.energies[0], rtol=1e-14)
+
+
+def test_learned_charges():
+    """One for each atom, which add up to what was asked for; an error where there are none, or several for an atom."""
+    atoms, options = crystal(), {"channels": 8, "charges": EwaldCalculator(CoulombPotential(1.0), 3.0), "seed": 1}
+    made = MessagePassingNetwork((1, 8), 3.0, **options, total_charge=0.5)
+    atoms.calc = LRCCalculator(made)
+    charges = atoms.get_charges()
+    np.testing.assert_array_equal(charges, made.learned_charges(Structures.from_ase([atoms]))[:, 0])
+    assert charges.shape == (12,)
+    assert charges.sum() == pytest.approx(0.5, abs=1e-12)
+    free = MessagePassingNetwork((1, 8), 3.0, **options)
+    assert free.learned_charges(Structures.from_ase([atoms])).shape == (12, 1)
+    for other in (network(), MessagePassingNetwork((1, 8), 3.0, **options, charge_channels=2)):
+        atoms.calc = LRCCalculator(other)
+        with pytest.raises(PropertyNotImplementedError, match="one charge for each atom"):
+            atoms.get_charges()
+    with pytest.raises(ValueError, match="expected a network with learned charges"):
+        network().learned_charges(Structures.from_ase([atoms]))
 
 
 def test_pickles():
