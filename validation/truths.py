@@ -1,8 +1,9 @@
 """Electrostatics against sums by brute force that nobody of this project made part of it.
 
-Thirty sums of 1/r^p in cells of any shape, slabs, a wire and free space, with potentials, energies, forces, strain and
-charge gradients, each with its own error; and Madelung constants and other lattice sums. Every one is computed by the
-Ewald calculator and by tight meshes, with the Gaussian and (for Coulomb) the prolate splitting.
+Sums of 1/r^p in cells of any shape, slabs, a wire and free space, with potentials, energies, forces, strain and charge
+gradients and exterior features; dipoles; LODE features; each with its own error; and Madelung constants and other
+lattice sums. Every one is computed by the Ewald calculator and by tight meshes, with the Gaussian and (for Coulomb) the
+prolate splitting.
 
   python -m validation.truths --data FOLDER
 
@@ -20,27 +21,30 @@ import numpy as np
 from lrc_numba.electrostatics import (
     Calculator,
     CoulombPotential,
+    DipoleEwaldCalculator,
+    DipoleMeshCalculator,
     EwaldCalculator,
     InversePowerLawPotential,
     MeshCalculator,
     Potential,
     ProlateCoulombPotential,
 )
+from lrc_numba.electrostatics.features import LodeFeatures
 
 from .tools.common import arguments, environment, print_table, save_json
 
-KINDS = ("3d", "2d", "1d", "0d")
 BOUND = 1e-10  # relative, or the truth's own error where that is larger
 FIELDS = {"potential": "potential", "forces": "forces", "charge_grad": "charge_gradient", "strain_grad": "strain"}
 EPS, BAND = 1e-12, 36.0
+EXTERIOR = {"whole": "epf_bare", "long_range": "epf_torchpme"}  # of which part of a potential, and names of truths
+DIPOLES_SMEARING, REACH = 0.8, 9.0  # and smearings that a cutoff has
 
 
 def read(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
     """The description of the cases, and their arrays."""
     paths = [folder / f"electrostatics.{ending}" for ending in ("json", "npz")]
     if not all(path.exists() for path in paths):
-        print(f"SKIPPED: no electrostatics.json and electrostatics.npz in {folder}")
-        sys.exit(0)
+        sys.exit(f"--data: there is no electrostatics.json and electrostatics.npz in {folder}")
     with np.load(paths[1]) as file:
         arrays = dict(file)
     return json.loads(paths[0].read_text(encoding="utf-8")), arrays
@@ -72,6 +76,70 @@ def relative(found, wanted) -> float:
     """The largest difference over the largest number; that itself where all should be zero."""
     scale = np.abs(wanted).max(initial=0.0)
     return float(np.abs(found - wanted).max(initial=0.0) / (scale if scale > 1e-12 else 1.0))
+
+
+def errors_of(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """By calculator and field, relative to the largest number of it."""
+    if case["kind"] == "dipole":
+        return dipoles(case, arrays)
+    if case["kind"] == "lode":
+        return {"mesh": lode(case, arrays)}
+    made = calculators(potential_of(case, case["n"]))
+    found = {name: errors(case, arrays, calculator) for name, calculator in made.items()}
+    if "exclusion" in case:
+        for name, exterior in exterior_features(case, arrays).items():
+            found[name] |= exterior
+    return found
+
+
+def dipoles(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Potentials, energy and forces of dipoles."""
+    name, potential = case["id"], CoulombPotential(DIPOLES_SMEARING)
+    given = (arrays[f"{name}/{field}"] for field in ("positions", "dipoles", "cell"))
+    positions, moments, cell = given
+    cutoff, found = REACH * DIPOLES_SMEARING, {}
+    for label, calculator in (
+        ("Ewald", DipoleEwaldCalculator(potential, cutoff)),
+        ("mesh", DipoleMeshCalculator(potential, cutoff, eps=EPS)),
+    ):
+        result = calculator.compute(positions, moments, cell, forces=True)
+        found[label] = {"energy": relative(result.energy, case["energy"])}
+        for field in ("potential", "forces"):
+            found[label][field] = relative(getattr(result, field), arrays[f"{name}/{field}"])
+    return found
+
+
+def lode(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, float]:
+    """Features of l ≤ 2 and all n of a truth."""
+    name, (p, smearing) = case["id"], (case["p"], case["smearing"])
+    potential = (
+        InversePowerLawPotential(p, smearing, reference_length=smearing) if p == 3 else CoulombPotential(smearing)
+    )
+    wanted = arrays[f"{name}/features"]
+    highest = round(wanted.shape[3] ** 0.5) - 1
+    features = LodeFeatures(potential, case["radius"], wanted.shape[2], highest, eps=EPS)
+    found = features.compute(*(arrays[f"{name}/{field}"] for field in ("positions", "charges", "cell")))
+    return {"features": relative(found, wanted)}
+
+
+def exterior_features(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Potentials of what lies beyond the exclusion radius, of the whole 1/r^p and of its long-range part."""
+    name, radius, smearing = case["id"], case["exclusion"]["radius"], case["smearing"]
+    given = [arrays[f"{name}/{field}"] for field in ("positions", "charges", "cell")]
+    found: dict[str, dict[str, float]] = {"Ewald": {}, "mesh": {}}
+    for degree in case["exclusion"]["degrees"]:
+        for part, field in EXTERIOR.items():
+            options = {"exclusion_radius": radius, "exclusion_degree": degree, "exclusion_part": part}
+            reference = {"reference_length": smearing} if case["p"] == 3 else {}
+            potential = InversePowerLawPotential(case["p"], smearing, **reference, **options)
+            cutoff = max(REACH * smearing, radius)
+            for label, calculator in (
+                ("Ewald", EwaldCalculator(potential, cutoff)),
+                ("mesh", MeshCalculator(potential, cutoff, eps=EPS)),
+            ):
+                result = calculator.compute(*given, periodic=case["periodic"])
+                found[label][f"{field}_n{degree}"] = relative(result.potential, arrays[f"{name}/{field}_n{degree}"])
+    return found
 
 
 def errors(case: dict, arrays: dict[str, np.ndarray], calculator: Calculator) -> dict[str, float]:
@@ -119,20 +187,22 @@ def lattice_sums(truths: dict) -> float:
     return worst
 
 
+def _cell(error: float | None) -> str:
+    return "-" if error is None else f"{error:.0e}"
+
+
 def main() -> None:
     parser = arguments("truths", __doc__ or "")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="with electrostatics.npz and .json")
     args = parser.parse_args()
     truths, arrays = read(args.data)
-    cases = [case for case in truths["cases"] if case["kind"] in KINDS]
     rows, lines = [], []
-    for case in cases[:: 4 if args.quick else 1]:
-        for name, calculator in calculators(potential_of(case, case["n"])).items():
-            found = errors(case, arrays, calculator)
+    for case in truths["cases"][:: 4 if args.quick else 1]:
+        for name, found in errors_of(case, arrays).items():
             met = all(error <= max(BOUND, case["error"].get(field, 0.0)) for field, error in found.items())
             rows.append({"case": case["id"], "calculator": name, "errors": found, "met": met})
             worst = max(found, key=lambda field: found[field])
-            cells = [case["id"], f"{case['p']:g}", name, f"{found['energy']:.0e}", f"{found[worst]:.0e}", worst]
+            cells = [case["id"], f"{case['p']:g}", name, _cell(found.get("energy")), _cell(found[worst]), worst]
             lines.append([*cells, "yes" if met else "NO"])
     header = ["case", "p", "calculator", "energy", "largest", "which", "within bound"]
     title = f"Relative errors against brute force; bound {BOUND:g} or the truth's own error"
