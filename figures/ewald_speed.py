@@ -3,7 +3,8 @@
 Perturbed rock salt from 64 to 64,000 ions, on one core. Ours are what ``tune`` chooses for the accuracy: explicit sums
 (few ions), the mesh with its prolate, and P3M. Of LAMMPS and torch-pme, where they are installed, the fastest settings
 of a grid whose measured error is within the accuracy; from a thousand ions on, of those that differ from the five
-fastest for the system before in nothing but the mesh. Times are medians of calls, warm, with neighbours that are kept.
+fastest for the system before in nothing but the mesh; where a call takes more than two seconds, no larger system is
+tried. Times are medians of calls, warm, with neighbours that are kept.
 
     python -m figures.ewald_speed --preset quick
     python -m figures.ewald_speed --preset paper --resume
@@ -42,6 +43,7 @@ CALCULATORS = {"Ewald": "ewald", "mesh (prolate)": "mesh", "P3M": "p3m"}
 PEERS = ("lammps", "torch")
 CALLS, LEAST = 5, 0.2  # calls that are timed, and seconds of them at least
 SKIN = 0.5  # angstrom
+LONGEST = 2.0  # seconds of a call of a peer, after which it is not asked for more ions
 SEARCHED = 1000  # ions, from which on settings of peers are sought near those of fewer ions
 
 
@@ -92,7 +94,7 @@ def ours(ions: Ions, kind: str, accuracy: float, exact: np.ndarray) -> dict:
 
 
 def theirs(ions: Ions, kind: type[Peer], accuracy: float, exact: np.ndarray, smaller: list[dict]) -> dict | None:
-    """Time and error of a peer's fastest settings; None where none are within the accuracy.
+    """Time and error of a peer's fastest settings; None where none are within the accuracy, or it takes too long.
 
     Parameters
     ----------
@@ -104,7 +106,10 @@ def theirs(ions: Ions, kind: type[Peer], accuracy: float, exact: np.ndarray, sma
         Its rows for fewer ions.
     """
     peer = kind(ions, 1)
-    known = [row["among"] for row in smaller if row["accuracy"] == accuracy and "among" in row]
+    alike = [row for row in smaller if row["accuracy"] == accuracy]
+    if any(row["seconds"] > LONGEST for row in alike):
+        return None
+    known = [row["among"] for row in alike if "among" in row]
     near = known[-1] if known and len(ions.positions) >= SEARCHED else None
     among = candidates(peer, accuracy, exact, near)
     if not among:

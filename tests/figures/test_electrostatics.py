@@ -169,7 +169,11 @@ def test_settings_of_peers_are_sought_near_those_of_fewer_ions(monkeypatch, cell
     monkeypatch.setattr(ewald_speed, "candidates", lambda *given: asked.append(given[-1]) or found)
     peer = SimpleNamespace(open=lambda **_: None, close=lambda: None, step=lambda *_: 1.0)
     monkeypatch.setattr(ewald_speed, "LEAST", 0.0)
-    smaller = [{"accuracy": 1e-4, "among": [{"cutoff": 6.0}]}, {"accuracy": 1e-6, "among": [{"cutoff": 9.0}]}]
+    smaller = [
+        {"accuracy": 1e-4, "among": [{"cutoff": 6.0}], "seconds": 1.0},
+        {"accuracy": 1e-6, "among": [{"cutoff": 9.0}], "seconds": 5.0},
+    ]
     row = ewald_speed.theirs(perturbed_nacl(cells), lambda *_: peer, 1e-4, None, smaller)
     assert asked == [near]
     assert row["among"] == [{"cutoff": 7.0}]
+    assert ewald_speed.theirs(perturbed_nacl(cells), lambda *_: peer, 1e-6, None, smaller) is None  # it takes too long
