@@ -236,7 +236,7 @@ def summary(rows: list[dict]) -> list[list]:
     return lines
 
 
-SUMMARY = ("calculator", "cases", "missed", "forces, median", "largest", "constant, median", "largest")
+SUMMARY = ("calculator", "cases", "missed, says tune", "forces, median", "largest", "constant, median", "largest")
 
 
 def draw(rows: list[dict], path: Path) -> None:

@@ -18,8 +18,8 @@ __all__ = ["sections"]
 ABOUT = """## Figures of Loche et al. (2025)
 
 Range-separated electrostatics as in P. Loche et al., *Fast and flexible long-range models for atomistic machine
-learning*, J. Chem. Phys. 162, 142501 (2025). What is shown is of the same kind; systems and settings are ours, and no
-number of theirs is repeated here.
+learning*, J. Chem. Phys. 162, 142501 (2025). What is shown is of the same kind; systems and settings are ours, so
+numbers of theirs stand beside ours only for water.
 """
 
 

@@ -50,8 +50,7 @@ def read(folder, classes: list[str]) -> list[Structures]:
     """The curves, one set of structures for each class, in the order of the distance."""
     missing = [name for name in classes if not (folder / f"dimer_{name}.npz").exists()]
     if missing:
-        print(f"SKIPPED: no dimer_{missing[0]}.npz in {folder}; it is in the repository of SOG-Net, see --help")
-        sys.exit(0)
+        sys.exit(f"--data: no dimer_{missing[0]}.npz in {folder}; it is in the repository of SOG-Net, see --help")
     return read_curves(folder, classes, images=True)
 
 

@@ -36,15 +36,14 @@ DRAWN = "random"
 
 
 def system_of(args: Namespace) -> System:
-    """The data that --data names; the script ends, visibly, where they are not there."""
+    """The data that --data names; the script ends with an error where they are not there."""
     path: Path = args.data
     if tuple(args.classes) != CLASSES and not path.is_dir():
         raise ValueError(f"--classes: are those of dimers, which are read from a folder, got --data {path}")
     if str(path) == DRAWN:
         return random_ions(args)
     if not path.exists():
-        print(f"SKIPPED: no {path}; see --help for what data there are, and validation.systems for where")
-        sys.exit(0)
+        sys.exit(f"--data: there is no {path}; see --help for what data there are, and validation.systems for where")
     if path.is_dir():
         missing = [name for name in args.classes if not (path / f"dimer_{name}.npz").exists()]
         if missing:

@@ -54,8 +54,7 @@ def core_forces(structures: Structures) -> np.ndarray:
 def read(path, without_core: bool) -> Structures:
     """The frames, charges as species."""
     if not path.exists():
-        print(f"SKIPPED: no {path}; it is in the repository of SOG-Net, see --help")
-        sys.exit(0)
+        sys.exit(f"--data: there is no {path}; it is in the repository of SOG-Net, see --help")
     box, charges, positions, forces = read_arrays(path, ("box", "charges", "positions", "forces"))
     known = {"species": np.where(charges > 0, 1, 2), "charges": charges}
     frames = Structures.from_arrays(positions, box, forces=forces, **known)

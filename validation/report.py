@@ -19,7 +19,7 @@ from textwrap import fill
 from .tools import report_charges as charges
 from .tools import report_tables as tables
 from .tools.report_attention import attention
-from .tools.report_learning import dimers, recorded
+from .tools.report_learning import CHARGES, DIMERS, IONS, SN2, judged, recorded
 
 __all__ = ["main", "text"]
 
@@ -227,8 +227,8 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         "Forms of a learned long range: dimers of molecules",
         "`long_range` learns binding curves of charged (C) and polar (P) organic molecules at their ten shorter "
         "distances, without periodic images, and is tested on the three longest. All forms have the same messages "
-        "within 5 A, data and training.",
-        dimers,
+        "within 5 A, data and training, half as many steps as `dimers` takes.",
+        judged(DIMERS),
     ),
     (
         "long_range_dimers_CA_PA",
@@ -251,7 +251,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         "`long_range` learns energies of F⁻ + CH₃I: of every fourth geometry, and of every fourth within 6 A, and is "
         "tested on those between and beyond. *Rigid*: molecules of both ends, moved apart as they are, whose bonds "
         "tell nothing of how far away the ion is.",
-        recorded,
+        judged(SN2),
     ),
     (
         "long_range_random_ions",
@@ -259,14 +259,14 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[dict], tables.Lines]], ...] = (
         "`long_range` learns energies and forces of 128 ions at random places of periodic boxes by Ewald summation, "
         "told which is which as a species. The table of arXiv 2510.13055 has 2.5 meV per atom and 71.6 meV/A with "
         "attention, 3.0 and 97.1 without and a cutoff of 10 A, for boxes whose density it does not state.",
-        recorded,
+        judged(IONS),
     ),
     (
         "long_range_point_charges",
         "Forms of a learned long range: point charges",
         "`long_range` learns the forces of 40 frames of 200 charges and is tested on ten others, also with the known "
         "repulsive core taken off.",
-        recorded,
+        judged(CHARGES),
     ),
     (
         "attention",

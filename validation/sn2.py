@@ -40,8 +40,7 @@ EV = 1e3  # meV
 def read(path) -> tuple[Structures, np.ndarray]:
     """The geometries with their energies, and the reaction coordinate."""
     if not path.exists():
-        print(f"SKIPPED: no {path}; it is in the repository of EFA, see --help")
-        sys.exit(0)
+        sys.exit(f"--data: there is no {path}; it is in the repository of EFA, see --help")
     (coordinate,) = read_arrays(path, ["reaction_coordinate"])
     return Structures.load(path), coordinate
 

@@ -82,7 +82,7 @@ def test_neighbours_get_a_table():
 def test_goals_are_held_against_what_was_measured():
     """Of the form that comes nearest to them, and of attention against the sum over its own modes."""
     from validation.tools.report_attention import attention
-    from validation.tools.report_learning import dimers
+    from validation.tools.report_learning import CHARGES, DIMERS, judged
 
     def run(row: str, seed: int, forces: float, energies: float) -> dict:
         kept = {"CC": 1.0, "CP": 1.0, "CC forces": 1.0, "PP forces": 1.0}
@@ -90,14 +90,18 @@ def test_goals_are_held_against_what_was_measured():
 
     runs = [run("none", 0, 50.0, 3.0), *(run("convolution", seed, 6.5 + seed, 7.0 + seed / 2) for seed in range(3))]
     record = {"title": "Errors", "header": ["form"], "lines": [["none"]], "runs": {"all": runs}}
-    page = "\n".join(dimers(record))
+    page = "\n".join(judged(DIMERS)(record))
     assert "Nearest to what was asked is convolution, medians over the seeds: CC energies 1.0 meV" in page
     assert "CP forces 7.5 meV/A, asked for at most 8: kept" in page
     assert "PP energies 7.5 meV, asked for at most 8: kept" in page
     runs += [run("convolution", seed, 9.0, 8.5) for seed in (3, 4, 5)]
-    page = "\n".join(dimers(record))
+    page = "\n".join(judged(DIMERS)(record))
     assert "CP forces 8.8 meV/A, asked for at most 8: not kept" in page
     assert "PP energies 8.2 meV, asked for at most 8: not kept" in page
+    tasks = {"with core": 0.008, "without core": 0.0124}
+    runs = {task: [{"row": "charges", "seed": 0, "test": value}] for task, value in tasks.items()}
+    page = "\n".join(judged(CHARGES)(record | {"runs": runs}))
+    assert "with the core 0.8 %, asked for at most 3: kept; without it 1.2 %, asked for at most 1: not kept" in page
     row = {"sigma": 2.0, "atoms": 10, "seconds": {"layer": 1.0, "same modes": 24.0, "converged": 60.0}}
     row |= {"error": {"layer": 1e-4}, "modes": {"same modes": 5, "converged": 9}}
     for ratio, kept in ((24.0, False), (26.0, True)):

@@ -189,9 +189,10 @@ def processor() -> str:
 
 
 def _command() -> str:
-    """The command line; of a path only the last part, which is all that means something elsewhere."""
-    name = Path(sys.argv[0]).stem
-    words = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]
+    """The command line without the folder it writes to; of a path only the last part, all that is known elsewhere."""
+    name, given = Path(sys.argv[0]).stem, sys.argv[1:]
+    kept = [word for before, word in zip(["", *given], given, strict=False) if "--output" not in (before, word)]
+    words = [Path(word).name if os.sep in word else word for word in kept if not word.startswith("--output=")]
     return " ".join(["python", "-m", f"validation.{name}", *words])
 
 

@@ -8,7 +8,9 @@ from .common import seconds
 from .report_learning import recorded
 from .report_tables import Lines, table
 
-__all__ = ["accuracies", "distributed", "peers", "truths"]
+__all__ = ["accuracies", "distributed", "goals", "peers", "truths"]
+
+MANY = 8000  # ions, from which on LAMMPS is to be beaten by more
 
 
 def accuracies(record: dict) -> Lines:
@@ -42,11 +44,40 @@ def peers(record: dict) -> Lines:
         yield "Not finished: the file has no table yet.\n"
         return
     yield from recorded(record)
+    yield from _below_goals(record["rows"])
     yield from _means(record["rows"])
     names = list(dict.fromkeys(name for values in record["small"].values() for name in values))
     rows = [(threads, *(f"{1e6 * values[name]:.0f}" for name in names)) for threads, values in record["small"].items()]
     yield "#### Systems of 100 ions, µs\n"
     yield from table(("threads", *names), rows)
+
+
+def _below_goals(rows: list[dict]) -> Lines:
+    """Which rows are slower beside their peer than was promised, with kept and with new neighbours."""
+    below = []
+    for row in (row for row in rows if "kept" in row and row["peer"] != "-"):
+        for kind, words, goal in zip(("kept", "new"), ("", ", new list"), goals(row), strict=True):
+            if goal is not None and (ratio := row[kind][1] / row[kind][0]) < goal:
+                threads = f"{row['threads']} thread(s)"
+                case = f"{row['system']}, {row['target']:.0e}, {threads}, {row['peer']}{words}"
+                below.append(f"{case}: {ratio:.1f} of {goal}")
+    yield "Promised: 3 times as fast as LAMMPS below 8,000 atoms, 4 times from there on, twice with new lists; 25 times"
+    yield "as fast as torch-pme; " + ("not kept:\n" if below else "kept.\n")
+    yield from (f"- {line}" for line in below)
+    yield ""
+
+
+def goals(row: dict) -> tuple[float | None, float | None]:
+    """How many times as fast as a peer a row is to be, with kept neighbours and with new ones; None where nothing is.
+
+    Parameters
+    ----------
+    row : dict
+        Of ``validation.benchmark_electrostatics``.
+    """
+    if row["peer"].startswith("LAMMPS"):
+        return (4 if int(row["system"].split()[-1].replace(",", "")) >= MANY else 3), 2
+    return (25 if row["peer"].startswith("torch") else None), None
 
 
 def _means(rows: list[dict]) -> Lines:
