@@ -179,7 +179,7 @@ def draw(rows: list[dict], path: Path) -> None:
         axis.loglog(counts, level * counts, "k:", lw=1, label="∝ N")
         axis.set_title(f"RMS force error {accuracy:.0e} e²/Å²", fontsize=11)
         axis.set_xlabel("ions")
-        axis.set_xticks(counts, [f"{int(count):,}" for count in counts], fontsize=8)
+        axis.set_xticks(counts, [f"{int(count):,}" for count in counts], fontsize=8, rotation=30)
         axis.set_xticks([], minor=True)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("seconds of energy and forces")
