@@ -327,7 +327,8 @@ def as_sigmas(sigma, heads: int) -> tuple[float, ...]:
     """
     several = [sigma] * heads if np.ndim(sigma) == 0 else list(sigma)
     if len(several) != heads:
-        raise ValueError(f"sigma: expected one width, or one for each of {heads} heads, got {len(several)}")
+        several_heads = f", or one for each of {heads} heads" if heads > 1 else ""
+        raise ValueError(f"sigma: expected one width{several_heads}, got {len(several)}")
     return tuple(arguments.as_positive("sigma", value, np.inf) for value in several)
 
 

@@ -271,5 +271,6 @@ def as_widths(sigma, cutoff: float, heads: int) -> tuple[float, ...]:
     """
     several = [0.4 * cutoff] * heads if sigma is None else [sigma] * heads if np.ndim(sigma) == 0 else list(sigma)
     if len(several) != heads:
-        raise ValueError(f"sigma: expected one width, or one for each of {heads} heads, got {len(several)}")
+        several_heads = f", or one for each of {heads} heads" if heads > 1 else ""
+        raise ValueError(f"sigma: expected one width{several_heads}, got {len(several)}")
     return tuple(arguments.as_positive("sigma", value, np.inf) for value in several)
