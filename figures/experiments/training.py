@@ -83,10 +83,8 @@ class Store:
         name : {"result", "final", "error"}
             Of the development tests, of the final ones, or what went wrong.
         """
-        try:
-            return json.loads(self.path(task, name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            pass
+        if (path := self.path(task, name)).exists():
+            return json.loads(path.read_text(encoding="utf-8"))
         run = self.recorded.get((task.key, task.training.polish))
         if run is None or name == "error" or self.path(task, "result").exists():
             return None
