@@ -36,6 +36,7 @@ CASE = {
 }
 LIBRARIES = {"finufft": ("FINUFFT", "C1", "s"), "ducc0": ("ducc0", "C2", "^"), "lrc_numba": ("lrc_numba", "C0", "o")}
 KINDS = {"short-range": "C3", "full-range": "C0"}
+ROWS = {"short-range": "short-range, split switch", "full-range": "full-range"}  # which sees what the paper's does
 
 
 def convolutions(record: dict) -> dict[str, np.ndarray]:
@@ -48,10 +49,10 @@ def convolutions(record: dict) -> dict[str, np.ndarray]:
 def force_errors(record: dict) -> dict[str, dict[float, list[float]]]:
     """Relative force errors by network and μ₁, one for each seed."""
     errors: dict[str, dict[float, list[float]]] = {kind: {} for kind in KINDS}
-    for run in record["runs"]:
-        if run["row"] in KINDS:
+    for kind, row in ROWS.items():
+        for run in (run for run in record["runs"] if run["row"] == row):
             last = run["errors"].get("polished", run["errors"]["adam"])["stratified"]["true"]
-            errors[run["row"]].setdefault(float(run["column"]), []).append(float(np.median(last)))
+            errors[kind].setdefault(float(run["column"]), []).append(float(np.median(last)))
     return errors
 
 

@@ -192,7 +192,9 @@ def _trained(record: dict, stem: str) -> list[str]:
         parts.append("".join(fill(line) for line in lines))
     if learned := _learned(record):
         parts.append(learned)
-    command = f"python -m figures.{record['name']} --preset {record['preset']} --seeds "
+    polishes = sorted({run["polish"] for run in record["runs"] if "polish" in run} - {PRESETS[record["preset"]].polish})
+    polish = f"--polish {' or '.join(map(str, polishes))} " if polishes else ""
+    command = f"python -m figures.{record['name']} --preset {record['preset']} {polish}--seeds "
     parts.append(fill(_made(record, command + ",".join(map(str, record["seeds"])))))
     return [*parts, f"![{record['name']}](results/lrc/{stem}.png)\n"]
 
