@@ -70,7 +70,7 @@ def measured_array(name: str, value, dtype: np.dtype, arrays: ModuleType = host)
         refuse_masked(name, value)
     given = arrays.take(name, value)
     if given.dtype != dtype and not _converts(given.dtype, dtype, _dtype(value)):
-        raise TypeError(f"{name}: expected {dtype.name}, which is computed in, or integers, got {given.dtype}")
+        raise TypeError(f"{name}: expected {dtype.name} (in which is computed) or integers, got {given.dtype}")
     if given.dtype == dtype:
         array = arrays.require(given, dtype)
     else:

@@ -275,6 +275,6 @@ def parts_of_complex(values, dtype: np.dtype, arrays: ModuleType) -> tuple:
         array = np.asarray(values)
         return array.real.astype(dtype), array.imag.astype(dtype)
     if values.dtype.newbyteorder("=") != expected:
-        raise TypeError(f"values: expected {dtype.name}, which is computed in, or {expected}, got {values.dtype}")
+        raise TypeError(f"values: expected {dtype.name} (in which is computed) or {expected}, got {values.dtype}")
     array = values if hasattr(values, "real") else arrays.take("values", values)
     return array.real, array.imag

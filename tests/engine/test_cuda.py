@@ -357,7 +357,7 @@ def test_dtypes_on_the_device(kind):
     with pytest.raises(TypeError, match="expected one floating-point dtype, got points: float64, values: float32"):
         lrc_convolve(kind(points), single[1], Gaussian(0.1), **options)
     plan = LRCPlan(**options, dim=1, dtype=np.float32)
-    with pytest.raises(TypeError, match=r"points: expected float32, which is computed in, or integers, got float64"):
+    with pytest.raises(TypeError, match=r"points: expected float32 \(in which is computed\) or integers, got float64"):
         plan.set_points(kind(points))
 
 
