@@ -105,7 +105,9 @@ def _names(record: dict, what: str) -> list[str]:
 def _errors(record: dict) -> str:
     """All rows, after each stage and on each test, beside the paper's."""
     columns, lines = _names(record, "column"), []
+    mixed = len({run["stream"] for run in record["runs"]}) > 1
     for row in _names(record, "row"):
+        streams = " and ".join(sorted({run["stream"] for run in record["runs"] if run["row"] == row}))
         theirs = record["paper"].get(row, {})
         tests = dict.fromkeys(t for run in record["runs"] if run["row"] == row for t in run["errors"]["adam"])
         for number, test in enumerate(tests):
@@ -115,7 +117,7 @@ def _errors(record: dict) -> str:
                     continue
                 like = theirs if number == 0 else {}
                 cells = [cell(each, like.get(column)) for each, column in zip(errors, columns, strict=True)]
-                lines.append([f"{row}, {name}, {test}", *cells])
+                lines.append([f"{row}, {name}, {test}" + (f", {streams} tests" if mixed else ""), *cells])
         if theirs:
             lines.append([f"{row}, the paper", *(f"{theirs[c]:g}" if c in theirs else "-" for c in columns)])
     return table(["", *columns], lines)

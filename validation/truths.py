@@ -109,12 +109,15 @@ def dipoles(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, dict[str, fl
     return found
 
 
+def own_potential(case: dict, **options) -> Potential:
+    """That of a case with the smearing that its features depend on."""
+    reference = {"reference_length": case["smearing"]} if case["p"] == 3 else {}
+    return InversePowerLawPotential(case["p"], case["smearing"], **reference, **options)
+
+
 def lode(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, float]:
     """Features of l ≤ 2 and all n of a truth."""
-    name, (p, smearing) = case["id"], (case["p"], case["smearing"])
-    potential = (
-        InversePowerLawPotential(p, smearing, reference_length=smearing) if p == 3 else CoulombPotential(smearing)
-    )
+    name, potential = case["id"], own_potential(case)
     wanted = arrays[f"{name}/features"]
     highest = round(wanted.shape[3] ** 0.5) - 1
     features = LodeFeatures(potential, case["radius"], wanted.shape[2], highest, eps=EPS)
@@ -124,15 +127,13 @@ def lode(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, float]:
 
 def exterior_features(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """Potentials of what lies beyond the exclusion radius, of the whole 1/r^p and of its long-range part."""
-    name, radius, smearing = case["id"], case["exclusion"]["radius"], case["smearing"]
+    name, radius = case["id"], case["exclusion"]["radius"]
     given = [arrays[f"{name}/{field}"] for field in ("positions", "charges", "cell")]
     found: dict[str, dict[str, float]] = {"Ewald": {}, "mesh": {}}
     for degree in case["exclusion"]["degrees"]:
         for part, field in EXTERIOR.items():
             options = {"exclusion_radius": radius, "exclusion_degree": degree, "exclusion_part": part}
-            reference = {"reference_length": smearing} if case["p"] == 3 else {}
-            potential = InversePowerLawPotential(case["p"], smearing, **reference, **options)
-            cutoff = max(REACH * smearing, radius)
+            potential, cutoff = own_potential(case, **options), max(REACH * case["smearing"], radius)
             for label, calculator in (
                 ("Ewald", EwaldCalculator(potential, cutoff)),
                 ("mesh", MeshCalculator(potential, cutoff, eps=EPS)),

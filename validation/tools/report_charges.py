@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from statistics import geometric_mean, median
 
 from .common import seconds
@@ -60,11 +61,15 @@ def _below_goals(rows: list[dict]) -> Lines:
             if goal is not None and (ratio := row[kind][1] / row[kind][0]) < goal:
                 threads = f"{row['threads']} thread(s)"
                 case = f"{row['system']}, {row['target']:.0e}, {threads}, {row['peer']}{words}"
-                below.append(f"{case}: {ratio:.1f} of {goal}")
+                below.append(f"{case}: {ratio:.2f} of {goal}")
     yield "Promised: 3 times as fast as LAMMPS below 8,000 atoms, 4 times from there on, twice with new lists; 25 times"
     yield "as fast as torch-pme; " + ("not kept:\n" if below else "kept.\n")
     yield from (f"- {line}" for line in below)
-    yield ""
+    there = {(row["peer"], row["system"], row["target"], row["threads"]) for row in rows if row["peer"] != "-"}
+    columns = [dict.fromkeys(each) for each in zip(*sorted(there), strict=True)]
+    missing = [case for case in product(*columns) if case not in there]
+    told = "; ".join(f"{peer}, {system}, {target:.0e}, {n} thread(s)" for peer, system, target, n in missing)
+    yield f"\nNot measured: {told}.\n" if missing else ""
 
 
 def goals(row: dict) -> tuple[float | None, float | None]:
