@@ -8,11 +8,13 @@ tried. Times are medians of calls, warm, with neighbours that are kept.
 
     python -m figures.ewald_speed --preset quick
     python -m figures.ewald_speed --preset paper --resume
+    python -m figures.ewald_speed --preset paper --again
     python -m figures.ewald_speed --plot-only
 
 Written are results/ewald_speed.json, after every row, and .png. With ``--resume`` rows that are there are kept: hours
 of searching for settings of peers may be interrupted; the date and the versions are then those of the last run alone.
-Measure on a machine that does nothing else.
+Measure on a machine that does nothing else; where the search did not have one, --again takes all times anew, with the
+settings it found.
 """
 
 from __future__ import annotations
@@ -114,13 +116,52 @@ def theirs(ions: Ions, kind: type[Peer], accuracy: float, exact: np.ndarray, sma
     among = candidates(peer, accuracy, exact, near)
     if not among:
         return None
+    return timed(peer, among, exact) | {"among": [each["settings"] for each in among]}
+
+
+def again(rows: list[dict], cells: tuple[int, ...]) -> None:
+    """All times of a record anew, of peers with the fastest of the settings that were found.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Written.
+    cells : tuple of int
+        Unit cells along each axis of the systems that may be there.
+    """
+    kinds = {peer.name: peer for peer in map(installed, PEERS) if peer is not None}
+    counts = {8 * each**3: each for each in cells}
+    if absent := {row["name"] for row in rows} - {*kinds, *CALCULATORS}:
+        raise SystemExit(f"--again: {', '.join(sorted(absent))} of the record is not installed")
+    for count, seed in dict.fromkeys((row["ions"], row["seed"]) for row in rows):
+        ions = perturbed_nacl(counts[count], seed=seed)
+        exact = reference(ions)
+        for row in (row for row in rows if (row["ions"], row["seed"]) == (count, seed)):
+            if row["name"] in CALCULATORS:
+                row |= ours(ions, CALCULATORS[row["name"]], row["accuracy"], exact)
+                continue
+            peer = kinds[row["name"]](ions, 1)
+            row |= timed(peer, [{"settings": settings} for settings in row["among"]], exact)
+
+
+def timed(peer: Peer, among: list[dict], exact: np.ndarray) -> dict:
+    """Time and error of the fastest of some settings.
+
+    Parameters
+    ----------
+    peer : Peer
+        With the ions.
+    among : list of dict
+        Each with "settings".
+    exact : (N, 3)
+        Forces.
+    """
     best = quickest(peer, among)
     peer.open(**best["settings"])
-    calls = calls_on_end(peer.step, rebuild=False)
+    measured, calls = rms(peer.forces() - exact), calls_on_end(peer.step, rebuild=False)
     taken = median_time(lambda: peer.step(False, calls))
     peer.close()
-    settings = [each["settings"] for each in among]
-    return {"error": best["error"], "seconds": taken, "choices": repr(best["settings"]), "among": settings}
+    return {"error": measured, "seconds": taken, "choices": repr(best["settings"])}
 
 
 def run(preset: Preset, seeds: list[int], rows: list[dict], save: Callable[[list[dict]], None]) -> None:
@@ -192,10 +233,18 @@ def draw(rows: list[dict], path: Path) -> None:
 def main() -> None:
     parser = figure_parser("ewald_speed", __doc__ or "", PRESETS, (0,))
     parser.add_argument("--resume", action="store_true", help="keep the rows that are there")
+    parser.add_argument("--again", action="store_true", help="times anew, with the settings that were found")
     args = parser.parse_args()
     path = args.output / "ewald_speed.json"
-    rows = kept_record(parser, path, "rows")["rows"] if args.plot_only or (args.resume and path.exists()) else []
-    if not args.plot_only:
+    rows = (
+        kept_record(parser, path, "rows")["rows"]
+        if args.plot_only or args.again or (args.resume and path.exists())
+        else []
+    )
+    if args.again:
+        again(rows, PRESETS[args.preset].cells)
+        write_json(path, new_record("ewald_speed", args, 1, rows=rows))
+    elif not args.plot_only:
         run(
             PRESETS[args.preset],
             args.seeds,

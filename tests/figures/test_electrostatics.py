@@ -168,12 +168,49 @@ def test_settings_of_peers_are_sought_near_those_of_fewer_ions(monkeypatch, cell
     found = [{"settings": {"cutoff": 7.0}, "error": 1e-5, "seconds": 1.0}]
     monkeypatch.setattr(ewald_speed, "candidates", lambda *given: asked.append(given[-1]) or found)
     peer = SimpleNamespace(open=lambda **_: None, close=lambda: None, step=lambda *_: 1.0)
+    peer.forces = lambda: np.zeros((1, 3))
     monkeypatch.setattr(ewald_speed, "LEAST", 0.0)
     smaller = [
         {"accuracy": 1e-4, "among": [{"cutoff": 6.0}], "seconds": 1.0},
         {"accuracy": 1e-6, "among": [{"cutoff": 9.0}], "seconds": 5.0},
     ]
-    row = ewald_speed.theirs(perturbed_nacl(cells), lambda *_: peer, 1e-4, None, smaller)
+    row = ewald_speed.theirs(perturbed_nacl(cells), lambda *_: peer, 1e-4, np.zeros((1, 3)), smaller)
     assert asked == [near]
     assert row["among"] == [{"cutoff": 7.0}]
     assert ewald_speed.theirs(perturbed_nacl(cells), lambda *_: peer, 1e-6, None, smaller) is None  # it takes too long
+
+
+def test_times_anew(monkeypatch):
+    """Ours are tuned again, a peer has the fastest of the settings of its row, and what is not installed is named."""
+    opened = []
+
+    class Made:
+        name = "made"
+
+        def __init__(self, ions, threads):
+            self.ions = ions
+
+        def open(self, cutoff):
+            opened.append(cutoff)
+
+        def close(self):
+            pass
+
+        def step(self, rebuild, calls=1):
+            return abs(opened[-1] - 7.0) + 0.1
+
+        def forces(self):
+            return np.zeros(self.ions.positions.shape)
+
+    monkeypatch.setattr(ewald_speed, "installed", lambda name: Made if name == "torch" else None)
+    monkeypatch.setattr(ewald_speed, "LEAST", 0.0)
+    old = {"ions": 64, "seed": 0, "accuracy": 1e-4, "seconds": 9.0, "error": 9.0, "choices": ""}
+    rows = [old | {"name": "Ewald"}, old | {"name": "made", "among": [{"cutoff": c} for c in (5.0, 7.0, 8.0)]}]
+    ewald_speed.again(rows, (2,))
+    assert rows[0]["error"] <= 1e-4
+    assert rows[0]["seconds"] < 9.0
+    assert rows[1]["seconds"] == pytest.approx(0.1)
+    assert rows[1]["choices"] == "{'cutoff': 7.0}"
+    assert len(rows[1]["among"]) == 3
+    with pytest.raises(SystemExit, match="LAMMPS pppm of the record is not installed"):
+        ewald_speed.again([old | {"name": "LAMMPS pppm"}], (2,))

@@ -67,8 +67,10 @@ def _below_goals(rows: list[dict]) -> Lines:
     yield from (f"- {line}" for line in below)
     there = {(row["peer"], row["system"], row["target"], row["threads"]) for row in rows if row["peer"] != "-"}
     columns = [dict.fromkeys(each) for each in zip(*sorted(there), strict=True)]
-    missing = [case for case in product(*columns) if case not in there]
-    told = "; ".join(f"{peer}, {system}, {target:.0e}, {n} thread(s)" for peer, system, target, n in missing)
+    missing = [case for case in product(*columns) if case not in there] if there else []
+    told = "; ".join(
+        f"{peer}, {system}, {target:.0e}, {threads} thread(s)" for peer, system, target, threads in missing
+    )
     yield f"\nNot measured: {told}.\n" if missing else ""
 
 
