@@ -134,6 +134,7 @@ class Figure:
             run = {"row": task.row, "column": task.column, "seed": task.seed, "key": task.key}
             run["polish"] = task.training.polish
             kept = ("sources", "environment", "seconds", "parameters", "losses", "learned", "training_error", "curves")
+            run["method"] = result.get("method", "L-BFGS")  # of the polish; the first records do not say it
             run |= {name: result[name] for name in kept} | {"errors": result["errors"], "stream": "development"}
             tested = store.result(task, "final")
             if tested is not None:
@@ -234,7 +235,7 @@ class Figure:
         parser.add_argument("--resume", action="store_true", help="go on where it was left, which is always done")
         parser.add_argument("--plot-only", action="store_true", help="compute nothing: table and picture of what is")
         parser.add_argument("--final", action="store_true", help="evaluate on the final tests, once, when all is done")
-        parser.add_argument("--polish", type=int, help="iterations of L-BFGS after Adam; 0 leaves it out")
+        parser.add_argument("--polish", type=int, help="iterations of Levenberg–Marquardt after Adam; 0 leaves it out")
         parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
         parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
         args = parser.parse_args()

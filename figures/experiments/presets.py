@@ -30,7 +30,7 @@ class Preset:
     protocol : Protocol
         Batches, epochs and rates of Adam.
     polish : int
-        Iterations of L-BFGS on all data at once after it; errors are recorded before and after.
+        Iterations of Levenberg–Marquardt on all data at once after it; errors are recorded before and after.
     share : float
         Of the paper's number of snapshots.
     about : str
@@ -44,7 +44,7 @@ class Preset:
     about: str
 
     def polished(self, iterations: int | None) -> Preset:
-        """With another number of iterations of L-BFGS.
+        """With another number of iterations of Levenberg–Marquardt.
 
         Parameters
         ----------
@@ -75,7 +75,11 @@ def _cosine(*stages: tuple[int, int]) -> Protocol:
 PRESETS = {
     "quick": Preset("quick", _cosine((16, 60)), 0, 0.25, "a quarter of the snapshots and 60 epochs, to see it run"),
     "reduced": Preset(
-        "reduced", _cosine((16, 80)), 300, 0.5, "half of the snapshots, 80 epochs with a cosine, then L-BFGS"
+        "reduced",
+        _cosine((16, 20)),
+        100,
+        0.5,
+        "half of the snapshots, 20 epochs with a cosine, then Levenberg–Marquardt",
     ),
-    "paper": Preset("paper", PAPER, 2000, 1.0, "the paper's protocol, then L-BFGS"),
+    "paper": Preset("paper", PAPER, 100, 1.0, "the paper's protocol, then Levenberg–Marquardt"),
 }

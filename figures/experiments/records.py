@@ -20,7 +20,7 @@ def read(path: Path) -> dict | None:
 
 
 def recorded(path: Path) -> dict[tuple[str, int], dict]:
-    """Runs of a record that were evaluated on the final tests, by key and iterations of L-BFGS.
+    """Runs of a record that were evaluated on the final tests, by key and iterations of the polish.
 
     Parameters
     ----------

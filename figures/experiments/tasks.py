@@ -30,6 +30,7 @@ from .presets import STREAMS, TEST_SETS, TESTS
 __all__ = ["Model", "Small", "System", "Task", "Test", "Training", "sources"]
 
 SOURCES = ("networks", "training")  # of the package: what decides on a training, beside the engine's sums
+PASSES, ROWS = 8, 1000  # of Levenberg–Marquardt, an iteration in gradients of all snapshots, and of single ones
 AT_ONCE = 1 << 21  # pairs of points whose forces are summed at once
 
 
@@ -159,7 +160,7 @@ class Training:
     protocol : Protocol
         Of Adam.
     polish : int
-        Iterations of L-BFGS afterwards.
+        Iterations of Levenberg–Marquardt afterwards.
     drawn : {"stratified", "uniform"}
         How snapshots are drawn.
     """
@@ -173,7 +174,7 @@ class Training:
     def gradients(self) -> int:
         """Gradients of single snapshots that it takes: a measure of its cost."""
         epochs = sum(stage.epochs for stage in self.protocol.stages)
-        return self.samples * (epochs + round(1.05 * self.polish))
+        return self.samples * epochs + self.polish * (self.samples * PASSES + ROWS)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy as np
 from lrc_numba.files import replaced, write_json
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import EnergyNetwork, FullRangeNetwork, LossWeights
-from lrc_numba.training import Trainer, TrainingError, force_error, polish
+from lrc_numba.training import Trainer, TrainingError, force_error, levenberg_marquardt
 from lrc_numba.training.checkpoint import locked
 from validation.tools.common import environment
 
@@ -28,7 +28,9 @@ from .tasks import Task, Test, sources
 __all__ = ["Busy", "Store", "errors_of", "run"]
 
 SLICE = 250  # steps of Adam after which clock and progress are written
-PIECE = 200  # iterations of L-BFGS after which the network is kept
+PIECE = 20  # iterations of Levenberg–Marquardt after which the network is kept
+METHOD = "Levenberg–Marquardt"
+UNITS = {"lam": 300.0, "beta": 300.0}  # how far these go while weights go by 1
 FORCES = LossWeights(forces=1.0)
 LATE = ("f1", "f2")  # what the second of two scales leaves as it is
 MOST_LOSSES = 200  # of a curve that is kept
@@ -173,7 +175,7 @@ def _run(task: Task, store: Store, report: Report) -> dict:
     result["environment"].pop("command")
     result |= {"seconds": clock.write(), "parameters": int(network.parameters.flat.size), "losses": losses}
     result |= {"learned": {stage: lengths for stage, (_, lengths) in own.items()}, "curves": curves}
-    result |= {"training_error": training_error, "errors": errors, "stream": "development"}
+    result |= {"training_error": training_error, "errors": errors, "stream": "development", "method": METHOD}
     write_json(store.path(task, "result"), result)
     return json.loads(json.dumps(result))  # as it is read
 
@@ -211,8 +213,9 @@ def _polish(
     report: Report,
     clock: _Clock,
 ) -> None:
-    """L-BFGS in pieces, going on after the last one that is there; what is there of a longer polish is left alone."""
+    """Levenberg–Marquardt in pieces, going on after the last one that is there; what is there of a longer polish is left alone."""
     most, done = task.training.polish, 0
+    units = {name: unit for name, unit in UNITS.items() if name in network.parameters}
     for path in folder.glob("polish-*.npz"):
         number = int(path.stem.partition("-")[2])
         if done < number <= most:
@@ -221,7 +224,8 @@ def _polish(
     while done < most:
         report("polish", done / most)
         piece = min(PIECE, most - done)
-        polish(network, data, FORCES, iterations=piece, progress=False, frozen=frozen)
+        options = {"seed": done, "progress": False, "frozen": frozen, "units": units}
+        levenberg_marquardt(network, data, FORCES, iterations=piece, **options)
         with replaced(folder / f"polish-{done + piece}.npz") as file:
             np.savez(file, parameters=network.parameters.flat)
         if done:

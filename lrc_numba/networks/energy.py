@@ -21,12 +21,13 @@ from ..machine.fixed import Fixed
 from ..machine.workspace import Workspaces
 from .checks import as_counted, as_dim, check_cells
 from .layers.parameters import Parameters
-from .loss import LossWeights, Prediction, as_weights, loss_of
+from .loss import LossWeights, Prediction
 from .parts.needs import check_pairs
 from .parts.part import Motion, Scene
 from .parts.program import Program
 from .parts.run import Run
 from .references import ReferenceEnergies
+from .residuals import Residuals
 from .storage import read_network, write_network
 
 __all__ = ["EnergyNetwork"]
@@ -258,7 +259,6 @@ class EnergyNetwork(Fixed):
         return self.program.forward(run, self.parameters, self._spaces, keep), None
 
     # ------------------------------------------------------------------ the loss
-    @alone
     def loss(self, structures: Structures, weights: LossWeights) -> tuple[float, np.ndarray]:
         """L and ∂L/∂θ.
 
@@ -274,24 +274,7 @@ class EnergyNetwork(Fixed):
         float, (n_parameters,) ndarray
             The loss, and its gradient in the order of ``parameters``.
         """
-        given = self.as_structures(structures)
-        if not len(given.positions):
-            raise ValueError("points: expected at least one structure of one point, got none")
-        as_weights(weights).check(given)
-        with_stress, gradient = weights.stress > 0, self.parameters.like()
-        if with_stress:
-            check_cells(given)
-        moving = with_stress or weights.forces > 0
-        run = Run.of(self.scene(given))
-        made = self._evaluate(run, weights.forces > 0, with_stress, keep=moving)
-        loss, excess, direction = loss_of(made, given, weights, self.dtype)
-        bars = [np.repeat(excess[s], np.diff(given.offsets)[s])[:, None] for s in run.structures]
-        if moving:
-            dbars = [np.full_like(bar, -1.0) for bar in bars]
-            self.program.differentiate(run, direction, bars, dbars, gradient)
-        else:
-            self.program.vjp(run, bars, gradient, motion=False)
-        return loss, gradient.flat
+        return Residuals(self, structures, weights).loss()
 
     def fit_references(self, structures: Structures) -> None:
         """Fit the energies of the species to those of structures, less what the network says now, by least squares.
@@ -316,12 +299,10 @@ class EnergyNetwork(Fixed):
         structures, weights
             As for ``loss``.
         """
-        given = self.as_structures(structures)
-        if not len(given):
+        if not len(self.as_structures(structures)):
             raise ValueError("structures: expected at least one, got none")
-        as_weights(weights).check(given)
-        own = self.predict(given, forces=weights.forces > 0, stress=weights.stress > 0)
-        return loss_of(own, given, weights, self.dtype)[0]
+        values = Residuals(self, structures, weights).values()
+        return float(values @ values)
 
     # ------------------------------------------------------------------ files
     def settings(self) -> dict:

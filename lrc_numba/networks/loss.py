@@ -13,7 +13,7 @@ from ..geometry.structures import Structures
 from .checks import as_weight
 from .parts.part import Motion
 
-__all__ = ["LossWeights", "Prediction", "as_weights", "loss_of"]
+__all__ = ["LossWeights", "Prediction", "as_weights", "cotangents", "residuals_of"]
 
 TERMS = {"energy": "energies", "forces": "forces", "stress": "stress"}  # weights, and what they are of
 
@@ -123,10 +123,8 @@ class Prediction:
         return cls(np.zeros(batch), np.zeros(0), own, np.zeros((batch, dim, dim)) if stress else None)
 
 
-def loss_of(
-    own: Prediction, wanted: Structures, weights: LossWeights, dtype: np.dtype
-) -> tuple[float, np.ndarray, Motion]:
-    """L, ∂L/∂U of every structure, and ∂L/∂F with −∂L/∂(∂U/∂ε) as a direction.
+def residuals_of(own: Prediction, wanted: Structures, weights: LossWeights) -> np.ndarray:
+    """r, whose squares add up to L: of all forces, then of energies, then of stresses, whichever are there.
 
     Parameters
     ----------
@@ -136,25 +134,81 @@ def loss_of(
         The same, as it should be.
     weights : LossWeights
         Of the terms.
+
+    Returns
+    -------
+    1-D float64 ndarray
+        Differences times the roots of their weights.
+    """
+    roots, parts = _Roots.of(wanted, weights), []
+    if own.forces is not None:
+        parts.append((own.forces - wanted.forces) * roots.forces)  # type: ignore[operator]
+    if weights.energy:
+        parts.append((own.energies - wanted.energies) * roots.energies)
+    if own.stress is not None:
+        parts.append((own.stress - wanted.stress) * roots.stress)
+    return np.concatenate([part.astype(np.float64, copy=False).ravel() for part in parts])
+
+
+def cotangents(
+    bars: np.ndarray, wanted: Structures, weights: LossWeights, dtype: np.dtype
+) -> tuple[np.ndarray, Motion]:
+    """What r̄ is for U, F and ∂U/∂ε: e = Ū of every structure, and F̄ with minus that of ∂U/∂ε as a direction.
+
+    The gradient of r̄·r is then ∂θ [Σ e U − d/dε U]: a stress is a derivative of U itself, a force of −U.
+
+    Parameters
+    ----------
+    bars : 1-D array
+        r̄, in the order of ``residuals_of``.
+    wanted, weights
+        As there.
     dtype : dtype
         Of the network.
     """
-    batch = len(wanted)
-    sizes = np.maximum(wanted.counts, 1).astype(np.float64) if weights.per_point else np.ones(batch)
-    loss, excess = 0.0, np.zeros(batch)
-    direction = Motion(np.zeros(wanted.positions.shape, dtype))
-    if own.forces is not None:
-        difference = own.forces - wanted.forces.astype(dtype, copy=False)  # type: ignore[union-attr]
-        each = np.repeat(weights.forces / (batch * sizes), wanted.counts)[:, None]
-        loss += float((difference**2 * each).sum())
-        direction.points = (difference * (2.0 * each)).astype(dtype, copy=False)
+    roots, shape, batch = _Roots.of(wanted, weights), wanted.positions.shape, len(wanted)
+    excess, direction, at = np.zeros(batch), Motion(np.zeros(shape, dtype)), 0
+    if weights.forces:
+        at = wanted.positions.size
+        direction.points = (bars[:at].reshape(shape) * roots.forces).astype(dtype, copy=False)
     if weights.energy:
-        difference = own.energies - wanted.energies
-        loss += float((weights.energy * difference**2 / sizes**2).sum() / batch)
-        excess = 2.0 * weights.energy / batch * difference / sizes**2
-    if own.stress is not None:
-        difference = own.stress - wanted.stress
-        loss += float(weights.stress * (difference**2).sum() / batch)
-        # The loss gradient is ∂θ [Σ e U − d/dε U]: a stress is a derivative of U itself, a force of −U.
-        direction.strain = -2.0 * weights.stress / batch * difference / wanted.volume[:, None, None]
-    return loss, excess.astype(dtype), direction
+        excess, at = bars[at : at + batch] * roots.energies, at + batch
+    if weights.stress:
+        strain = bars[at:].reshape(batch, shape[1], shape[1])
+        direction.strain = -strain * (roots.stress / wanted.volume[:, None, None])
+    return excess.astype(dtype), direction
+
+
+@dataclass(frozen=True)
+class _Roots:
+    """Square roots of the weights of single residuals.
+
+    Attributes
+    ----------
+    forces : (n, 1)
+        By point.
+    energies : (B,)
+        By structure.
+    stress : float
+        Of all.
+    """
+
+    forces: np.ndarray
+    energies: np.ndarray
+    stress: float
+
+    @classmethod
+    def of(cls, wanted: Structures, weights: LossWeights) -> _Roots:
+        """Of some structures.
+
+        Parameters
+        ----------
+        wanted : Structures
+            How many points they have counts.
+        weights : LossWeights
+            Of the terms.
+        """
+        batch = len(wanted)
+        sizes = np.maximum(wanted.counts, 1).astype(np.float64) if weights.per_point else np.ones(batch)
+        of_points = np.repeat(np.sqrt(weights.forces / (batch * sizes)), wanted.counts)[:, None]
+        return cls(of_points, np.sqrt(weights.energy / batch) / sizes, float(np.sqrt(weights.stress / batch)))

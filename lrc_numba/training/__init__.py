@@ -2,6 +2,7 @@
 
 from ..networks import LossWeights
 from .adam import Adam
+from .levenberg import levenberg_marquardt
 from .polish import Polish, polish
 from .progress import Progress
 from .protocol import PAPER, QUICK, Protocol, Stage
@@ -20,6 +21,7 @@ __all__ = [
     "Trainer",
     "TrainingError",
     "force_error",
+    "levenberg_marquardt",
     "polish",
     "train_two_scales",
 ]

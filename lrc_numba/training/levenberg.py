@@ -1,0 +1,383 @@
+r"""Levenberg–Marquardt with geodesic acceleration: for losses whose last digits first-order methods do not reach.
+
+For L = |r|² with r(θ + δ) ≈ r + J δ a step is
+
+    v = −(JᵀJ + λ)⁻¹ Jᵀr,    a = −½ (JᵀJ + λ)⁻¹ Jᵀ r″(v, v),    θ ← θ + v  or  θ + v + a
+
+with r″(v, v) the second derivative along v (Transtrum & Sethna, arXiv 1201.5885). Force matching is stiff: eigenvalues
+of JᵀJ span twenty decades, and a few hundred of them are above any λ that is of use. So JᵀJ is known by its largest
+eigenvalues alone; each iteration combines those of the one before, which count less and less, with random combinations
+of the rows of J at the present θ (see ``networks.residuals``), in one step of subspace iteration. Gradients Jᵀr are
+exact, and so are losses: λ is the one, of those that are tried, with which the loss falls lowest. Where all of them
+are against a kink of a relu, at which forces jump, the first is taken if it leads no higher than ``RISE``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import arguments
+from ..geometry.structures import Structures
+from ..networks import EnergyNetwork, LossWeights
+from ..networks.residuals import Residuals
+from .data import free_parameters
+from .polish import Polish
+
+__all__ = ["levenberg_marquardt"]
+
+ROWS, RANK = 1000, 200
+FADING = 0.6  # weight of what is known of JᵀJ when new rows come
+DAMPING = 1e-5  # λ to begin with, of the largest eigenvalue
+LEAST = 1e-13  # of it: smaller eigenvalues are rounding
+FACTOR, MOST = 3.0, 6  # between two λ that are tried; how many larger ones
+RISE = 1.1  # times the lowest loss: how high a step may lead that goes over a kink
+ALONG = 0.1  # of v, the step of the second derivative along it
+WORTH = 1e-3  # share of the loss by which a step lowers it that tells which λ to begin with
+TINY = float(np.finfo(np.float64).tiny)
+SMALL, PATIENCE = 1e-4, 8  # it ends after so many iterations that lower the loss by less than this share
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A step and what comes of it.
+
+    Attributes
+    ----------
+    loss : float
+        L, infinite where there is none.
+    step : (n,)
+        Of the parameters.
+    damping : float
+        λ.
+    residuals : 1-D array or None
+        r.
+    """
+
+    loss: float
+    step: np.ndarray
+    damping: float
+    residuals: np.ndarray | None
+
+
+class _Curvature:
+    """The largest eigenvalues of JᵀJ and their vectors.
+
+    Parameters
+    ----------
+    size, rank : int
+        Parameters; eigenvalues.
+    generator : Generator
+        Of the subspace to begin with.
+    """
+
+    def __init__(self, size: int, rank: int, generator: np.random.Generator):
+        rank = min(rank, size)
+        self.vectors = np.linalg.qr(generator.standard_normal((size, rank)))[0]
+        self.values = np.zeros(rank)
+        self._known = False
+
+    def update(self, rows: np.ndarray) -> None:
+        """Take in rows R with RᵀR = JᵀJ on average.
+
+        Parameters
+        ----------
+        rows : (m, size) float32
+            R.
+        """
+        basis = self.vectors.astype(np.float32)
+        if self._known:
+            old = np.sqrt(FADING * self.values).astype(np.float32)[:, None] * basis.T
+            rows = np.concatenate([np.float32(np.sqrt(1 - FADING)) * rows, old])
+        for _ in range(1 if self._known else 2):
+            basis = np.linalg.qr(rows.T @ (rows @ basis))[0]
+        inside = (rows @ basis).astype(np.float64)
+        values, turned = np.linalg.eigh(inside.T @ inside)
+        self.values = np.maximum(values, LEAST * values[-1])
+        self.vectors, self._known = basis.astype(np.float64) @ turned, True
+
+    def solve(self, right: np.ndarray, damping: float) -> np.ndarray:
+        """(JᵀJ + λ)⁻¹ of a vector.
+
+        Parameters
+        ----------
+        right : (size,)
+            The vector.
+        damping : float
+            λ.
+        """
+        inside = self.vectors.T @ right
+        return self.vectors @ (inside / (self.values + damping)) + (right - self.vectors @ inside) / damping
+
+
+class _Surface:
+    """Residuals as a function of the free parameters.
+
+    Parameters
+    ----------
+    residuals : Residuals
+        Of the network.
+    free : (n_parameters,) bool, or slice
+        Which are changed.
+    units : (n_parameters,)
+        What steps are counted in.
+    """
+
+    def __init__(self, residuals: Residuals, free: np.ndarray | slice, units: np.ndarray):
+        self._residuals, self._free, self.evaluations, self.refused = residuals, free, 0, ""
+        self._units = units[free]
+        self._flat = residuals.network.parameters.flat
+        self.centre = self._flat[free].astype(np.float64)
+
+    def move(self, parameters: np.ndarray) -> None:
+        """Be elsewhere.
+
+        Parameters
+        ----------
+        parameters : (n,)
+            The free ones.
+        """
+        self.centre = self._flat[self._free] = parameters
+
+    def moved(self, step: np.ndarray) -> np.ndarray:
+        """Parameters after a step.
+
+        Parameters
+        ----------
+        step : (n,)
+            In units of the free parameters.
+        """
+        return self.centre + self._units * step
+
+    def at(self, step: np.ndarray) -> np.ndarray | None:
+        """r at a step from where we are; None where it is no number, or the network refuses its parameters.
+
+        Parameters
+        ----------
+        step : (n,)
+            Of the free parameters.
+        """
+        self.evaluations += 1
+        self._flat[self._free] = self.moved(step)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = self._residuals.values()
+        except (MemoryError, ValueError) as wrong:
+            self.refused = str(wrong)
+            return None
+        finally:
+            self._flat[self._free] = self.centre
+        return values if np.isfinite(values).all() else None
+
+    def gradient(self, bars: np.ndarray) -> np.ndarray:
+        """Jᵀr̄ where we are.
+
+        Parameters
+        ----------
+        bars : 1-D array
+            r̄.
+        """
+        self.evaluations += 1
+        return self._units * self._residuals.pull_back(bars)[self._free]
+
+    def rows(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Random combinations of rows of J where we are.
+
+        Parameters
+        ----------
+        count, generator
+            As for ``Residuals.combinations``.
+        """
+        return self._residuals.combinations(count, generator)[:, self._free] * self._units.astype(np.float32)
+
+
+class _Descent:
+    """Where we are, and how it goes on from there.
+
+    Parameters
+    ----------
+    surface : _Surface
+        Of the network.
+    curvature : _Curvature
+        Of nothing yet.
+    residuals : 1-D array
+        r at the start.
+    """
+
+    def __init__(self, surface: _Surface, curvature: _Curvature, residuals: np.ndarray):
+        self._surface, self._curvature, self._now = surface, curvature, residuals
+        self.loss = self.lowest = float(residuals @ residuals)
+        self._damping, self._kept, self.idle = 0.0, surface.centre, 0
+
+    def iterate(self, rows: np.ndarray) -> None:
+        """One iteration.
+
+        Parameters
+        ----------
+        rows : (m, n) float32
+            As for ``_Curvature.update``.
+        """
+        self._curvature.update(rows)
+        self._damping = self._damping or max(DAMPING * self._curvature.values[-1], TINY)
+        most = RISE * self.lowest
+        best = self._best(most)
+        if best.loss < (1 - WORTH) * self.loss:
+            self._damping = best.damping
+        elif best.loss >= most:
+            self._damping *= FACTOR
+        self.idle = 0 if best.loss < (1 - SMALL) * self.lowest else self.idle + 1
+        if best.residuals is None or best.loss >= most:
+            return
+        self._surface.move(self._surface.moved(best.step))
+        self._now, self.loss = best.residuals, best.loss
+        if self.loss < self.lowest:
+            self.lowest, self._kept = self.loss, self._surface.centre
+
+    def finish(self) -> None:
+        """Go back to where the loss was lowest."""
+        self._surface.move(self._kept)
+
+    def _best(self, most: float) -> _Trial:
+        """The best step that was tried, or one over a kink to a loss below ``most``."""
+        gradient = self._surface.gradient(self._now)
+        first = best = trial = self._straight(gradient, self._damping)
+        for _ in range(MOST):
+            if best.loss < self.loss:
+                break
+            trial = self._straight(gradient, trial.damping * FACTOR)
+            best = trial if trial.loss < best.loss else best
+        if best is not first and best.loss > (1 - WORTH) * self.loss and first.loss < most:
+            return first
+        if best is first:
+            best = _lower(partial(self._straight, gradient), best)
+        return _lower(partial(self._bent, gradient), self._bent(gradient, best.damping, best))
+
+    def _straight(self, gradient: np.ndarray, damping: float) -> _Trial:
+        """θ + v."""
+        step = -self._curvature.solve(gradient, damping)
+        return self._try(step, damping)
+
+    def _bent(self, gradient: np.ndarray, damping: float, start: _Trial | None = None) -> _Trial:
+        """The better of θ + v and θ + v + a."""
+        start = self._straight(gradient, damping) if start is None else start
+        ahead, behind = self._surface.at(ALONG * start.step), self._surface.at(-ALONG * start.step)
+        if ahead is None or behind is None:
+            return start
+        second = (ahead + behind - 2.0 * self._now) / ALONG**2
+        bend = -0.5 * self._curvature.solve(self._surface.gradient(second), damping)
+        trial = self._try(start.step + bend, damping)
+        return trial if trial.loss < start.loss else start
+
+    def _try(self, step: np.ndarray, damping: float) -> _Trial:
+        values = self._surface.at(step)
+        return _Trial(np.inf if values is None else float(values @ values), step, damping, values)
+
+
+def _lower(attempt: Callable[[float], _Trial], best: _Trial) -> _Trial:
+    """Try smaller λ as long as the loss falls."""
+    while True:
+        trial = attempt(best.damping / FACTOR)
+        if trial.loss >= best.loss:
+            return best
+        best = trial
+
+
+def levenberg_marquardt(
+    network: EnergyNetwork,
+    structures: Structures,
+    weights: LossWeights,
+    *,
+    iterations: int = 50,
+    rows: int = ROWS,
+    rank: int = RANK,
+    seed: int = 0,
+    progress: bool = True,
+    frozen: tuple[str, ...] = (),
+    units: Mapping[str, float] | None = None,
+) -> Polish:
+    """Minimise the loss of all structures by Levenberg–Marquardt with geodesic acceleration.
+
+    Single steps may raise the loss, as over the kinks of relus; the network has the best parameters seen afterwards.
+
+    For networks of some ten thousand parameters, and sets that are small enough for many passes. An iteration costs the
+    passes for ``rows``, and some fifteen of all structures; memory is that of ``rows`` + ``rank`` times the number of
+    parameters in single precision.
+
+    Parameters
+    ----------
+    network : EnergyNetwork
+        Changed in place; in double precision, or it will end early.
+    structures : Structures
+        To learn from, all at once in every step.
+    weights : LossWeights
+        Of the terms of the loss.
+    iterations : int
+        At most so many.
+    rows : int
+        Random combinations of rows of J in each iteration; more make better steps.
+    rank : int
+        Eigenvalues of JᵀJ that are kept.
+    seed : int
+        Of random numbers.
+    progress : bool
+        Show a bar.
+    frozen : tuple of str
+        Names of parameters, or their beginnings, that stay as they are; after a training those of the trainer.
+    units : dict of str to float, optional
+        By names of parameters, how far they go where others go by 1: λ damps steps in these units. Few numbers that
+        decide on much and have far to go, such as the inverse lengths of kernels, want some hundreds.
+
+    Returns
+    -------
+    Polish
+        Losses and the number of passes through all structures, rows apart.
+
+    Raises
+    ------
+    ValueError, MemoryError
+        Where the loss is no number at the start, or the network refuses its parameters there; for names in ``frozen``
+        that are none, and where they leave nothing to be changed.
+    TypeError
+        For one string as ``frozen``.
+    """
+    iterations, rows = arguments.as_count("iterations", iterations, 1), arguments.as_count("rows", rows, 1)
+    rank, generator = arguments.as_count("rank", rank, 1), np.random.default_rng(arguments.as_seed(seed))
+    free = free_parameters(frozen, network.parameters)
+    if free is not None and not free.any():
+        raise ValueError(f"frozen: expected some parameters to be left, got {frozen!r}")
+    residuals = Residuals(network, structures, weights)
+    surface = _Surface(residuals, slice(None) if free is None else free, _units(network, units or {}))
+    descent = _Descent(surface, _Curvature(surface.centre.size, rank, generator), residuals.values())
+    before, message = descent.loss, "all iterations done"
+    if not np.isfinite(before):
+        raise ValueError(f"parameters: expected some whose loss is a number to begin with, got {before}")
+    with tqdm(total=iterations, file=sys.stderr, leave=False, disable=not progress) as bar:
+        try:
+            for _ in range(iterations):
+                descent.iterate(surface.rows(rows, generator))
+                bar.update()
+                bar.set_postfix(loss=f"{descent.lowest:.3e}")
+                if descent.idle == PATIENCE:
+                    message = f"{PATIENCE} iterations lowered the loss by less than {SMALL:g} of it"
+                    break
+        finally:
+            descent.finish()
+    if surface.refused:
+        message += f"; steps were too long, the last one to {surface.refused}"
+    return Polish(before, descent.lowest, surface.evaluations, message)
+
+
+def _units(network: EnergyNetwork, units: Mapping[str, float]) -> np.ndarray:
+    """Those of all parameters, 1 unless they are given."""
+    parameters = network.parameters.like()
+    parameters.flat[...] = 1.0
+    for name, value in units.items():
+        if name not in parameters:
+            raise ValueError(f"units: expected names of {list(parameters)}, got {name!r}")
+        parameters[name][...] = arguments.as_positive(f"units of {name}", value, np.inf)
+    return parameters.flat.astype(np.float64)
