@@ -10,6 +10,7 @@ import numpy as np
 
 from .experiments.command import FIGURES, figure_of
 from .experiments.presets import PRESETS, STREAMS
+from .experiments.training import FIRST, METHOD
 from .fig3 import CUTOFF, beyond
 from .markdown import fill, table
 
@@ -34,8 +35,9 @@ NEAR = 1.1  # the factor by which a learned inverse length may be off where it c
 START = f"""Relative errors of forces, ‖F − F*‖/‖F*‖, on fresh snapshots: of every training the median over its test
 sets; of several seeds (of data, weights and batches) the median, and in brackets the lowest and the highest. **Bold**
 is what is above the paper's error. "Adam" is the training by the protocol that is named, "polished" the same after
-L-BFGS on all data at once. "Final" tests are drawn from random numbers (stream {STREAMS["final"]}) that nothing was
-chosen by, and are evaluated once; "development" ones were looked at while networks and presets were made.
+Levenberg–Marquardt, or L-BFGS where that is said, on all data at once. "Final" tests are drawn from random numbers
+(stream {STREAMS["final"]}) that nothing was chosen by, and are evaluated once; "development" ones were looked at while
+networks and presets were made.
 """
 
 DIFFERENCES = """### What differs from the paper
@@ -43,7 +45,8 @@ DIFFERENCES = """### What differs from the paper
 Training and data:
 
 - λ starts blind, at values that know nothing of the truth; the paper starts it at the truth.
-- L-BFGS on all data at once follows the paper's protocol; rows "Adam" are without.
+- Levenberg–Marquardt or L-BFGS on all data at once follows Adam; rows "Adam" are without.
+- The preset "reduced" has half of the snapshots and few epochs of Adam.
 - The rate decays after so many optimiser steps, as in the authors' code.
 - Potentials are summed exactly over all images, where the authors smooth the series of the screened Coulomb
   potential, and take the nearest images of exponentials.
@@ -182,7 +185,10 @@ def _made(record: dict, command: str) -> str:
     processors = {f"processor {each.get('processor', 'not recorded')}" for each in made}
     streams = ", ".join(sorted({run["stream"] for run in runs}))
     seconds = [run["seconds"] / 60 for run in runs]
-    text = f"`{command}`: {record['about']}; {len(runs)} of {record['expected']} trainings, {streams} tests; "
+    methods = {run.get("method", FIRST) for run in runs if "polished" in run["errors"]} - {METHOD}
+    methods = {each for each in methods if each not in record["about"]}
+    polished = f" ({' or '.join(sorted(methods))} instead)" if methods else ""
+    text = f"`{command}`: {record['about']}{polished}; {len(runs)} of {record['expected']} trainings, {streams} tests; "
     text += f"{dates[0]} to {dates[-1]}, {' / '.join(sorted(versions))}, {' / '.join(sorted(processors))}; "
     return text + f"{min(seconds):.0f} to {max(seconds):.0f} minutes of a core each."
 
@@ -230,7 +236,7 @@ def _measured(record: dict, stem: str) -> list[str]:
 
 
 def sections(results: Path) -> list[str]:
-    """A section for every table and figure that is there, with the largest preset of each.
+    """A section for every table and figure that is there, with every preset of it but "quick", largest first.
 
     Parameters
     ----------
@@ -243,9 +249,12 @@ def sections(results: Path) -> list[str]:
         if not records:
             missing.append(name)
             continue
-        record = json.loads(records[-1].read_text(encoding="utf-8"))
         made += [f"### {TITLES[name]}\n"]
-        made += (_measured if "environment" in record else _trained)(record, records[-1].stem)
+        shown = [path for path in records if not path.stem.endswith("_quick")] or records
+        for path in reversed(shown):
+            record = json.loads(path.read_text(encoding="utf-8"))
+            made += [f"#### Preset {record['preset']}\n"] if len(shown) > 1 else []
+            made += (_measured if "environment" in record else _trained)(record, path.stem)
     if missing:
         made.append(
             fill(f"Not computed yet: {', '.join(missing)}; `python -m figures --all --preset paper` does that.")

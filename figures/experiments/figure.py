@@ -18,7 +18,7 @@ from .presets import PRESETS, SEEDS, Preset
 from .queue import work
 from .records import merged, read, recorded
 from .tasks import Model, Small, System, Task, Test, Training
-from .training import Store, errors_of
+from .training import FIRST, Store, errors_of
 
 __all__ = ["RESULTS", "RUNS", "Column", "Figure", "final", "median_and_range"]
 
@@ -134,7 +134,7 @@ class Figure:
             run = {"row": task.row, "column": task.column, "seed": task.seed, "key": task.key}
             run["polish"] = task.training.polish
             kept = ("sources", "environment", "seconds", "parameters", "losses", "learned", "training_error", "curves")
-            run["method"] = result.get("method", "L-BFGS")  # of the polish; the first records do not say it
+            run["method"] = result.get("method", FIRST)
             run |= {name: result[name] for name in kept} | {"errors": result["errors"], "stream": "development"}
             tested = store.result(task, "final")
             if tested is not None:

@@ -25,11 +25,11 @@ from validation.tools.common import environment
 from .presets import STREAMS
 from .tasks import Task, Test, sources
 
-__all__ = ["Busy", "Store", "errors_of", "run"]
+__all__ = ["FIRST", "METHOD", "Busy", "Store", "errors_of", "run"]
 
 SLICE = 250  # steps of Adam after which clock and progress are written
 PIECE = 20  # iterations of Levenberg–Marquardt after which the network is kept
-METHOD = "Levenberg–Marquardt"
+METHOD, FIRST = "Levenberg–Marquardt", "L-BFGS"  # of the polish; the second that of results that do not say it
 UNITS = {"lam": 300.0, "beta": 300.0}  # how far these go while weights go by 1
 FORCES = LossWeights(forces=1.0)
 LATE = ("f1", "f2")  # what the second of two scales leaves as it is
@@ -213,7 +213,7 @@ def _polish(
     report: Report,
     clock: _Clock,
 ) -> None:
-    """Levenberg–Marquardt in pieces, going on after the last one that is there; what is there of a longer polish is left alone."""
+    """The polish in pieces, going on after the last one that is there; what is there of a longer one is left alone."""
     most, done = task.training.polish, 0
     units = {name: unit for name, unit in UNITS.items() if name in network.parameters}
     for path in folder.glob("polish-*.npz"):

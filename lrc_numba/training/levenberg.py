@@ -154,6 +154,10 @@ class _Surface:
         """
         return self.centre + self._units * step
 
+    def values(self) -> np.ndarray:
+        """r where we are; an error where there is none."""
+        return self._residuals.values()
+
     def at(self, step: np.ndarray) -> np.ndarray | None:
         """r at a step from where we are; None where it is no number, or the network refuses its parameters.
 
@@ -166,7 +170,7 @@ class _Surface:
         self._flat[self._free] = self.moved(step)
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                values = self._residuals.values()
+                values = self.values()
         except (MemoryError, ValueError) as wrong:
             self.refused = str(wrong)
             return None
@@ -302,57 +306,44 @@ def levenberg_marquardt(
 ) -> Polish:
     """Minimise the loss of all structures by Levenberg–Marquardt with geodesic acceleration.
 
-    Single steps may raise the loss, as over the kinks of relus; the network has the best parameters seen afterwards.
-
-    For networks of some ten thousand parameters, and sets that are small enough for many passes. An iteration costs the
-    passes for ``rows``, and some fifteen of all structures; memory is that of ``rows`` + ``rank`` times the number of
-    parameters in single precision.
+    For networks of some ten thousand parameters, and sets that are small enough for many passes: an iteration costs
+    ``rows`` gradients of single structures and some fifteen passes; memory is that of ``rows`` + ``rank`` times the
+    number of parameters in single precision. The network has the best parameters seen afterwards.
 
     Parameters
     ----------
-    network : EnergyNetwork
-        Changed in place; in double precision, or it will end early.
-    structures : Structures
-        To learn from, all at once in every step.
-    weights : LossWeights
-        Of the terms of the loss.
-    iterations : int
-        At most so many.
+    network, structures, weights, iterations, progress, frozen
+        As for ``polish``; evaluations are passes through all structures, rows apart.
     rows : int
         Random combinations of rows of J in each iteration; more make better steps.
     rank : int
         Eigenvalues of JᵀJ that are kept.
     seed : int
         Of random numbers.
-    progress : bool
-        Show a bar.
-    frozen : tuple of str
-        Names of parameters, or their beginnings, that stay as they are; after a training those of the trainer.
     units : dict of str to float, optional
         By names of parameters, how far they go where others go by 1: λ damps steps in these units. Few numbers that
         decide on much and have far to go, such as the inverse lengths of kernels, want some hundreds.
 
-    Returns
-    -------
-    Polish
-        Losses and the number of passes through all structures, rows apart.
-
     Raises
     ------
-    ValueError, MemoryError
-        Where the loss is no number at the start, or the network refuses its parameters there; for names in ``frozen``
-        that are none, and where they leave nothing to be changed.
-    TypeError
-        For one string as ``frozen``.
+    ValueError, MemoryError, TypeError
+        As ``polish``, and for names in ``units`` that are none.
     """
     iterations, rows = arguments.as_count("iterations", iterations, 1), arguments.as_count("rows", rows, 1)
     rank, generator = arguments.as_count("rank", rank, 1), np.random.default_rng(arguments.as_seed(seed))
     free = free_parameters(frozen, network.parameters)
     if free is not None and not free.any():
         raise ValueError(f"frozen: expected some parameters to be left, got {frozen!r}")
-    residuals = Residuals(network, structures, weights)
-    surface = _Surface(residuals, slice(None) if free is None else free, _units(network, units or {}))
-    descent = _Descent(surface, _Curvature(surface.centre.size, rank, generator), residuals.values())
+    surface = _Surface(
+        Residuals(network, structures, weights), slice(None) if free is None else free, _units(network, units or {})
+    )
+    return _minimise(surface, rank, rows, iterations, generator, progress)
+
+
+def _minimise(
+    surface: _Surface, rank: int, rows: int, iterations: int, generator: np.random.Generator, progress: bool
+) -> Polish:
+    descent = _Descent(surface, _Curvature(surface.centre.size, rank, generator), surface.values())
     before, message = descent.loss, "all iterations done"
     if not np.isfinite(before):
         raise ValueError(f"parameters: expected some whose loss is a number to begin with, got {before}")

@@ -18,7 +18,7 @@ WEIGHTS = [
 ]
 
 
-def crystal(count: int = 3) -> Structures:
+def crystal(count: int = 2) -> Structures:
     """Molecules in cells, with stresses."""
     data, rng = molecules(count), np.random.default_rng(1)
     cell = np.tile(9 * np.eye(3), (count, 1, 1))
@@ -83,18 +83,18 @@ def test_combinations_are_right_on_average():
     wanted = np.diag(exact.T @ exact)
     for count in (8, 3):
         generator = np.random.default_rng(count)
-        draws = [residuals.combinations(count, generator) for _ in range(400)]
+        draws = [residuals.combinations(count, generator) for _ in range(200)]
         assert {len(rows) for rows in draws} == {count}
         found = np.mean([(rows.astype(np.float64) ** 2).sum(axis=0) for rows in draws], axis=0)
-        assert np.linalg.norm(found - wanted) < 0.15 * np.linalg.norm(wanted)
+        assert np.linalg.norm(found - wanted) < 0.2 * np.linalg.norm(wanted)
 
 
 def test_it_goes_further_than_first_order_methods():
     """Than L-BFGS with as many passes through the data; the network has the best parameters."""
-    made, data = screened()
-    other, _ = screened()
+    made, data = screened(10)
+    other, _ = screened(10)
     weights = LossWeights()
-    found = levenberg_marquardt(made, data, weights, iterations=30, progress=False, units={"lam": 100.0})
+    found = levenberg_marquardt(made, data, weights, iterations=20, progress=False, units={"lam": 100.0})
     assert made.loss_alone(data, weights) == pytest.approx(found.after)
     assert found.after < 0.01 * found.before
     reference = polish(other, data, weights, iterations=found.evaluations, progress=False)
@@ -124,12 +124,12 @@ def test_what_is_frozen_stays():
 def test_more_of_everything_than_there_is():
     """More eigenvalues than parameters or rows, and a loss that cannot fall."""
     small, few = network(), molecules(2)
-    found = levenberg_marquardt(small, few, LossWeights(0.0, 1.0), iterations=8, rows=5, rank=10**6, progress=False)
+    found = levenberg_marquardt(small, few, LossWeights(0.0, 1.0), iterations=4, rows=5, rank=10**6, progress=False)
     assert found.after < found.before
     made, data = screened(2)
     exact = made.predict(data).forces
     there = Structures.from_arrays(data.positions.reshape(2, 8, 1), 8.0, forces=exact.reshape(2, 8, 1))
-    found = levenberg_marquardt(made, there, LossWeights(), iterations=20, progress=False)
+    found = levenberg_marquardt(made, there, LossWeights(), iterations=3, progress=False)
     assert found.after <= found.before < 1e-20
 
 
