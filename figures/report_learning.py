@@ -218,6 +218,7 @@ def _measured(record: dict, stem: str) -> list[str]:
             "dimensions",
             "points",
             "modes along an axis",
+            "error",
             "convolution, s",
             "direct sums, s",
             "points per second",
@@ -226,7 +227,7 @@ def _measured(record: dict, stem: str) -> list[str]:
         for run in record["runs"]:
             direct = f"{run['direct']:.2g}" if "direct" in run else "-"
             rate = f"{run['points'] / run['convolution']:.2g}"
-            size = [str(run["dim"]), f"{run['points']:,}", str(run["modes"])]
+            size = [str(run["dim"]), f"{run['points']:,}", str(run["modes"]), f"{run['error']:.0e}"]
             lines.append([*size, f"{run['convolution']:.2g}", direct, rate])
         parts = [table(header, lines)]
     made = record["environment"]

@@ -27,7 +27,7 @@ def recorded(path: Path) -> dict[tuple[str, int], dict]:
     path : Path
         Of the record, which need not be there.
     """
-    runs = [run for run in (read(path) or {}).get("runs", ()) if run["stream"] == "final" and "polish" in run]
+    runs = [run for run in (read(path) or {}).get("runs", ()) if run.get("stream") == "final" and "polish" in run]
     return {(run["key"], run["polish"]): run for run in runs}
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from figures.experiments.records import merged, recorded
 from figures.experiments.tasks import Model, System, Task, Test, Training
 from figures.experiments.training import Store
+from lrc_numba.files import write_json
 from lrc_numba.training import Protocol, Stage
 
 PLACES = {("full", "1"), ("short", "1")}
@@ -68,3 +69,5 @@ def test_done_by_its_record(tmp_path):
     store.path(task, "result").write_text("{}")
     assert store.result(task, "final") is None
     assert recorded(tmp_path / "none.json") == {}
+    write_json(tmp_path / "times.json", {"runs": [{"points": 20, "convolution": 1e-3}]})
+    assert recorded(tmp_path / "times.json") == {}  # where nothing is trained
