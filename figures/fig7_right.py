@@ -142,14 +142,11 @@ def draw(record: dict, path: Path) -> None:
             colour, marker, _ = MARKS[number]
             line = "-" if way == "convolution" else "--"
             options = {"color": colour, "marker": marker, "ls": line, "mfc": face or colour}
-            axes.loglog(counts, times, label=f"{way}, {dim}-D", **options)
-            if way == "convolution" and len(runs):
-                rate = counts[-1] / times[-1]
-                text = {"xytext": (2, -16), "textcoords": "offset points", "fontsize": 6, "ha": "left"}
-                axes.annotate(f"{rate:.1e} points/s", (counts[-1], times[-1]), **text)
-    axes.set_xlim(right=3e7)
+            rate = f", at the end {counts[-1] / times[-1]:.1e} points/s" if way == "convolution" and len(runs) else ""
+            axes.loglog(counts, times, label=f"{way}, {dim}-D{rate}", **options)
     axes.set(xlabel="points", ylabel="seconds, one thread")
-    axes.legend(frameon=False)
+    axes.set_ylim(top=1e4)
+    axes.legend(frameon=False, loc="upper left")
     save(made, path)
 
 
