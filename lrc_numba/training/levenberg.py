@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from .. import arguments
 from ..geometry.structures import Structures
+from ..machine.memory import available_memory, check_memory
 from ..networks import EnergyNetwork, LossWeights
 from ..networks.residuals import Residuals
 from .data import free_parameters
@@ -77,7 +78,6 @@ class _Curvature:
     """
 
     def __init__(self, size: int, rank: int, generator: np.random.Generator):
-        rank = min(rank, size)
         self.vectors = np.linalg.qr(generator.standard_normal((size, rank)))[0]
         self.values = np.zeros(rank)
         self._known = False
@@ -327,7 +327,7 @@ def levenberg_marquardt(
     Raises
     ------
     ValueError, MemoryError, TypeError
-        As ``polish``, and for names in ``units`` that are none.
+        As ``polish``, for names in ``units`` that are none, and where ``rows`` or ``rank`` take too much memory.
     """
     iterations, rows = arguments.as_count("iterations", iterations, 1), arguments.as_count("rows", rows, 1)
     rank, generator = arguments.as_count("rank", rank, 1), np.random.default_rng(arguments.as_seed(seed))
@@ -337,6 +337,10 @@ def levenberg_marquardt(
     surface = _Surface(
         Residuals(network, structures, weights), slice(None) if free is None else free, _units(network, units or {})
     )
+    size = surface.centre.size
+    rank = min(rank, size)
+    needed = 4 * size * (2 * rows + 4 * rank) + 8 * size * 3 * rank
+    check_memory("rows, rank", f"{rows} and {rank} of {size} parameters", needed, available_memory)
     return _minimise(surface, rank, rows, iterations, generator, progress)
 
 

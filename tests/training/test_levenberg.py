@@ -146,6 +146,8 @@ def test_bad_arguments():
     ):
         with pytest.raises(ValueError, match=message):
             levenberg_marquardt(made, data, LossWeights(), progress=False, **options)
+    with pytest.raises(MemoryError, match=r"rows, rank: 100000000 and 200 of .* parameters needs about"):
+        levenberg_marquardt(made, data, LossWeights(), progress=False, rows=10**8)
     with pytest.raises(ValueError, match="energies: expected them"):
         levenberg_marquardt(made, data, LossWeights(energy=1.0), progress=False)
     with pytest.raises(ValueError, match=r"bars: expected shape \(16,\), got \(3,\)"):
