@@ -9,7 +9,7 @@ from runs import molecules, network
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import FullRangeNetwork, LossWeights
 from lrc_numba.networks.residuals import Residuals
-from lrc_numba.training import levenberg_marquardt, polish
+from lrc_numba.training import levenberg, levenberg_marquardt, polish
 
 WEIGHTS = [
     LossWeights(energy=0.7, forces=0.0),
@@ -172,3 +172,64 @@ def test_parameters_that_are_refused():
     made.parameters.flat[3] = np.nan
     with pytest.raises(ValueError, match="parameters: expected finite numbers"):
         levenberg_marquardt(made, data, LossWeights(), progress=False)
+
+
+def test_curvature():
+    """Of rows that come again and again it is that of these rows; the rest of the space has the damping alone."""
+    generator = np.random.default_rng(0)
+    rows = (generator.standard_normal((6, 30)) * 10.0 ** -np.arange(30)[::-1].clip(max=3)).astype(np.float32)
+    curvature, right = levenberg._Curvature(30, 10, generator), generator.standard_normal(30)
+    for _ in range(3):
+        curvature.update(rows)
+    exact = rows.T.astype(np.float64) @ rows
+    for damping in (1e-2, 1.0):
+        wanted = np.linalg.solve(exact + damping * np.eye(30), right)
+        np.testing.assert_allclose(curvature.solve(right, damping), wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+class Valley:
+    """Rosenbrock's, r = (1 − x, 10 (y − x²)), as a surface of parameters."""
+
+    def __init__(self) -> None:
+        self.centre, self.refused, self.evaluations = np.array([-1.2, 1.0]), "", 0
+
+    def at(self, step: np.ndarray) -> np.ndarray:
+        """r."""
+        self.evaluations += 1
+        x, y = self.centre + step
+        return np.array([1 - x, 10 * (y - x * x)])
+
+    def jacobian(self) -> np.ndarray:
+        """J where we are."""
+        return np.array([[-1.0, 0.0], [-20 * self.centre[0], 10.0]])
+
+    def gradient(self, bars: np.ndarray) -> np.ndarray:
+        """Jᵀr̄."""
+        return self.jacobian().T @ bars
+
+    def moved(self, step: np.ndarray) -> np.ndarray:
+        """Elsewhere."""
+        return self.centre + step
+
+    def move(self, parameters: np.ndarray) -> None:
+        """Go there."""
+        self.centre = parameters
+
+
+def test_a_bent_valley(monkeypatch):
+    """The acceleration follows it: few iterations, where straight steps need many."""
+    monkeypatch.setattr(levenberg, "FADING", 0.0)  # rows are all of J
+    taken = []
+    for bends in (True, False):
+        valley = Valley()
+        descent = levenberg._Descent(
+            valley, levenberg._Curvature(2, 2, np.random.default_rng(0)), valley.at(np.zeros(2))
+        )
+        if not bends:
+            descent._bent = lambda gradient, damping, start=None, own=descent: start or own._straight(gradient, damping)
+        taken.append(0)
+        while descent.lowest > 1e-12 and taken[-1] < 60:
+            descent.iterate(valley.jacobian())
+            taken[-1] += 1
+        np.testing.assert_allclose(valley.centre, 1.0, atol=1e-5)
+    assert taken[0] <= 0.5 * taken[1]
