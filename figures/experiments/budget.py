@@ -11,14 +11,14 @@ __all__ = ["by_cost"]
 
 BATCH = 8  # as in the first stage of the paper's protocol
 MOST_EPOCHS = 20_000
-MOST_POLISH = 100
 
 
 def by_cost(preset: Preset, samples: int, gradients: dict[str, int], drawn: str = "stratified") -> Training:
     """A training with so many snapshots, which costs the same for any number of them.
 
     The preset "paper" has the paper's protocol, whose cost grows with the snapshots; others have as many epochs as a
-    number of gradients of single snapshots allows, with a cosine, and spend as many on Levenberg–Marquardt.
+    number of gradients of single snapshots allows, with a cosine, and spend up to as many
+    on Levenberg–Marquardt, of which nothing is left where there are more than some thousand snapshots.
 
     Parameters
     ----------
@@ -36,5 +36,5 @@ def by_cost(preset: Preset, samples: int, gradients: dict[str, int], drawn: str 
     allowed = gradients[preset.name]
     epochs = min(MOST_EPOCHS, max(1, allowed // samples))
     protocol = Protocol((Stage(min(BATCH, samples), epochs),), rate=2e-3, schedule="cosine", warmup=20)
-    polish = min(MOST_POLISH, allowed // (PASSES * samples + ROWS)) if preset.polish else 0
+    polish = min(preset.polish, allowed // (PASSES * samples + ROWS))
     return Training(samples, protocol, polish, drawn)

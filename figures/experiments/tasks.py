@@ -22,6 +22,7 @@ from lrc_numba.geometry.structures import Structures
 from lrc_numba.nbody import PairPotential
 from lrc_numba.networks import EnergyNetwork
 from lrc_numba.training import Protocol
+from lrc_numba.training.levenberg import ROWS
 
 from .changes import network_class
 from .points import stratified, uniform
@@ -30,7 +31,7 @@ from .presets import STREAMS, TEST_SETS, TESTS
 __all__ = ["Model", "Small", "System", "Task", "Test", "Training", "sources"]
 
 SOURCES = ("networks", "training")  # of the package: what decides on a training, beside the engine's sums
-PASSES, ROWS = 8, 1000  # of Levenberg–Marquardt, an iteration in gradients of all snapshots, and of single ones
+PASSES = 8  # of Levenberg–Marquardt, an iteration in gradients of all snapshots, beside rows, those of single ones
 AT_ONCE = 1 << 21  # pairs of points whose forces are summed at once
 
 

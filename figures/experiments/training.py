@@ -216,7 +216,7 @@ def _polish(
     """The polish in pieces, going on after the last one that is there; what is there of a longer one is left alone."""
     most, done = task.training.polish, 0
     units = {name: unit for name, unit in UNITS.items() if name in network.parameters}
-    for path in folder.glob("polish-*.npz"):
+    for path in folder.glob("levenberg-*.npz"):
         number = int(path.stem.partition("-")[2])
         if done < number <= most:
             network.parameters.flat[...] = np.load(path)["parameters"]
@@ -226,10 +226,10 @@ def _polish(
         piece = min(PIECE, most - done)
         options = {"seed": done, "progress": False, "frozen": frozen, "units": units}
         levenberg_marquardt(network, data, FORCES, iterations=piece, **options)
-        with replaced(folder / f"polish-{done + piece}.npz") as file:
+        with replaced(folder / f"levenberg-{done + piece}.npz") as file:
             np.savez(file, parameters=network.parameters.flat)
         if done:
-            (folder / f"polish-{done}.npz").unlink(missing_ok=True)
+            (folder / f"levenberg-{done}.npz").unlink(missing_ok=True)
         done += piece
         clock.write()
 

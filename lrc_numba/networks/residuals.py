@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import arguments
 from ..geometry.structures import Structures
 from ..machine.alone import alone
 from .checks import check_cells
@@ -89,7 +90,9 @@ class Residuals:
         return self._pulled(self._kept(self._scene), self.structures, np.asarray(bars))
 
     @alone
-    def combinations(self, count: int, generator: np.random.Generator) -> np.ndarray:
+    def combinations(
+        self, count: int, generator: np.random.Generator, columns: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
         """A matrix R with RᵀR = JᵀJ on average: each row is Jᵀr̄ with random signs r̄ for the residuals of one structure.
 
         A structure with no more residuals than its share of rows has one row for each of them, and that is exact. Where
@@ -98,23 +101,29 @@ class Residuals:
         Parameters
         ----------
         count : int
-            Rows, about.
+            Rows, at most; structures are done one after the other, by one thread.
         generator : Generator
             Of what is drawn.
+        columns : (n_parameters,) bool or slice
+            Which are wanted.
 
         Returns
         -------
-        (rows, n_parameters) float32 ndarray
+        (rows, columns) float32 ndarray
         """
-        batch, rows = len(self.structures), []
-        drawn = np.sort(generator.permutation(batch)[:count])
-        share = -(-count // batch)
-        for number in drawn.tolist():
+        batch, count = len(self.structures), arguments.as_count("count", count, 1)
+        drawn, share = np.sort(generator.permutation(batch)[:count]).tolist(), max(1, count // batch)
+        sizes = [min(share, self._size(self.structures[number : number + 1])) for number in drawn]
+        width, row = int(np.arange(self.network.parameters.flat.size)[columns].size), 0
+        rows, root = np.empty((sum(sizes), width), dtype=np.float32), np.sqrt(len(drawn))  # B of one structure is 1
+        for number in drawn:
             one = self.structures[number : number + 1]
             pairs = self._scene.pairs.of_structures(number, number + 1)
             run = self._kept(Scene(one, pairs, self._scene.dtype, self._scene.threads))
-            rows += [self._pulled(run, one, bars) for bars in _signs(share, self._size(one), generator)]
-        return np.stack(rows).astype(np.float32) / np.float32(np.sqrt(len(drawn)))  # of one structure B is 1
+            for bars in _signs(share, self._size(one), generator):
+                rows[row] = self._pulled(run, one, bars)[columns] / root
+                row += 1
+        return rows
 
     # ------------------------------------------------------------------ passes
     def _values(self, run: Run, keep: bool) -> np.ndarray:

@@ -26,17 +26,19 @@ from .. import arguments
 from ..geometry.structures import Structures
 from ..machine.memory import available_memory, check_memory
 from ..networks import EnergyNetwork, LossWeights
+from ..networks.checks import check_data
+from ..networks.loss import as_weights
 from ..networks.residuals import Residuals
+from .curvature import Curvature, NoNumbers
 from .data import free_parameters
 from .polish import Polish
 
 __all__ = ["levenberg_marquardt"]
 
 ROWS, RANK = 1000, 200
-FADING = 0.6  # weight of what is known of JᵀJ when new rows come
 DAMPING = 1e-5  # λ to begin with, of the largest eigenvalue
-LEAST = 1e-13  # of it: smaller eigenvalues are rounding
-FACTOR, MOST = 3.0, 6  # between two λ that are tried; how many larger ones
+FACTOR, MOST = 3.0, 6  # between two λ that are tried; how many larger ones, and smaller ones
+MOST_UNIT = 1e9
 RISE = 1.1  # times the lowest loss: how high a step may lead that goes over a kink
 ALONG = 0.1  # of v, the step of the second derivative along it
 WORTH = 1e-3  # share of the loss by which a step lowers it that tells which λ to begin with
@@ -64,55 +66,6 @@ class _Trial:
     step: np.ndarray
     damping: float
     residuals: np.ndarray | None
-
-
-class _Curvature:
-    """The largest eigenvalues of JᵀJ and their vectors.
-
-    Parameters
-    ----------
-    size, rank : int
-        Parameters; eigenvalues.
-    generator : Generator
-        Of the subspace to begin with.
-    """
-
-    def __init__(self, size: int, rank: int, generator: np.random.Generator):
-        self.vectors = np.linalg.qr(generator.standard_normal((size, rank)))[0]
-        self.values = np.zeros(rank)
-        self._known = False
-
-    def update(self, rows: np.ndarray) -> None:
-        """Take in rows R with RᵀR = JᵀJ on average.
-
-        Parameters
-        ----------
-        rows : (m, size) float32
-            R.
-        """
-        basis = self.vectors.astype(np.float32)
-        if self._known:
-            old = np.sqrt(FADING * self.values).astype(np.float32)[:, None] * basis.T
-            rows = np.concatenate([np.float32(np.sqrt(1 - FADING)) * rows, old])
-        for _ in range(1 if self._known else 2):
-            basis = np.linalg.qr(rows.T @ (rows @ basis))[0]
-        inside = (rows @ basis).astype(np.float64)
-        values, turned = np.linalg.eigh(inside.T @ inside)
-        self.values = np.maximum(values, LEAST * values[-1])
-        self.vectors, self._known = basis.astype(np.float64) @ turned, True
-
-    def solve(self, right: np.ndarray, damping: float) -> np.ndarray:
-        """(JᵀJ + λ)⁻¹ of a vector.
-
-        Parameters
-        ----------
-        right : (size,)
-            The vector.
-        damping : float
-            λ.
-        """
-        inside = self.vectors.T @ right
-        return self.vectors @ (inside / (self.values + damping)) + (right - self.vectors @ inside) / damping
 
 
 class _Surface:
@@ -197,7 +150,9 @@ class _Surface:
         count, generator
             As for ``Residuals.combinations``.
         """
-        return self._residuals.combinations(count, generator)[:, self._free] * self._units.astype(np.float32)
+        rows = self._residuals.combinations(count, generator, self._free)
+        rows *= self._units.astype(np.float32)
+        return rows
 
 
 class _Descent:
@@ -207,13 +162,13 @@ class _Descent:
     ----------
     surface : _Surface
         Of the network.
-    curvature : _Curvature
+    curvature : Curvature
         Of nothing yet.
     residuals : 1-D array
         r at the start.
     """
 
-    def __init__(self, surface: _Surface, curvature: _Curvature, residuals: np.ndarray):
+    def __init__(self, surface: _Surface, curvature: Curvature, residuals: np.ndarray):
         self._surface, self._curvature, self._now = surface, curvature, residuals
         self.loss = self.lowest = float(residuals @ residuals)
         self._damping, self._kept, self.idle = 0.0, surface.centre, 0
@@ -224,7 +179,7 @@ class _Descent:
         Parameters
         ----------
         rows : (m, n) float32
-            As for ``_Curvature.update``.
+            As for ``Curvature.update``.
         """
         self._curvature.update(rows)
         self._damping = self._damping or max(DAMPING * self._curvature.values[-1], TINY)
@@ -255,7 +210,7 @@ class _Descent:
                 break
             trial = self._straight(gradient, trial.damping * FACTOR)
             best = trial if trial.loss < best.loss else best
-        if best is not first and best.loss > (1 - WORTH) * self.loss and first.loss < most:
+        if best is not first and best.loss > (1 - SMALL) * self.loss and first.loss < most:
             return first
         if best is first:
             best = _lower(partial(self._straight, gradient), best)
@@ -284,11 +239,12 @@ class _Descent:
 
 def _lower(attempt: Callable[[float], _Trial], best: _Trial) -> _Trial:
     """Try smaller λ as long as the loss falls."""
-    while True:
+    for _ in range(MOST):
         trial = attempt(best.damping / FACTOR)
-        if trial.loss >= best.loss:
-            return best
+        if trial.loss > (1 - SMALL) * best.loss:
+            return best if best.loss <= trial.loss else trial
         best = trial
+    return best
 
 
 def levenberg_marquardt(
@@ -308,7 +264,8 @@ def levenberg_marquardt(
 
     For networks of some ten thousand parameters, and sets that are small enough for many passes: an iteration costs
     ``rows`` gradients of single structures and some fifteen passes; memory is that of ``rows`` + ``rank`` times the
-    number of parameters in single precision. The network has the best parameters seen afterwards.
+    number of parameters in single precision, some three times. While it runs the network has parameters that are tried
+    and serves nothing else; afterwards it has the best of them.
 
     Parameters
     ----------
@@ -331,6 +288,7 @@ def levenberg_marquardt(
     """
     iterations, rows = arguments.as_count("iterations", iterations, 1), arguments.as_count("rows", rows, 1)
     rank, generator = arguments.as_count("rank", rank, 1), np.random.default_rng(arguments.as_seed(seed))
+    check_data(network, network.as_structures(structures), as_weights(weights))
     free = free_parameters(frozen, network.parameters)
     if free is not None and not free.any():
         raise ValueError(f"frozen: expected some parameters to be left, got {frozen!r}")
@@ -339,7 +297,7 @@ def levenberg_marquardt(
     )
     size = surface.centre.size
     rank = min(rank, size)
-    needed = 4 * size * (2 * rows + 4 * rank) + 8 * size * 3 * rank
+    needed = size * (4 * (2 * rows + 5 * rank) + 8 * 3 * rank)
     check_memory("rows, rank", f"{rows} and {rank} of {size} parameters", needed, available_memory)
     return _minimise(surface, rank, rows, iterations, generator, progress)
 
@@ -347,14 +305,25 @@ def levenberg_marquardt(
 def _minimise(
     surface: _Surface, rank: int, rows: int, iterations: int, generator: np.random.Generator, progress: bool
 ) -> Polish:
-    descent = _Descent(surface, _Curvature(surface.centre.size, rank, generator), surface.values())
+    descent = _Descent(surface, Curvature(surface.centre.size, rank, generator), surface.values())
     before, message = descent.loss, "all iterations done"
     if not np.isfinite(before):
         raise ValueError(f"parameters: expected some whose loss is a number to begin with, got {before}")
     with tqdm(total=iterations, file=sys.stderr, leave=False, disable=not progress) as bar:
         try:
-            for _ in range(iterations):
-                descent.iterate(surface.rows(rows, generator))
+            for number in range(iterations):
+                if descent.lowest == 0.0:
+                    message = "the loss is zero"
+                    break
+                try:
+                    descent.iterate(surface.rows(rows, generator))
+                except NoNumbers:
+                    message = "derivatives that are no numbers, or too large for single precision"
+                    if number == 0:
+                        raise ValueError(
+                            f"parameters, weights, units: expected finite derivatives, got {message}"
+                        ) from None
+                    break
                 bar.update()
                 bar.set_postfix(loss=f"{descent.lowest:.3e}")
                 if descent.idle == PATIENCE:
@@ -363,16 +332,19 @@ def _minimise(
         finally:
             descent.finish()
     if surface.refused:
-        message += f"; steps were too long, the last one to {surface.refused}"
+        message += f"; steps were refused, the last one with: {surface.refused}"
     return Polish(before, descent.lowest, surface.evaluations, message)
 
 
 def _units(network: EnergyNetwork, units: Mapping[str, float]) -> np.ndarray:
     """Those of all parameters, 1 unless they are given."""
-    parameters = network.parameters.like()
-    parameters.flat[...] = 1.0
+    parameters = network.parameters
+    if not isinstance(units, Mapping):
+        raise TypeError(f"units: expected numbers by names of parameters, got {units!r}")
+    made = np.ones(parameters.flat.size)
     for name, value in units.items():
         if name not in parameters:
             raise ValueError(f"units: expected names of {list(parameters)}, got {name!r}")
-        parameters[name][...] = arguments.as_positive(f"units of {name}", value, np.inf)
-    return parameters.flat.astype(np.float64)
+        unit, begin = arguments.as_positive(f"units of {name}", value, MOST_UNIT), parameters.offsets[name]
+        made[begin : begin + parameters[name].size] = max(unit, 1 / MOST_UNIT)
+    return made

@@ -9,7 +9,8 @@ from runs import molecules, network
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import FullRangeNetwork, LossWeights
 from lrc_numba.networks.residuals import Residuals
-from lrc_numba.training import levenberg, levenberg_marquardt, polish
+from lrc_numba.training import curvature, levenberg, levenberg_marquardt, polish
+from lrc_numba.training.curvature import Curvature
 
 WEIGHTS = [
     LossWeights(energy=0.7, forces=0.0),
@@ -85,6 +86,7 @@ def test_combinations_are_right_on_average():
         generator = np.random.default_rng(count)
         draws = [residuals.combinations(count, generator) for _ in range(200)]
         assert {len(rows) for rows in draws} == {count}
+        assert draws[0].dtype == np.float32
         found = np.mean([(rows.astype(np.float64) ** 2).sum(axis=0) for rows in draws], axis=0)
         assert np.linalg.norm(found - wanted) < 0.2 * np.linalg.norm(wanted)
 
@@ -142,10 +144,20 @@ def test_bad_arguments():
         ({"rank": 0}, "rank: expected"),
         ({"units": {"lambda": 2.0}}, "units: expected names of .*'lambda'"),
         ({"units": {"lam": -2.0}}, "units of lam: expected"),
+        ({"units": {"lam": 1e20}}, "units of lam: expected"),
         ({"frozen": ("",)}, "frozen: expected some parameters to be left"),
     ):
         with pytest.raises(ValueError, match=message):
             levenberg_marquardt(made, data, LossWeights(), progress=False, **options)
+    with pytest.raises(TypeError, match="units: expected numbers by names"):
+        levenberg_marquardt(made, data, LossWeights(), progress=False, units=["lam"])
+    nobody = Structures.from_arrays(
+        [np.zeros((0, 1)), np.ones((1, 1))], 8.0, forces=[np.zeros((0, 1)), np.ones((1, 1))]
+    )
+    with pytest.raises(ValueError, match="positions: structure 0 has no points"):
+        levenberg_marquardt(made, nobody, LossWeights(), progress=False)
+    with pytest.raises(ValueError, match="count: expected"):
+        Residuals(made, data, LossWeights()).combinations(0, np.random.default_rng(0))
     with pytest.raises(MemoryError, match=r"rows, rank: 100000000 and 200 of .* parameters needs about"):
         levenberg_marquardt(made, data, LossWeights(), progress=False, rows=10**8)
     with pytest.raises(ValueError, match="energies: expected them"):
@@ -168,23 +180,26 @@ def test_parameters_that_are_refused():
     made._evaluate = evaluate
     found = levenberg_marquardt(made, data, LossWeights(), iterations=2, progress=False)
     assert found.after < found.before
-    assert found.message.endswith("steps were too long, the last one to lam: too small")
+    assert found.message.endswith("steps were refused, the last one with: lam: too small")
     made.parameters.flat[3] = np.nan
     with pytest.raises(ValueError, match="parameters: expected finite numbers"):
         levenberg_marquardt(made, data, LossWeights(), progress=False)
 
 
 def test_curvature():
-    """Of rows that come again and again it is that of these rows; the rest of the space has the damping alone."""
+    """Of rows that come again and again it is that of these rows, also for a damping far below the largest of them."""
     generator = np.random.default_rng(0)
-    rows = (generator.standard_normal((6, 30)) * 10.0 ** -np.arange(30)[::-1].clip(max=3)).astype(np.float32)
-    curvature, right = levenberg._Curvature(30, 10, generator), generator.standard_normal(30)
+    rows = (generator.standard_normal((60, 200)) * 10.0 ** np.linspace(-4, 0, 60)[:, None]).astype(np.float32)
+    rows = (generator.standard_normal((60, 60)) @ rows).astype(np.float32)
+    made, residuals = Curvature(200, 80, generator), generator.standard_normal(60)
     for _ in range(3):
-        curvature.update(rows)
-    exact = rows.T.astype(np.float64) @ rows
-    for damping in (1e-2, 1.0):
-        wanted = np.linalg.solve(exact + damping * np.eye(30), right)
-        np.testing.assert_allclose(curvature.solve(right, damping), wanted, atol=1e-4 * np.abs(wanted).max())
+        made.update(rows.copy())
+    exact = rows.astype(np.float64)
+    largest = np.linalg.norm(exact, 2) ** 2
+    for damping in (1e-11 * largest, 1e-5 * largest):
+        wanted = np.linalg.solve(exact.T @ exact + damping * np.eye(200), exact.T @ residuals)
+        left = [np.linalg.norm(residuals - exact @ step) for step in (made.solve(exact.T @ residuals, damping), wanted)]
+        np.testing.assert_allclose(*left, rtol=0.05)
 
 
 class Valley:
@@ -218,13 +233,11 @@ class Valley:
 
 def test_a_bent_valley(monkeypatch):
     """The acceleration follows it: few iterations, where straight steps need many."""
-    monkeypatch.setattr(levenberg, "FADING", 0.0)  # rows are all of J
+    monkeypatch.setattr(curvature, "FADING", 0.0)  # rows are all of J
     taken = []
     for bends in (True, False):
         valley = Valley()
-        descent = levenberg._Descent(
-            valley, levenberg._Curvature(2, 2, np.random.default_rng(0)), valley.at(np.zeros(2))
-        )
+        descent = levenberg._Descent(valley, Curvature(2, 2, np.random.default_rng(0)), valley.at(np.zeros(2)))
         if not bends:
             descent._bent = lambda gradient, damping, start=None, own=descent: start or own._straight(gradient, damping)
         taken.append(0)
@@ -233,3 +246,52 @@ def test_a_bent_valley(monkeypatch):
             taken[-1] += 1
         np.testing.assert_allclose(valley.centre, 1.0, atol=1e-5)
     assert taken[0] <= 0.5 * taken[1]
+
+
+def test_the_best_is_kept(monkeypatch):
+    """Also where the last steps rose, where it is interrupted, and where derivatives are no numbers."""
+    made, data = screened(3)
+    wild = levenberg._Descent._best
+    monkeypatch.setattr(levenberg, "RISE", 1e9)
+
+    def worse(self, most):
+        trial = wild(self, most)
+        return self._straight(self._surface.gradient(self._now), 1e-9 * trial.damping) if self.asked > 2 else trial
+
+    def best(self, most):
+        self.asked = getattr(self, "asked", 0) + 1
+        if self.asked == 6:
+            raise KeyboardInterrupt
+        return worse(self, most)
+
+    monkeypatch.setattr(levenberg._Descent, "_best", best)
+    found = levenberg_marquardt(made, data, LossWeights(), iterations=5, progress=False)
+    assert made.loss_alone(data, LossWeights()) == pytest.approx(found.after)
+    made, data = screened(3)
+    with pytest.raises(KeyboardInterrupt):
+        levenberg_marquardt(made, data, LossWeights(), iterations=9, progress=False)
+    assert made.loss_alone(data, LossWeights()) == pytest.approx(found.after)
+
+
+def test_units():
+    """A parameter of a large unit goes farther in the first step."""
+    gone = []
+    for unit in (1.0, 30.0):
+        made, data = screened(5)
+        before = made.parameters["lam"].copy()
+        levenberg_marquardt(made, data, LossWeights(), iterations=5, progress=False, units={"lam": unit})
+        gone.append(np.abs(made.parameters["lam"] - before).max())
+    assert gone[1] > 10 * gone[0] > 0
+
+
+def test_when_it_ends(monkeypatch):
+    """With a word on why: where nothing is gained, and where derivatives are no numbers."""
+    made, data = screened(3)
+    monkeypatch.setattr(levenberg, "SMALL", 1.0)
+    found = levenberg_marquardt(made, data, LossWeights(), iterations=50, progress=False)
+    assert found.message.startswith("8 iterations lowered the loss by less than 1 of it")
+    monkeypatch.setattr(
+        Residuals, "combinations", lambda *_: np.full((3, made.parameters.flat.size), np.nan, np.float32)
+    )
+    with pytest.raises(ValueError, match="parameters, weights, units: expected finite derivatives"):
+        levenberg_marquardt(made, data, LossWeights(), progress=False)
