@@ -2,7 +2,7 @@
 
 Left, the time of one convolution over the error that was measured for it: three dimensions, 10⁶ uniform points, 63³
 modes, new points every call, two threads, out of ``validation/results/epyc/benchmark.json``. Right, the relative force
-errors of ``figures/results/lrc/table1_paper.json``, and those printed in Table 1 of arXiv 2010.05295. Nothing is
+errors of ``figures/results/lrc/table1_reduced.json``, and those printed in Table 1 of arXiv 2010.05295. Nothing is
 computed.
 
     python -m figures.overview
@@ -22,7 +22,7 @@ __all__ = ["convolutions", "force_errors", "main"]
 
 HERE = Path(__file__).parent
 BENCHMARK = HERE.parent / "validation" / "results" / "epyc" / "benchmark.json"
-TABLE = HERE / "results" / "lrc" / "table1_paper.json"
+TABLE = HERE / "results" / "lrc" / "table1_reduced.json"
 PICTURE = HERE / "results" / "overview.png"
 
 CASE = {
@@ -93,13 +93,16 @@ def _draw_force_errors(axes, record: dict) -> None:
     axes.set_ylabel("relative error of learned forces")
     axes.set_xticks(MU, [f"{mu:g}" for mu in MU])
     axes.minorticks_off()
-    many = (
-        "ours: one seed, others differ"
-        if seeds == {1}
-        else f"ours: median and range of {min(seeds)} to {max(seeds)} seeds"
+    many = "one seed, others differ" if seeds == {1} else f"median and range of {_range(seeds)} seeds"
+    axes.set_title(
+        f"Table 1 of the LRC paper: networks with and without\na long-range part (ours: {many})", fontsize=10
     )
-    axes.set_title(f"Table 1 of the LRC paper: networks with and without\na long-range part ({many})", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
+
+
+def _range(numbers: set[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def main() -> None:

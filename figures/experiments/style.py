@@ -146,6 +146,7 @@ def curves(axes: Any, record: dict, rows: list[str]) -> None:
         seen.add(run["row"])
         axes.plot(steps, losses, color=colour, ls=line, lw=0.5, label=label)
     axes.set(xlabel="step of Adam", ylabel="loss", xscale="log", yscale="log")
+    axes.xaxis.set_minor_formatter("")
     axes.legend(frameon=False)
 
 
