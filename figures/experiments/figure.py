@@ -186,7 +186,7 @@ class Figure:
             record, earlier = self.collect(preset, seeds, store), read(path)
             if record["runs"]:
                 if earlier is not None:
-                    record = merged(record, earlier, {(column.row, column.column) for column in self.columns(preset)})
+                    record = merged(record, earlier, [(column.row, column.column) for column in self.columns(preset)])
                 write_json(path, record)
                 self._keep_networks(preset, seeds[0], store, results)
             elif earlier is None:

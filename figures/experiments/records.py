@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["merged", "read", "recorded"]
@@ -31,15 +32,15 @@ def recorded(path: Path) -> dict[tuple[str, int], dict]:
     return {(run["key"], run["polish"]): run for run in runs}
 
 
-def merged(record: dict, earlier: dict, places: set[tuple[str, str]]) -> dict:
+def merged(record: dict, earlier: dict, places: Sequence[tuple[str, str]]) -> dict:
     """A record with the runs of an earlier one that it has not, or has not evaluated on the final tests.
 
     Parameters
     ----------
     record, earlier : dict
         Of one table and preset.
-    places : set of (str, str)
-        Rows and columns that the table still has; others are left behind.
+    places : sequence of (str, str)
+        Rows and columns that the table still has, in its order; others are left behind.
     """
 
     def of(run: dict) -> tuple[int, str, str]:
@@ -53,5 +54,5 @@ def merged(record: dict, earlier: dict, places: set[tuple[str, str]]) -> dict:
             runs[of(run)] = run
     seeds = sorted({*record["seeds"], *(run["seed"] for run in runs.values())})
     protocols = record["protocols"] + [each for each in earlier["protocols"] if each not in record["protocols"]]
-    ordered = sorted(runs.values(), key=lambda run: run["seed"])
+    ordered = sorted(runs.values(), key=lambda run: (run["seed"], places.index((run["row"], run["column"]))))
     return record | {"runs": ordered, "seeds": seeds, "protocols": protocols, "expected": len(places) * len(seeds)}

@@ -185,7 +185,8 @@ class _Descent:
         self._damping = self._damping or max(DAMPING * self._curvature.values[-1], TINY)
         most = RISE * self.lowest
         best = self._best(most)
-        if best.loss < (1 - WORTH) * self.loss:
+        lower = best.loss < self.loss and best.damping < self._damping
+        if lower or best.loss < (1 - WORTH) * self.loss:
             self._damping = best.damping
         elif best.loss >= most:
             self._damping *= FACTOR
@@ -241,8 +242,8 @@ def _lower(attempt: Callable[[float], _Trial], best: _Trial) -> _Trial:
     """Try smaller λ as long as the loss falls."""
     for _ in range(MOST):
         trial = attempt(best.damping / FACTOR)
-        if trial.loss > (1 - SMALL) * best.loss:
-            return best if best.loss <= trial.loss else trial
+        if trial.loss >= best.loss:
+            return best
         best = trial
     return best
 

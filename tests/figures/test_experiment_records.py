@@ -11,7 +11,7 @@ from figures.experiments.training import Store
 from lrc_numba.files import write_json
 from lrc_numba.training import Protocol, Stage
 
-PLACES = {("full", "1"), ("short", "1")}
+PLACES = [("full", "1"), ("short", "1")]
 PROTOCOLS = [{"rate": 1.0}]
 
 

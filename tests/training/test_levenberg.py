@@ -295,3 +295,13 @@ def test_when_it_ends(monkeypatch):
     )
     with pytest.raises(ValueError, match="parameters, weights, units: expected finite derivatives"):
         levenberg_marquardt(made, data, LossWeights(), progress=False)
+
+
+def test_damping_is_lowered_where_little_is_gained():
+    """Where each λ gains less than a step is worth, smaller ones are still tried, and gone on with."""
+    valley = Valley()
+    descent = levenberg._Descent(valley, Curvature(2, 2, np.random.default_rng(0)), valley.at(np.zeros(2)))
+    descent._damping = 1e8  # of which a step gains 1e-5
+    descent.iterate(valley.jacobian())
+    descent.iterate(valley.jacobian())
+    assert descent._damping < 1e4
