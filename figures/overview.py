@@ -2,8 +2,8 @@
 
 Left, the time of one convolution over the error that was measured for it: three dimensions, 10⁶ uniform points, 63³
 modes, new points every call, two threads, out of ``validation/results/epyc/benchmark.json``. Right, the relative force
-errors of ``figures/results/lrc/table1_reduced.json``, and those printed in Table 1 of arXiv 2010.05295. Nothing is
-computed.
+errors of ``figures/results/lrc/table1_reduced.json``, on the tests that figures/README.md names, and those printed in
+Table 1 of arXiv 2010.05295. Nothing is computed.
 
     python -m figures.overview
 """

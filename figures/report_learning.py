@@ -190,7 +190,23 @@ def _made(record: dict, command: str) -> str:
     polished = f" ({' or '.join(sorted(methods))} instead)" if methods else ""
     text = f"`{command}`: {record['about']}{polished}; {len(runs)} of {record['expected']} trainings, {streams} tests; "
     text += f"{dates[0]} to {dates[-1]}, {' / '.join(sorted(versions))}, {' / '.join(sorted(processors))}; "
-    return text + f"{min(seconds):.0f} to {max(seconds):.0f} minutes of a core each."
+    return text + f"{min(seconds):.0f} to {max(seconds):.0f} minutes of a core each.{_polishes(runs)}"
+
+
+def _polishes(runs: list[dict]) -> str:
+    """Which rows and columns had how many iterations of the polish, where that differs, and by how many versions."""
+    polished = [run for run in runs if "polished" in run["errors"]]
+    several = sorted({run["polish"] for run in polished if "polish" in run})
+    text = ""
+    for count in several if len(several) > 1 else []:
+        places: dict[str, list[str]] = {}
+        for run in polished:
+            if run.get("polish") == count and run["column"] not in places.setdefault(run["row"], []):
+                places[run["row"]].append(run["column"])
+        where = "; ".join(f"{row} at {', '.join(columns)}" for row, columns in places.items())
+        text += f" {count} iterations of the polish: {where}."
+    versions = len({run.get("sources") for run in runs})
+    return text + (f" By {versions} versions of the code that trains." if versions > 1 else "")
 
 
 def _trained(record: dict, stem: str) -> list[str]:

@@ -17,8 +17,8 @@ def by_cost(preset: Preset, samples: int, gradients: dict[str, int], drawn: str 
     """A training with so many snapshots, which costs the same for any number of them.
 
     The preset "paper" has the paper's protocol, whose cost grows with the snapshots; others have as many epochs as a
-    number of gradients of single snapshots allows, with a cosine, and spend up to as many
-    on Levenberg–Marquardt, of which nothing is left where there are more than some thousand snapshots.
+    number of gradients of single snapshots allows, with a cosine, and spend up to as many on Levenberg–Marquardt, for
+    which there are too few where one iteration takes more: with thousands of snapshots.
 
     Parameters
     ----------

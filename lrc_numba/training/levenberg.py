@@ -4,12 +4,13 @@ For L = |r|² with r(θ + δ) ≈ r + J δ a step is
 
     v = −(JᵀJ + λ)⁻¹ Jᵀr,    a = −½ (JᵀJ + λ)⁻¹ Jᵀ r″(v, v),    θ ← θ + v  or  θ + v + a
 
-with r″(v, v) the second derivative along v (Transtrum & Sethna, arXiv 1201.5885). Force matching is stiff: eigenvalues
-of JᵀJ span twenty decades, and a few hundred of them are above any λ that is of use. So JᵀJ is known by its largest
-eigenvalues alone; each iteration combines those of the one before, which count less and less, with random combinations
-of the rows of J at the present θ (see ``networks.residuals``), in one step of subspace iteration. Gradients Jᵀr are
-exact, and so are losses: λ is the one, of those that are tried, with which the loss falls lowest. Where all of them
-are against a kink of a relu, at which forces jump, the first is taken if it leads no higher than ``RISE``.
+with r″(v, v) the second derivative along v (Transtrum & Sethna, arXiv 1201.5885). Force matching is stiff: in a
+network of the LRC paper's Table 1 eigenvalues of JᵀJ fell by ten decades over the first hundred, and few of the others
+were above a λ that was of use. So JᵀJ is known by its largest eigenvalues alone; each iteration combines those of the
+one before, which count less and less, with random combinations of the rows of J at the present θ (see
+``networks.residuals``), in one step of subspace iteration. Gradients Jᵀr are exact, and so are losses: λ is the one, of
+those that are tried, with which the loss falls lowest. Where none of them lowers it to speak of, as against a kink of a
+relu, at which forces jump, the first is taken if it leads no higher than ``RISE``.
 """
 
 from __future__ import annotations

@@ -132,7 +132,8 @@ def test_more_of_everything_than_there_is():
     exact = made.predict(data).forces
     there = Structures.from_arrays(data.positions.reshape(2, 8, 1), 8.0, forces=exact.reshape(2, 8, 1))
     found = levenberg_marquardt(made, there, LossWeights(), iterations=3, progress=False)
-    assert found.after <= found.before < 1e-20
+    assert found.before < 1e-20
+    np.testing.assert_allclose(made.predict(data).forces, exact, atol=1e-9 * np.abs(exact).max())
 
 
 def test_bad_arguments():
@@ -249,7 +250,7 @@ def test_a_bent_valley(monkeypatch):
 
 
 def test_the_best_is_kept(monkeypatch):
-    """Also where the last steps rose, where it is interrupted, and where derivatives are no numbers."""
+    """Also where the last steps rose, and where it is interrupted."""
     made, data = screened(3)
     wild = levenberg._Descent._best
     monkeypatch.setattr(levenberg, "RISE", 1e9)
