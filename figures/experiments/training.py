@@ -30,7 +30,8 @@ __all__ = ["FIRST", "METHOD", "Busy", "Store", "errors_of", "run"]
 SLICE = 250  # steps of Adam after which clock and progress are written
 PIECE = 20  # iterations of Levenberg–Marquardt after which the network is kept
 METHOD, FIRST = "Levenberg–Marquardt", "L-BFGS"  # of the polish; the second that of results that do not say it
-UNITS = {"lam": 300.0, "beta": 300.0}  # how far these go while weights go by 1
+UNITS = {"lam": 3000.0, "beta": 3000.0}  # how far these go while weights go by 1
+FAR = 100.0  # spreads by which kinks that no data reach are out of the way of the polish
 FORCES = LossWeights(forces=1.0)
 LATE = ("f1", "f2")  # what the second of two scales leaves as it is
 MOST_LOSSES = 200  # of a curve that is kept
@@ -224,6 +225,8 @@ def _polish(
     while done < most:
         report("polish", done / most)
         piece = min(PIECE, most - done)
+        if isinstance(network, FullRangeNetwork):
+            network.move_kinks(data, FAR)
         options = {"seed": done, "progress": False, "frozen": frozen, "units": units}
         levenberg_marquardt(network, data, FORCES, iterations=piece, **options)
         with replaced(folder / f"levenberg-{done + piece}.npz") as file:

@@ -1,16 +1,19 @@
-r"""Levenberg–Marquardt with geodesic acceleration: for losses whose last digits first-order methods do not reach.
+r"""Levenberg–Marquardt: for losses whose last digits first-order methods do not reach.
 
 For L = |r|² with r(θ + δ) ≈ r + J δ a step is
 
-    v = −(JᵀJ + λ)⁻¹ Jᵀr,    a = −½ (JᵀJ + λ)⁻¹ Jᵀ r″(v, v),    θ ← θ + v  or  θ + v + a
+    δ = −(JᵀJ + λ)⁻¹ Jᵀr,
 
-with r″(v, v) the second derivative along v (Transtrum & Sethna, arXiv 1201.5885). Force matching is stiff: in a
-network of the LRC paper's Table 1 eigenvalues of JᵀJ fell by ten decades over the first hundred, and few of the others
-were above a λ that was of use. So JᵀJ is known by its largest eigenvalues alone; each iteration combines those of the
-one before, which count less and less, with random combinations of the rows of J at the present θ (see
-``networks.residuals``), in one step of subspace iteration. Gradients Jᵀr are exact, and so are losses: λ is the one, of
-those that are tried, with which the loss falls lowest. Where none of them lowers it to speak of, as against a kink of a
-relu, at which forces jump, the first is taken if it leads no higher than ``RISE``.
+with λ as small as is of use. Force matching is stiff: in a network of the LRC paper's Table 1 eigenvalues of JᵀJ fell
+by ten decades over the first hundred, and few of the others were above a λ that was of use. So JᵀJ is known by its
+largest eigenvalues alone; each iteration combines those of the one before, which count less and less, with random
+combinations of the rows of J at the present θ (see ``networks.residuals``), in one step of subspace iteration.
+Gradients Jᵀr are exact, and so are losses: λ is the one, of those that are tried, with which the loss falls lowest.
+Where none of them lowers it to speak of, as against a kink of a relu, at which forces jump, the first is taken if it
+leads no higher than ``RISE``. Kinks that no data reach yet should be out of the way before, and again after some
+iterations: see ``FullRangeNetwork.move_kinks``.
+
+A second derivative along the step, which geodesic acceleration needs, cost as much as it gained.
 """
 
 from __future__ import annotations
@@ -36,12 +39,11 @@ from .polish import Polish
 
 __all__ = ["levenberg_marquardt"]
 
-ROWS, RANK = 1000, 200
+ROWS, RANK = 400, 200
 DAMPING = 1e-5  # λ to begin with, of the largest eigenvalue
 FACTOR, MOST = 3.0, 6  # between two λ that are tried; how many larger ones, and smaller ones
 MOST_UNIT = 1e9
 RISE = 1.1  # times the lowest loss: how high a step may lead that goes over a kink
-ALONG = 0.1  # of v, the step of the second derivative along it
 WORTH = 1e-3  # share of the loss by which a step lowers it that tells which λ to begin with
 TINY = float(np.finfo(np.float64).tiny)
 SMALL, PATIENCE = 1e-4, 8  # it ends after so many iterations that lower the loss by less than this share
@@ -206,35 +208,19 @@ class _Descent:
     def _best(self, most: float) -> _Trial:
         """The best step that was tried, or one over a kink to a loss below ``most``."""
         gradient = self._surface.gradient(self._now)
-        first = best = trial = self._straight(gradient, self._damping)
+        first = best = trial = self._stepped(gradient, self._damping)
         for _ in range(MOST):
             if best.loss < self.loss:
                 break
-            trial = self._straight(gradient, trial.damping * FACTOR)
+            trial = self._stepped(gradient, trial.damping * FACTOR)
             best = trial if trial.loss < best.loss else best
         if best is not first and best.loss > (1 - SMALL) * self.loss and first.loss < most:
             return first
-        if best is first:
-            best = _lower(partial(self._straight, gradient), best)
-        return _lower(partial(self._bent, gradient), self._bent(gradient, best.damping, best))
+        return _lower(partial(self._stepped, gradient), best) if best is first else best
 
-    def _straight(self, gradient: np.ndarray, damping: float) -> _Trial:
-        """θ + v."""
+    def _stepped(self, gradient: np.ndarray, damping: float) -> _Trial:
+        """θ + δ for a λ."""
         step = -self._curvature.solve(gradient, damping)
-        return self._try(step, damping)
-
-    def _bent(self, gradient: np.ndarray, damping: float, start: _Trial | None = None) -> _Trial:
-        """The better of θ + v and θ + v + a."""
-        start = self._straight(gradient, damping) if start is None else start
-        ahead, behind = self._surface.at(ALONG * start.step), self._surface.at(-ALONG * start.step)
-        if ahead is None or behind is None:
-            return start
-        second = (ahead + behind - 2.0 * self._now) / ALONG**2
-        bend = -0.5 * self._curvature.solve(self._surface.gradient(second), damping)
-        trial = self._try(start.step + bend, damping)
-        return trial if trial.loss < start.loss else start
-
-    def _try(self, step: np.ndarray, damping: float) -> _Trial:
         values = self._surface.at(step)
         return _Trial(np.inf if values is None else float(values @ values), step, damping, values)
 
@@ -262,10 +248,10 @@ def levenberg_marquardt(
     frozen: tuple[str, ...] = (),
     units: Mapping[str, float] | None = None,
 ) -> Polish:
-    """Minimise the loss of all structures by Levenberg–Marquardt with geodesic acceleration.
+    """Minimise the loss of all structures by Levenberg–Marquardt.
 
     For networks of some ten thousand parameters, and sets that are small enough for many passes: an iteration costs
-    ``rows`` gradients of single structures and some fifteen passes; memory is that of ``rows`` + ``rank`` times the
+    ``rows`` gradients of single structures and some five passes; memory is that of ``rows`` + ``rank`` times the
     number of parameters in single precision, some three times. While it runs the network has parameters that are tried
     and serves nothing else; afterwards it has the best of them.
 

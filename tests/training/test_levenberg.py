@@ -233,20 +233,14 @@ class Valley:
 
 
 def test_a_bent_valley(monkeypatch):
-    """The acceleration follows it: few iterations, where straight steps need many."""
+    """It is followed to its end."""
     monkeypatch.setattr(curvature, "FADING", 0.0)  # rows are all of J
-    taken = []
-    for bends in (True, False):
-        valley = Valley()
-        descent = levenberg._Descent(valley, Curvature(2, 2, np.random.default_rng(0)), valley.at(np.zeros(2)))
-        if not bends:
-            descent._bent = lambda gradient, damping, start=None, own=descent: start or own._straight(gradient, damping)
-        taken.append(0)
-        while descent.lowest > 1e-12 and taken[-1] < 60:
-            descent.iterate(valley.jacobian())
-            taken[-1] += 1
-        np.testing.assert_allclose(valley.centre, 1.0, atol=1e-5)
-    assert taken[0] <= 0.5 * taken[1]
+    valley, taken = Valley(), 0
+    descent = levenberg._Descent(valley, Curvature(2, 2, np.random.default_rng(0)), valley.at(np.zeros(2)))
+    while descent.lowest > 1e-12 and taken < 20:
+        descent.iterate(valley.jacobian())
+        taken += 1
+    np.testing.assert_allclose(valley.centre, 1.0, atol=1e-5)
 
 
 def test_the_best_is_kept(monkeypatch):
@@ -257,7 +251,7 @@ def test_the_best_is_kept(monkeypatch):
 
     def worse(self, most):
         trial = wild(self, most)
-        return self._straight(self._surface.gradient(self._now), 1e-9 * trial.damping) if self.asked > 2 else trial
+        return self._stepped(self._surface.gradient(self._now), 1e-9 * trial.damping) if self.asked > 2 else trial
 
     def best(self, most):
         self.asked = getattr(self, "asked", 0) + 1
