@@ -1,11 +1,11 @@
-"""Trainings with few or many snapshots at the same cost."""
+"""Trainings with few or many snapshots at about the same cost."""
 
 from __future__ import annotations
 
 from lrc_numba.training import Protocol, Stage
 
 from .presets import Preset
-from .tasks import PASSES, ROWS, Training
+from .tasks import Training
 
 __all__ = ["by_cost"]
 
@@ -14,11 +14,10 @@ MOST_EPOCHS = 20_000
 
 
 def by_cost(preset: Preset, samples: int, gradients: dict[str, int], drawn: str = "stratified") -> Training:
-    """A training with so many snapshots, which costs the same for any number of them.
+    """A training with so many snapshots, whose Adam costs the same for any number of them.
 
     The preset "paper" has the paper's protocol, whose cost grows with the snapshots; others have as many epochs as a
-    number of gradients of single snapshots allows, with a cosine, and spend up to as many on Levenberg–Marquardt, for
-    which there are too few where one iteration takes more: with thousands of snapshots.
+    number of gradients of single snapshots allows, with a cosine. Levenberg–Marquardt follows, see ``Task.at_once``.
 
     Parameters
     ----------
@@ -36,5 +35,4 @@ def by_cost(preset: Preset, samples: int, gradients: dict[str, int], drawn: str 
     allowed = gradients[preset.name]
     epochs = min(MOST_EPOCHS, max(1, allowed // samples))
     protocol = Protocol((Stage(min(BATCH, samples), epochs),), rate=2e-3, schedule="cosine", warmup=20)
-    polish = min(preset.polish, allowed // (PASSES * samples + ROWS))
-    return Training(samples, protocol, polish, drawn)
+    return Training(samples, protocol, preset.polish, drawn)

@@ -31,7 +31,8 @@ from .presets import STREAMS, TEST_SETS, TESTS
 __all__ = ["Model", "Small", "System", "Task", "Test", "Training", "sources"]
 
 SOURCES = ("networks", "training")  # of the package: what decides on a training, beside the engine's sums
-PASSES = 8  # of Levenberg–Marquardt, an iteration in gradients of all snapshots, beside rows, those of single ones
+PASSES = 5  # of Levenberg–Marquardt, an iteration in gradients of all snapshots, beside rows, those of single ones
+RESIDUALS = 300_000  # that Levenberg–Marquardt sees at once, some thirty for each parameter of a network
 AT_ONCE = 1 << 21  # pairs of points whose forces are summed at once
 
 
@@ -171,11 +172,16 @@ class Training:
     polish: int = 0
     drawn: str = "stratified"
 
-    @property
-    def gradients(self) -> int:
-        """Gradients of single snapshots that it takes: a measure of its cost."""
+    def gradients(self, most: int) -> int:
+        """Gradients of single snapshots that it takes: a measure of its cost.
+
+        Parameters
+        ----------
+        most : int
+            Snapshots that the polish sees at once.
+        """
         epochs = sum(stage.epochs for stage in self.protocol.stages)
-        return self.samples * epochs + self.polish * (self.samples * PASSES + ROWS)
+        return self.samples * epochs + self.polish * (min(self.samples, most) * PASSES + ROWS)
 
 
 @dataclass(frozen=True)
@@ -288,7 +294,12 @@ class Task:
     @property
     def gradients(self) -> int:
         """A measure of its cost: gradients of single snapshots, times their points."""
-        return self.training.gradients * self.system.points
+        return self.training.gradients(self.at_once) * self.system.points
+
+    @property
+    def at_once(self) -> int:
+        """Snapshots that the polish sees at once: each of its pieces others, where there are more."""
+        return max(1, RESIDUALS // (self.system.points * self.system.dim))
 
 
 def _pruned(about: dict) -> dict:

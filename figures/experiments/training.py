@@ -31,7 +31,7 @@ SLICE = 250  # steps of Adam after which clock and progress are written
 PIECE = 20  # iterations of Levenberg–Marquardt after which the network is kept
 METHOD, FIRST = "Levenberg–Marquardt", "L-BFGS"  # of the polish; the second that of results that do not say it
 UNITS = {"lam": 3000.0, "beta": 3000.0}  # how far these go while weights go by 1
-FAR = 100.0  # spreads by which kinks that no data reach are out of the way of the polish
+FAR = 100.0  # spreads by which kinks of relus are out of the way of the polish
 FORCES = LossWeights(forces=1.0)
 LATE = ("f1", "f2")  # what the second of two scales leaves as it is
 MOST_LOSSES = 200  # of a curve that is kept
@@ -225,16 +225,24 @@ def _polish(
     while done < most:
         report("polish", done / most)
         piece = min(PIECE, most - done)
+        some = _some(data, task.at_once, done)
         if isinstance(network, FullRangeNetwork):
-            network.move_kinks(data, FAR)
+            network.move_kinks(some, FAR, among=True)
         options = {"seed": done, "progress": False, "frozen": frozen, "units": units}
-        levenberg_marquardt(network, data, FORCES, iterations=piece, **options)
+        levenberg_marquardt(network, some, FORCES, iterations=piece, **options)
         with replaced(folder / f"levenberg-{done + piece}.npz") as file:
             np.savez(file, parameters=network.parameters.flat)
         if done:
             (folder / f"levenberg-{done}.npz").unlink(missing_ok=True)
         done += piece
         clock.write()
+
+
+def _some(data: Structures, most: int, seed: int) -> Structures:
+    """At most so many snapshots, drawn at random."""
+    if len(data) <= most:
+        return data
+    return data[np.sort(np.random.default_rng(seed).permutation(len(data))[:most])]
 
 
 def _finish(network: EnergyNetwork, data: Structures) -> None:

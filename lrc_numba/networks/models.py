@@ -342,25 +342,31 @@ class FullRangeNetwork(ShortRangeNetwork):
         passed = float(np.sqrt((start.centred_outputs(self.post, self.parameters, inputs) ** 2).mean())) or 1.0
         self._set_long_scales(shift, spread * passed)
 
-    def move_kinks(self, points, spreads: float = 20.0) -> None:
-        """Continue g_θ beyond the training points as it is among them; to be called after training.
+    def move_kinks(self, points, spreads: float = 20.0, *, among: bool = False) -> None:
+        """Continue g_θ beyond the training points as it is among them.
 
         After a training nearly all kinks of the relus of g_θ lie just beyond its data, which do not determine them, and
         a point in a denser neighbourhood than any there meets another g_θ. Here these kinks move away, see
         ``start.move_kinks``; energies and forces at the points stay the same up to rounding.
 
+        A kink among the points makes forces jump there. As parameters change, points cross it, and of what that does to
+        the loss its gradient knows nothing: methods that go by gradients stand still or go astray. With ``among`` no
+        kink is left among them: g_θ is another, linear function of u there, and the training has to go on.
+
         Parameters
         ----------
         points : (B, N, d) or (N, d) array, or Structures
-            Those it was trained with, units of length.
+            Those it is trained with, units of length.
         spreads : float
             How far kinks are to be from them, in standard deviations of what the relu is given.
+        among : bool
+            Whether kinks among the points move as well.
         """
         spreads = arguments.as_positive("spreads", float(spreads), np.inf)
         given = self.as_structures(points)
         check_some(given.positions)
         inputs = self.values(given, "scaled u")
-        rise = start.move_kinks(self.post, self.parameters, inputs, spreads)
+        rise = start.move_kinks(self.post, self.parameters, inputs, spreads, among)
         weight, bias = self._first_layer
         bias -= rise @ weight[self.descriptor.width :]
 

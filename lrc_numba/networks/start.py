@@ -114,12 +114,14 @@ def draw_linear_relus(network: Perceptron, views: Parameters, inputs: np.ndarray
     network.initialise(views, np.random.default_rng([seed, best]))
 
 
-def move_kinks(network: Perceptron, views: Parameters, inputs: np.ndarray, spreads: float) -> np.ndarray:
-    """Move the kinks of relus that lie beyond the inputs further away; how much outputs rise by that, (sizes[-1],).
+def move_kinks(
+    network: Perceptron, views: Parameters, inputs: np.ndarray, spreads: float, among: bool = False
+) -> np.ndarray:
+    """Move the kinks of relus further away from the inputs; how much outputs rise by that, (sizes[-1],).
 
     A relu that is on at all of the inputs gets a larger bias, which the next layer subtracts again, and a relu that is
     off at all of them a smaller one, so that the nearest input is ``spreads`` standard deviations of z away from the
-    kink. Those with a kink among the inputs stay. The reader of the outputs has to subtract their rise.
+    kink. The reader of the outputs has to subtract their rise.
 
     Parameters
     ----------
@@ -131,6 +133,9 @@ def move_kinks(network: Perceptron, views: Parameters, inputs: np.ndarray, sprea
         Rows the network is used for.
     spreads : float
         How far.
+    among : bool
+        Whether a relu with a kink among the inputs is on or off at all of them afterwards, as it is at most of them;
+        otherwise it stays as it is.
     """
     h, rise = inputs, np.zeros(network.sizes[0], dtype=inputs.dtype)
     for layer in range(len(network.sizes) - 1):
@@ -138,8 +143,10 @@ def move_kinks(network: Perceptron, views: Parameters, inputs: np.ndarray, sprea
         bias -= rise @ weight
         z = h @ weight + bias
         low, high, reach = z.min(axis=0), z.max(axis=0), spreads * z.std(axis=0)
-        rise = np.where(low > 0, np.maximum(reach - low, 0), 0).astype(z.dtype)
-        fall = np.where(high <= 0, np.maximum(reach + high, 0), 0)
+        mostly = (z > 0).mean(axis=0) > 0.5
+        on, off = (mostly, ~mostly) if among else (low > 0, high <= 0)
+        rise = np.where(on, np.maximum(reach - low, 0), 0).astype(z.dtype)
+        fall = np.where(off, np.maximum(reach + high, 0), 0)
         bias += rise - fall
         h = np.maximum(z + rise - fall, 0)
     return rise

@@ -118,6 +118,30 @@ def test_moved_kinks(off):
         network.move_kinks(points[:0])
 
 
+def test_kinks_among_the_points():
+    """They stay, but where they are asked to go as well: then g_θ is linear there, also after the next layers."""
+    points = sample_points(50, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
+    network = FullRangeNetwork(BOX, CUTOFF, MODES, seed=1, dim=2, eps=1e-5)
+    network.set_scales(points)
+    for layer in range(5):
+        weight, bias = network.parameters[f"g.weight{layer}"], network.parameters[f"g.bias{layer}"]
+        weight[...] = np.random.default_rng(layer).standard_normal(weight.shape)
+        bias[...] = -np.median(_before(network, points, layer), axis=0)
+    network.move_kinks(points)
+    assert bent(network.post, network.parameters, long_features(network, points))
+    network.move_kinks(points, spreads=200.0, among=True)
+    assert not bent(network.post, network.parameters, long_features(network, points))
+    assert _far_bend(network, points) < 1e-9
+
+
+def _before(network: FullRangeNetwork, points: np.ndarray, layer: int) -> np.ndarray:
+    """What the relus of a layer are given, but for its biases."""
+    h = long_features(network, points)
+    for before in range(layer):
+        h = np.maximum(h @ network.parameters[f"g.weight{before}"] + network.parameters[f"g.bias{before}"], 0)
+    return h @ network.parameters[f"g.weight{layer}"]
+
+
 def test_the_series_ends_along_every_axis():
     """Also in a box that is no cube, with one mode along an axis: the Gaussian is that of the axis that ends first."""
     network = FullRangeNetwork((4.0, 8.0, 4.0), CUTOFF, (9, 9, 1), dim=3)
