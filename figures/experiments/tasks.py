@@ -32,7 +32,7 @@ __all__ = ["Model", "Small", "System", "Task", "Test", "Training", "sources"]
 
 SOURCES = ("networks", "training")  # of the package: what decides on a training, beside the engine's sums
 PASSES = 5  # of Levenberg–Marquardt, an iteration in gradients of all snapshots, beside rows, those of single ones
-RESIDUALS = 300_000  # that Levenberg–Marquardt sees at once, some thirty for each parameter of a network
+RESIDUALS = 100_000  # that Levenberg–Marquardt sees at once, some ten for each parameter of a network
 AT_ONCE = 1 << 21  # pairs of points whose forces are summed at once
 
 
