@@ -60,7 +60,9 @@ Networks; what each of them does is a table of its own, once that is computed:
 - û is shifted and scaled; unit vectors are scaled in two and three dimensions.
 - First biases are random, and centred on the data.
 - 𝒩 begins near linear, and as that of a short-range network.
-- g_θ is the best conditioned of many draws, and its kinks beyond the data are moved away after training.
+- g_θ is the best conditioned of many draws. After Adam, and every 20 iterations of Levenberg–Marquardt, its kinks are
+  moved away from the data, among which it is linear from then on (in trainings of before that only those beyond the
+  data, and at the end).
 """
 
 
