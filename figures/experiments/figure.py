@@ -141,7 +141,8 @@ class Figure:
                 run |= {"errors": tested["errors"], "stream": "final", "development": result["errors"]}
             runs.append(run)
         about = {"name": self.name, "preset": preset.name, "about": preset.about, "paper": self.paper}
-        protocols = {json.dumps(t.training.protocol.record(), sort_keys=True) for t in self.tasks(preset, seeds)}
+        used = [t.training.protocol for t in self.tasks(preset, seeds)]
+        protocols = {json.dumps(each.record(), sort_keys=True) for each in used if each is not None}
         about |= {"protocols": [json.loads(each) for each in sorted(protocols)], "seeds": list(seeds)}
         return about | {"polish": preset.polish, "expected": len(self.tasks(preset, seeds)), "runs": runs}
 

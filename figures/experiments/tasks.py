@@ -159,8 +159,8 @@ class Training:
     ----------
     samples : int
         Snapshots.
-    protocol : Protocol
-        Of Adam.
+    protocol : Protocol or None
+        Of Adam, if that is wanted.
     polish : int
         Iterations of Levenberg–Marquardt afterwards.
     drawn : {"stratified", "uniform"}
@@ -168,7 +168,7 @@ class Training:
     """
 
     samples: int
-    protocol: Protocol
+    protocol: Protocol | None
     polish: int = 0
     drawn: str = "stratified"
 
@@ -180,7 +180,7 @@ class Training:
         most : int
             Snapshots that the polish sees at once.
         """
-        epochs = sum(stage.epochs for stage in self.protocol.stages)
+        epochs = 0 if self.protocol is None else sum(stage.epochs for stage in self.protocol.stages)
         return self.samples * epochs + self.polish * (min(self.samples, most) * PASSES + ROWS)
 
 

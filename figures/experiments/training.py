@@ -18,7 +18,7 @@ import numpy as np
 from lrc_numba.files import replaced, write_json
 from lrc_numba.geometry.structures import Structures
 from lrc_numba.networks import EnergyNetwork, FullRangeNetwork, LossWeights
-from lrc_numba.training import Trainer, TrainingError, force_error, levenberg_marquardt
+from lrc_numba.training import Protocol, Trainer, TrainingError, force_error, levenberg_marquardt
 from lrc_numba.training.checkpoint import locked
 from validation.tools.common import environment
 
@@ -157,7 +157,9 @@ def _run(task: Task, store: Store, report: Report) -> dict:
         run(before, Store(store.root), report)  # a record has no network to go on with
         network = EnergyNetwork.load(store.path(before, "network", ".npz"), threads=1)
     frozen = () if before is None else LATE
-    curves = {"adam": _adam(network, data, task, folder / "adam.npz", frozen, report, clock)}
+    protocol, curves = task.training.protocol, {}
+    if protocol is not None:
+        curves["adam"] = _adam(network, data, task, protocol, frozen, folder / "adam.npz", report, clock)
     errors, losses = {}, {}
     own = {"adam": (network, _lengths(network))}
     _finish(network, data)
@@ -185,17 +187,18 @@ def _adam(
     network: EnergyNetwork,
     data: Structures,
     task: Task,
-    checkpoint: Path,
+    protocol: Protocol,
     frozen: tuple[str, ...],
+    checkpoint: Path,
     report: Report,
     clock: _Clock,
 ) -> list[list[float]]:
     """Adam by the protocol, from its checkpoint if there is one; the curve of losses."""
     log = checkpoint.with_suffix(".jsonl")
     options = {"frozen": frozen, "seed": task.seed, "checkpoint": checkpoint, "log": log, "weights": FORCES}
-    trainer = Trainer(network, data, protocol=task.training.protocol, **options)
+    trainer = Trainer(network, data, protocol=protocol, **options)
     trainer.resume()
-    total = task.training.protocol.total_steps(len(data))
+    total = protocol.total_steps(len(data))
     while not trainer.finished:
         report(checkpoint.stem, trainer.step / total)
         trainer.run(SLICE, progress=False)

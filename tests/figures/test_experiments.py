@@ -206,9 +206,10 @@ def test_interrupted_and_gone_on_with(tmp_path, monkeypatch):
     assert pieces["learned"] == whole["learned"]
 
 
-def test_two_scales(tmp_path):
+@pytest.mark.parametrize("adam", [True, False])
+def test_two_scales(tmp_path, adam):
     """The first is a task that others share; the second, and its polish, leave f₁ and f₂ alone in another box."""
-    training = Training(4, TINY.protocol, TINY.polish)
+    training = Training(4, TINY.protocol if adam else None, TINY.polish)
     model = Model("full-range", 1.0, 15)
     task = task_of(
         system=SYSTEM.times(2), model=model, training=training, small=Small(SYSTEM, Training(8, TINY.protocol))
