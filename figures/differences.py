@@ -14,6 +14,7 @@ import numpy as np
 from .experiments.changes import CHANGES
 from .experiments.figure import Column, Figure
 from .experiments.presets import Preset
+from .experiments.records import last_of
 from .experiments.style import MARKS, figure, save
 from .experiments.tasks import Model, Test, Training
 from .table1 import CUTOFF, MODES, SAMPLES, system
@@ -61,7 +62,7 @@ def draw(record: dict, path: Path) -> None:
         for number, row in enumerate(rows):
             runs = [run for run in record["runs"] if (run["row"], run["column"]) == (row, f"{mu:g}")]
             for test, (colour, marker, _) in zip(("stratified", "uniform"), MARKS, strict=False):
-                last = [run["errors"].get("polished", run["errors"]["adam"])[test]["true"] for run in runs]
+                last = [last_of(run["errors"])[test]["true"] for run in runs]
                 errors = [float(np.median(sets)) for sets in last]
                 if errors:
                     label = f"{test} test points" if number == 0 else None

@@ -1,11 +1,11 @@
 """Fig. 7 of the LRC paper, left: training on two scales against training on the large one alone.
 
 Two screened Coulomb potentials in one dimension, μ₁ = 10 and μ₂ = 1 with equal strengths. Small: 10 cells of length 1
-with two points each, 1000 snapshots; large: 100 cells, 200 points. One scale is a full-range network trained on n large
-snapshots. Two scales are one trained on small snapshots, and then on n large ones with the functions of neighbour pairs
-f₁, f₂ as they are. After the small scale there is no Adam, which leads away from where the polish has been; that is
-four times as long on the small scale as on the large one, where it is dear, and less than half as long on the second of
-two scales. Sizes are ours, as the source we have does not state those of the paper.
+with two points each, 1000 snapshots; large: 100 cells, 200 points. One scale is a full-range network trained on n
+large snapshots. Two scales are one trained on small snapshots, and then on n large ones with the functions of
+neighbour pairs f₁, f₂ as they are. The polish of the small scale has four times the iterations of that of one scale;
+the second of two scales has 0.4 times as many, and no Adam before it, which leads away from where the polish has
+been. Sizes are ours, as the source we have does not state those of the paper.
 
 A network belongs to no box, so it can be asked for the large one with n = 0, which is drawn as well.
 """
@@ -21,6 +21,7 @@ from lrc_numba.training import Protocol, Stage
 from .experiments.budget import by_cost
 from .experiments.figure import Column, Figure
 from .experiments.presets import Preset
+from .experiments.records import last_of
 from .experiments.style import figure, save, spread
 from .experiments.tasks import Model, Small, System, Test, Training
 
@@ -31,7 +32,7 @@ FACTOR, TIMES = 10, (1, 2, 5, 10, 20)
 LARGE = SMALL.times(FACTOR)
 CUTOFF, MODES, START = 1.5, 251, (0.3, 3.0)
 SNAPSHOTS, SAMPLES = (1, 10, 100, 1000), 1000
-GRADIENTS = {"quick": 2_000, "reduced": 40_000, "paper": 400_000}  # of large snapshots, about 2 ms each
+GRADIENTS = {"quick": 2_000, "reduced": 40_000, "paper": 400_000}  # of large snapshots
 GENTLE = 2e-4  # rate of the second scale without a polish
 LONGER, SHORTER = 4.0, 0.4  # polish of the first scale, whose snapshots are small, and of the second
 
@@ -52,8 +53,8 @@ def second(preset: Preset, samples: int) -> Training:
     samples : int
         Large snapshots.
     """
-    if polish := round(SHORTER * preset.polish):
-        return Training(samples, None, polish)
+    if preset.polish:
+        return Training(samples, None, max(1, round(SHORTER * preset.polish)))
     epochs = min(200, max(1, GRADIENTS[preset.name] // 10 // samples))
     return Training(samples, Protocol((Stage(min(8, samples), epochs),), rate=GENTLE, schedule="cosine", warmup=5))
 
@@ -91,7 +92,7 @@ def draw(record: dict, path: Path) -> None:
         errors = {}
         for run in record["runs"]:
             if run["row"] == row:
-                last = run["errors"].get("polished", run["errors"]["adam"])
+                last = last_of(run["errors"])
                 errors.setdefault(run["column"], []).append(float(np.median(last[f"{FACTOR} times"]["true"])))
         there = [name for name in names if name in errors]
         if there:

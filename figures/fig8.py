@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .experiments.figure import Figure
+from .experiments.records import last_of
 from .experiments.style import figure, save, spread
 from .fig7_left import SMALL, TIMES, columns
 
@@ -35,7 +36,7 @@ def draw(record: dict, path: Path) -> None:
         runs = [run for run in record["runs"] if (run["row"], run["column"]) == (row, column)]
         if not runs:
             continue
-        last = [run["errors"].get("polished", run["errors"]["adam"]) for run in runs]
+        last = [last_of(run["errors"]) for run in runs]
         values = [[float(np.median(errors[f"{times} times"]["true"])) for errors in last] for times in TIMES]
         spread(axes, number, np.array(lengths), values, f"{row}, {column} large snapshots")
     axes.set(xlabel="box length", ylabel="relative error of forces", xscale="log", yscale="log")

@@ -2,8 +2,7 @@
 
 Screened Coulomb in one dimension, box L = 5, N = 20 points (two in each of ten cells, no two closer than 0.05), cutoff
 R = 1.5, 501 modes, 1000 snapshots; μ₁ = 0.5, 1, 2, 5, 10. Networks are trained on forces by the paper's protocol
-("Adam"), and then by Levenberg–Marquardt on all data at once ("polished"), which the paper does not do; both errors
-are kept.
+("Adam"), and then by Levenberg–Marquardt ("polished"), which the paper does not do; both errors are kept.
 
 The short-range network of the paper sees all pairs up to R, while the weight of ours is small long before. So that the
 baseline is not weaker than theirs, rows "split switch" have networks one half of whose descriptors weighs all pairs

@@ -6,7 +6,7 @@ paper. 51 modes along each axis, as in that example. Which numbers of snapshots 
 we have does not say: 10, 100, 1000 and 10 000 are assumed.
 
 With ``--preset reduced`` Adam costs the same in every column, so that with many snapshots there are few epochs, and
-each piece of the polish sees 111 of the snapshots; the preset "paper" takes hundreds of hours.
+each piece of the polish sees at most 111 of the snapshots; the preset "paper" takes hundreds of hours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["FIGURE", "SYSTEM"]
 SYSTEM = System("screened_coulomb", (15, 15), (10.0, 1.0), (0.5, 0.5))
 SNAPSHOTS, PAPER = (10, 100, 1000, 10_000), (0.00785, 0.00526, 0.00363, 0.00181)
 CUTOFF, MODES, START = 1.5, 51, (0.3, 3.0)
-GRADIENTS = {"quick": 400, "reduced": 20_000}  # about 6 ms each
+GRADIENTS = {"quick": 400, "reduced": 20_000}  # of single snapshots
 
 
 def columns(preset: Preset) -> list[Column]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .experiments.figure import Column, Figure
 from .experiments.presets import Preset
+from .experiments.records import last_of
 from .experiments.style import MARKS, figure, save
 from .experiments.tasks import Model, Test, Training
 from .table2 import CUTOFF, SAMPLES, START
@@ -77,7 +78,7 @@ def draw(record: dict, path: Path) -> None:
     names = [name_of(start) for start in STARTS]
     for run in record["runs"]:
         place = names.index(run["column"]) + 0.12 * (record["seeds"].index(run["seed"]) - 1)
-        learned = run["learned"].get("polished", run["learned"]["adam"])["lam"]
+        learned = last_of(run["learned"])["lam"]
         starts = STARTS[names.index(run["column"])]
         for channel, (first, last) in enumerate(zip(starts, learned, strict=True)):
             colour, marker, _ = MARKS[channel]

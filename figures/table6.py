@@ -24,7 +24,7 @@ __all__ = ["FIGURE", "SYSTEM"]
 SYSTEM = System("exponential", (3, 3, 3), (10.0, 1.0), (0.5, 0.5), delta=0.1)
 SNAPSHOTS, PAPER = (10, 100, 1000), (0.00971, 0.00411, 0.00151)
 CUTOFF, MODES, START = 1.0, 25, (0.3, 3.0)
-GRADIENTS = {"quick": 400, "reduced": 30_000}  # about 3 ms each
+GRADIENTS = {"quick": 400, "reduced": 30_000}  # of single snapshots
 
 
 def columns(preset: Preset) -> list[Column]:

@@ -1,4 +1,4 @@
-"""Trainings with few or many snapshots at about the same cost."""
+"""Trainings with few or many snapshots, whose Adam costs the same."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ MOST_EPOCHS = 20_000
 
 
 def by_cost(preset: Preset, samples: int, gradients: dict[str, int], drawn: str = "stratified") -> Training:
-    """A training with so many snapshots, whose Adam costs the same for any number of them.
+    """A training with so many snapshots, whose Adam costs the same for any number of them, up to ``MOST_EPOCHS``.
 
     The preset "paper" has the paper's protocol, whose cost grows with the snapshots; others have as many epochs as a
-    number of gradients of single snapshots allows, with a cosine. Levenberg–Marquardt follows, see ``Task.at_once``.
+    number of gradients of single snapshots allows, with a cosine. Levenberg–Marquardt follows, which costs more with
+    more snapshots, up to ``Task.at_once``.
 
     Parameters
     ----------

@@ -85,7 +85,13 @@ class Figure:
     kept: tuple[str, ...] = ()
 
     # ------------------------------------------------------------------ tasks
-    def tasks(self, preset: Preset, seeds: Sequence[int], rows: Sequence[str] | None = None) -> list[Task]:
+    def tasks(
+        self,
+        preset: Preset,
+        seeds: Sequence[int],
+        rows: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> list[Task]:
         """What is to be trained, seed by seed.
 
         Parameters
@@ -94,14 +100,18 @@ class Figure:
             How long.
         seeds : sequence of int
             Of data, weights and batches.
-        rows : sequence of str, optional
-            Some of the rows, all by default.
+        rows, columns : sequence of str, optional
+            Some of them, all by default.
         """
-        columns = [column for column in self.columns(preset) if rows is None or column.row in rows]
+        wanted = [
+            column
+            for column in self.columns(preset)
+            if (rows is None or column.row in rows) and (columns is None or column.column in columns)
+        ]
         return [
             Task(f"{self.name}_{preset.name}", c.row, c.column, c.system, c.model, c.training, seed, c.small, c.tests)
             for seed in seeds
-            for c in columns
+            for c in wanted
         ]
 
     def path(self, preset: Preset, folder: Path = RESULTS) -> Path:
@@ -132,7 +142,7 @@ class Figure:
             if result is None:
                 continue
             run = {"row": task.row, "column": task.column, "seed": task.seed, "key": task.key}
-            run["polish"] = task.training.polish
+            run |= {"polish": task.training.polish, "asked": preset.polish}
             kept = ("sources", "environment", "seconds", "parameters", "losses", "learned", "training_error", "curves")
             run["method"] = result.get("method", FIRST)
             run |= {name: result[name] for name in kept} | {"errors": result["errors"], "stream": "development"}
@@ -155,6 +165,7 @@ class Figure:
         *,
         results: Path = RESULTS,
         rows: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> None:
         """Compute what is missing, and record it where nothing is trained.
 
@@ -162,7 +173,7 @@ class Figure:
         ----------
         preset, seeds, store
             As for ``collect``.
-        rows
+        rows, columns
             As for ``tasks``.
         results : Path
             Where records are.
@@ -171,7 +182,7 @@ class Figure:
             record = {"name": self.name, "preset": preset.name, "seeds": list(seeds), "environment": environment(1)}
             record["environment"].pop("command")  # which may be that of all figures
             write_json(self.path(preset, results), record | self.compute(preset, seeds))
-        elif tasks := self.tasks(preset, seeds, rows):
+        elif tasks := self.tasks(preset, seeds, rows, columns):
             work(tasks, store)
 
     def show(self, preset: Preset, seeds: Sequence[int], store: Store, *, results: Path = RESULTS) -> None:
@@ -213,8 +224,7 @@ class Figure:
         for run in sorted(record["runs"], key=lambda run: (run["row"], run["column"], run["seed"])):
             paper = record["paper"].get(run["row"], {}).get(run["column"])
             cells = [run["row"], run["column"], str(run["seed"]), "-" if paper is None else f"{paper:g}"]
-            for stage in ("adam", "polished"):
-                errors = run["errors"].get(stage)
+            for errors in (run["errors"].get("adam"), run["errors"].get("polished")):
                 cells += ["-"] if errors is None else [f"{np.median(next(iter(errors.values()))['true']):.5f}"]
             lines.append([*cells, run["stream"], f"{run['seconds'] / 60:.0f} min"])
         done = f"{len(record['runs'])} of {record['expected']}"
@@ -230,9 +240,10 @@ class Figure:
         )
         parser.add_argument("--preset", choices=PRESETS, default="quick")
         parser.add_argument("--seeds", type=_numbers, default=self.seeds, metavar="0,1,2", help="default: %(default)s")
-        rows = list(dict.fromkeys(column.row for column in self.columns(PRESETS["paper"])))
-        if rows:
-            parser.add_argument("--rows", nargs="+", choices=rows, metavar="ROW", help=f"of {rows}; default: all")
+        for what in ("row", "column") if self.compute is None else ():
+            names = list(dict.fromkeys(getattr(column, what) for column in self.columns(PRESETS["paper"])))
+            about = f"of {names}; default: all"
+            parser.add_argument(f"--{what}s", nargs="+", choices=names, metavar=what.upper(), help=about)
         parser.add_argument("--resume", action="store_true", help="go on where it was left, which is always done")
         parser.add_argument("--plot-only", action="store_true", help="compute nothing: table and picture of what is")
         parser.add_argument("--final", action="store_true", help="evaluate on the final tests, once, when all is done")
@@ -240,12 +251,13 @@ class Figure:
         parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
         parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
         args = parser.parse_args()
-        preset, only = PRESETS[args.preset].polished(args.polish), getattr(args, "rows", None)
+        preset = PRESETS[args.preset].polished(args.polish)
+        only = {what: getattr(args, what, None) for what in ("rows", "columns")}
         store = Store(args.folder, recorded(self.path(preset, args.results)))
         if args.final:
-            final(self.tasks(preset, args.seeds, only), store)
+            final(self.tasks(preset, args.seeds, **only), store)
         elif not args.plot_only:
-            self.make(preset, args.seeds, store, results=args.results, rows=only)
+            self.make(preset, args.seeds, store, results=args.results, **only)
         self.show(preset, args.seeds, store, results=args.results)
 
 
@@ -269,7 +281,7 @@ def final(tasks: Sequence[Task], store: Store) -> None:
     for task in tasks:
         if store.result(task, "final") is not None:
             continue
-        errors, paths = {}, {"adam": store.folder(task) / "network-adam.npz"}
+        errors, paths = {}, {task.training.first: store.folder(task) / f"network-{task.training.first}.npz"}
         if task.training.polish:
             paths["polished"] = store.path(task, "network", ".npz")
         for stage, path in paths.items():

@@ -30,7 +30,7 @@ class Preset:
     protocol : Protocol
         Batches, epochs and rates of Adam.
     polish : int
-        Iterations of Levenberg–Marquardt on all data at once after it; errors are recorded before and after.
+        Iterations of Levenberg–Marquardt after it; errors are recorded before and after.
     share : float
         Of the paper's number of snapshots.
     about : str

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["merged", "read", "recorded"]
+__all__ = ["last_of", "merged", "read", "recorded"]
 
 
 def read(path: Path) -> dict | None:
@@ -18,6 +18,17 @@ def read(path: Path) -> dict | None:
         Of the file.
     """
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def last_of(stages: dict) -> dict:
+    """What belongs to the last stage of a training.
+
+    Parameters
+    ----------
+    stages : dict
+        "adam" or "start", which is what a polish without Adam begins with, and "polished", where there is a polish.
+    """
+    return stages["polished"] if "polished" in stages else next(iter(stages.values()))
 
 
 def recorded(path: Path) -> dict[tuple[str, int], dict]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .records import last_of
+
 __all__ = ["MARKS", "curves", "errors_against", "figure", "prepared", "save", "spread"]
 
 WIDTH = 3.4  # inches, a column
@@ -141,6 +143,8 @@ def curves(axes: Any, record: dict, rows: list[str]) -> None:
     seen = set()
     for run in record["runs"]:
         colour, _, line = MARKS[rows.index(run["row"]) % len(MARKS)]
+        if "adam" not in run["curves"]:
+            continue
         steps, losses = np.array(run["curves"]["adam"]).T
         label = None if run["row"] in seen else run["row"]
         seen.add(run["row"])
@@ -156,5 +160,5 @@ def _runs(record: dict, row: str, column: str) -> list[dict]:
 
 def _error(run: dict, test: str | None) -> float:
     """Median over the test sets, of the last stage there is."""
-    errors = run["errors"].get("polished", run["errors"]["adam"])
+    errors = last_of(run["errors"])
     return float(np.median(errors[test or next(iter(errors))]["true"]))

@@ -31,6 +31,7 @@ from .presets import STREAMS, TEST_SETS, TESTS
 __all__ = ["Model", "Small", "System", "Task", "Test", "Training", "sources"]
 
 SOURCES = ("networks", "training")  # of the package: what decides on a training, beside the engine's sums
+OWN = ("training.py", "tasks.py", "changes.py", "points.py")  # and of this folder
 PASSES = 5  # of Levenberg–Marquardt, an iteration in gradients of all snapshots, beside rows, those of single ones
 RESIDUALS = 100_000  # that Levenberg–Marquardt sees at once, some ten for each parameter of a network
 AT_ONCE = 1 << 21  # pairs of points whose forces are summed at once
@@ -171,6 +172,11 @@ class Training:
     protocol: Protocol | None
     polish: int = 0
     drawn: str = "stratified"
+
+    @property
+    def first(self) -> str:
+        """Name of the stage before the polish."""
+        return "start" if self.protocol is None else "adam"
 
     def gradients(self, most: int) -> int:
         """Gradients of single snapshots that it takes: a measure of its cost.
@@ -313,6 +319,7 @@ def sources() -> str:
     """A hash of the code that trains, without its comments and docstrings."""
     root, digest = Path(lrc_numba.__file__).parent, sha256()
     files = [path for name in SOURCES for path in sorted((root / name).rglob("*.py"))]
+    files += [Path(__file__).parent / name for name in OWN]
     for path in files:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):

@@ -145,42 +145,46 @@ def run(task: Task, store: Store, report: Report = lambda _what, _share: None) -
 
 
 def _run(task: Task, store: Store, report: Report) -> dict:
-    folder = store.folder(task)
-    clock = _Clock(folder / "clock.json")
+    folder, training, first = store.folder(task), task.training, task.training.first
     report("data", 0.0)
+    network, data = _begun(task, store, report)
+    clock = _Clock(folder / "clock.json")
+    frozen = () if task.small is None else LATE
+    curves, versions = {}, [sources()]
+    if training.protocol is not None:
+        curves["adam"] = _adam(network, data, task, training.protocol, frozen, folder / "adam.npz", report, clock)
+    learned, errors, losses = {first: _lengths(network)}, {}, {}
+    _finish(network, data)
+    network.save(folder / f"network-{first}.npz")
+    errors[first] = errors_of(network, task.tests, "development")
+    losses[first] = network.loss_alone(data, FORCES)
+    if training.polish:
+        curves["polish"], versions = _polish(network, data, task, folder, frozen, report, clock)
+        _finish(network, data)
+        errors["polished"] = errors_of(network, task.tests, "development")
+        losses["polished"] = network.loss_alone(data, FORCES)
+        learned["polished"] = _lengths(network)
+    network.save(store.path(task, "network", ".npz"))
+    training_error = force_error(network.predict(data).forces, data.forces)["true"]
+    result = {"name": task.name, "task": task.record(), "sources": "+".join(versions), "environment": environment(1)}
+    result["environment"].pop("command")
+    result |= {"seconds": clock.write(), "parameters": int(network.parameters.flat.size), "losses": losses}
+    result |= {"learned": learned, "curves": curves}
+    result |= {"training_error": training_error, "errors": errors, "stream": "development", "method": METHOD}
+    write_json(store.path(task, "result"), result)
+    return json.loads(json.dumps(result))  # as it is read
+
+
+def _begun(task: Task, store: Store, report: Report) -> tuple[EnergyNetwork, Structures]:
+    """The network to begin with, and all snapshots."""
     data = task.system.draw(task.training.samples, task.training.drawn, STREAMS["training"] + task.seed)
     before = task.before()
     if before is None:
         network = task.model.make(task.system, task.seed)
         network.set_scales(data[: min(SCALED_BY, len(data))])
-    else:
-        run(before, Store(store.root), report)  # a record has no network to go on with
-        network = EnergyNetwork.load(store.path(before, "network", ".npz"), threads=1)
-    frozen = () if before is None else LATE
-    protocol, curves = task.training.protocol, {}
-    if protocol is not None:
-        curves["adam"] = _adam(network, data, task, protocol, frozen, folder / "adam.npz", report, clock)
-    errors, losses = {}, {}
-    own = {"adam": (network, _lengths(network))}
-    _finish(network, data)
-    network.save(folder / "network-adam.npz")
-    errors["adam"] = errors_of(network, task.tests, "development")
-    losses["adam"] = network.loss_alone(data, FORCES)
-    if task.training.polish:
-        _polish(network, data, task, folder, frozen, report, clock)
-        _finish(network, data)
-        errors["polished"] = errors_of(network, task.tests, "development")
-        losses["polished"] = network.loss_alone(data, FORCES)
-        own["polished"] = (network, _lengths(network))
-    network.save(store.path(task, "network", ".npz"))
-    training_error = force_error(network.predict(data).forces, data.forces)["true"]
-    result = {"name": task.name, "task": task.record(), "sources": sources(), "environment": environment(1)}
-    result["environment"].pop("command")
-    result |= {"seconds": clock.write(), "parameters": int(network.parameters.flat.size), "losses": losses}
-    result |= {"learned": {stage: lengths for stage, (_, lengths) in own.items()}, "curves": curves}
-    result |= {"training_error": training_error, "errors": errors, "stream": "development", "method": METHOD}
-    write_json(store.path(task, "result"), result)
-    return json.loads(json.dumps(result))  # as it is read
+        return network, data
+    run(before, Store(store.root), report)  # a record has no network to go on with
+    return EnergyNetwork.load(store.path(before, "network", ".npz"), threads=1), data
 
 
 def _adam(
@@ -216,36 +220,45 @@ def _polish(
     frozen: tuple[str, ...],
     report: Report,
     clock: _Clock,
-) -> None:
-    """The polish in pieces, going on after the last one that is there; what is there of a longer one is left alone."""
+) -> tuple[list[list[float]], list[str]]:
+    """The polish in pieces, going on after the last one that is there; what is there of a longer one is left alone.
+
+    Iterations with the losses before and after each piece, of the snapshots that it saw, and versions of the sources.
+    """
     most, done = task.training.polish, 0
+    curve: list[list[float]] = []
+    versions: list[str] = []
     units = {name: unit for name, unit in UNITS.items() if name in network.parameters}
     for path in folder.glob("levenberg-*.npz"):
         number = int(path.stem.partition("-")[2])
         if done < number <= most:
-            network.parameters.flat[...] = np.load(path)["parameters"]
-            done = number
+            with np.load(path) as piece:
+                network.parameters.flat[...] = piece["parameters"]
+                curve, versions = (piece[name].tolist() if name in piece else [] for name in ("curve", "versions"))
+            versions, done = versions or ["earlier"], number
     while done < most:
         report("polish", done / most)
-        piece = min(PIECE, most - done)
-        some = _some(data, task.at_once, done)
+        piece, some = min(PIECE, most - done), _some(data, task.at_once, done)
         if isinstance(network, FullRangeNetwork):
             network.move_kinks(some, FAR, among=True)
         options = {"seed": done, "progress": False, "frozen": frozen, "units": units}
-        levenberg_marquardt(network, some, FORCES, iterations=piece, **options)
+        made = levenberg_marquardt(network, some, FORCES, iterations=piece, **options)
+        curve.append([done + piece, made.before, made.after])
+        versions += [] if sources() in versions else [sources()]
         with replaced(folder / f"levenberg-{done + piece}.npz") as file:
-            np.savez(file, parameters=network.parameters.flat)
+            np.savez(file, parameters=network.parameters.flat, curve=np.array(curve), versions=np.array(versions))
         if done:
             (folder / f"levenberg-{done}.npz").unlink(missing_ok=True)
         done += piece
         clock.write()
+    return curve, versions
 
 
 def _some(data: Structures, most: int, seed: int) -> Structures:
     """At most so many snapshots, drawn at random."""
     if len(data) <= most:
         return data
-    return data[np.sort(np.random.default_rng(seed).permutation(len(data))[:most])]
+    return data[np.sort(np.random.default_rng([seed, 1]).permutation(len(data))[:most])]
 
 
 def _finish(network: EnergyNetwork, data: Structures) -> None:

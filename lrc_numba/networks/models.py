@@ -343,15 +343,16 @@ class FullRangeNetwork(ShortRangeNetwork):
         self._set_long_scales(shift, spread * passed)
 
     def move_kinks(self, points, spreads: float = 20.0, *, among: bool = False) -> None:
-        """Continue g_θ beyond the training points as it is among them.
+        """Move kinks of the relus of g_θ away from the training points.
 
-        After a training nearly all kinks of the relus of g_θ lie just beyond its data, which do not determine them, and
-        a point in a denser neighbourhood than any there meets another g_θ. Here these kinks move away, see
-        ``start.move_kinks``; energies and forces at the points stay the same up to rounding.
+        After a training nearly all kinks lie just beyond its data, which do not determine them, and a point in a denser
+        neighbourhood than any there meets another g_θ. Here they move away, see ``start.move_kinks``: g_θ goes on
+        beyond the points as it is among them. Energies and forces at the points stay the same up to rounding.
 
-        A kink among the points makes forces jump there. As parameters change, points cross it, and of what that does to
-        the loss its gradient knows nothing: methods that go by gradients stand still or go astray. With ``among`` no
-        kink is left among them: g_θ is another, linear function of u there, and the training has to go on.
+        At a kink among the points forces jump. As parameters change, points cross it, and the gradient of the loss does
+        not see these jumps: methods that go by gradients stand still or go astray. With ``among`` such kinks move as
+        well: energies and forces change, as g_θ is a linear function of u at the points afterwards, and the training
+        has to go on.
 
         Parameters
         ----------

@@ -134,8 +134,8 @@ def move_kinks(
     spreads : float
         How far.
     among : bool
-        Whether a relu with a kink among the inputs is on or off at all of them afterwards, as it is at most of them;
-        otherwise it stays as it is.
+        Whether a relu with a kink among the inputs is on at all of them afterwards, so that it passes on what it is
+        given; otherwise it stays as it is.
     """
     h, rise = inputs, np.zeros(network.sizes[0], dtype=inputs.dtype)
     for layer in range(len(network.sizes) - 1):
@@ -143,8 +143,7 @@ def move_kinks(
         bias -= rise @ weight
         z = h @ weight + bias
         low, high, reach = z.min(axis=0), z.max(axis=0), spreads * z.std(axis=0)
-        mostly = (z > 0).mean(axis=0) > 0.5
-        on, off = (mostly, ~mostly) if among else (low > 0, high <= 0)
+        on, off = high > 0 if among else low > 0, high <= 0
         rise = np.where(on, np.maximum(reach - low, 0), 0).astype(z.dtype)
         fall = np.where(off, np.maximum(reach + high, 0), 0)
         bias += rise - fall

@@ -9,11 +9,9 @@ by ten decades over the first hundred, and few of the others were above a λ tha
 largest eigenvalues alone; each iteration combines those of the one before, which count less and less, with random
 combinations of the rows of J at the present θ (see ``networks.residuals``), in one step of subspace iteration.
 Gradients Jᵀr are exact, and so are losses: λ is the one, of those that are tried, with which the loss falls lowest.
-Where none of them lowers it to speak of, as against a kink of a relu, at which forces jump, the first is taken if it
-leads no higher than ``RISE``. Kinks that no data reach yet should be out of the way before, and again after some
-iterations: see ``FullRangeNetwork.move_kinks``.
-
-A second derivative along the step, which geodesic acceleration needs, cost as much as it gained.
+Where larger λ than the one before gain next to nothing either, as at a kink of a relu, at which forces jump, the step
+of that one is taken if it leads no higher than ``RISE``. Better is to have no kinks among the data, nor just beyond
+them: see ``FullRangeNetwork.move_kinks``, before and again after some iterations.
 """
 
 from __future__ import annotations
@@ -252,7 +250,7 @@ def levenberg_marquardt(
 
     For networks of some ten thousand parameters, and sets that are small enough for many passes: an iteration costs
     ``rows`` gradients of single structures and some five passes; memory is that of ``rows`` + ``rank`` times the
-    number of parameters in single precision, some three times. While it runs the network has parameters that are tried
+    number of parameters in single precision, some five times. While it runs the network has parameters that are tried
     and serves nothing else; afterwards it has the best of them.
 
     Parameters
@@ -267,7 +265,7 @@ def levenberg_marquardt(
         Of random numbers.
     units : dict of str to float, optional
         By names of parameters, how far they go where others go by 1: λ damps steps in these units. Few numbers that
-        decide on much and have far to go, such as the inverse lengths of kernels, want some hundreds.
+        decide on much and have far to go, such as the inverse lengths of kernels, want hundreds to thousands.
 
     Raises
     ------

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from figures import report_learning, table1, table3
-from figures.experiments import command, presets, queue, training
+from figures.experiments import command, presets, queue, tasks, training
 from figures.experiments.budget import by_cost
 from figures.experiments.changes import CHANGES
 from figures.experiments.figure import Column, Figure, final
@@ -25,6 +25,7 @@ from figures.experiments.records import recorded
 from figures.experiments.tasks import Model, Small, System, Task, Test, Training
 from figures.experiments.training import Busy, Store, run
 from lrc_numba.networks import EnergyNetwork, LossWeights
+from lrc_numba.networks.start import bent
 from lrc_numba.training import Protocol, Stage
 
 SYSTEM = System("screened_coulomb", (6,), (2.0,), (1.0,), cell=0.5)
@@ -34,9 +35,9 @@ TESTS = (Test("stratified", SYSTEM, count=2, sets=2), Test("uniform", SYSTEM, "u
 
 def task_of(**changes) -> Task:
     """A full-range network on eight snapshots."""
-    training = Training(8, TINY.protocol, TINY.polish)
+    how = Training(8, TINY.protocol, TINY.polish)
     model = Model("full-range", 1.0, 15)
-    return replace(Task("tiny", "row", "column", SYSTEM, model, training, 0, tests=TESTS), **changes)
+    return replace(Task("tiny", "row", "column", SYSTEM, model, how, 0, tests=TESTS), **changes)
 
 
 FIGURE = Figure(
@@ -112,7 +113,7 @@ def test_cost_is_shared():
 
 
 def test_the_polish_sees_some():
-    """Where there are many snapshots, others in each piece; its cost is that of those."""
+    """Where there are many snapshots, others in each piece."""
     task = table3.FIGURE.tasks(PRESETS["reduced"], (0,), None)[-1]
     assert task.training.samples == 10_000
     assert task.at_once * task.system.points * task.system.dim <= 100_000 < (task.at_once + 1) * 900
@@ -162,6 +163,12 @@ def test_a_task(tmp_path):
     assert [len(result["errors"]["polished"][name]["true"]) for name in ("stratified", "uniform")] == [2, 1]
     assert result["losses"]["polished"] < result["losses"]["adam"]
     assert set(result["learned"]["adam"]) == {"lam", "beta"}
+    ((done, before, after),) = result["curves"]["polish"]
+    assert (done, result["sources"]) == (TINY.polish, tasks.sources())
+    assert before > after
+    network = EnergyNetwork.load(store.path(task, "network", ".npz"), threads=1)
+    seen = task.system.draw(task.training.samples, "stratified", STREAMS["training"] + task.seed)
+    assert not bent(network.post, network.parameters, network.values(seen, "scaled u"))
     assert result["stream"] == "development"
     stamps = {path: path.stat().st_mtime_ns for path in store.folder(task).iterdir()}
     assert run(task, store) == result
@@ -176,9 +183,9 @@ def test_a_task(tmp_path):
 
 @pytest.mark.slow
 def test_interrupted_and_gone_on_with(tmp_path, monkeypatch):
-    """The same numbers as in one go, whether Adam or the polish is cut off."""
-    from figures.experiments import training
-
+    """The same numbers as in one go, also of a polish whose pieces see other snapshots."""
+    monkeypatch.setattr(tasks, "RESIDUALS", 3 * SYSTEM.points * SYSTEM.dim)
+    assert task_of().at_once == 3 < task_of().training.samples
     monkeypatch.setattr(training, "SLICE", 1)
     monkeypatch.setattr(training, "PIECE", 1)
     whole = run(task_of(), Store(tmp_path / "whole"))
@@ -209,10 +216,10 @@ def test_interrupted_and_gone_on_with(tmp_path, monkeypatch):
 @pytest.mark.parametrize("adam", [True, False])
 def test_two_scales(tmp_path, adam):
     """The first is a task that others share; the second, and its polish, leave f₁ and f₂ alone in another box."""
-    training = Training(4, TINY.protocol if adam else None, TINY.polish)
+    how = Training(4, TINY.protocol if adam else None, TINY.polish)
     model = Model("full-range", 1.0, 15)
     task = task_of(
-        system=SYSTEM.times(2), model=model, training=training, small=Small(SYSTEM, Training(8, TINY.protocol))
+        system=SYSTEM.times(2), model=model, training=how, small=Small(SYSTEM, Training(8, TINY.protocol))
     )
     before = task.before()
     store = Store(tmp_path, {(before.key, before.training.polish): {"errors": {}, "development": {}}})
@@ -222,8 +229,11 @@ def test_two_scales(tmp_path, adam):
     for name in first.parameters:
         same = np.array_equal(first.parameters[name], second.parameters[name])
         assert same == name.startswith(("f1", "f2")), name
-    other = replace(task, training=replace(training, samples=3))
+    other = replace(task, training=replace(how, samples=3))
     assert other.before().key == before.key
+    result = store.result(task)
+    assert list(result["errors"]) == ["adam" if adam else "start", "polished"]
+    assert ("adam" in result["curves"]) == (store.folder(task) / "adam.npz").exists() == adam
 
 
 def test_two_processes_take_different_tasks(tmp_path):

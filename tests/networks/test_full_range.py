@@ -12,7 +12,7 @@ from lrc_numba.geometry.structures import Structures
 from lrc_numba.machine.workspace import Workspace
 from lrc_numba.nbody import PairPotential, Snapshots, sample_points
 from lrc_numba.networks import FullRangeNetwork, ShortRangeNetwork
-from lrc_numba.networks.start import bent
+from lrc_numba.networks.start import bent, centred_outputs
 from lrc_numba.training import force_error
 
 BOX, CUTOFF, MODES = 4.0, 1.5, 9
@@ -118,20 +118,26 @@ def test_moved_kinks(off):
         network.move_kinks(points[:0])
 
 
-def test_kinks_among_the_points():
-    """They stay, but where they are asked to go as well: then g_θ is linear there, also after the next layers."""
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_kinks_among_the_points(share):
+    """They stay, but where they are asked to go as well: then g_θ is linear there, and passes on both channels."""
     points = sample_points(50, (4, 4), 1, BOX / 4, 0.1, np.random.default_rng(7))
     network = FullRangeNetwork(BOX, CUTOFF, MODES, seed=1, dim=2, eps=1e-5)
     network.set_scales(points)
     for layer in range(5):
         weight, bias = network.parameters[f"g.weight{layer}"], network.parameters[f"g.bias{layer}"]
         weight[...] = np.random.default_rng(layer).standard_normal(weight.shape)
-        bias[...] = -np.median(_before(network, points, layer), axis=0)
+        bias[...] = -np.quantile(_before(network, points, layer), share, axis=0)
     network.move_kinks(points)
     assert bent(network.post, network.parameters, long_features(network, points))
     network.move_kinks(points, spreads=200.0, among=True)
     assert not bent(network.post, network.parameters, long_features(network, points))
-    assert _far_bend(network, points) < 1e-9
+    inputs = long_features(network, points)
+    outputs = centred_outputs(network.post, network.parameters, inputs)
+    inputs -= inputs.mean(axis=0)
+    linear = inputs @ np.linalg.lstsq(inputs, outputs)[0]
+    np.testing.assert_allclose(outputs, linear, rtol=0, atol=1e-9 * np.abs(outputs).max())
+    assert np.linalg.matrix_rank(outputs, tol=1e-6 * np.abs(outputs).max()) == 2
 
 
 def _before(network: FullRangeNetwork, points: np.ndarray, layer: int) -> np.ndarray:
