@@ -218,9 +218,7 @@ def test_two_scales(tmp_path, adam):
     """The first is a task that others share; the second, and its polish, leave f₁ and f₂ alone in another box."""
     how = Training(4, TINY.protocol if adam else None, TINY.polish)
     model = Model("full-range", 1.0, 15)
-    task = task_of(
-        system=SYSTEM.times(2), model=model, training=how, small=Small(SYSTEM, Training(8, TINY.protocol))
-    )
+    task = task_of(system=SYSTEM.times(2), model=model, training=how, small=Small(SYSTEM, Training(8, TINY.protocol)))
     before = task.before()
     store = Store(tmp_path, {(before.key, before.training.polish): {"errors": {}, "development": {}}})
     run(task, store)  # a record of the first has no network to begin with
