@@ -1,7 +1,8 @@
 """Fig. 8 of the LRC paper: networks trained on two scales, in boxes larger than any of their training.
 
 The trainings are those of ``figures.fig7_left``; here they are asked for boxes of up to twice the large one, 400
-points, whose number of modes follows from a length of the kernel. Beside them networks of one scale, the large one.
+points, whose number of modes follows from a length of the kernel. Beside them networks of one scale, the large one; all
+with the number of large snapshots.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .fig7_left import SMALL, TIMES, columns
 
 __all__ = ["FIGURE"]
 
+APART = 1.05  # factor between the same box of two lines
 SHOWN = (("two scales", "0"), ("two scales", "10"), ("one scale", "10"), ("one scale", "1000"))
 
 
@@ -38,11 +40,11 @@ def draw(record: dict, path: Path) -> None:
             continue
         last = [last_of(run["errors"]) for run in runs]
         values = [[float(np.median(errors[f"{times} times"]["true"])) for errors in last] for times in TIMES]
-        spread(axes, number, np.array(lengths), values, f"{row}, {column} large snapshots")
+        spread(axes, number, APART ** (number - 1.5) * np.array(lengths), values, f"{row}, {column} large")
     axes.set(xlabel="box length", ylabel="relative error of forces", xscale="log", yscale="log")
     axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
     axes.minorticks_off()
-    axes.legend(frameon=False)
+    made.legend(loc="outside lower center", ncols=2, frameon=False)
     save(made, path)
 
 
