@@ -7,8 +7,8 @@ neighbour pairs f₁, f₂ as they are. The polish of the small scale has four t
 the second of two scales has 0.4 times as many, and no Adam before it, which leads away from where the polish has
 been. Sizes are ours, as the source we have does not state those of the paper.
 
-A network belongs to no box, so it can be asked for the large one with n = 0, which is drawn as well. What one scale
-reaches with ten snapshots and more is limited by its polish, not by data.
+A network belongs to no box, so it can be asked for the large one with n = 0, which is drawn as well. With a hundred
+snapshots and more one scale has the same error on those of its training: its polish is the limit, not data.
 """
 
 from __future__ import annotations
