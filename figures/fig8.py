@@ -1,8 +1,8 @@
 """Fig. 8 of the LRC paper: networks trained on two scales, in boxes larger than any of their training.
 
-The trainings are those of ``figures.fig7_left``; here they are asked for boxes of up to twice the large one, 400
-points, whose number of modes follows from a length of the kernel. Beside them networks of one scale, the large one; all
-with the number of large snapshots.
+The trainings and their record are those of ``figures.fig7_left``; here they are asked for boxes of up to twice the
+large one, 400 points, whose number of modes follows from a length of the kernel. Beside them networks of one scale, the
+large one; all with the number of large snapshots.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def draw(record: dict, path: Path) -> None:
     save(made, path)
 
 
-FIGURE = Figure("fig8", __doc__ or "", draw, columns)
+FIGURE = Figure("fig8", __doc__ or "", draw, columns, trained_as="fig7_left")
 
 if __name__ == "__main__":
     FIGURE.main()

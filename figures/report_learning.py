@@ -228,6 +228,13 @@ def _trained(record: dict, stem: str) -> list[str]:
     return [*parts, f"![{record['name']}](results/lrc/{stem}.png)\n"]
 
 
+def _drawn(name: str, record: dict) -> list[str]:
+    """Another picture of trainings whose numbers are told elsewhere."""
+    text = f'From the trainings of "{TITLES[record["name"]]}", where the numbers are: '
+    text += f"`python -m figures.{name} --preset {record['preset']} --plot-only`."
+    return [fill(text), f"![{name}](results/lrc/{name}_{record['preset']}.png)\n"]
+
+
 def _measured(record: dict, stem: str) -> list[str]:
     if record["name"] == "fig3":
         mus = list(dict.fromkeys(row["mu"] for row in record["rows"]))
@@ -267,16 +274,22 @@ def sections(results: Path) -> list[str]:
     """
     made, missing = ["## The LRC paper\n", START], []
     for name in sorted(FIGURES, key=list(TITLES).index):
-        records = [path for preset in PRESETS if (path := results / f"{name}_{preset}.json").exists()]
-        if not records:
+        figure = figure_of(name)
+        there = [preset for preset in PRESETS.values() if figure.path(preset, results).exists()]
+        if figure.trained_as:  # whose record may be there without this picture
+            there = [preset for preset in there if (results / f"{name}_{preset.name}.png").exists()]
+        if not there:
             missing.append(name)
             continue
         made += [f"### {TITLES[name]}\n"]
-        shown = [path for path in records if not path.stem.endswith("_quick")] or records
-        for path in reversed(shown):
-            record = json.loads(path.read_text(encoding="utf-8"))
-            made += [f"#### Preset {record['preset']}\n"] if len(shown) > 1 else []
-            made += (_measured if "environment" in record else _trained)(record, path.stem)
+        shown = [preset for preset in there if preset.name != "quick"] or there
+        for preset in reversed(shown):
+            record = json.loads(figure.path(preset, results).read_text(encoding="utf-8"))
+            made += [f"#### Preset {preset.name}\n"] if len(shown) > 1 else []
+            if figure.trained_as:
+                made += _drawn(name, record)
+            else:
+                made += (_measured if "environment" in record else _trained)(record, f"{name}_{preset.name}")
     if missing:
         made.append(
             fill(f"Not computed yet: {', '.join(missing)}; `python -m figures --all --preset paper` does that.")

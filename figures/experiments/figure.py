@@ -73,6 +73,8 @@ class Figure:
         By default.
     kept : tuple of str
         Rows whose networks are kept beside the results, those of the first seed, once the final tests are done.
+    trained_as : str
+        Name of the figure whose trainings and record this one draws; its own by default.
     """
 
     name: str
@@ -83,6 +85,12 @@ class Figure:
     compute: Callable[[Preset, Sequence[int]], dict] | None = None
     seeds: tuple[int, ...] = SEEDS
     kept: tuple[str, ...] = ()
+    trained_as: str = ""
+
+    @property
+    def recorded_as(self) -> str:
+        """Name of the figure whose record this one draws."""
+        return self.trained_as or self.name
 
     # ------------------------------------------------------------------ tasks
     def tasks(
@@ -108,8 +116,9 @@ class Figure:
             for column in self.columns(preset)
             if (rows is None or column.row in rows) and (columns is None or column.column in columns)
         ]
+        table = f"{self.recorded_as}_{preset.name}"
         return [
-            Task(f"{self.name}_{preset.name}", c.row, c.column, c.system, c.model, c.training, seed, c.small, c.tests)
+            Task(table, c.row, c.column, c.system, c.model, c.training, seed, c.small, c.tests)
             for seed in seeds
             for c in wanted
         ]
@@ -124,7 +133,7 @@ class Figure:
         folder : Path
             Where records are.
         """
-        return folder / f"{self.name}_{preset.name}.json"
+        return folder / f"{self.recorded_as}_{preset.name}.json"
 
     def collect(self, preset: Preset, seeds: Sequence[int], store: Store) -> dict:
         """The record of all tasks that are done.
@@ -150,7 +159,7 @@ class Figure:
             if tested is not None:
                 run |= {"errors": tested["errors"], "stream": "final", "development": result["errors"]}
             runs.append(run)
-        about = {"name": self.name, "preset": preset.name, "about": preset.about, "paper": self.paper}
+        about = {"name": self.recorded_as, "preset": preset.name, "about": preset.about, "paper": self.paper}
         used = [t.training.protocol for t in self.tasks(preset, seeds)]
         protocols = {json.dumps(each.record(), sort_keys=True) for each in used if each is not None}
         about |= {"protocols": [json.loads(each) for each in sorted(protocols)], "seeds": list(seeds)}
@@ -208,7 +217,7 @@ class Figure:
             self._print(record)
         elif not path.exists():
             raise SystemExit(f"{self.name}: no result at {path}")
-        self.draw(json.loads(path.read_text(encoding="utf-8")), path.with_suffix(""))
+        self.draw(json.loads(path.read_text(encoding="utf-8")), results / f"{self.name}_{preset.name}")
 
     def _keep_networks(self, preset: Preset, seed: int, store: Store, results: Path) -> None:
         """Copy trained networks that have been evaluated on the final tests."""

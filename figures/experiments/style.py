@@ -114,22 +114,23 @@ def errors_against(record: dict, path: Path, xlabel: str, columns: list[str], te
         errors = {column: [_error(run, test) for run in _runs(record, row, column)] for column in columns}
         there = [column for column in columns if errors[column]]
         x = np.array([columns.index(column) for column in there]) + 0.06 * (number - len(rows) / 2)
-        spread(left, number, x, [errors[column] for column in there], row)
+        spread(left, number, x, [errors[column] for column in there], row if len(rows) > 1 else "here")
         theirs = record["paper"].get(row)
         if theirs is not None and theirs not in marked:  # several rows may be compared with one of the paper
             marked.append(theirs)
             paper = [theirs.get(column, np.nan) for column in columns]
             options = {"color": MARKS[number][0], "marker": MARKS[number][1], "mfc": "white", "ms": 5, "ls": "none"}
-            left.plot(range(len(columns)), paper, label=f"{row}, the paper", **options)
+            label = f"{row}, the paper" if len(rows) > 1 else "the paper"
+            left.plot(range(len(columns)), paper, label=label, **options)
     left.set(xlabel=xlabel, ylabel="relative error of forces", yscale="log")
     left.set_xticks(range(len(columns)), columns)
     left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)  # below, where no marks are
-    curves(right, record, rows)
+    curves(right, record, "row" if len(rows) > 1 else "column")
     save(made, path)
 
 
-def curves(axes: Any, record: dict, rows: list[str]) -> None:
-    """Losses of Adam over its steps, one line for each training.
+def curves(axes: Any, record: dict, by: str) -> None:
+    """Losses over the steps of Adam and then the iterations of the polish, one line for each training.
 
     Parameters
     ----------
@@ -137,21 +138,25 @@ def curves(axes: Any, record: dict, rows: list[str]) -> None:
         Drawn on.
     record : dict
         Of a ``Figure``.
-    rows : list of str
-        Which give lines their looks.
+    by : {"row", "column"}
+        What gives lines their looks.
     """
-    seen = set()
+    looks = {name: MARKS[n % len(MARKS)] for n, name in enumerate(dict.fromkeys(run[by] for run in record["runs"]))}
+    named = set[str]()
     for run in record["runs"]:
-        colour, _, line = MARKS[rows.index(run["row"]) % len(MARKS)]
-        if "adam" not in run["curves"]:
-            continue
-        steps, losses = np.array(run["curves"]["adam"]).T
-        label = None if run["row"] in seen else run["row"]
-        seen.add(run["row"])
-        axes.plot(steps, losses, color=colour, ls=line, lw=0.5, label=label)
-    axes.set(xlabel="step of Adam", ylabel="loss", xscale="log", yscale="log")
-    axes.xaxis.set_minor_formatter("")
-    axes.legend(frameon=False)
+        colour, _, line = looks[run[by]]
+        steps, losses = np.array(run["curves"].get("adam", [[0, run["losses"].get("start", np.nan)]])).T
+        polish = [(step, after) for step, _, after in run["curves"].get("polish", ())]
+        if "polished" in run["losses"] and not polish:
+            polish = [(run["polish"], run["losses"]["polished"])]
+        if polish:
+            count, after = np.array(polish).T
+            steps, losses = np.append(steps, steps[-1] + count), np.append(losses, after)
+        axes.plot(steps, losses, color=colour, ls=line, lw=0.5, label=None if run[by] in named else run[by])
+        named.add(run[by])
+    axes.set(xlabel="steps of Adam, then of the polish", ylabel="loss", yscale="log")
+    if by == "column":  # rows look as they do beside this
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False)
 
 
 def _runs(record: dict, row: str, column: str) -> list[dict]:
