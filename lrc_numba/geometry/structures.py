@@ -260,6 +260,24 @@ class Structures:
         points = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
         return self._take(points, chosen, starts_of(self.counts[chosen]))
 
+    def portions(self, points: int, structures: int | None = None) -> list[slice]:
+        """Consecutive structures, in order, that together have at most so many points; a larger one is alone.
+
+        Parameters
+        ----------
+        points : int
+            At most so many in a portion.
+        structures : int, optional
+            At most so many in a portion.
+        """
+        made, begin, sum_ = list[slice](), 0, 0
+        for b, count in enumerate(self.counts.tolist()):
+            if b > begin and (sum_ + count > points or b - begin == structures):
+                made.append(slice(begin, b))
+                begin, sum_ = b, 0
+            sum_ += count
+        return [*made, slice(begin, len(self))] if len(self) else []
+
     def _without(self, padding: int | None) -> Self:
         """Without the points of a species."""
         if padding is None:

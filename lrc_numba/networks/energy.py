@@ -21,11 +21,12 @@ from ..machine.fixed import Fixed
 from ..machine.workspace import Workspaces
 from .checks import as_counted, as_dim, check_cells
 from .layers.parameters import Parameters
-from .loss import LossWeights, Prediction
+from .loss import LossWeights, Prediction, as_weights, residuals_of
 from .parts.needs import check_pairs
 from .parts.part import Motion, Scene
 from .parts.program import Program
 from .parts.run import Run
+from .portions import in_portions
 from .references import ReferenceEnergies
 from .residuals import Residuals
 from .storage import read_network, write_network
@@ -210,7 +211,12 @@ class EnergyNetwork(Fixed):
         self.parameters.check_finite()
         if stress:
             check_cells(given)
-        return self._evaluate(Run.of(self.scene(given)), forces, stress, keep=False, counted=counted)
+
+        def some(part: Structures, points: slice) -> Prediction:
+            own = None if counted is None else counted[points]
+            return self._evaluate(Run.of(self.scene(part)), forces, stress, keep=False, counted=own)
+
+        return Prediction.joined(in_portions(given, some))
 
     @alone
     def values(self, structures, name: str) -> np.ndarray:
@@ -226,8 +232,12 @@ class EnergyNetwork(Fixed):
         given = self.as_structures(structures)
         if not len(given):
             raise ValueError("structures: expected at least one, got none")
-        run = Run.of(self.scene(given))
-        return np.concatenate(self.program.forward(run, self.parameters, self._spaces, keep=False, until=name))
+
+        def some(part: Structures, _: slice) -> np.ndarray:
+            run = Run.of(self.scene(part))
+            return np.concatenate(self.program.forward(run, self.parameters, self._spaces, keep=False, until=name))
+
+        return np.concatenate(in_portions(given, some))
 
     def _evaluate(
         self, run: Run, forces: bool, stress: bool, keep: bool, counted: np.ndarray | None = None
@@ -299,9 +309,12 @@ class EnergyNetwork(Fixed):
         structures, weights
             As for ``loss``.
         """
-        if not len(self.as_structures(structures)):
+        given = self.as_structures(structures)
+        if not len(given):
             raise ValueError("structures: expected at least one, got none")
-        values = Residuals(self, structures, weights).values()
+        as_weights(weights).check(given)
+        made = self.predict(given, forces=weights.forces > 0, stress=weights.stress > 0)
+        values = residuals_of(made, given, weights)
         return float(values @ values)
 
     # ------------------------------------------------------------------ files

@@ -5,7 +5,8 @@ L = 1/B Σ_b [ w_F Σᵢ ‖Fᵢ − Fᵢ*‖² + w_U (U − U*)² + w_σ ‖σ 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -121,6 +122,24 @@ class Prediction:
         """
         own = np.zeros((0, dim), dtype) if forces else None
         return cls(np.zeros(batch), np.zeros(0), own, np.zeros((batch, dim, dim)) if stress else None)
+
+    @classmethod
+    def joined(cls, parts: list[Prediction]) -> Prediction:
+        """Of all structures, from those of some after the other.
+
+        Parameters
+        ----------
+        parts : list of Prediction
+            At least one, all with the same.
+        """
+        if len(parts) == 1:
+            return parts[0]
+
+        def all_of(name: str) -> Any:
+            several = [getattr(part, name) for part in parts]
+            return None if several[0] is None else np.concatenate(several)
+
+        return cls(**{each.name: all_of(each.name) for each in fields(cls)})
 
 
 def residuals_of(own: Prediction, wanted: Structures, weights: LossWeights) -> np.ndarray:

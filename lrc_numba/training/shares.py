@@ -8,7 +8,6 @@ One process has them all, and computes what it would without this.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
@@ -19,6 +18,7 @@ import numpy as np
 from ..distributed.ranks import Ranks
 from ..geometry.structures import Structures
 from ..networks import EnergyNetwork, LossWeights, Parameters
+from ..networks.portions import of_chosen
 
 __all__ = ["Shares"]
 
@@ -67,7 +67,7 @@ class Shares:
         """
         own, size = self._own(chosen), network.parameters.flat.size
         with self.together("loss"):
-            made = _of_chosen(lambda: network.loss(data[own], weights), own) if len(own) else (0.0, np.zeros(size))
+            made = of_chosen(lambda: network.loss(data[own], weights), own) if len(own) else (0.0, np.zeros(size))
             if self._ranks is None:
                 return made
             total = self._ranks.sum(len(own) / len(chosen) * np.concatenate([[made[0]], made[1]]).astype(np.float64))
@@ -90,7 +90,7 @@ class Shares:
         own = self._own(every)
         with self.together("validation"):
             mine = data if self._ranks is None else data[own]
-            made = _of_chosen(lambda: _number(network, mine, weights), own) if len(own) else 0.0
+            made = of_chosen(lambda: _number(network, mine, weights), own) if len(own) else 0.0
             return made if self._ranks is None else float(self._ranks.sum(np.array([len(own) / len(every) * made]))[0])
 
     # ------------------------------------------------------------------ what ranks share
@@ -154,12 +154,3 @@ def _number(network: EnergyNetwork, data: Structures, weights: LossWeights) -> f
     losses = (network.loss_alone(data[b : b + 1], weights) for b in range(len(data)))
     blamed = next((f" of structure {b}" for b, own in enumerate(losses) if not np.isfinite(own)), "")
     raise ValueError(f"the loss{blamed} is {loss}")
-
-
-def _of_chosen(compute: Callable, own: np.ndarray):
-    """What a network computes; an error names structures by their numbers among all, not in the batch."""
-    try:
-        return compute()
-    except (MemoryError, ValueError) as wrong:
-        named = re.sub(r"structure (\d+)", lambda number: f"structure {own[int(number[1])]}", str(wrong))
-        raise (MemoryError if isinstance(wrong, MemoryError) else ValueError)(named) from wrong

@@ -203,6 +203,18 @@ def test_parts():
         whole[[[0, 1]]]
 
 
+@pytest.mark.parametrize(
+    ("points", "structures", "ends"),
+    [(4, None, [2, 3, 5]), (4, 1, [1, 2, 3, 4, 5]), (1, None, [1, 2, 3, 4, 5]), (13, None, [5]), (13, 3, [3, 5])],
+)
+def test_portions(points, structures, ends):
+    """In order, each as large as it may be; a structure with too many points is alone."""
+    made = _complete((3, 0, 5, 1, 2)).portions(points, structures)
+    assert [some.stop for some in made] == ends
+    assert [some.start for some in made] == [0, *ends[:-1]]
+    assert _complete()[:0].portions(points, structures) == []
+
+
 @given(points=ragged(dtypes=(np.float64,)))
 def test_joining_is_the_inverse_of_cutting(points):
     """Whatever the sizes, empty ones and empty sets included."""

@@ -13,7 +13,7 @@ from drawn_structures import SPECIES, drawn_structures, make_structures
 from hypothesis import given, settings
 
 from lrc_numba.geometry.structures import Structures
-from lrc_numba.networks import EnergyNetwork, FullRangeNetwork, LossWeights, ShortRangeNetwork
+from lrc_numba.networks import EnergyNetwork, FullRangeNetwork, LossWeights, ShortRangeNetwork, portions
 from lrc_numba.networks.parts.embedding import Embedding
 from lrc_numba.networks.parts.program import Program, Step
 from lrc_numba.networks.references import ReferenceEnergies
@@ -153,6 +153,32 @@ def test_a_structure_without_points_among_others(kind):
     np.testing.assert_allclose(made.energies[[0, 2]], wanted.energies, rtol=1e-12)
     np.testing.assert_allclose(made.forces, wanted.forces, rtol=0, atol=1e-12 * np.abs(wanted.forces).max())
     assert gradient_error(network, structures, WEIGHTS["forces"]) <= 1e-6
+
+
+@pytest.mark.parametrize("kind", ["short", "full"])
+def test_many_structures_go_in_portions(kind, monkeypatch):
+    """Whose values are those of all at once, and whose errors name structures as among all."""
+    network, structures = network_of(kind, 1), make_structures(1, (4, 0, 3, 6, 2), (5.0, 5.0, 4.0, 7.0, 3.0), seed=3)
+    counted = np.arange(len(structures.positions)) % 3 > 0
+
+    def ask() -> list[np.ndarray]:
+        made = network.predict(structures, stress=True, counted=counted)
+        alone = network.predict(structures, forces=False)
+        assert alone.forces is None
+        assert alone.stress is None
+        losses = [network.loss_alone(structures, weights) for weights in WEIGHTS.values()]
+        inside = network.values(structures, "D")
+        return [made.energies, made.potentials, made.forces, made.stress, alone.energies, np.array(losses), inside]
+
+    wanted, shares, scene = ask(), [], network.scene
+    monkeypatch.setattr(portions, "AT_ONCE", 7)
+    monkeypatch.setattr(type(network), "scene", lambda self, some: shares.append(len(some)) or scene(some))
+    for got, each in zip(ask(), wanted, strict=True):
+        np.testing.assert_allclose(got, each, rtol=0, atol=1e-12 * np.abs(each).max())
+    assert shares[:2] == [3, 1]  # 4 + 0 + 3 points, and then 6, which are too many with 2 more
+    structures.positions[-1] = structures.positions[-2]
+    with pytest.raises(ValueError, match="structure 4"):
+        network.predict(structures)
 
 
 def test_lone_points():

@@ -53,7 +53,8 @@ class Run:
             All structures.
         """
         structures = whole.structures
-        offsets, shares = structures.offsets, _shares(structures)
+        offsets = structures.offsets
+        shares = structures.portions(POINTS_AT_ONCE, -(-len(structures) // 2))  # two at least, of two structures
         scenes = [
             Scene(
                 _between(structures, some),
@@ -145,18 +146,6 @@ class Run:
             if out.strain is not None and part.strain is not None:
                 out.strain[some] = part.strain
         return out
-
-
-def _shares(structures: Structures) -> list[slice]:
-    """Which structures are in which share: at least two shares, if there are two structures."""
-    shares, begin, points = [], 0, 0
-    most = -(-len(structures) // 2)
-    for b, count in enumerate(structures.counts.tolist()):
-        if b > begin and (points + count > POINTS_AT_ONCE or b - begin >= most):
-            shares.append(slice(begin, b))
-            begin, points = b, 0
-        points += count
-    return [*shares, slice(begin, len(structures))] if len(structures) else []
 
 
 def _between(structures: Structures, some: slice) -> Structures:
