@@ -14,7 +14,7 @@ from pathlib import Path
 
 from validation.tools.common import positive, print_table
 
-from .figure import RESULTS, RUNS, Figure, final
+from .figure import POLISH, RESULTS, RUNS, Figure, final
 from .presets import PRESETS, SEEDS, Preset
 from .queue import hours, work
 from .records import recorded
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=FIGURES, default=FIGURES, metavar="NAME", help="default: all")
     parser.add_argument("--preset", choices=PRESETS, default="quick")
     parser.add_argument("--seeds", type=lambda text: tuple(map(int, text.split(","))), default=SEEDS, metavar="0,1,2")
-    parser.add_argument("--polish", type=int, help="iterations of Levenberg–Marquardt after Adam; 0 leaves it out")
+    parser.add_argument("--polish", type=int, help=POLISH)
     parser.add_argument("--worker", action="store_true", help="train in this process; nothing is drawn")
     parser.add_argument("--jobs", type=positive, default=len(os.sched_getaffinity(0)), help="default: %(default)s")
     parser.add_argument("--final", action="store_true", help="evaluate on the final tests")

@@ -23,6 +23,7 @@ from .training import FIRST, Store, errors_of
 __all__ = ["RESULTS", "RUNS", "Column", "Figure", "final", "median_and_range"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "lrc"
+POLISH = "iterations of Levenberg–Marquardt after Adam, of which some columns have a multiple; 0 leaves it out"
 RUNS = Path(__file__).parents[1] / "checkpoints"
 
 
@@ -256,7 +257,7 @@ class Figure:
         parser.add_argument("--resume", action="store_true", help="go on where it was left, which is always done")
         parser.add_argument("--plot-only", action="store_true", help="compute nothing: table and picture of what is")
         parser.add_argument("--final", action="store_true", help="evaluate on the final tests, once, when all is done")
-        parser.add_argument("--polish", type=int, help="iterations of Levenberg–Marquardt after Adam; 0 leaves it out")
+        parser.add_argument("--polish", type=int, help=POLISH)
         parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
         parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
         args = parser.parse_args()

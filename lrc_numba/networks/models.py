@@ -359,11 +359,11 @@ class FullRangeNetwork(ShortRangeNetwork):
         points : (B, N, d) or (N, d) array, or Structures
             Those it is trained with, units of length.
         spreads : float
-            How far kinks are to be from them, in standard deviations of what the relu is given.
+            How far kinks are to be from them, in standard deviations of what the relu is given; below 10⁶.
         among : bool
             Whether kinks among the points move as well.
         """
-        spreads = arguments.as_positive("spreads", float(spreads), np.inf)
+        spreads = arguments.as_positive("spreads", spreads, 1e6)
         given = self.as_structures(points)
         check_some(given.positions)
         inputs = self.values(given, "scaled u")

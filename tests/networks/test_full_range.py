@@ -112,8 +112,9 @@ def test_moved_kinks(off):
     for one, other in zip(network.energy_forces(points), before, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-10 * np.abs(other).max())
     assert _far_bend(network, points) < 1e-9
-    with pytest.raises(ValueError, match="spreads: expected"):
-        network.move_kinks(points, spreads=-1.0)
+    for spreads in (-1.0, 1e300):
+        with pytest.raises(ValueError, match="spreads: expected"):
+            network.move_kinks(points, spreads=spreads)
     with pytest.raises(ValueError, match="points: expected at least one snapshot"):
         network.move_kinks(points[:0])
 
