@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import signal
 import subprocess
@@ -14,10 +13,10 @@ from pathlib import Path
 
 from validation.tools.common import positive, print_table
 
-from .figure import POLISH, RESULTS, RUNS, Figure, final
+from .figure import POLISH, RESULTS, RUNS, Figure, as_seeds, final
 from .presets import PRESETS, SEEDS, Preset
 from .queue import hours, work
-from .records import recorded
+from .records import read, recorded
 from .tasks import Task, sources
 from .training import Store
 
@@ -75,7 +74,7 @@ def _state(name: str, preset: Preset, seeds: Sequence[int], store: Store, result
     """A line of the list; None where there is nothing of this preset."""
     figure = figure_of(name)
     path = figure.path(preset, results)
-    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    record = read(path)
     date = record.get("environment", {}).get("date", "-") if record else "-"
     if figure.compute is not None:
         return [name, preset.name, "recorded" if record else "missing", date, "-", "-"]
@@ -129,15 +128,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m figures", description=face.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--all", action="store_true", help="make what is missing")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--all", action="store_true", help="make what is missing")
+    ways.add_argument("--final", action="store_true", help="evaluate on the final tests")
+    ways.add_argument("--plot-only", action="store_true", help="record and draw what is there")
+    parser.add_argument("--worker", action="store_true", help="train in this process; nothing is drawn")
     parser.add_argument("--only", nargs="+", choices=FIGURES, default=FIGURES, metavar="NAME", help="default: all")
     parser.add_argument("--preset", choices=PRESETS, default="quick")
-    parser.add_argument("--seeds", type=lambda text: tuple(map(int, text.split(","))), default=SEEDS, metavar="0,1,2")
+    seeds = ",".join(map(str, SEEDS))
+    parser.add_argument("--seeds", type=as_seeds, default=seeds, metavar="0,1,2", help="default: %(default)s")
     parser.add_argument("--polish", type=int, help=POLISH)
-    parser.add_argument("--worker", action="store_true", help="train in this process; nothing is drawn")
     parser.add_argument("--jobs", type=positive, default=len(os.sched_getaffinity(0)), help="default: %(default)s")
-    parser.add_argument("--final", action="store_true", help="evaluate on the final tests")
-    parser.add_argument("--plot-only", action="store_true", help="record and draw what is there")
     parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
     args = parser.parse_args()
@@ -151,12 +152,23 @@ def main() -> None:
         raise SystemExit(0 if work(tasks, store, patient=False) else 1)
     if args.final:
         final(tasks, store)
-    elif args.all and not args.plot_only:
+    elif args.all:
         print(f"{len(tasks)} trainings, about {hours(tasks, store):.1f} hours of a processor to go", flush=True)
         if not _several(args.jobs):
             raise SystemExit(1)
+    _show(args, preset, store)
+
+
+def _show(args: argparse.Namespace, preset: Preset, store: Store) -> None:
+    """Record and draw all that is there, after what has no trainings was computed where it is missing."""
+    missing = []
     for name in args.only:
         figure = figure_of(name)
-        if figure.compute is not None and not args.plot_only:
+        if args.all and figure.compute is not None and not figure.path(preset, args.results).exists():
             figure.make(preset, args.seeds, store, results=args.results)
-        figure.show(preset, args.seeds, store, results=args.results)
+        try:
+            figure.show(preset, args.seeds, store, results=args.results)
+        except SystemExit as wrong:
+            missing.append(str(wrong))
+    if missing:
+        raise SystemExit("\n".join(missing))

@@ -20,7 +20,7 @@ from .records import merged, read, recorded
 from .tasks import Model, Small, System, Task, Test, Training
 from .training import FIRST, Store, errors_of
 
-__all__ = ["RESULTS", "RUNS", "Column", "Figure", "final", "median_and_range"]
+__all__ = ["POLISH", "RESULTS", "RUNS", "Column", "Figure", "as_seeds", "final", "median_and_range"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "lrc"
 POLISH = "iterations of Levenberg–Marquardt after Adam, of which some columns have a multiple; 0 leaves it out"
@@ -208,7 +208,8 @@ class Figure:
             record, earlier = self.collect(preset, seeds, store), read(path)
             if record["runs"]:
                 if earlier is not None:
-                    record = merged(record, earlier, [(column.row, column.column) for column in self.columns(preset)])
+                    both = sorted({*seeds, *(run["seed"] for run in earlier["runs"])})
+                    record = merged(record, earlier, self.tasks(preset, both))
                 write_json(path, record)
                 self._keep_networks(preset, seeds[0], store, results)
             elif earlier is None:
@@ -249,19 +250,22 @@ class Figure:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         parser.add_argument("--preset", choices=PRESETS, default="quick")
-        parser.add_argument("--seeds", type=_numbers, default=self.seeds, metavar="0,1,2", help="default: %(default)s")
+        seeds = ",".join(map(str, self.seeds))
+        parser.add_argument("--seeds", type=as_seeds, default=seeds, metavar="0,1,2", help="default: %(default)s")
         for what in ("row", "column") if self.compute is None else ():
             names = list(dict.fromkeys(getattr(column, what) for column in self.columns(PRESETS["paper"])))
             about = f"of {names}; default: all"
             parser.add_argument(f"--{what}s", nargs="+", choices=names, metavar=what.upper(), help=about)
         parser.add_argument("--resume", action="store_true", help="go on where it was left, which is always done")
-        parser.add_argument("--plot-only", action="store_true", help="compute nothing: table and picture of what is")
-        parser.add_argument("--final", action="store_true", help="evaluate on the final tests, once, when all is done")
-        parser.add_argument("--polish", type=int, help=POLISH)
+        ways = parser.add_mutually_exclusive_group()
+        ways.add_argument("--plot-only", action="store_true", help="compute nothing: table and picture of what is")
+        ways.add_argument("--final", action="store_true", help="evaluate on the final tests, once, when all is done")
+        if self.compute is None:
+            parser.add_argument("--polish", type=int, help=POLISH)
         parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
         parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
         args = parser.parse_args()
-        preset = PRESETS[args.preset].polished(args.polish)
+        preset = PRESETS[args.preset].polished(getattr(args, "polish", None))
         only = {what: getattr(args, what, None) for what in ("rows", "columns")}
         store = Store(args.folder, recorded(self.path(preset, args.results)))
         if args.final:
@@ -271,8 +275,23 @@ class Figure:
         self.show(preset, args.seeds, store, results=args.results)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in text.split(","))
+def as_seeds(text: str) -> tuple[int, ...]:
+    """Seeds of a command line.
+
+    Parameters
+    ----------
+    text : str
+        Numbers with commas between them.
+
+    Raises
+    ------
+    ArgumentTypeError
+        Where they are negative, twice the same, or no numbers.
+    """
+    words = text.split(",")
+    if not all(word.strip().isdecimal() for word in words) or len({int(word) for word in words}) < len(words):
+        raise argparse.ArgumentTypeError(f"expected different numbers from 0 on, as 0,1,2, got {text!r}")
+    return tuple(int(word) for word in words)
 
 
 def final(tasks: Sequence[Task], store: Store) -> None:
@@ -288,6 +307,12 @@ def final(tasks: Sequence[Task], store: Store) -> None:
     missing = [task.name for task in tasks if store.result(task) is None]
     if missing:
         raise SystemExit(f"--final: {len(missing)} trainings are not done yet, such as {missing[0]}")
+    twice = [task.name for task in tasks if store.evaluated_otherwise(task)]
+    if twice:
+        raise SystemExit(
+            f"--final: {len(twice)} trainings were evaluated after another number of iterations of the polish, such as "
+            f"{twice[0]}; a second evaluation would be one to choose by"
+        )
     for task in tasks:
         if store.result(task, "final") is not None:
             continue

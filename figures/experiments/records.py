@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .tasks import Task
 
 __all__ = ["last_of", "merged", "read", "recorded"]
 
@@ -16,8 +20,21 @@ def read(path: Path) -> dict | None:
     ----------
     path : Path
         Of the file.
+
+    Raises
+    ------
+    SystemExit
+        Where the file holds something else.
     """
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as wrong:
+        raise SystemExit(f"{path}: no JSON, {wrong}") from wrong
+    if not isinstance(record, dict) or not isinstance(record.get("runs", record.get("rows")), list):
+        raise SystemExit(f"{path}: expected the record of a table or figure, with a list of runs")
+    return record
 
 
 def last_of(stages: dict) -> dict:
@@ -43,27 +60,29 @@ def recorded(path: Path) -> dict[tuple[str, int], dict]:
     return {(run["key"], run["polish"]): run for run in runs}
 
 
-def merged(record: dict, earlier: dict, places: Sequence[tuple[str, str]]) -> dict:
+def merged(record: dict, earlier: dict, tasks: Sequence[Task]) -> dict:
     """A record with the runs of an earlier one that it has not, or has not evaluated on the final tests.
 
     Parameters
     ----------
     record, earlier : dict
         Of one table and preset.
-    places : sequence of (str, str)
-        Rows and columns that the table still has, in its order; others are left behind.
+    tasks : sequence of Task
+        All that the table has, of all seeds of both, in its order; runs of other tasks are left behind.
     """
 
     def of(run: dict) -> tuple[int, str, str]:
         return run["seed"], run["row"], run["column"]
 
+    keys = {(task.seed, task.row, task.column): task.key for task in tasks}
     runs = {of(run): run for run in record["runs"]}
     for run in earlier["runs"]:
         made = runs.get(of(run))
         better = made is None or (run["stream"] == "final" and made["stream"] != "final")
-        if better and (run["row"], run["column"]) in places:
+        if better and of(run) in keys and keys[of(run)] == run.get("key"):
             runs[of(run)] = run
-    seeds = sorted({*record["seeds"], *(run["seed"] for run in runs.values())})
     protocols = record["protocols"] + [each for each in earlier["protocols"] if each not in record["protocols"]]
-    ordered = sorted(runs.values(), key=lambda run: (run["seed"], places.index((run["row"], run["column"]))))
-    return record | {"runs": ordered, "seeds": seeds, "protocols": protocols, "expected": len(places) * len(seeds)}
+    seeds = sorted({*record["seeds"], *(run["seed"] for run in runs.values())})
+    expected = sum(task.seed in seeds for task in tasks)
+    ordered = [runs[place] for place in keys if place in runs]
+    return record | {"runs": ordered, "seeds": seeds, "protocols": protocols, "expected": expected}

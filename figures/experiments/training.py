@@ -95,6 +95,18 @@ class Store:
             return None  # the table has other tests now
         return {"errors": run["errors"]} if name == "final" else run | {"errors": run["development"]}
 
+    def evaluated_otherwise(self, task: Task) -> bool:
+        """Whether it was evaluated on the final tests after another number of iterations of the polish.
+
+        Parameters
+        ----------
+        task : Task
+            Which.
+        """
+        recorded = {polish for key, polish in self.recorded if key == task.key}
+        present = {int(path.stem.partition("-")[2]) for path in self.folder(task).glob("final-*.json")}
+        return bool((recorded | present) - {task.training.polish})
+
 
 class _Clock:
     """The processor's seconds of a task that may be interrupted.

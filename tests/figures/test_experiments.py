@@ -367,6 +367,28 @@ def test_pictures_and_report(name, tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("seeds", ["x", "0,0", "-1", "0,,1", ""])
+@pytest.mark.parametrize("script", ["figures", "figures.fig3"])
+def test_seeds_that_are_none(script, seeds, monkeypatch, capsys):
+    """Twice the same one would look like two."""
+    monkeypatch.setattr("sys.argv", [script, f"--seeds={seeds}"])
+    with pytest.raises(SystemExit):
+        command.main() if script == "figures" else command.figure_of("fig3").main()
+    assert "expected different numbers from 0 on, as 0,1,2" in capsys.readouterr().err
+
+
+def test_what_is_there_is_drawn(tmp_path, monkeypatch, capsys):
+    """Also where other tables are missing, which is said at the end."""
+    figure, preset = command.figure_of("fig8"), PRESETS["quick"]
+    figure.path(preset, tmp_path).write_text(json.dumps(_made_up(figure, preset)), encoding="utf-8")
+    words = ["--folder", str(tmp_path / "runs"), "--results", str(tmp_path), "--plot-only", "--only", "table1", "fig8"]
+    monkeypatch.setattr("sys.argv", ["figures", *words])
+    with pytest.raises(SystemExit, match="table1: no results of preset quick"):
+        command.main()
+    assert (tmp_path / "fig8_quick.png").exists()
+    capsys.readouterr()
+
+
 def test_list_of_figures(tmp_path, monkeypatch, capsys):
     """Without an option: every figure and preset, with what is missing."""
     words = ["figures", "--folder", str(tmp_path / "runs"), "--results", str(tmp_path)]
