@@ -18,7 +18,7 @@ from .fig7_left import SMALL, TIMES, columns
 
 __all__ = ["FIGURE"]
 
-APART = 1.05  # factor between the same box of two lines
+APART = 1.09  # factor between the same box of two lines
 SHOWN = (("two scales", "0"), ("two scales", "10"), ("one scale", "10"), ("one scale", "1000"))
 
 

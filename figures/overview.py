@@ -36,7 +36,7 @@ CASE = {
     "quick": False,
 }
 LIBRARIES = {"finufft": ("FINUFFT", "C1", "s"), "ducc0": ("ducc0", "C2", "^"), "lrc_numba": ("lrc_numba", "C0", "o")}
-KINDS = {"short-range": "C3", "full-range": "C0"}
+KINDS = {"short-range": ("C3", "s"), "full-range": ("C0", "o")}
 ROWS = {"short-range": "short-range, split switch", "full-range": "full-range"}  # which sees what the paper's does
 
 
@@ -86,9 +86,11 @@ def _draw_force_errors(axes, record: dict) -> None:
         medians = np.array([np.median(by_mu[mu]) for mu in mus])
         low, high = (np.array([edge(by_mu[mu]) for mu in mus]) for edge in (min, max))
         bars = np.stack([medians - low, high - medians])
-        axes.plot(mus, medians, "o-", color=KINDS[kind], lw=2, label=f"{kind}, lrc_numba")
-        axes.errorbar(mus, medians, bars, fmt="none", color=KINDS[kind])
-        axes.plot(MU, PAPER_ROW[kind], "x--", color=KINDS[kind], lw=1, label=f"{kind}, printed in the paper")
+        color, marker = KINDS[kind]
+        axes.plot(mus, medians, marker + "-", color=color, lw=2, label=f"{kind}, lrc_numba")
+        axes.errorbar(mus, medians, bars, fmt="none", color=color)
+        options = {"color": color, "marker": marker, "mfc": "white", "ls": "--", "lw": 1}
+        axes.plot(MU, PAPER_ROW[kind], label=f"{kind}, printed in the paper", **options)
         seeds |= {len(errors) for errors in by_mu.values()}
     axes.set(xscale="log", yscale="log", xlabel="μ₁: inverse range of the forces  (← longer range)")
     axes.set_ylabel("relative error of learned forces")
@@ -96,7 +98,7 @@ def _draw_force_errors(axes, record: dict) -> None:
     axes.minorticks_off()
     many = "one seed, others differ" if seeds == {1} else f"median and range of {_range(seeds)} seeds"
     axes.set_title(
-        f"Table 1 of the LRC paper: networks with and without\na long-range part (ours: {many})", fontsize=10
+        f"Table 1 of the LRC paper, stratified points\n(ours, with Levenberg–Marquardt: {many})", fontsize=10
     )
     axes.legend(fontsize=8, frameon=False)
 

@@ -80,16 +80,18 @@ def draw(record: dict, path: Path) -> None:
         place = names.index(run["column"]) + 0.12 * (record["seeds"].index(run["seed"]) - 1)
         learned = last_of(run["learned"])["lam"]
         starts = STARTS[names.index(run["column"])]
-        for channel, (first, last) in enumerate(zip(starts, learned, strict=True)):
-            colour, marker, _ = MARKS[channel]
-            axes.plot([place, place], [first, abs(last)], color="0.8", lw=0.8, zorder=0)
-            axes.plot(place, abs(last), marker=marker, color=colour, ms=4, ls="none")
+        pairs = sorted(zip(starts, np.abs(learned), strict=True), key=lambda pair: pair[1])
+        for (first, last), (colour, marker, _), name in zip(pairs, MARKS, ("smaller, λ₂", "larger, λ₁"), strict=False):
+            axes.plot([place, place], [first, last], color="0.8", lw=0.8, zorder=0)
+            label = f"the {name}" if run is record["runs"][0] else None
+            axes.plot(place, last, marker=marker, color=colour, ms=4, ls="none", label=label)
             axes.plot(place, first, marker=marker, mfc="white", color=colour, ms=2.5, ls="none")
     for mu in SYSTEM.mu:
         axes.axhline(mu, color="k", ls=":", lw=0.8)
         axes.text(len(names) - 0.6, mu * 1.08, f"μ = {mu:g}", fontsize=6.5)
     axes.set(xlabel="start values of λ (open)", ylabel="λ", yscale="log")
     axes.set_xticks(range(len(names)), names)
+    made.legend(loc="outside lower center", ncols=2, frameon=False)
     save(made, path)
 
 

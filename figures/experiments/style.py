@@ -113,7 +113,7 @@ def errors_against(record: dict, path: Path, xlabel: str, columns: list[str], te
     for number, row in enumerate(rows):
         errors = {column: [_error(run, test) for run in _runs(record, row, column)] for column in columns}
         there = [column for column in columns if errors[column]]
-        x = np.array([columns.index(column) for column in there]) + 0.06 * (number - len(rows) / 2)
+        x = np.array([columns.index(column) for column in there]) + 0.06 * (number - (len(rows) - 1) / 2)
         spread(left, number, x, [errors[column] for column in there], row if len(rows) > 1 else "here")
         theirs = record["paper"].get(row)
         if theirs is not None and theirs not in marked:  # several rows may be compared with one of the paper
@@ -144,14 +144,14 @@ def curves(axes: Any, record: dict, by: str) -> None:
     looks = {name: MARKS[n % len(MARKS)] for n, name in enumerate(dict.fromkeys(run[by] for run in record["runs"]))}
     named = set[str]()
     for run in record["runs"]:
-        colour, _, line = looks[run[by]]
+        colour, marker, line = looks[run[by]]
         steps, losses = np.array(run["curves"].get("adam", [[0, run["losses"].get("start", np.nan)]])).T
         polish = [(step, after) for step, _, after in run["curves"].get("polish", ())]
-        if "polished" in run["losses"] and not polish:
-            polish = [(run["polish"], run["losses"]["polished"])]
         if polish:
             count, after = np.array(polish).T
             steps, losses = np.append(steps, steps[-1] + count), np.append(losses, after)
+        elif "polished" in run["losses"]:  # its end alone is known
+            axes.plot(steps[-1] + run["polish"], run["losses"]["polished"], color=colour, marker=marker, ms=2)
         axes.plot(steps, losses, color=colour, ls=line, lw=0.5, label=None if run[by] in named else run[by])
         named.add(run[by])
     axes.set(xlabel="steps of Adam, then of the polish", ylabel="loss", yscale="log")
