@@ -97,9 +97,7 @@ def _draw_force_errors(axes, record: dict) -> None:
     axes.set_xticks(MU, [f"{mu:g}" for mu in MU])
     axes.minorticks_off()
     many = "one seed, others differ" if seeds == {1} else f"median and range of {_range(seeds)} seeds"
-    axes.set_title(
-        f"Table 1 of the LRC paper, stratified points\n(ours, with Levenberg–Marquardt: {many})", fontsize=10
-    )
+    axes.set_title(f"Table 1 of the LRC paper, stratified points; ours by\nLevenberg–Marquardt, {many}", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
 
 

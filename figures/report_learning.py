@@ -295,7 +295,8 @@ def _measured(record: dict, stem: str) -> list[str]:
             "dimensions",
             "points",
             "modes along an axis",
-            "error",
+            "error of the sum over modes",
+            "difference from direct sums",
             "convolution, s",
             "direct sums, s",
             "points per second",
@@ -304,7 +305,8 @@ def _measured(record: dict, stem: str) -> list[str]:
         for run in record["runs"]:
             direct = f"{run['direct']:.2g}" if "direct" in run else "-"
             rate = f"{run['points'] / run['convolution']:.2g}"
-            size = [str(run["dim"]), f"{run['points']:,}", str(run["modes"]), f"{run['error']:.0e}"]
+            apart = f"{run['difference']:.2g}" if "difference" in run else "-"
+            size = [str(run["dim"]), f"{run['points']:,}", str(run["modes"]), f"{run['error']:.0e}", apart]
             lines.append([*size, f"{run['convolution']:.2g}", direct, rate])
         parts = [table(header, lines)]
     made = record["environment"]
