@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .differences import AS_USUAL
 from .experiments.command import FIGURES, figure_of
 from .experiments.figure import Column
 from .experiments.presets import PRESETS, STREAMS
@@ -204,6 +205,27 @@ def _learned(record: dict) -> str:
     )
 
 
+def _factors(record: dict) -> str:
+    """By what every change multiplies the median error, of networks "kind, change" beside "kind, as usual"."""
+    columns, rows = _in_order(_names(record, "column")), _names(record, "row")
+    kinds = dict.fromkeys(row.partition(", ")[0] for row in rows if row.endswith(f", {AS_USUAL}"))
+    places = [(kind, column) for kind in kinds for column in columns]
+    lines = []
+    for change in dict.fromkeys(row.partition(", ")[2] for row in rows):
+        cells = []
+        for kind, column in places:
+            parts = []
+            for stage in ("adam", "polished"):
+                names = (f"{kind}, {change}", f"{kind}, {AS_USUAL}")
+                errors = [errors_of(record, name, column, stage, "stratified") for name in names]
+                parts.append(f"{np.median(errors[0]) / np.median(errors[1]):#.2g}" if all(errors) else "-")
+            cells.append(" / ".join(parts))
+        if change != AS_USUAL:
+            lines.append([change, *cells])
+    about = "Median error on stratified points divided by that of the network as usual, after Adam / polished:"
+    return fill(about) + "\n" + table(["", *(f"{kind}, μ₁ = {column}" for kind, column in places)], lines)
+
+
 def _lengths(lam: Sequence[float]) -> str:
     return ", ".join(f"{abs(each):#.3g}" for each in lam)
 
@@ -233,6 +255,8 @@ def _versions(runs: list[dict]) -> str:
 
 def _trained(record: dict, stem: str) -> list[str]:
     parts = [_errors(record)]
+    if record["name"] == "differences":
+        parts.insert(0, _factors(record))
     lines = verdicts(record)
     if lines:
         parts.append("".join(fill(line) for line in lines))

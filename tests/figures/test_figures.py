@@ -77,6 +77,21 @@ def test_rows_of_several_seeds(tmp_path):
     assert "of 1 seed(s), which says little; 4 column(s) are not computed yet." in report_learning.verdicts(few)[0]
 
 
+def test_factors_of_changes(tmp_path):
+    """Of every change, median by median, of the networks and places that are there."""
+    errors = {"full-range, as usual": (0.02, 0.01), "full-range, no taper": (0.03, 0.09, 0.0)}
+    record = _record(errors | {"short-range, as usual": (0.1,), "short-range, plain start": (0.3,)})
+    record["name"], record["preset"] = "differences", "reduced"
+    for run in record["runs"]:
+        run |= {"learned": {"adam": {}}, "polish": 60}
+    record["runs"] = [run for run in record["runs"] if run["column"] in ("0.5", "10")]
+    (tmp_path / "differences_reduced.json").write_text(json.dumps(record | {"paper": {}}), encoding="utf-8")
+    text = "\n".join(report_learning.sections(tmp_path))
+    assert "| no taper | 2.0 / 2.0 | 2.0 / 2.0 | - / - | - / - |" in text
+    assert "| plain start | - / - | - / - | 3.0 / 3.0 | 3.0 / 3.0 |" in text
+    assert "| as usual |" not in text
+
+
 def test_the_papers_numbers_stand_once():
     """In ``table1.PAPER_ROW``, for both networks and every μ₁."""
     assert set(table1.PAPER_ROW) == set(table1.KINDS)
