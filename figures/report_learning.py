@@ -143,6 +143,11 @@ def _errors(record: dict) -> str:
                 like = theirs if test == next(iter(tests)) else {}
                 cells = [cell(each, like.get(column)) for each, column in zip(errors, columns, strict=True)]
                 lines.append([f"{row}, {name}, {test}" + (f", {streams} tests" if mixed else ""), *cells])
+        if any("training_error" in run for run in record["runs"]):
+            trained = [
+                [r["training_error"] for r in record["runs"] if (r["row"], r["column"]) == (row, c)] for c in columns
+            ]
+            lines.append([f"{row}, on snapshots of the training", *(cell(each) for each in trained)])
         if theirs:
             lines.append([f"{row}, the paper", *(f"{theirs[c]:g}" if c in theirs else "-" for c in columns)])
     return table(["", *columns], lines)

@@ -6,7 +6,8 @@ paper. 51 modes along each axis, as in that example. Which numbers of snapshots 
 we have does not say: 10, 100, 1000 and 10 000 are assumed.
 
 With ``--preset reduced`` Adam costs the same in every column, so that with many snapshots there are few epochs, and
-each piece of the polish sees at most 111 of the snapshots; the preset "paper" takes hundreds of hours.
+each piece of the polish sees at most 111 of the snapshots, which then is the limit; the preset "paper" takes hundreds
+of hours.
 """
 
 from __future__ import annotations
