@@ -223,7 +223,8 @@ def _factors(record: dict) -> str:
             for stage in ("adam", "polished"):
                 names = (f"{kind}, {change}", f"{kind}, {AS_USUAL}")
                 errors = [errors_of(record, name, column, stage, "stratified") for name in names]
-                parts.append(f"{np.median(errors[0]) / np.median(errors[1]):#.2g}" if all(errors) else "-")
+                factor = np.median(errors[0]) / np.median(errors[1]) if all(errors) else np.nan
+                parts.append(f"{factor:#.2g}".rstrip(".") if all(errors) else "-")
             cells.append(" / ".join(parts))
         if change != AS_USUAL:
             lines.append([change, *cells])
