@@ -248,9 +248,10 @@ def _made(record: dict, command: str) -> str:
     streams = ", ".join(sorted({run["stream"] for run in runs}))
     seconds = [run["seconds"] / 60 for run in runs]
     methods = {run.get("method", FIRST) for run in runs if "polished" in run["errors"]} - {METHOD}
-    methods = {each for each in methods if each not in record["about"]}
+    about = PRESETS[record["preset"]].about
+    methods = {each for each in methods if each not in about}
     polished = f" ({' or '.join(sorted(methods))} instead)" if methods else ""
-    text = f"`{command}`: {record['about']}{polished}; {len(runs)} of {record['expected']} trainings, {streams} tests; "
+    text = f"`{command}`: {about}{polished}; {len(runs)} of {record['expected']} trainings, {streams} tests; "
     text += f"{dates[0]} to {dates[-1]}, {' / '.join(sorted(versions))}, {' / '.join(sorted(processors))}; "
     return text + f"{min(seconds):.0f} to {max(seconds):.0f} minutes of a core each.{_versions(runs)}"
 

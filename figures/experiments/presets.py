@@ -79,7 +79,7 @@ PRESETS = {
         _cosine((16, 20)),
         100,
         0.5,
-        "half of the snapshots, 20 epochs with a cosine, then Levenberg–Marquardt",
+        "fewer snapshots or epochs, with a cosine, then Levenberg–Marquardt",
     ),
     "paper": Preset("paper", PAPER, 100, 1.0, "the paper's protocol, then Levenberg–Marquardt"),
 }
