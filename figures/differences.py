@@ -17,7 +17,7 @@ import numpy as np
 from .experiments.changes import CHANGES
 from .experiments.figure import Column, Figure
 from .experiments.presets import Preset
-from .experiments.records import last_of
+from .experiments.records import error_of, last_of
 from .experiments.style import MARKS, figure, save
 from .experiments.tasks import Model, Test, Training
 from .table1 import CUTOFF, MODES, SAMPLES, system
@@ -66,8 +66,7 @@ def draw(record: dict, path: Path) -> None:
         for number, row in enumerate(rows):
             runs = [run for run in record["runs"] if (run["row"], run["column"]) == (row, f"{mu:g}")]
             for test, (colour, marker, _) in zip(("stratified", "uniform"), MARKS, strict=False):
-                last = [last_of(run["errors"])[test]["true"] for run in runs]
-                errors = [float(np.median(sets)) for sets in last]
+                errors = [error_of(last_of(run["errors"]), test) for run in runs]
                 if errors:
                     label = f"{test} test points" if number == 0 else None
                     axes.plot([min(errors), max(errors)], [-number] * 2, color=colour, lw=0.8)

@@ -24,7 +24,7 @@ from lrc_numba.training import Protocol, Stage
 from .experiments.budget import by_cost
 from .experiments.figure import Column, Figure
 from .experiments.presets import Preset
-from .experiments.records import last_of
+from .experiments.records import error_of, last_of
 from .experiments.style import figure, save, spread
 from .experiments.tasks import Model, Small, System, Test, Training
 
@@ -95,8 +95,8 @@ def draw(record: dict, path: Path) -> None:
         errors = {}
         for run in record["runs"]:
             if run["row"] == row:
-                last = last_of(run["errors"])
-                errors.setdefault(run["column"], []).append(float(np.median(last[f"{FACTOR} times"]["true"])))
+                error = error_of(last_of(run["errors"]), f"{FACTOR} times")
+                errors.setdefault(run["column"], []).append(error)
         there = [name for name in names if name in errors]
         if there:
             x = np.array([names.index(name) for name in there]) + 0.1 * (number - 0.5)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .experiments.figure import Figure
-from .experiments.records import last_of
+from .experiments.records import error_of, last_of
 from .experiments.style import figure, save, spread
 from .fig7_left import SMALL, TIMES, columns
 
@@ -39,7 +39,7 @@ def draw(record: dict, path: Path) -> None:
         if not runs:
             continue
         last = [last_of(run["errors"]) for run in runs]
-        values = [[float(np.median(errors[f"{times} times"]["true"])) for errors in last] for times in TIMES]
+        values = [[error_of(errors, f"{times} times") for errors in last] for times in TIMES]
         spread(axes, number, APART ** (number - 1.5) * np.array(lengths), values, f"{row}, {column} large")
     axes.set(xlabel="box length", ylabel="relative error of forces", xscale="log", yscale="log")
     axes.set_xticks(lengths, [f"{length:g}" for length in lengths])

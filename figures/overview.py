@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .experiments.records import last_of
+from .experiments.records import error_of, last_of
 from .table1 import MU, PAPER_ROW
 
 __all__ = ["convolutions", "force_errors", "main"]
@@ -52,8 +52,7 @@ def force_errors(record: dict) -> dict[str, dict[float, list[float]]]:
     errors: dict[str, dict[float, list[float]]] = {kind: {} for kind in KINDS}
     for kind, row in ROWS.items():
         for run in (run for run in record["runs"] if run["row"] == row):
-            last = last_of(run["errors"])["stratified"]["true"]
-            errors[kind].setdefault(float(run["column"]), []).append(float(np.median(last)))
+            errors[kind].setdefault(float(run["column"]), []).append(error_of(last_of(run["errors"]), "stratified"))
     return errors
 
 

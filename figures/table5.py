@@ -20,7 +20,7 @@ from .experiments.tasks import Model, Test, Training
 from .table2 import CUTOFF, SAMPLES, START
 from .table4 import SYSTEM
 
-__all__ = ["FIGURE", "STARTS", "nearest"]
+__all__ = ["FIGURE", "STARTS"]
 
 STARTS = (START, (3.0, 30.0), (0.1, 0.3), (0.1, 30.0))
 MODES, LONGER = 501, 2.0  # the second: polish, of the preset's
@@ -35,19 +35,6 @@ def name_of(start: tuple[float, ...]) -> str:
         Values of λ.
     """
     return ", ".join(f"{value:g}" for value in start)
-
-
-def nearest(lam: list[float], mu: float) -> float:
-    """The learned λ that is nearest to μ, by their ratio.
-
-    Parameters
-    ----------
-    lam : list of float
-        Of all channels.
-    mu : float
-        The truth.
-    """
-    return float(min(np.abs(lam), key=lambda value: abs(np.log(value / mu))))
 
 
 def columns(preset: Preset) -> list[Column]:

@@ -8,19 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from lrc_numba.files import replaced, write_json
 from lrc_numba.networks import EnergyNetwork
 from validation.tools.common import environment, print_table
 
 from .presets import PRESETS, SEEDS, Preset
 from .queue import work
-from .records import merged, read, recorded
+from .records import error_of, merged, read, recorded
 from .tasks import Model, Small, System, Task, Test, Training
 from .training import FIRST, Store, errors_of
 
-__all__ = ["POLISH", "RESULTS", "RUNS", "Column", "Figure", "as_seeds", "final", "median_and_range"]
+__all__ = ["POLISH", "RESULTS", "RUNS", "Column", "Figure", "as_seeds", "final"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "lrc"
 POLISH = "iterations of Levenberg–Marquardt after Adam, of which some columns have a multiple; 0 leaves it out"
@@ -236,7 +234,7 @@ class Figure:
             paper = record["paper"].get(run["row"], {}).get(run["column"])
             cells = [run["row"], run["column"], str(run["seed"]), "-" if paper is None else f"{paper:g}"]
             for errors in (run["errors"].get("adam"), run["errors"].get("polished")):
-                cells += ["-"] if errors is None else [f"{np.median(next(iter(errors.values()))['true']):.5f}"]
+                cells += ["-"] if errors is None else [f"{error_of(errors):.5f}"]
             lines.append([*cells, run["stream"], f"{run['seconds'] / 60:.0f} min"])
         done = f"{len(record['runs'])} of {record['expected']}"
         header = ["row", "column", "seed", "paper", "error, Adam", "polished", "test", "taken"]
@@ -324,14 +322,3 @@ def final(tasks: Sequence[Task], store: Store) -> None:
             errors[stage] = errors_of(network, task.tests, "final")
         write_json(store.path(task, "final"), {"errors": errors, "environment": environment(1)})
         print(f"{task.name}: evaluated on the final tests", flush=True)
-
-
-def median_and_range(values: Sequence[float]) -> tuple[float, float, float]:
-    """Median, lowest and highest.
-
-    Parameters
-    ----------
-    values : sequence of float
-        One for each seed.
-    """
-    return float(np.median(values)), float(np.min(values)), float(np.max(values))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from lrc_numba.files import write_json
 
+from .records import error_of
 from .tasks import Task
 from .training import Busy, Store, run
 
@@ -93,11 +94,6 @@ def _one(task: Task, store: Store, name: str) -> None:
 
     result = run(task, store, report)
     (store.path(task, "error")).unlink(missing_ok=True)
-    errors = {stage: _median(errors) for stage, errors in result["errors"].items() if errors}
+    errors = {stage: error_of(errors) for stage, errors in result["errors"].items() if errors}
     text = ", ".join(f"{stage} {error:.2e}" for stage, error in errors.items())
     print(f"{time.strftime('%H:%M:%S')} {name}: {text}; {time.monotonic() - begin:.0f} s", flush=True)
-
-
-def _median(errors: dict) -> float:
-    first = sorted(next(iter(errors.values()))["true"])
-    return first[len(first) // 2]

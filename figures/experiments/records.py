@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from .tasks import Task
 
-__all__ = ["last_of", "merged", "read", "recorded"]
+__all__ = ["error_of", "last_of", "merged", "read", "recorded"]
 
 
 def read(path: Path) -> dict | None:
@@ -46,6 +48,20 @@ def last_of(stages: dict) -> dict:
         "adam" or "start", which is what a polish without Adam begins with, and "polished", where there is a polish.
     """
     return stages["polished"] if "polished" in stages else next(iter(stages.values()))
+
+
+def error_of(tests: Mapping[str, dict], test: str | None = None) -> float:
+    """Relative error of forces on a test: the root mean square over its sets, which are of one size.
+
+    Parameters
+    ----------
+    tests : dict
+        Of a stage of a training: errors of every set, by the name of the test and the metric.
+    test : str, optional
+        Which; the first by default.
+    """
+    sets = tests[next(iter(tests)) if test is None else test]["true"]
+    return float(np.sqrt(np.mean(np.square(sets))))
 
 
 def recorded(path: Path) -> dict[tuple[str, int], dict]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .records import last_of
+from .records import error_of, last_of
 
 __all__ = ["MARKS", "curves", "errors_against", "figure", "prepared", "save", "spread"]
 
@@ -111,7 +111,7 @@ def errors_against(record: dict, path: Path, xlabel: str, columns: list[str], te
     made, (left, right) = figure(2, height=3.1)
     rows, marked = list(dict.fromkeys(run["row"] for run in record["runs"])), list[dict]()
     for number, row in enumerate(rows):
-        errors = {column: [_error(run, test) for run in _runs(record, row, column)] for column in columns}
+        errors = {c: [error_of(last_of(run["errors"]), test) for run in _runs(record, row, c)] for c in columns}
         there = [column for column in columns if errors[column]]
         x = np.array([columns.index(column) for column in there]) + 0.06 * (number - (len(rows) - 1) / 2)
         spread(left, number, x, [errors[column] for column in there], row if len(rows) > 1 else "here")
@@ -161,9 +161,3 @@ def curves(axes: Any, record: dict, by: str) -> None:
 
 def _runs(record: dict, row: str, column: str) -> list[dict]:
     return [run for run in record["runs"] if (run["row"], run["column"]) == (row, column)]
-
-
-def _error(run: dict, test: str | None) -> float:
-    """Median over the test sets, of the last stage there is."""
-    errors = last_of(run["errors"])
-    return float(np.median(errors[test or next(iter(errors))]["true"]))
