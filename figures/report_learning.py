@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,74 +12,17 @@ import numpy as np
 from .differences import AS_USUAL
 from .experiments.command import FIGURES, figure_of
 from .experiments.figure import Column
-from .experiments.presets import PRESETS, STREAMS
-from .experiments.records import error_of, last_of
+from .experiments.presets import PRESETS
+from .experiments.records import error_of, last_of, read
 from .experiments.training import FIRST, METHOD
 from .fig3 import CUTOFF, beyond
 from .markdown import fill, table
+from .report_texts import DIFFERENCES, FORMER, START, TITLES
 
 __all__ = ["cell", "errors_of", "sections", "verdicts"]
 
-TITLES = {
-    "table1": "Table 1: error against the range of the potential",
-    "table2": "Table 2: error against the number of modes, screened Coulomb",
-    "table3": "Table 3: error against the number of snapshots, two dimensions",
-    "table4": "Table 4: error against the number of modes, exponentials",
-    "table5": "Table 5: learned inverse lengths",
-    "table6": "Table 6: error against the number of snapshots, three dimensions",
-    "fig3": "Fig. 3: contributions to a force",
-    "fig7_left": "Fig. 7, left: training on two scales",
-    "fig7_right": "Fig. 7, right: time",
-    "fig8": "Fig. 8: larger boxes",
-    "differences": "Each of our differences from the paper, taken out in turn",
-}
 STAGES = {"start": "first scale", "adam": "Adam", "polished": "polished"}
 NEAR = 1.1  # the factor by which a learned inverse length may be off where it counts as identified
-
-START = f"""Relative errors of forces, ‖F − F*‖/‖F*‖, on fresh snapshots: of every training the root mean square over
-its test sets; of several seeds (of data, weights and batches) the median, and in brackets the lowest and the highest.
-**Bold** is what is above the paper's error in the median. "Adam" is the training by the protocol that is named, "polished" the
-same after Levenberg–Marquardt, or L-BFGS where that is said. "Final" tests are drawn from random numbers
-(stream {STREAMS["final"]}) that nothing was chosen by, and are evaluated once, 12 sets of 100 snapshots in one
-dimension, 3 of 20 to 50 in others and in Fig. 7; "development" ones were looked at while networks and presets were
-made. How long the polish is was chosen by development tests of these very seeds, table by table: it became longer where
-errors were above the paper's (Tables 1 and 4; Table 2 has the lengths of Table 4), where λ was not there yet (Table 5),
-or where more snapshots had no smaller error (Table 3). Medians and ranges of three seeds are of trainings whose length
-was fitted to them.
-
-Stratified: points are drawn in cells, so many in each, as the training's are; uniform: anywhere. Short-range: energies
-𝒩 of local descriptors, sums over neighbours within a cutoff; full-range: with u, a learned convolution of all points,
-beside them, which goes through a network g_θ of relus. û is u as g_θ is given it. A split switch: one half of the
-descriptors weighs all pairs alike up to 0.6 of the cutoff, the other falls off from the start. λ are inverse lengths
-of the learned kernel, μ those of the system.
-"""
-
-DIFFERENCES = """### What differs from the paper
-
-Training and data:
-
-- λ starts blind, at values that know nothing of the truth; the paper starts it at the truth.
-- Levenberg–Marquardt or L-BFGS follows Adam; rows "Adam" are without. Of more than 100 000 components of forces each 20
-  iterations see others. The second of two scales has no Adam. λ and β go 3000 times as far there as weights.
-- Systems and sizes that the source we have does not state are ours, as the text of each table says.
-- The preset "reduced" has half of the snapshots in Tables 1, 2, 4, 5, and few epochs of Adam.
-- The rate decays after so many optimiser steps, as in the authors' code.
-- Potentials are summed exactly over all images, where the authors smooth the series of the screened Coulomb
-  potential, and take the nearest images of exponentials.
-- All is float64.
-- An error is over several test sets, where the paper has one.
-
-Networks; what each of them does is a table of its own, once that is computed:
-
-- The smooth cutoff weighs pairs by S(s)/s, where the paper has the standardised 1/s and a jump.
-- The series of u ends with a Gaussian and has no mode k = 0.
-- û is shifted and scaled; unit vectors are scaled in two and three dimensions.
-- First biases are random, and centred on the data.
-- 𝒩 begins near linear, and as that of a short-range network.
-- g_θ is the best conditioned of many draws. Before each 20 iterations of Levenberg–Marquardt its kinks are moved away
-  from the snapshots, so that polished ones are linear there; after Adam alone only kinks beyond the data are moved, and
-  so they were in the recorded trainings of Table 1.
-"""
 
 
 def errors_of(record: dict, row: str, column: str, stage: str, test: str) -> list[float]:
@@ -101,6 +43,10 @@ def errors_of(record: dict, row: str, column: str, stage: str, test: str) -> lis
     return [error_of(run["errors"][stage], test) for run in runs if test in run["errors"].get(stage, {})]
 
 
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):#.2g} to {max(values):#.2g}"
+
+
 def cell(errors: Sequence[float], paper: float | None = None) -> str:
     """Median and range as text, bold where the median is above the paper's.
 
@@ -116,7 +62,7 @@ def cell(errors: Sequence[float], paper: float | None = None) -> str:
     text = f"{np.median(errors):#.2g}"
     if paper is not None and np.median(errors) > paper:
         text = f"**{text}**"
-    return text if len(errors) == 1 else f"{text} ({min(errors):#.2g} to {max(errors):#.2g})"
+    return text if len(errors) == 1 else f"{text} ({_range(errors)})"
 
 
 def _names(record: dict, what: str) -> list[str]:
@@ -175,8 +121,8 @@ def verdicts(record: dict) -> list[str]:
             seeds = {len(errors) for errors in ours.values()}
             text = f"- {row}, {name}: not above the paper in {middle} of {len(ours)} columns in the median of seeds"
             text += f", and in {highest} in the highest"
-            if max(seeds) < 3:
-                text += f"; of {max(seeds)} seed(s), which says little"
+            if min(seeds) < 3:
+                text += f"; {'all' if max(seeds) < 3 else 'some'} of {min(seeds)} seed(s), which says little"
             missing = len(theirs) - len(ours)
             lines.append(text + (f"; {missing} column(s) are not computed yet." if missing else "."))
     return lines
@@ -212,7 +158,7 @@ def _learned(record: dict) -> str:
 
 
 def _factors(record: dict) -> str:
-    """By what every change multiplies the median error, of networks "kind, change" beside "kind, as usual"."""
+    """By what every change multiplies the error of a seed, of networks "kind, change" beside "kind, as usual"."""
     columns, rows = _in_order(_names(record, "column")), _names(record, "row")
     kinds = dict.fromkeys(row.partition(", ")[0] for row in rows if row.endswith(f", {AS_USUAL}"))
     places = [(kind, column) for kind in kinds for column in columns]
@@ -220,17 +166,29 @@ def _factors(record: dict) -> str:
     for change in dict.fromkeys(row.partition(", ")[2] for row in rows):
         cells = []
         for kind, column in places:
-            parts = []
-            for stage in ("adam", "polished"):
-                names = (f"{kind}, {change}", f"{kind}, {AS_USUAL}")
-                errors = [errors_of(record, name, column, stage, "stratified") for name in names]
-                factor = np.median(errors[0]) / np.median(errors[1]) if all(errors) else np.nan
-                parts.append(f"{factor:#.2g}".rstrip(".") if all(errors) else "-")
-            cells.append(" / ".join(parts))
+            parts = [_ratios(record, kind, change, column, stage) for stage in ("adam", "polished")]
+            cells.append("; ".join(parts))
         if change != AS_USUAL:
             lines.append([change, *cells])
-    about = "Median error on stratified points divided by that of the network as usual, after Adam / polished:"
+    about = "Error on stratified points divided by that of the network as usual with the same seed: median over the "
+    about += "seeds, lowest and highest, after Adam; polished. In *italics* where seeds disagree whether that is "
+    about += "better or worse. Errors on uniform points are below."
     return fill(about) + "\n" + table(["", *(f"{kind}, μ₁ = {column}" for kind, column in places)], lines)
+
+
+def _ratios(record: dict, kind: str, change: str, column: str, stage: str) -> str:
+    names = (f"{kind}, {change}", f"{kind}, {AS_USUAL}")
+    changed, usual = (_by_seed(record, name, column, stage) for name in names)
+    ratios = [changed[seed] / usual[seed] for seed in changed if seed in usual]
+    if not ratios:
+        return "-"
+    mark = "*" if min(ratios) < 1.0 < max(ratios) else ""
+    return f"{mark}{cell(ratios)}{mark}".replace(".)", ")")
+
+
+def _by_seed(record: dict, row: str, column: str, stage: str) -> dict[int, float]:
+    runs = [run for run in record["runs"] if (run["row"], run["column"]) == (row, column) and stage in run["errors"]]
+    return {run["seed"]: error_of(run["errors"][stage], "stratified") for run in runs}
 
 
 def _lengths(lam: Sequence[float]) -> str:
@@ -244,7 +202,7 @@ def _made(record: dict, command: str) -> str:
     made = [run["environment"] for run in runs]
     versions = {f"Python {each['python']}, NumPy {each['numpy']}, Numba {each['numba']}" for each in made}
     processors = {f"processor {each.get('processor', 'not recorded')}" for each in made}
-    streams = ", ".join(sorted({run["stream"] for run in runs}))
+    streams = ", ".join(sorted({_stream(run) for run in runs}))
     seconds = [run["seconds"] / 60 for run in runs]
     methods = {run.get("method", FIRST) for run in runs if "polished" in run["errors"]} - {METHOD}
     about = PRESETS[record["preset"]].about
@@ -253,6 +211,10 @@ def _made(record: dict, command: str) -> str:
     text = f"`{command}`: {about}{polished}; {len(runs)} of {record['expected']} trainings, {streams} tests; "
     text += f"{dates[0]} to {dates[-1]}, {' / '.join(sorted(versions))}, {' / '.join(sorted(processors))}; "
     return text + f"{min(seconds):.0f} to {max(seconds):.0f} minutes of a core each.{_versions(runs)}"
+
+
+def _stream(run: dict) -> str:
+    return f"final ({run.get('final_stream', FORMER)})" if run["stream"] == "final" else run["stream"]
 
 
 def _versions(runs: list[dict]) -> str:
@@ -276,12 +238,18 @@ def _trained(record: dict, stem: str) -> list[str]:
     command = f"python -m figures.{record['name']} --preset {record['preset']} {polish}--seeds "
     parts.append(fill(_made(record, command + ",".join(map(str, record["seeds"])))))
     columns = figure_of(record["name"]).columns(preset)
-    there = {(run["row"], run["column"]): run.get("polish", 0) for run in record["runs"]}
-    made, missing = [], []
-    for column in columns:
-        (made if (column.row, column.column) in there else missing).append(column)
-    made = [replace(c, training=replace(c.training, polish=there[c.row, c.column])) for c in made]  # as it was
+    there: dict[tuple[str, str], set[int]] = {}
+    for run in record["runs"]:
+        there.setdefault((run["row"], run["column"]), set()).add(run["polish"])
+    missing = [column for column in columns if (column.row, column.column) not in there]
+    made = [
+        replace(column, training=replace(column.training, polish=length))  # as it was
+        for column in columns
+        for length in sorted(there.get((column.row, column.column), ()))
+    ]
     parts.append(fill("Snapshots / epochs of Adam / iterations of the polish: " + _amounts(made, columns) + "."))
+    if any(run.get("method", FIRST) != METHOD for run in record["runs"] if "polished" in run["errors"]):
+        parts.append(fill("Of earlier scripts: the command makes these trainings anew, with another polish."))
     if missing:
         parts.append(fill("Not trained yet: " + _places(missing, columns) + "."))
     return [*parts, f"![{record['name']}](results/lrc/{stem}.png)\n"]
@@ -367,7 +335,7 @@ def sections(results: Path) -> list[str]:
         made += [f"### {TITLES[name]}\n", figure.about.partition("\n\n")[2].strip() + "\n"]
         shown = [preset for preset in there if preset.name != "quick"] or there
         for preset in reversed(shown):
-            record = json.loads(figure.path(preset, results).read_text(encoding="utf-8"))
+            record = read(figure.path(preset, results))
             made += [f"#### Preset {preset.name}\n"] if len(shown) > 1 else []
             if figure.trained_as:
                 made += _drawn(name, record)

@@ -153,7 +153,7 @@ class GaussianChannel:
 
 
 def _gaussians(usual: type, kind_: str) -> type:
-    class SumOfGaussians(usual):
+    class TwelveGaussians(usual):
         kind = kind_
 
         def __init__(self, *given, **options):
@@ -164,7 +164,7 @@ def _gaussians(usual: type, kind_: str) -> type:
             self.convolution = Convolution(self.kernel, self.convolution.end, self.eps)
             return super()._steps()
 
-    return SumOfGaussians
+    return TwelveGaussians
 
 
 # ---------------------------------------------------------------------- all of them

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from validation.tools.common import positive, print_table
 
-from .figure import POLISH, RESULTS, RUNS, Figure, as_seeds, final
+from .figure import POLISH, RESULTS, RUNS, Figure, as_folders, as_seeds, final
 from .presets import PRESETS, SEEDS, Preset
 from .queue import hours, work
 from .records import read, recorded
@@ -142,6 +142,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=RUNS, help="of trainings (default: figures/checkpoints)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="default: figures/results")
     args = parser.parse_args()
+    if args.worker and (args.final or args.plot_only):
+        parser.error("--worker trains; it goes neither with --final nor with --plot-only")
+    as_folders(args.folder, args.results)
     preset = PRESETS[args.preset].polished(args.polish)
     store = _store(args.only, args.polish, args.folder, args.results)
     if not (args.all or args.worker or args.final or args.plot_only):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,13 @@ from lrc_numba.files import replaced, write_json
 from lrc_numba.networks import EnergyNetwork
 from validation.tools.common import environment, print_table
 
-from .presets import PRESETS, SEEDS, Preset
+from .presets import PRESETS, SEEDS, SEEDS_BELOW, STREAMS, Preset
 from .queue import work
 from .records import error_of, merged, read, recorded
 from .tasks import Model, Small, System, Task, Test, Training
 from .training import FIRST, Store, errors_of
 
-__all__ = ["POLISH", "RESULTS", "RUNS", "Column", "Figure", "as_seeds", "final"]
+__all__ = ["POLISH", "RESULTS", "RUNS", "Column", "Figure", "as_folders", "as_seeds", "final"]
 
 RESULTS = Path(__file__).parents[1] / "results" / "lrc"
 POLISH = "iterations of Levenberg–Marquardt after Adam, of which some columns have a multiple; 0 leaves it out"
@@ -157,6 +158,7 @@ class Figure:
             tested = store.result(task, "final")
             if tested is not None:
                 run |= {"errors": tested["errors"], "stream": "final", "development": result["errors"]}
+                run["final_stream"] = tested["stream"]
             runs.append(run)
         about = {"name": self.recorded_as, "preset": preset.name, "about": preset.about, "paper": self.paper}
         used = [t.training.protocol for t in self.tasks(preset, seeds)]
@@ -174,8 +176,8 @@ class Figure:
         results: Path = RESULTS,
         rows: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
-    ) -> None:
-        """Compute what is missing, and record it where nothing is trained.
+    ) -> bool:
+        """Compute what is missing, and record it where nothing is trained; whether all succeeded.
 
         Parameters
         ----------
@@ -191,7 +193,8 @@ class Figure:
             record["environment"].pop("command")  # which may be that of all figures
             write_json(self.path(preset, results), record | self.compute(preset, seeds))
         elif tasks := self.tasks(preset, seeds, rows, columns):
-            work(tasks, store)
+            return work(tasks, store)
+        return True
 
     def show(self, preset: Preset, seeds: Sequence[int], store: Store, *, results: Path = RESULTS) -> None:
         """Record what is there, print it, and draw.
@@ -217,7 +220,7 @@ class Figure:
             self._print(record)
         elif not path.exists():
             raise SystemExit(f"{self.name}: no result at {path}")
-        self.draw(json.loads(path.read_text(encoding="utf-8")), results / f"{self.name}_{preset.name}")
+        self.draw(read(path), results / f"{self.name}_{preset.name}")
 
     def _keep_networks(self, preset: Preset, seed: int, store: Store, results: Path) -> None:
         """Copy trained networks that have been evaluated on the final tests."""
@@ -265,12 +268,15 @@ class Figure:
         args = parser.parse_args()
         preset = PRESETS[args.preset].polished(getattr(args, "polish", None))
         only = {what: getattr(args, what, None) for what in ("rows", "columns")}
-        store = Store(args.folder, recorded(self.path(preset, args.results)))
+        store, whole = Store(args.folder, recorded(self.path(preset, args.results))), True
+        as_folders(args.folder, args.results)
         if args.final:
             final(self.tasks(preset, args.seeds, **only), store)
         elif not args.plot_only:
-            self.make(preset, args.seeds, store, results=args.results, **only)
+            whole = self.make(preset, args.seeds, store, results=args.results, **only)
         self.show(preset, args.seeds, store, results=args.results)
+        if not whole:
+            raise SystemExit(f"{self.name}: some trainings failed; python -m figures says which")
 
 
 def as_seeds(text: str) -> tuple[int, ...]:
@@ -284,12 +290,36 @@ def as_seeds(text: str) -> tuple[int, ...]:
     Raises
     ------
     ArgumentTypeError
-        Where they are negative, twice the same, or no numbers.
+        Where they are negative, too large for the streams to be apart, twice the same, or no numbers.
     """
     words = text.split(",")
-    if not all(word.strip().isdecimal() for word in words) or len({int(word) for word in words}) < len(words):
-        raise argparse.ArgumentTypeError(f"expected different numbers from 0 on, as 0,1,2, got {text!r}")
-    return tuple(int(word) for word in words)
+    seeds = [int(word) for word in words if word.strip().isdecimal() and int(word) < SEEDS_BELOW]
+    if len(set(seeds)) < len(words):
+        range_ = f"different numbers from 0 to {SEEDS_BELOW - 1}"
+        raise argparse.ArgumentTypeError(f"expected {range_}, as 0,1,2, got {text!r}")
+    return tuple(seeds)
+
+
+def as_folders(*paths: Path) -> None:
+    """Make folders, before anything is computed for them.
+
+    Parameters
+    ----------
+    *paths : Path
+        Which may be there.
+
+    Raises
+    ------
+    SystemExit
+        Where that is not possible, or nothing can be written there.
+    """
+    for path in paths:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as wrong:
+            raise SystemExit(f"{path}: no folder can be made there ({wrong.strerror})") from wrong
+        if not os.access(path, os.W_OK):
+            raise SystemExit(f"{path}: nothing can be written there")
 
 
 def final(tasks: Sequence[Task], store: Store) -> None:
@@ -305,11 +335,11 @@ def final(tasks: Sequence[Task], store: Store) -> None:
     missing = [task.name for task in tasks if store.result(task) is None]
     if missing:
         raise SystemExit(f"--final: {len(missing)} trainings are not done yet, such as {missing[0]}")
-    twice = [task.name for task in tasks if store.evaluated_otherwise(task)]
+    twice = [task.name for task in tasks if store.evaluated_before(task)]
     if twice:
         raise SystemExit(
-            f"--final: {len(twice)} trainings were evaluated after another number of iterations of the polish, such as "
-            f"{twice[0]}; a second evaluation would be one to choose by"
+            f"--final: {len(twice)} trainings were evaluated after another polish, or are in the record already, such "
+            f"as {twice[0]}; a second evaluation would be one to choose by. To repeat a record, take another --results."
         )
     for task in tasks:
         if store.result(task, "final") is not None:
@@ -320,5 +350,6 @@ def final(tasks: Sequence[Task], store: Store) -> None:
         for stage, path in paths.items():
             network = EnergyNetwork.load(path, threads=1)
             errors[stage] = errors_of(network, task.tests, "final")
-        write_json(store.path(task, "final"), {"errors": errors, "environment": environment(1)})
+        made = {"errors": errors, "stream": STREAMS["final"], "environment": environment(1)}
+        write_json(store.path(task, "final"), made)
         print(f"{task.name}: evaluated on the final tests", flush=True)

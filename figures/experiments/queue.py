@@ -73,6 +73,8 @@ def work(tasks: Sequence[Task], store: Store, *, patient: bool = True) -> bool:
                 print(f"about {hours(tasks, store):.1f} hours of a processor to go", flush=True)
             except Busy:
                 busy = True
+            except BrokenPipeError:  # nobody reads what is printed
+                raise
             except Exception as wrong:
                 failed.add(task.key)
                 write_json(store.path(task, "error"), {"error": repr(wrong)})

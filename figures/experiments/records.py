@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["error_of", "last_of", "merged", "read", "recorded"]
 
+WHOLE = {"expected", "paper", "protocols", "runs", "seeds"}  # of a record of trainings
+RUN = {"row", "column", "seed", "key", "polish", "stream", "errors", "seconds", "learned", "losses", "environment"}
+
 
 def read(path: Path) -> dict | None:
     """A record, or None where there is none.
@@ -32,11 +35,23 @@ def read(path: Path) -> dict | None:
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as wrong:
+    except ValueError as wrong:  # also where it is no text
         raise SystemExit(f"{path}: no JSON, {wrong}") from wrong
-    if not isinstance(record, dict) or not isinstance(record.get("runs", record.get("rows")), list):
+    if not isinstance(record, dict) or not all(isinstance(run, dict) for run in _runs(record)):
         raise SystemExit(f"{path}: expected the record of a table or figure, with a list of runs")
+    if path.stem != f"{record.get('name')}_{record.get('preset')}":
+        whose = f"{record.get('name')}, preset {record.get('preset')}"
+        raise SystemExit(f"{path}: expected the record that its name says, got that of {whose}")
+    if "environment" not in record:  # of all, where nothing is trained
+        missing = (WHOLE - record.keys()).union(*(RUN - run.keys() for run in record["runs"]))
+        if missing:
+            raise SystemExit(f"{path}: expected the record of a table, and found no {', '.join(sorted(missing))}")
     return record
+
+
+def _runs(record: dict) -> list:
+    runs = record.get("runs", record.get("rows"))
+    return runs if isinstance(runs, list) and runs else [None]
 
 
 def last_of(stages: dict) -> dict:
@@ -72,7 +87,7 @@ def recorded(path: Path) -> dict[tuple[str, int], dict]:
     path : Path
         Of the record, which need not be there.
     """
-    runs = [run for run in (read(path) or {}).get("runs", ()) if run.get("stream") == "final" and "polish" in run]
+    runs = [run for run in (read(path) or {}).get("runs", ()) if run.get("stream") == "final"]
     return {(run["key"], run["polish"]): run for run in runs}
 
 

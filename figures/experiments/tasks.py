@@ -30,7 +30,7 @@ from .presets import STREAMS, TEST_SETS, TESTS
 
 __all__ = ["Model", "Small", "System", "Task", "Test", "Training", "sources"]
 
-SOURCES = ("networks", "training")  # of the package: what decides on a training, beside the engine's sums
+SOURCES = ("nbody", "networks", "training")  # of the package: what decides on a training, beside the engine's sums
 OWN = ("training.py", "tasks.py", "changes.py", "points.py")  # and of this folder
 PASSES = 5  # of Levenberg–Marquardt, an iteration in gradients of all snapshots, beside rows, those of single ones
 RESIDUALS = 100_000  # that Levenberg–Marquardt sees at once, some ten for each parameter of a network

@@ -30,11 +30,13 @@ __all__ = ["FIRST", "METHOD", "Busy", "Store", "errors_of", "run"]
 SLICE = 250  # steps of Adam after which clock and progress are written
 PIECE = 20  # iterations of Levenberg–Marquardt after which the network is kept
 METHOD, FIRST = "Levenberg–Marquardt", "L-BFGS"  # of the polish; the second that of results that do not say it
-UNITS = {"lam": 3000.0, "beta": 3000.0}  # how far these go while weights go by 1
+KERNEL = ("lam", "beta", "amplitudes", "log_sigmas")  # parameters of kernels
+UNIT = 3000.0  # how far these go while weights go by 1
 FAR = 100.0  # spreads by which kinks of relus are out of the way of the polish
 FORCES = LossWeights(forces=1.0)
 LATE = ("f1", "f2")  # what the second of two scales leaves as it is
 MOST_LOSSES = 200  # of a curve that is kept
+VERSIONS = "versions.json"
 SCALED_BY = 100  # snapshots that inputs are normalised by, as in the authors' code
 
 Report = Callable[[str, float], None]
@@ -87,25 +89,37 @@ class Store:
             Of the development tests, of the final ones, or what went wrong.
         """
         if (path := self.path(task, name)).exists():
-            return json.loads(path.read_text(encoding="utf-8"))
+            found = _read(path)
+            return None if name == "final" and found.get("stream") != STREAMS["final"] else found
         run = self.recorded.get((task.key, task.training.polish))
         if run is None or name == "error" or self.path(task, "result").exists():
             return None
         if any(set(errors) != {test.name for test in task.tests} for errors in run["errors"].values()):
             return None  # the table has other tests now
-        return {"errors": run["errors"]} if name == "final" else run | {"errors": run["development"]}
+        tested = {"errors": run["errors"], "stream": run.get("final_stream")}
+        return tested if name == "final" else run | {"errors": run["development"]}
 
-    def evaluated_otherwise(self, task: Task) -> bool:
-        """Whether it was evaluated on the final tests after another number of iterations of the polish.
+    def evaluated_before(self, task: Task) -> bool:
+        """Whether the final tests were read after another polish, or by another training of which there is a record.
 
         Parameters
         ----------
         task : Task
             Which.
         """
-        recorded = {polish for key, polish in self.recorded if key == task.key}
-        present = {int(path.stem.partition("-")[2]) for path in self.folder(task).glob("final-*.json")}
-        return bool((recorded | present) - {task.training.polish})
+        now = STREAMS["final"]
+        runs = [(polish, run) for (key, polish), run in self.recorded.items() if key == task.key]
+        recorded = {polish for polish, run in runs if run.get("final_stream") == now}
+        paths = self.folder(task).glob("final-*.json")
+        present = {int(path.stem.partition("-")[2]) for path in paths if _read(path).get("stream") == now}
+        return bool((recorded | present) - {task.training.polish}) or bool(recorded and not self.result(task, "final"))
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as wrong:
+        raise SystemExit(f"{path}: no JSON, {wrong}; without that file it is made again") from wrong
 
 
 class _Clock:
@@ -162,7 +176,7 @@ def _run(task: Task, store: Store, report: Report) -> dict:
     network, data = _begun(task, store, report)
     clock = _Clock(folder / "clock.json")
     frozen = () if task.small is None else LATE
-    curves, versions = {}, [sources()]
+    curves = {}
     if training.protocol is not None:
         curves["adam"] = _adam(network, data, task, training.protocol, frozen, folder / "adam.npz", report, clock)
     learned, errors, losses = {first: _lengths(network)}, {}, {}
@@ -171,14 +185,15 @@ def _run(task: Task, store: Store, report: Report) -> dict:
     errors[first] = errors_of(network, task.tests, "development")
     losses[first] = network.loss_alone(data, FORCES)
     if training.polish:
-        curves["polish"], versions = _polish(network, data, task, folder, frozen, report, clock)
+        curves["polish"] = _polish(network, data, task, folder, frozen, report, clock)
         _finish(network, data)
         errors["polished"] = errors_of(network, task.tests, "development")
         losses["polished"] = network.loss_alone(data, FORCES)
         learned["polished"] = _lengths(network)
     network.save(store.path(task, "network", ".npz"))
     training_error = force_error(network.predict(data).forces, data.forces)["true"]
-    result = {"name": task.name, "task": task.record(), "sources": "+".join(versions), "environment": environment(1)}
+    result = {"name": task.name, "task": task.record(), "sources": "+".join(_versions(folder))}
+    result["environment"] = environment(1)
     result["environment"].pop("command")
     result |= {"seconds": clock.write(), "parameters": int(network.parameters.flat.size), "losses": losses}
     result |= {"learned": learned, "curves": curves}
@@ -195,7 +210,8 @@ def _begun(task: Task, store: Store, report: Report) -> tuple[EnergyNetwork, Str
         network = task.model.make(task.system, task.seed)
         network.set_scales(data[: min(SCALED_BY, len(data))])
         return network, data
-    run(before, Store(store.root), report)  # a record has no network to go on with
+    first = run(before, Store(store.root), report)  # a record has no network to go on with
+    _worked(store.folder(task), first["sources"].split("+"))
     return EnergyNetwork.load(store.path(before, "network", ".npz"), threads=1), data
 
 
@@ -215,6 +231,8 @@ def _adam(
     trainer = Trainer(network, data, protocol=protocol, **options)
     trainer.resume()
     total = protocol.total_steps(len(data))
+    if not trainer.finished:
+        _worked(checkpoint.parent, [sources()])
     while not trainer.finished:
         report(checkpoint.stem, trainer.step / total)
         trainer.run(SLICE, progress=False)
@@ -232,22 +250,21 @@ def _polish(
     frozen: tuple[str, ...],
     report: Report,
     clock: _Clock,
-) -> tuple[list[list[float]], list[str]]:
+) -> list[list[float]]:
     """The polish in pieces, going on after the last one that is there; what is there of a longer one is left alone.
 
-    Iterations with the losses before and after each piece, of the snapshots that it saw, and versions of the sources.
+    Iterations with the losses before and after each piece, of the snapshots that it saw.
     """
     most, done = task.training.polish, 0
     curve: list[list[float]] = []
-    versions: list[str] = []
-    units = {name: unit for name, unit in UNITS.items() if name in network.parameters}
+    units = dict.fromkeys((name for name in KERNEL if name in network.parameters), UNIT)
     for path in folder.glob("levenberg-*.npz"):
         number = int(path.stem.partition("-")[2])
         if done < number <= most:
             with np.load(path) as piece:
                 network.parameters.flat[...] = piece["parameters"]
-                curve, versions = (piece[name].tolist() if name in piece else [] for name in ("curve", "versions"))
-            versions, done = versions or ["earlier"], number
+                curve = piece["curve"].tolist() if "curve" in piece else []
+            done = number
     while done < most:
         report("polish", done / most)
         piece, some = min(PIECE, most - done), _some(data, task.at_once, done)
@@ -256,14 +273,28 @@ def _polish(
         options = {"seed": done, "progress": False, "frozen": frozen, "units": units}
         made = levenberg_marquardt(network, some, FORCES, iterations=piece, **options)
         curve.append([done + piece, made.before, made.after])
-        versions += [] if sources() in versions else [sources()]
+        _worked(folder, [sources()])
         with replaced(folder / f"levenberg-{done + piece}.npz") as file:
-            np.savez(file, parameters=network.parameters.flat, curve=np.array(curve), versions=np.array(versions))
+            np.savez(file, parameters=network.parameters.flat, curve=np.array(curve))
         if done:
             (folder / f"levenberg-{done}.npz").unlink(missing_ok=True)
         done += piece
         clock.write()
-    return curve, versions
+    return curve
+
+
+def _worked(folder: Path, versions: list[str]) -> None:
+    """Note that these versions of the sources worked in a folder."""
+    known = _versions(folder)
+    if new := [version for version in versions if version not in known]:
+        write_json(folder / VERSIONS, {"versions": known + new})
+
+
+def _versions(folder: Path) -> list[str]:
+    """Of the sources that worked in a folder; "earlier" for some of which that was not noted."""
+    if (path := folder / VERSIONS).exists():
+        return _read(path)["versions"]
+    return ["earlier"] if (folder / "adam.npz").exists() or list(folder.glob("levenberg-*.npz")) else []
 
 
 def _some(data: Structures, most: int, seed: int) -> Structures:
@@ -282,8 +313,7 @@ def _finish(network: EnergyNetwork, data: Structures) -> None:
 
 def _lengths(network: EnergyNetwork) -> dict[str, list[float]]:
     """Learned inverse lengths and strengths, where there are some."""
-    names = [name for name in ("lam", "beta", "amplitudes", "sigmas") if name in network.parameters]
-    return {name: network.parameters[name].tolist() for name in names}
+    return {name: network.parameters[name].tolist() for name in KERNEL if name in network.parameters}
 
 
 def errors_of(network: EnergyNetwork, tests: tuple[Test, ...], stream: str) -> dict[str, dict[str, list[float]]]:

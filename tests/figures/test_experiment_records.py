@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from figures.experiments.figure import final
-from figures.experiments.records import merged, recorded
+from figures.experiments import command, training
+from figures.experiments.figure import Figure, as_folders, final
+from figures.experiments.presets import STREAMS
+from figures.experiments.records import RUN, merged, read, recorded
 from figures.experiments.tasks import Model, System, Task, Test, Training
 from figures.experiments.training import Store
 from lrc_numba.files import write_json
@@ -25,7 +27,8 @@ def run_of(seed: int, row: str, stream: str, **more) -> dict:
 
 
 def record_of(*runs: dict, protocols=PROTOCOLS) -> dict:
-    return {"runs": list(runs), "seeds": sorted({run["seed"] for run in runs}), "protocols": protocols, "expected": 9}
+    about = {"seeds": sorted({run["seed"] for run in runs}), "protocols": protocols, "expected": 9, "paper": {}}
+    return {"runs": list(runs)} | about
 
 
 def test_what_is_not_made_again_stays():
@@ -54,38 +57,121 @@ def test_what_a_table_has_no_more():
         assert len(merged(record_of(run_of(0, "full", "final")), record_of(run), TASKS)["runs"]) == 1
 
 
+def _task() -> Task:
+    system = System("screened_coulomb", (6,), (2.0,), (1.0,), cell=0.5)
+    training = Training(8, Protocol((Stage(4, 2),)), 3)
+    return Task("tiny", "full", "1", system, Model("full-range", 1.0, 15), training, 0, tests=(Test("new", system),))
+
+
+def _longer(task: Task) -> Task:
+    return replace(task, training=replace(task.training, polish=task.training.polish + 1))
+
+
+def _written(folder: Path, *runs: dict, **changes) -> Path:
+    """The record of a table "tiny"."""
+    path, fields = folder / "tiny_quick.json", dict.fromkeys(RUN, 0) | {"errors": {}}
+    write_json(path, record_of(*(fields | run for run in runs)) | {"name": "tiny", "preset": "quick"} | changes)
+    return path
+
+
 def test_done_by_its_record(tmp_path):
     """Of the polish that was evaluated, with the tests that the table has; what is trained anew counts by itself."""
-    path, system = tmp_path / "record.json", System("screened_coulomb", (6,), (2.0,), (1.0,), cell=0.5)
-    training = Training(8, Protocol((Stage(4, 2),)), 3)
-    task = Task("tiny", "full", "1", system, Model("full-range", 1.0, 15), training, 0, tests=(Test("new", system),))
-    errors = {"adam": {"new": {"true": [0.5]}}}
-    run = run_of(0, "full", "final", key=task.key, polish=3, errors=errors, development={"adam": {}})
-    path.write_text(json.dumps(record_of(run, run_of(1, "full", "development"), {"stream": "final", "seed": 5})))
-    store = Store(tmp_path, recorded(path))
+    task, errors = _task(), {"adam": {"new": {"true": [0.5]}}}
+    run = run_of(0, "full", "final", key=task.key, polish=3, errors=errors, development={"adam": {}}, final_stream=7)
+    store = Store(tmp_path, recorded(_written(tmp_path, run, run_of(1, "full", "development"))))
     assert list(store.recorded) == [(task.key, 3)]
     assert store.result(task)["errors"] == {"adam": {}}
-    assert store.result(task, "final")["errors"] == errors
+    assert store.result(task, "final") == {"errors": errors, "stream": 7}
     assert store.result(task, "error") is None
-    assert store.result(replace(task, training=replace(training, polish=4))) is None
-    assert store.result(replace(task, tests=(Test("others", system),))) is None
-    longer = replace(task, training=replace(training, polish=4))
-    assert store.evaluated_otherwise(longer)
-    assert not store.evaluated_otherwise(task)
+    assert store.result(_longer(task)) is None
+    assert store.result(replace(task, tests=(Test("others", task.system),))) is None
     store.folder(task).mkdir()
-    store.path(longer, "result").write_text("{}")
-    with pytest.raises(SystemExit, match="a second evaluation would be one to choose by"):
-        final([longer], store)
     store.path(task, "result").write_text("{}")
     assert store.result(task, "final") is None
     assert recorded(tmp_path / "none.json") == {}
-    write_json(tmp_path / "times.json", {"runs": [{"points": 20, "convolution": 1e-3}]})
-    assert recorded(tmp_path / "times.json") == {}  # where nothing is trained
+    write_json(tmp_path / "a_b.json", {"name": "a", "preset": "b", "environment": {}, "runs": [{"points": 20}]})
+    assert recorded(tmp_path / "a_b.json") == {}  # where nothing is trained
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"runs": 3}'])
+def test_final_tests_are_read_once(tmp_path):
+    """Not after another polish, and not by a training anew; those of another stream are others."""
+    task, now = _task(), STREAMS["final"]
+    run = run_of(0, "full", "final", key=task.key, polish=3, development={}, final_stream=now)
+    store = Store(tmp_path, recorded(_written(tmp_path, run)))
+    assert store.evaluated_before(_longer(task))
+    assert not store.evaluated_before(task)  # it is done
+    store.folder(task).mkdir()
+    for each in (task, _longer(task)):
+        write_json(store.path(each, "result"), {})
+        with pytest.raises(SystemExit, match="a second evaluation would be one to choose by"):
+            final([each], store)
+    other = Store(tmp_path, recorded(_written(tmp_path, run | {"final_stream": now - 1})))
+    assert not other.evaluated_before(task)
+    write_json(store.path(task, "final"), {"errors": {}, "stream": now - 1})
+    assert other.result(task, "final") is None
+    assert not other.evaluated_before(_longer(task))
+    write_json(store.path(task, "final"), {"errors": {}, "stream": now})
+    assert not other.evaluated_before(task)
+    assert other.evaluated_before(_longer(task))
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"{}", b'{"runs": 3}', b'{"runs": [1]}', b'{"runs": []}', b"\xff"])
 def test_files_that_are_no_records(tmp_path, text):
     """They are named, and what is wrong."""
-    (tmp_path / "wrong.json").write_text(text)
+    (tmp_path / "wrong.json").write_bytes(text)
     with pytest.raises(SystemExit, match=r"wrong\.json: (no JSON|expected the record)"):
         recorded(tmp_path / "wrong.json")
+
+
+def test_records_of_something_else(tmp_path):
+    """Of another table or preset, or without what a page needs."""
+    assert read(_written(tmp_path, run_of(0, "full", "final")))["name"] == "tiny"
+    with pytest.raises(SystemExit, match="expected the record that its name says, got that of other, preset quick"):
+        read(_written(tmp_path, run_of(0, "full", "final"), name="other"))
+    with pytest.raises(SystemExit, match="found no column, environment, errors"):
+        read(_written(tmp_path, run_of(0, "full", "final"), runs=[{"row": ""}]))
+    record = read(_written(tmp_path, run_of(0, "full", "final")))
+    del record["paper"]
+    write_json(tmp_path / "tiny_quick.json", record)
+    with pytest.raises(SystemExit, match="found no paper"):
+        read(tmp_path / "tiny_quick.json")
+
+
+def test_versions_that_worked_in_a_folder(tmp_path):
+    """All of them, each once; what was not noted is "earlier"."""
+    assert training._versions(tmp_path) == []
+    training._worked(tmp_path, ["a"])
+    training._worked(tmp_path, ["b", "a"])
+    assert training._versions(tmp_path) == ["a", "b"]
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "adam.npz").touch()
+    training._worked(tmp_path / "old", ["c"])
+    assert training._versions(tmp_path / "old") == ["earlier", "c"]
+
+
+def test_folders_are_looked_at_first(tmp_path):
+    """Before hours of training for a place where nothing can be kept."""
+    (tmp_path / "file").touch()
+    as_folders(tmp_path / "new" / "one", tmp_path)
+    assert (tmp_path / "new" / "one").is_dir()
+    with pytest.raises(SystemExit, match="file: no folder can be made there"):
+        as_folders(tmp_path, tmp_path / "file")
+
+
+def test_failed_trainings_end_with_an_error(tmp_path, monkeypatch, capsys):
+    """After what there is has been shown."""
+    shown = []
+    monkeypatch.setattr(Figure, "show", lambda self, *_, **__: shown.append(self.name))
+    monkeypatch.setattr("sys.argv", ["table1", "--folder", str(tmp_path), "--results", str(tmp_path)])
+    for whole in (True, False):
+        monkeypatch.setattr("figures.experiments.figure.work", lambda *_, whole=whole: whole)
+        if whole:
+            command.figure_of("table1").main()
+        else:
+            with pytest.raises(SystemExit, match="table1: some trainings failed"):
+                command.figure_of("table1").main()
+    assert shown == ["table1", "table1"]
+    monkeypatch.setattr("sys.argv", ["figures", "--worker", "--final"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "--worker trains" in capsys.readouterr().err

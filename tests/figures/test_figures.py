@@ -46,14 +46,16 @@ def _record(errors: dict[str, tuple[float, ...]]) -> dict:
     for row, several in errors.items():
         for mu in table1.MU:
             for seed, error in enumerate(several):
-                sets = {"adam": [error, error, 9 * error], "polished": [error / 10, error / 10, 0.0]}
+                two = np.sqrt(2) * error
+                sets = {"adam": [0.0, two], "polished": [two / 10, 0.0]}
                 run = {"row": row, "column": f"{mu:g}", "seed": seed, "seconds": 60.0, "stream": "final"}
+                run |= {"key": "", "polish": 60, "losses": {}}
                 run["errors"] = {stage: {"stratified": {"true": each}} for stage, each in sets.items()}
                 run["learned"] = {"adam": {"lam": [0.9 * mu, -40.0]}} if row == "full-range" else {"adam": {}}
                 run["environment"] = {"date": "2026-01-01", "python": "3", "numpy": "2", "numba": "0"}
                 runs.append(run)
     about = {"name": "table1", "preset": "paper", "about": "long", "paper": table1.FIGURE.paper, "seeds": [0, 1, 2]}
-    return about | {"expected": len(runs), "runs": runs}
+    return about | {"expected": len(runs), "protocols": [], "runs": runs}
 
 
 def test_rows_of_several_seeds(tmp_path):
@@ -73,22 +75,28 @@ def test_rows_of_several_seeds(tmp_path):
     verdicts = report_learning.verdicts(record)
     said = "- short-range, Adam: not above the paper in 2 of 5 columns in the median of seeds, and in 1 in the highest."
     assert said in verdicts
+    assert "says little" not in said
+    uneven = record | {"runs": record["runs"][:-2]}  # two columns of the last row have fewer seeds
+    assert any("some of 1 seed(s), which says little" in line for line in report_learning.verdicts(uneven))
     few = record | {"runs": record["runs"][:1]}
-    assert "of 1 seed(s), which says little; 4 column(s) are not computed yet." in report_learning.verdicts(few)[0]
+    assert "all of 1 seed(s), which says little; 4 column(s) are not computed yet." in report_learning.verdicts(few)[0]
 
 
 def test_factors_of_changes(tmp_path):
-    """Of every change, median by median, of the networks and places that are there."""
+    """Of every change, seed by seed, of the networks and places that are there."""
     errors = {"full-range, as usual": (0.02, 0.01), "full-range, no taper": (0.03, 0.09, 0.0)}
+    errors |= {"full-range, no shift": (0.01, 0.02)}  # in which one seed is better, and one worse
     record = _record(errors | {"short-range, as usual": (0.1,), "short-range, plain start": (0.3,)})
     record["name"], record["preset"] = "differences", "reduced"
     for run in record["runs"]:
-        run |= {"learned": {"adam": {}}, "polish": 60}
+        run |= {"learned": {"adam": {}}}
     record["runs"] = [run for run in record["runs"] if run["column"] in ("0.5", "10")]
     (tmp_path / "differences_reduced.json").write_text(json.dumps(record | {"paper": {}}), encoding="utf-8")
     text = "\n".join(report_learning.sections(tmp_path))
-    assert "| no taper | 2.0 / 2.0 | 2.0 / 2.0 | - / - | - / - |" in text
-    assert "| plain start | - / - | - / - | 3.0 / 3.0 | 3.0 / 3.0 |" in text
+    one, other = "5.2 (1.5 to 9.0)", "*1.2 (0.50 to 2.0)*"
+    assert f"| no taper | {one}; {one} | {one}; {one} | -; - | -; - |" in text
+    assert f"| no shift | {other}; {other} | {other}; {other} | -; - | -; - |" in text
+    assert "| plain start | -; - | -; - | 3.0; 3.0 | 3.0; 3.0 |" in text
     assert "| as usual |" not in text
 
 
