@@ -164,3 +164,10 @@ def test_what_is_committed():
         assert (record[str(number)]["name"], record[str(number)]["title"]) == (name, title)
         assert (FOLDER / "results" / "tour" / f"{number}_{name}.png").stat().st_size < 150_000
     assert (FOLDER / "results" / "tour.png").stat().st_size < 1_000_000
+
+
+def test_kept_networks_are_small():
+    """All of them together, as they are part of every clone."""
+    kept = list((FOLDER / "results" / "lrc" / "networks").glob("*.npz"))
+    assert kept
+    assert sum(path.stat().st_size for path in kept) < 1_000_000
