@@ -74,7 +74,7 @@ def draw(record: dict, path: Path) -> None:
     path : Path
         Without its ending.
     """
-    errors_against(record, path, "number of modes $N_{FFT}$", list(MODES))
+    errors_against(record, path, "number of modes $N_{FFT}$", list(MODES), paper="the paper, about")
 
 
 FIGURE = Figure("table2", __doc__ or "", draw, columns, {"error": {m: ABOUT for m in MODES if m != "None"}})
