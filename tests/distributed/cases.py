@@ -228,13 +228,11 @@ def unnamed_of(comm, **settings) -> DistributedNetwork:
     return DistributedNetwork(comm, EnergyNetwork(own.program, **choices))
 
 
-def errors(comm) -> dict[str, str]:
-    """What is said of things that are wrong on the last of two ranks, and whether all ranks say it."""
-    last, ones, kernel = comm.rank == comm.size - 1, np.ones(4), Yukawa(1.0, 1.0)
+def wrong_plans(comm, last: bool) -> dict[str, Callable]:
+    """Calls of plans that are wrong on the last of two ranks."""
+    ones, kernel = np.ones(4), Yukawa(1.0, 1.0)
     mixing, mixed = ([1.0, 2.0], [2.0, 1.0]) if last else ([2.0, 1.0], [1.0, 2.0]), np.ones((4, 2))
-    network = FullRangeNetwork(6.0, 1.5, 5, dim=3)
-    calculator = MeshCalculator(CoulombPotential(smearing=0.6), 2.0)
-    wrong: dict[str, Callable] = {
+    return {
         "modes": lambda: plan_of(comm, 11 if last else 9),
         "eps": lambda: plan_of(comm, eps=1e-30 if last else 1e-6),
         "backend": lambda: DistributedPlan(comm, 1.0, 9, backend="cuda"),
@@ -254,21 +252,29 @@ def errors(comm) -> dict[str, str]:
         "order": lambda: plan_of(comm, 121).convolve(mixed, ChannelMatrix(mixing, kernel)),
         "cell of a plan": lambda: plan_of(comm).set_cell(2.0 if last else 1.5, np.full((4, 1), 0.3)),
         "no wrt": lambda: plan_of(comm).vjp(ones, kernel, ones, wrt=5 if last else "points"),
-        "charge": lambda: charges_of(comm, 4, np.nan if last else 1.0),
-        "charges": lambda: charges_of(comm, 3 if last else 4),
-        "no calculator": lambda: DistributedCalculator(comm, "p3m" if last else calculator),
-        "no network": lambda: DistributedNetwork(comm, "full" if last else network),
-        "data": lambda: trainer(Path("nowhere"), LONG, frozen=("nothing",) if last else (), comm=comm),
         "wrt": lambda: plan_of(comm).vjp(ones, kernel, ones, wrt="values" if last else "points"),
         "method": lambda: (plan_of(comm).energy if last else plan_of(comm).convolve)(ones, kernel),
         "complex": lambda: plan_of(comm).convolve(ones + 1j if last else ones, kernel),
         "complex cotangent": lambda: plan_of(comm).vjp(ones, kernel, ones + 1j if last else ones, wrt="points"),
         "set_cell": lambda: plan_of(comm).set_cell(2.0, np.zeros((4, 1))) if last else plan_of(comm).spread(ones),
-        "frozen": lambda: frozen_of(comm, last),
-        "parameter gradient": lambda: charges_of(comm, 4, parameter_gradient=True),
         "linearise": lambda: plan_of(comm).linearise(ones, kernel),
         "repeat": lambda: plan_of(comm).repeat_energy(np.zeros((4, 1)), ones, kernel),
         "comm": lambda: DistributedPlan("world", 1.0, 9),
+    }
+
+
+def wrong_models(comm, last: bool) -> dict[str, Callable]:
+    """Charges, networks and trainings that are wrong on the last of two ranks."""
+    network = FullRangeNetwork(6.0, 1.5, 5, dim=3)
+    calculator = MeshCalculator(CoulombPotential(smearing=0.6), 2.0)
+    return {
+        "charge": lambda: charges_of(comm, 4, np.nan if last else 1.0),
+        "charges": lambda: charges_of(comm, 3 if last else 4),
+        "no calculator": lambda: DistributedCalculator(comm, "p3m" if last else calculator),
+        "no network": lambda: DistributedNetwork(comm, "full" if last else network),
+        "data": lambda: trainer(Path("nowhere"), LONG, frozen=("nothing",) if last else (), comm=comm),
+        "frozen": lambda: frozen_of(comm, last),
+        "parameter gradient": lambda: charges_of(comm, 4, parameter_gradient=True),
         "cell": lambda: DistributedCalculator(comm, MeshCalculator(CoulombPotential(smearing=0.6), 2.0)).compute(
             np.zeros((1, 3)), np.ones(1), 5.0 + last
         ),
@@ -281,8 +287,12 @@ def errors(comm) -> dict[str, str]:
         "unnamed": lambda: unnamed_of(comm, cutoff=1.9 + 0.1 * last),
         "seed": lambda: seeds_apart(comm),
     }
-    said = {}
-    for name, call in wrong.items():
+
+
+def errors(comm) -> dict[str, str]:
+    """What is said of things that are wrong on the last of two ranks, and whether all ranks say it."""
+    last, said = comm.rank == comm.size - 1, {}
+    for name, call in (wrong_plans(comm, last) | wrong_models(comm, last)).items():
         try:
             call()
             own = "nothing"
@@ -290,7 +300,7 @@ def errors(comm) -> dict[str, str]:
             own = f"{type(error).__name__}: {error}"
         every = comm.allgather(own)
         said[name] = every[0] if len(set(every)) == 1 else f"different things: {every}"
-    made = plan_of(comm).vjp(ones, kernel, ones, wrt=(name for name in ["values"]))
+    made = plan_of(comm).vjp(np.ones(4), Yukawa(1.0, 1.0), np.ones(4), wrt=(name for name in ["values"]))
     said["a generator"] = f"{made.points is None} {made.values is not None}"
     return said
 

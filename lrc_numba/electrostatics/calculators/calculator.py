@@ -217,11 +217,14 @@ class Calculator(Fixed, LongRangePlans):
         result = joined(parts, structures, shape, batch, forces, stress, self.dtype)
         result = wanted(result, forces, charge_gradient)
         if parameter_gradient:
-            q = values.astype(np.float64)
-            both = ChargeOperator(self, structures).parameters(q, q)
-            result.parameter_gradient = {name: each / 2 if batch else each[0] / 2 for name, each in both.items()}
+            result.parameter_gradient = self._by_parameters(structures, values, batch)
         self._steady.keep(key, structures, batch, _shared(parts))
         return result
+
+    def _by_parameters(self, structures: Structures, charges: np.ndarray, batch: bool) -> dict[str, np.ndarray]:
+        q = charges.astype(np.float64)
+        both = ChargeOperator(self, structures).parameters(q, q)
+        return {name: each / 2 if batch else each[0] / 2 for name, each in both.items()}
 
     def _of_structures(
         self, structures: Structures, charges: np.ndarray, near: PairSum, forces: bool, stress: bool, batch: bool
