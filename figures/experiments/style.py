@@ -140,7 +140,8 @@ def errors_against(
     left.set(xlabel=xlabel, ylabel="relative error of forces", yscale="log")
     left.set_xticks(range(len(columns)), columns)
     marks = left.get_legend_handles_labels()[0]
-    lines, notes = curves(first, second, record, "row" if several else "column")
+    by = ("row", rows) if several else ("column", columns)
+    lines, notes = curves(first, second, record, *by)
     if several:  # losses look as the errors of their row
         made.legend(handles=marks + notes, loc="outside lower center", ncols=4, title=f"filled: {here}", **LEGEND)
     else:
@@ -149,7 +150,7 @@ def errors_against(
     save(made, path)
 
 
-def curves(first: Any, second: Any, record: dict, by: str) -> tuple[list, list]:
+def curves(first: Any, second: Any, record: dict, by: str, names: list[str]) -> tuple[list, list]:
     """Losses of the first seed over the steps of Adam, and over the iterations of the polish, a line for each training.
 
     A line begins with the first piece of the polish that was recorded. Where none was, the end of the polish is a mark.
@@ -162,6 +163,8 @@ def curves(first: Any, second: Any, record: dict, by: str) -> tuple[list, list]:
         Of a ``Figure``.
     by : {"row", "column"}
         What gives lines their looks.
+    names : list of str
+        Of rows or columns, in the order of the legend.
 
     Returns
     -------
@@ -170,10 +173,11 @@ def curves(first: Any, second: Any, record: dict, by: str) -> tuple[list, list]:
     """
     from matplotlib.lines import Line2D
 
-    looks = {name: MARKS[n % len(MARKS)] for n, name in enumerate(dict.fromkeys(run[by] for run in record["runs"]))}
+    there = {run[by] for run in record["runs"]}
+    looks = {name: MARKS[n % len(MARKS)] for n, name in enumerate(name for name in names if name in there)}
     seed, missing = min((run["seed"] for run in record["runs"]), default=0), dict[str, dict]()
     second.sharey(first)
-    for run in (run for run in record["runs"] if run["seed"] == seed):
+    for run in (run for run in record["runs"] if run["seed"] == seed and run[by] in looks):
         colour, marker, line = looks[run[by]]
         options = {"color": colour, "ls": line, "lw": THIN}
         if "adam" in run["curves"]:
