@@ -43,8 +43,9 @@ CALLS, LEAST = 5, 0.3  # calls that are timed, and seconds of them at least
 def direct_sum(points: np.ndarray, box: float, lam: float, out: np.ndarray) -> None:
     """u of the screened Coulomb kernel, e^{−λr}/r in three dimensions and 2π e^{−λr}/λ in one, without i itself.
 
-    Every pair is taken once, at its nearest image. Pairs with λr > 40 are left out: what they add is below rounding,
-    and underflowing exponentials would take most of the time in one dimension.
+    Every pair is taken once, at its nearest image; in three dimensions none of points in one place. Pairs with λr > 40
+    are left out: what they add is below rounding, and underflowing exponentials would take most of the time in one
+    dimension.
 
     Parameters
     ----------
@@ -59,6 +60,7 @@ def direct_sum(points: np.ndarray, box: float, lam: float, out: np.ndarray) -> N
     """
     count, dim = points.shape
     places, distances, far = points.T.copy(), np.empty(count), FAR / lam
+    least = 0.0 if dim == 3 else -1.0  # points in one place have no 1/r
     out[:] = 0.0
     for i in range(count):
         distances[:i] = 0.0  # in loops of their own, which the compiler makes vectors of, unlike exponentials
@@ -73,7 +75,7 @@ def direct_sum(points: np.ndarray, box: float, lam: float, out: np.ndarray) -> N
         total = 0.0
         for j in range(i):
             r = distances[j]
-            if 0.0 < r < far:
+            if least < r < far:
                 value = exp(-lam * r) / r if dim == 3 else exp(-lam * r)
                 total += value
                 out[j] += value

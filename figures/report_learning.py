@@ -44,7 +44,11 @@ def errors_of(record: dict, row: str, column: str, stage: str, test: str) -> lis
 
 
 def _range(values: Sequence[float]) -> str:
-    return f"{min(values):#.2g} to {max(values):#.2g}"
+    return f"{_digits(min(values))} to {_digits(max(values))}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:#.2g}".removesuffix(".")
 
 
 def cell(errors: Sequence[float], paper: float | None = None) -> str:
@@ -59,7 +63,7 @@ def cell(errors: Sequence[float], paper: float | None = None) -> str:
     """
     if not errors:
         return "-"
-    text = f"{np.median(errors):#.2g}"
+    text = _digits(float(np.median(errors)))
     if paper is not None and np.median(errors) > paper:
         text = f"**{text}**"
     return text if len(errors) == 1 else f"{text} ({_range(errors)})"
@@ -77,9 +81,9 @@ def _in_order(names: Iterable[str]) -> list[str]:
 def _errors(record: dict) -> str:
     """All rows, after each stage and on each test, beside the paper's."""
     columns, lines = _in_order(_names(record, "column")), list[list[str]]()
-    mixed = len({run["stream"] for run in record["runs"]}) > 1
+    mixed = len({_stream(run) for run in record["runs"]}) > 1
     for row in _names(record, "row"):
-        streams = " and ".join(sorted({run["stream"] for run in record["runs"] if run["row"] == row}))
+        streams = " and ".join(sorted({_stream(run) for run in record["runs"] if run["row"] == row}))
         theirs = record["paper"].get(row, {})
         tests = dict.fromkeys(t for run in record["runs"] if run["row"] == row for t in last_of(run["errors"]))
         for test in _in_order(tests):
@@ -179,16 +183,16 @@ def _factors(record: dict) -> str:
 def _ratios(record: dict, kind: str, change: str, column: str, stage: str) -> str:
     names = (f"{kind}, {change}", f"{kind}, {AS_USUAL}")
     changed, usual = (_by_seed(record, name, column, stage) for name in names)
-    ratios = [changed[seed] / usual[seed] for seed in changed if seed in usual]
+    ratios = [changed[tests] / usual[tests] for tests in changed if tests in usual]
     if not ratios:
         return "-"
     mark = "*" if min(ratios) < 1.0 < max(ratios) else ""
-    return f"{mark}{cell(ratios)}{mark}".replace(".)", ")")
+    return f"{mark}{cell(ratios)}{mark}"
 
 
-def _by_seed(record: dict, row: str, column: str, stage: str) -> dict[int, float]:
+def _by_seed(record: dict, row: str, column: str, stage: str) -> dict[tuple[int, str], float]:
     runs = [run for run in record["runs"] if (run["row"], run["column"]) == (row, column) and stage in run["errors"]]
-    return {run["seed"]: error_of(run["errors"][stage], "stratified") for run in runs}
+    return {(run["seed"], _stream(run)): error_of(run["errors"][stage], "stratified") for run in runs}
 
 
 def _lengths(lam: Sequence[float]) -> str:
@@ -219,8 +223,9 @@ def _stream(run: dict) -> str:
 
 def _versions(runs: list[dict]) -> str:
     """The versions of the code that trains, by their hashes, where there are several."""
-    versions = sorted({version for run in runs for version in str(run.get("sources")).split("+")})
-    return f" By {len(versions)} versions of the code that trains: {', '.join(versions)}." if len(versions) > 1 else ""
+    versions = {version for run in runs for version in str(run.get("sources")).split("+")}
+    known, more = sorted(versions - {"earlier"}), ", and by some that were not noted" * ("earlier" in versions)
+    return f" By {len(known)} versions of the code that trains: {', '.join(known)}{more}." if len(versions) > 1 else ""
 
 
 def _trained(record: dict, stem: str) -> list[str]:

@@ -8,8 +8,8 @@ we have does not say: 10, 100, 1000 and 10 000 are assumed.
 With ``--preset reduced`` Adam costs the same in every column, so that with many snapshots there are few epochs, and
 each piece of the polish sees at most 111 of the snapshots. With 1000 and more the polish has 1.5 times the iterations
 of the preset, as it, not data, was the limit in development tests. It still is: errors on snapshots of the training are
-those of the tests there, and from 100 on errors fall no more than seeds differ. The preset "paper" takes hundreds of
-hours.
+no smaller than those of the tests there, and from 100 on errors fall no more than seeds differ. The preset "paper"
+takes hundreds of hours.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from validation.tools.common import positive, print_table
 from .figure import POLISH, RESULTS, RUNS, Figure, as_folders, as_seeds, final
 from .presets import PRESETS, SEEDS, Preset
 from .queue import hours, work
-from .records import read, recorded
+from .records import rank, read, recorded
 from .tasks import Task, sources
 from .training import Store
 
@@ -103,7 +103,9 @@ def _store(names: Sequence[str], polish: int | None, folder: Path, results: Path
     runs: dict[tuple[str, int], dict] = {}
     for name in names:
         for preset in PRESETS.values():
-            runs |= recorded(figure_of(name).path(preset.polished(polish), results))
+            for place, run in recorded(figure_of(name).path(preset.polished(polish), results)).items():
+                if place not in runs or rank(run) > rank(runs[place]):  # tables may share a training
+                    runs[place] = run
     return Store(folder, runs)
 
 
@@ -144,12 +146,13 @@ def main() -> None:
     args = parser.parse_args()
     if args.worker and (args.final or args.plot_only):
         parser.error("--worker trains; it goes neither with --final nor with --plot-only")
-    as_folders(args.folder, args.results)
     preset = PRESETS[args.preset].polished(args.polish)
     store = _store(args.only, args.polish, args.folder, args.results)
     if not (args.all or args.worker or args.final or args.plot_only):
         _list(args.only, args.seeds, store, args.results)
         return
+    if not args.plot_only:
+        as_folders(args.folder, args.results)
     tasks = queue_of(args.only, preset, args.seeds, store)
     if args.worker:
         raise SystemExit(0 if work(tasks, store, patient=False) else 1)

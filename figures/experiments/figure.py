@@ -269,7 +269,8 @@ class Figure:
         preset = PRESETS[args.preset].polished(getattr(args, "polish", None))
         only = {what: getattr(args, what, None) for what in ("rows", "columns")}
         store, whole = Store(args.folder, recorded(self.path(preset, args.results))), True
-        as_folders(args.folder, args.results)
+        if not args.plot_only:
+            as_folders(args.folder, args.results)
         if args.final:
             final(self.tasks(preset, args.seeds, **only), store)
         elif not args.plot_only:
@@ -338,11 +339,16 @@ def final(tasks: Sequence[Task], store: Store) -> None:
     twice = [task.name for task in tasks if store.evaluated_before(task)]
     if twice:
         raise SystemExit(
-            f"--final: {len(twice)} trainings were evaluated after another polish, or are in the record already, such "
-            f"as {twice[0]}; a second evaluation would be one to choose by. To repeat a record, take another --results."
+            f"--final: {len(twice)} trainings were evaluated before, after another polish or as they were trained "
+            f"before this, such as {twice[0]}; a second evaluation would be one to choose by. To repeat a record, take "
+            "another --folder and --results."
         )
     for task in tasks:
-        if store.result(task, "final") is not None:
+        if (tested := store.result(task, "final")) is not None:
+            if tested["stream"] != STREAMS["final"]:
+                print(
+                    f"{task.name}: recorded on the tests {tested['stream']}, and its network is not there", flush=True
+                )
             continue
         errors, paths = {}, {task.training.first: store.folder(task) / f"network-{task.training.first}.npz"}
         if task.training.polish:
@@ -350,6 +356,6 @@ def final(tasks: Sequence[Task], store: Store) -> None:
         for stage, path in paths.items():
             network = EnergyNetwork.load(path, threads=1)
             errors[stage] = errors_of(network, task.tests, "final")
-        made = {"errors": errors, "stream": STREAMS["final"], "environment": environment(1)}
+        made = {"errors": errors, "stream": STREAMS["final"], "table": task.figure, "environment": environment(1)}
         write_json(store.path(task, "final"), made)
         print(f"{task.name}: evaluated on the final tests", flush=True)

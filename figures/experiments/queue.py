@@ -34,13 +34,13 @@ def hours(tasks: Sequence[Task], store: Store) -> float:
         Where results are.
     """
     rates: dict[tuple[int, str], list[float]] = {}
-    missing = {}
+    missing: dict[tuple[str, int], tuple] = {}
     for task in tasks:
         kind = (task.system.dim, task.model.kind)
         if (result := store.result(task)) is not None:
             rates.setdefault(kind, []).append(result["seconds"] / max(task.gradients, 1))
         else:
-            missing[task.key] = (kind, task)
+            missing[task.key, task.training.polish] = (kind, task)
     total = 0.0
     for kind, task in missing.values():
         known = sorted(rates.get(kind, []))
@@ -62,11 +62,11 @@ def work(tasks: Sequence[Task], store: Store, *, patient: bool = True) -> bool:
         Whether to wait for those that other processes are at.
     """
     print(f"{len(tasks)} trainings, about {hours(tasks, store):.1f} hours of a processor to go", flush=True)
-    failed: set[str] = set()
+    failed: set[tuple[str, int]] = set()
     while True:
         busy = False
         for number, task in enumerate(tasks):
-            if task.key in failed or store.result(task) is not None:
+            if (task.key, task.training.polish) in failed or store.result(task) is not None:
                 continue
             try:
                 _one(task, store, f"{number + 1}/{len(tasks)} {task.name}")
@@ -76,7 +76,7 @@ def work(tasks: Sequence[Task], store: Store, *, patient: bool = True) -> bool:
             except BrokenPipeError:  # nobody reads what is printed
                 raise
             except Exception as wrong:
-                failed.add(task.key)
+                failed.add((task.key, task.training.polish))
                 write_json(store.path(task, "error"), {"error": repr(wrong)})
                 traceback.print_exc()
         if not (busy and patient):

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .presets import STREAMS
+
 if TYPE_CHECKING:
     from .tasks import Task
 
-__all__ = ["error_of", "last_of", "merged", "read", "recorded"]
+__all__ = ["error_of", "last_of", "merged", "rank", "read", "recorded"]
 
 WHOLE = {"expected", "paper", "protocols", "runs", "seeds"}  # of a record of trainings
-RUN = {"row", "column", "seed", "key", "polish", "stream", "errors", "seconds", "learned", "losses", "environment"}
+RUN = {"row", "column", "seed", "key", "polish", "stream", "errors", "seconds", "learned", "losses", "curves"}
+RUN |= {"environment"}
 
 
 def read(path: Path) -> dict | None:
@@ -43,10 +46,14 @@ def read(path: Path) -> dict | None:
         whose = f"{record.get('name')}, preset {record.get('preset')}"
         raise SystemExit(f"{path}: expected the record that its name says, got that of {whose}")
     if "environment" not in record:  # of all, where nothing is trained
-        missing = (WHOLE - record.keys()).union(*(RUN - run.keys() for run in record["runs"]))
+        missing = (WHOLE - record.keys()).union(*(_missing(run) for run in record.get("runs", ())))
         if missing:
             raise SystemExit(f"{path}: expected the record of a table, and found no {', '.join(sorted(missing))}")
     return record
+
+
+def _missing(run: dict) -> set[str]:
+    return (RUN | ({"development"} if run.get("stream") == "final" else set())) - run.keys()
 
 
 def _runs(record: dict) -> list:
@@ -88,11 +95,22 @@ def recorded(path: Path) -> dict[tuple[str, int], dict]:
         Of the record, which need not be there.
     """
     runs = [run for run in (read(path) or {}).get("runs", ()) if run.get("stream") == "final"]
-    return {(run["key"], run["polish"]): run for run in runs}
+    return {(run["key"], run["polish"]): run | {"table": path.stem} for run in runs}
+
+
+def rank(run: dict) -> int:
+    """How much a run says: 2 on the present final tests, 1 on former ones, 0 on those of the development.
+
+    Parameters
+    ----------
+    run : dict
+        Of a record.
+    """
+    return (run["stream"] == "final") + (run.get("final_stream") == STREAMS["final"])
 
 
 def merged(record: dict, earlier: dict, tasks: Sequence[Task]) -> dict:
-    """A record with the runs of an earlier one that it has not, or has not evaluated on the final tests.
+    """A record with the runs of an earlier one that it has not, or that say more there, see ``rank``.
 
     Parameters
     ----------
@@ -109,7 +127,7 @@ def merged(record: dict, earlier: dict, tasks: Sequence[Task]) -> dict:
     runs = {of(run): run for run in record["runs"]}
     for run in earlier["runs"]:
         made = runs.get(of(run))
-        better = made is None or (run["stream"] == "final" and made["stream"] != "final")
+        better = made is None or rank(run) > rank(made)
         if better and of(run) in keys and keys[of(run)] == run.get("key"):
             runs[of(run)] = run
     protocols = record["protocols"] + [each for each in earlier["protocols"] if each not in record["protocols"]]

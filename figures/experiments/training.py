@@ -22,7 +22,7 @@ from lrc_numba.training import Protocol, Trainer, TrainingError, force_error, le
 from lrc_numba.training.checkpoint import locked
 from validation.tools.common import environment
 
-from .presets import STREAMS
+from .presets import FORMER, STREAMS
 from .tasks import Task, Test, sources
 
 __all__ = ["FIRST", "METHOD", "Busy", "Store", "errors_of", "run"]
@@ -96,23 +96,23 @@ class Store:
             return None
         if any(set(errors) != {test.name for test in task.tests} for errors in run["errors"].values()):
             return None  # the table has other tests now
-        tested = {"errors": run["errors"], "stream": run.get("final_stream")}
+        tested = {"errors": run["errors"], "stream": run.get("final_stream", FORMER)}
         return tested if name == "final" else run | {"errors": run["development"]}
 
     def evaluated_before(self, task: Task) -> bool:
-        """Whether the final tests were read after another polish, or by another training of which there is a record.
+        """Whether its table has read the final tests by another polish, or by a training that this one replaces.
 
         Parameters
         ----------
         task : Task
             Which.
         """
-        now = STREAMS["final"]
-        runs = [(polish, run) for (key, polish), run in self.recorded.items() if key == task.key]
-        recorded = {polish for polish, run in runs if run.get("final_stream") == now}
-        paths = self.folder(task).glob("final-*.json")
-        present = {int(path.stem.partition("-")[2]) for path in paths if _read(path).get("stream") == now}
-        return bool((recorded | present) - {task.training.polish}) or bool(recorded and not self.result(task, "final"))
+        now, tested = STREAMS["final"], self.result(task, "final")
+        if tested is not None and tested["stream"] == now:
+            return False
+        there = [(run["table"], run.get("final_stream")) for (key, _), run in self.recorded.items() if key == task.key]
+        found = [_read(path) for path in self.folder(task).glob("final-*.json")]
+        return (task.figure, now) in there + [(each.get("table"), each.get("stream")) for each in found]
 
 
 def _read(path: Path) -> dict:
@@ -294,7 +294,10 @@ def _versions(folder: Path) -> list[str]:
     """Of the sources that worked in a folder; "earlier" for some of which that was not noted."""
     if (path := folder / VERSIONS).exists():
         return _read(path)["versions"]
-    return ["earlier"] if (folder / "adam.npz").exists() or list(folder.glob("levenberg-*.npz")) else []
+    noted = [_read(path).get("sources", "").split("+") for path in sorted(folder.glob("result-*.json"))]
+    if not noted:
+        return ["earlier"] if (folder / "adam.npz").exists() or list(folder.glob("levenberg-*.npz")) else []
+    return list(dict.fromkeys(version for versions in noted for version in versions if version))
 
 
 def _some(data: Structures, most: int, seed: int) -> Structures:

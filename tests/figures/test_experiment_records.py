@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from figures.experiments import command, training
-from figures.experiments.figure import Figure, as_folders, final
-from figures.experiments.presets import STREAMS
-from figures.experiments.records import RUN, merged, read, recorded
+from figures.experiments.figure import Column, Figure, as_folders, final
+from figures.experiments.presets import FORMER, PRESETS, STREAMS
+from figures.experiments.records import RUN, merged, rank, read, recorded
 from figures.experiments.tasks import Model, System, Task, Test, Training
 from figures.experiments.training import Store
 from lrc_numba.files import write_json
@@ -60,7 +60,9 @@ def test_what_a_table_has_no_more():
 def _task() -> Task:
     system = System("screened_coulomb", (6,), (2.0,), (1.0,), cell=0.5)
     training = Training(8, Protocol((Stage(4, 2),)), 3)
-    return Task("tiny", "full", "1", system, Model("full-range", 1.0, 15), training, 0, tests=(Test("new", system),))
+    return Task(
+        "tiny_quick", "full", "1", system, Model("full-range", 1.0, 15), training, 0, tests=(Test("new", system),)
+    )
 
 
 def _longer(task: Task) -> Task:
@@ -69,7 +71,7 @@ def _longer(task: Task) -> Task:
 
 def _written(folder: Path, *runs: dict, **changes) -> Path:
     """The record of a table "tiny"."""
-    path, fields = folder / "tiny_quick.json", dict.fromkeys(RUN, 0) | {"errors": {}}
+    path, fields = folder / "tiny_quick.json", dict.fromkeys(RUN, 0) | {"errors": {}, "development": {}}
     write_json(path, record_of(*(fields | run for run in runs)) | {"name": "tiny", "preset": "quick"} | changes)
     return path
 
@@ -94,12 +96,14 @@ def test_done_by_its_record(tmp_path):
 
 
 def test_final_tests_are_read_once(tmp_path):
-    """Not after another polish, and not by a training anew; those of another stream are others."""
+    """By a table: not after another polish, and not by a training anew; those of another stream are others."""
     task, now = _task(), STREAMS["final"]
-    run = run_of(0, "full", "final", key=task.key, polish=3, development={}, final_stream=now)
+    run = run_of(0, "full", "final", key=task.key, polish=3, final_stream=now)
     store = Store(tmp_path, recorded(_written(tmp_path, run)))
     assert store.evaluated_before(_longer(task))
     assert not store.evaluated_before(task)  # it is done
+    for other in (replace(task, seed=1), replace(_longer(task), figure="another_quick")):
+        assert not store.evaluated_before(other)
     store.folder(task).mkdir()
     for each in (task, _longer(task)):
         write_json(store.path(each, "result"), {})
@@ -107,20 +111,62 @@ def test_final_tests_are_read_once(tmp_path):
             final([each], store)
     other = Store(tmp_path, recorded(_written(tmp_path, run | {"final_stream": now - 1})))
     assert not other.evaluated_before(task)
-    write_json(store.path(task, "final"), {"errors": {}, "stream": now - 1})
+    former = {"errors": {}, "stream": now - 1, "table": task.figure}
+    write_json(store.path(task, "final"), former)
     assert other.result(task, "final") is None
     assert not other.evaluated_before(_longer(task))
-    write_json(store.path(task, "final"), {"errors": {}, "stream": now})
+    write_json(store.path(task, "final"), former | {"stream": now})
     assert not other.evaluated_before(task)
     assert other.evaluated_before(_longer(task))
+    write_json(store.path(_longer(task), "final"), former | {"stream": now, "table": "another_quick"})
+    final([task, _longer(task)], other)  # both are done: two tables share them
 
 
-@pytest.mark.parametrize("text", [b"{", b"[]", b"{}", b'{"runs": 3}', b'{"runs": [1]}', b'{"runs": []}', b"\xff"])
+def test_records_of_former_tests(tmp_path, capsys):
+    """They stay what they are when they are recorded again, and give way to those of the present tests."""
+    task, now = _task(), STREAMS["final"]
+    errors = {"adam": {"new": {"true": [0.5]}}}
+    former = run_of(0, "full", "final", key=task.key, polish=3, errors=errors)
+    store = Store(tmp_path, recorded(_written(tmp_path, former)))
+    assert store.result(task, "final")["stream"] == FORMER
+    final([task], store)
+    assert f"recorded on the tests {FORMER}" in capsys.readouterr().out
+    assert [rank(former | more) for more in ({}, {"final_stream": now}, {"stream": "development"})] == [1, 2, 0]
+    tasks = [SimpleNamespace(seed=0, row="full", column="1", key=task.key)]
+    for one, two in ((former, former | {"final_stream": now}), (former | {"final_stream": now}, former)):
+        (kept,) = merged(record_of(one), record_of(two), tasks)["runs"]
+        assert kept["final_stream"] == now
+    made = Figure(
+        "tiny", "", print, lambda _: [Column("full", "1", task.system, task.model, task.training, task.tests)]
+    )
+    kept = ("sources", "parameters", "training_error")
+    recorded_ = recorded(_written(tmp_path, former | dict.fromkeys(kept, 0)))
+    preset = replace(PRESETS["quick"], polish=3)
+    (run,) = made.collect(preset, (0,), Store(tmp_path, recorded_))["runs"]
+    assert (run["final_stream"], run["errors"]) == (FORMER, errors)
+
+
+def test_tables_that_share_a_training(tmp_path, monkeypatch):
+    """What says more is taken, whichever table comes first."""
+    run = run_of(0, "full", "final", key="same", polish=3)
+    for number, stream in enumerate((FORMER, STREAMS["final"], FORMER)):
+        path = _written(tmp_path, run | {"final_stream": stream}, name=("table4", "table5", "table2")[number])
+        path.rename(tmp_path / f"{('table4', 'table5', 'table2')[number]}_quick.json")
+    store = command._store(("table4", "table5", "table2"), None, tmp_path, tmp_path)
+    assert store.recorded["same", 3]["final_stream"] == STREAMS["final"]
+
+
+NAMED = '{"name": "wrong", "preset": "file", "environment": {}, "runs": %s}'
+
+
+@pytest.mark.parametrize(
+    "text", [b"{", b"[]", b"{}", *((NAMED % runs).encode() for runs in ("3", "[1]", "[]")), b"\xff"]
+)
 def test_files_that_are_no_records(tmp_path, text):
     """They are named, and what is wrong."""
-    (tmp_path / "wrong.json").write_bytes(text)
-    with pytest.raises(SystemExit, match=r"wrong\.json: (no JSON|expected the record)"):
-        recorded(tmp_path / "wrong.json")
+    (tmp_path / "wrong_file.json").write_bytes(text)
+    with pytest.raises(SystemExit, match=r"wrong_file\.json: (no JSON|.*with a list of runs)"):
+        recorded(tmp_path / "wrong_file.json")
 
 
 def test_records_of_something_else(tmp_path):
@@ -128,7 +174,7 @@ def test_records_of_something_else(tmp_path):
     assert read(_written(tmp_path, run_of(0, "full", "final")))["name"] == "tiny"
     with pytest.raises(SystemExit, match="expected the record that its name says, got that of other, preset quick"):
         read(_written(tmp_path, run_of(0, "full", "final"), name="other"))
-    with pytest.raises(SystemExit, match="found no column, environment, errors"):
+    with pytest.raises(SystemExit, match="found no column, curves, environment, errors"):
         read(_written(tmp_path, run_of(0, "full", "final"), runs=[{"row": ""}]))
     record = read(_written(tmp_path, run_of(0, "full", "final")))
     del record["paper"]
@@ -145,8 +191,13 @@ def test_versions_that_worked_in_a_folder(tmp_path):
     assert training._versions(tmp_path) == ["a", "b"]
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "adam.npz").touch()
+    assert training._versions(tmp_path / "old") == ["earlier"]
+    (tmp_path / "old" / "adam.npz").rename(tmp_path / "old" / "levenberg-20.npz")
     training._worked(tmp_path / "old", ["c"])
     assert training._versions(tmp_path / "old") == ["earlier", "c"]
+    write_json(tmp_path / "noted" / "result-3.json", {"sources": "a+b"})
+    training._worked(tmp_path / "noted", ["c"])
+    assert training._versions(tmp_path / "noted") == ["a", "b", "c"]
 
 
 def test_folders_are_looked_at_first(tmp_path):
@@ -171,7 +222,25 @@ def test_failed_trainings_end_with_an_error(tmp_path, monkeypatch, capsys):
             with pytest.raises(SystemExit, match="table1: some trainings failed"):
                 command.figure_of("table1").main()
     assert shown == ["table1", "table1"]
-    monkeypatch.setattr("sys.argv", ["figures", "--worker", "--final"])
+
+
+def test_a_worker_trains_alone(tmp_path, monkeypatch, capsys):
+    """It would do so instead of what was asked for."""
+    monkeypatch.setattr(command, "work", lambda *_, **__: True)
+    for way in ("--final", "--plot-only"):
+        folders = ["--folder", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+        monkeypatch.setattr("sys.argv", ["figures", "--worker", way, *folders])
+        with pytest.raises(SystemExit):
+            command.main()
+        assert "--worker trains" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seeds", ["x", "0,0", "-1", "0,,1", "", "100000"])
+@pytest.mark.parametrize("script", ["figures", "figures.fig3"])
+def test_seeds_that_are_none(script, seeds, monkeypatch, capsys):
+    """Twice the same one would look like two."""
+    monkeypatch.setattr("sys.argv", [script, f"--seeds={seeds}"])
     with pytest.raises(SystemExit):
-        command.main()
-    assert "--worker trains" in capsys.readouterr().err
+        command.main() if script == "figures" else command.figure_of("fig3").main()
+    assert "expected different numbers from 0 to 99999, as 0,1,2" in capsys.readouterr().err

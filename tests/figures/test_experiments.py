@@ -154,7 +154,7 @@ def test_changed_networks(kind, change, tmp_path):
 
 # ---------------------------------------------------------------------- trainings
 @pytest.mark.slow
-def test_a_task(tmp_path):
+def test_a_task(tmp_path, monkeypatch):
     """Its result has errors after each stage on both tests; a second run computes nothing; a longer polish goes on."""
     store, task = Store(tmp_path), task_of()
     result = run(task, store)
@@ -174,7 +174,9 @@ def test_a_task(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in store.folder(task).iterdir()} == stamps
     longer = replace(task, training=replace(task.training, polish=6))
     assert store.result(longer) is None
+    monkeypatch.setattr(training, "sources", lambda: "other")
     more = run(longer, store)
+    assert more["sources"] == f"{tasks.sources()}+other"
     assert more["errors"]["adam"] == result["errors"]["adam"]
     assert more["losses"]["polished"] < result["losses"]["polished"]
     assert store.result(task) == result
@@ -213,13 +215,16 @@ def test_interrupted_and_gone_on_with(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("adam", [True, False])
-def test_two_scales(tmp_path, adam):
+def test_two_scales(tmp_path, monkeypatch, adam):
     """The first is a task that others share; the second, and its polish, leave f₁ and f₂ alone in another box."""
     how = Training(4, TINY.protocol if adam else None, TINY.polish)
     model = Model("full-range", 1.0, 15)
     task = task_of(system=SYSTEM.times(2), model=model, training=how, small=Small(SYSTEM, Training(8, TINY.protocol)))
     before = task.before()
     store = Store(tmp_path, {(before.key, before.training.polish): {"errors": {}, "development": {}}})
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "sources", lambda: "first")
+        run(before, Store(tmp_path))
     run(task, store)  # a record of the first has no network to begin with
     first = EnergyNetwork.load(store.path(before, "network", ".npz"), threads=1)
     second = EnergyNetwork.load(store.path(task, "network", ".npz"), threads=1)
@@ -229,6 +234,7 @@ def test_two_scales(tmp_path, adam):
     other = replace(task, training=replace(how, samples=3))
     assert other.before().key == before.key
     result = store.result(task)
+    assert result["sources"] == f"first+{tasks.sources()}"
     assert list(result["errors"]) == ["adam" if adam else "start", "polished"]
     assert ("adam" in result["curves"]) == (store.folder(task) / "adam.npz").exists() == adam
 
@@ -335,7 +341,7 @@ def _made_up(figure: Figure, preset: Preset) -> dict:
             run_ |= {"losses": {"adam": 0.5, "polished": 0.1}, "polish": 10}
             learned = {"lam": list(c.model.lam or (0.4, 4.0))} if c.model.kind == "full-range" else {}
             run_ |= {"learned": {"adam": learned, "polished": learned}}
-            run_["key"] = ""
+            run_ |= {"key": ""}
             run_["environment"] = {"date": "2026-01-01", "python": "3", "numpy": "2", "numba": "0"}
             runs.append(run_)
     about = {"name": figure.recorded_as, "preset": preset.name, "about": "", "paper": figure.paper, "seeds": [0, 1]}
@@ -365,16 +371,6 @@ def test_pictures_and_report(name, tmp_path, capsys):
     for row in {run_["row"] for run_ in record["runs"]}:
         assert text.count(f"| {row}, polished, {figure.columns(preset)[0].tests[0].name} |") == 1
     capsys.readouterr()
-
-
-@pytest.mark.parametrize("seeds", ["x", "0,0", "-1", "0,,1", "", "100000"])
-@pytest.mark.parametrize("script", ["figures", "figures.fig3"])
-def test_seeds_that_are_none(script, seeds, monkeypatch, capsys):
-    """Twice the same one would look like two."""
-    monkeypatch.setattr("sys.argv", [script, f"--seeds={seeds}"])
-    with pytest.raises(SystemExit):
-        command.main() if script == "figures" else command.figure_of("fig3").main()
-    assert "expected different numbers from 0 to 99999, as 0,1,2" in capsys.readouterr().err
 
 
 def test_what_is_there_is_drawn(tmp_path, monkeypatch, capsys):

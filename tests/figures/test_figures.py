@@ -49,7 +49,7 @@ def _record(errors: dict[str, tuple[float, ...]]) -> dict:
                 two = np.sqrt(2) * error
                 sets = {"adam": [0.0, two], "polished": [two / 10, 0.0]}
                 run = {"row": row, "column": f"{mu:g}", "seed": seed, "seconds": 60.0, "stream": "final"}
-                run |= {"key": "", "polish": 60, "losses": {}}
+                run |= {"key": "", "polish": 60, "losses": {}, "curves": {}, "development": {}}
                 run["errors"] = {stage: {"stratified": {"true": each}} for stage, each in sets.items()}
                 run["learned"] = {"adam": {"lam": [0.9 * mu, -40.0]}} if row == "full-range" else {"adam": {}}
                 run["environment"] = {"date": "2026-01-01", "python": "3", "numpy": "2", "numba": "0"}
