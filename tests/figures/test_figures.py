@@ -84,12 +84,14 @@ def test_rows_of_several_seeds(tmp_path):
 
 def test_factors_of_changes(tmp_path):
     """Of every change, seed by seed, of the networks and places that are there."""
-    errors = {"full-range, as usual": (0.02, 0.01), "full-range, no taper": (0.03, 0.09, 0.0)}
+    errors = {"full-range, as usual": (0.02, 0.01, 0.01), "full-range, no taper": (0.03, 0.09, 0.0)}
     errors |= {"full-range, no shift": (0.01, 0.02)}  # in which one seed is better, and one worse
     record = _record(errors | {"short-range, as usual": (0.1,), "short-range, plain start": (0.3,)})
     record["name"], record["preset"] = "differences", "reduced"
     for run in record["runs"]:
-        run |= {"learned": {"adam": {}}}
+        run["learned"] = {"adam": {}}
+        if (run["row"], run["seed"]) == ("full-range, no taper", 2):
+            run["final_stream"] = 7  # other tests than the network as usual has
     record["runs"] = [run for run in record["runs"] if run["column"] in ("0.5", "10")]
     (tmp_path / "differences_reduced.json").write_text(json.dumps(record | {"paper": {}}), encoding="utf-8")
     text = "\n".join(report_learning.sections(tmp_path))
