@@ -81,7 +81,7 @@ PRESETS = {
         _cosine((16, 20)),
         100,
         0.5,
-        "fewer epochs, mostly, and a cosine, then Levenberg–Marquardt",
+        "Adam with a cosine, then Levenberg–Marquardt, as often as said below",
     ),
     "paper": Preset("paper", PAPER, 100, 1.0, "the paper's protocol, then Levenberg–Marquardt"),
 }
