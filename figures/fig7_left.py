@@ -11,7 +11,7 @@ Sizes are ours, as the source we have does not state those of the paper.
 A network belongs to no box, so it can be asked for the large one with n = 0, which is drawn as well: what large
 snapshots add is small, and a single one does harm. So two scales reach without any what one scale has with ten. With a
 hundred and more one scale is the better one in the median, by less than a factor of two and within the range of the
-seeds, for 9 and 21 minutes of a core instead of 5. "10 times" is the test in a box of ten times the small one's length,
+seeds, for 9 and 21 minutes of a core instead of 6. "10 times" is the test in a box of ten times the small one's length,
 the large one.
 """
 

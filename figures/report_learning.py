@@ -210,7 +210,6 @@ def _made(record: dict, command: str) -> str:
     seconds = [run["seconds"] / 60 for run in runs]
     methods = {run.get("method", FIRST) for run in runs if "polished" in run["errors"]} - {METHOD}
     about = PRESETS[record["preset"]].about
-    methods = {each for each in methods if each not in about}
     polished = f" ({' or '.join(sorted(methods))} instead)" if methods else ""
     text = f"`{command}`: {about}{polished}; {len(runs)} of {record['expected']} trainings, {streams} tests; "
     text += f"{dates[0]} to {dates[-1]}, {' / '.join(sorted(versions))}, {' / '.join(sorted(processors))}; "

@@ -29,9 +29,10 @@ others and in Fig. 7; "development" ones were looked at while networks and prese
 trained again after final tests had been read ({FORMER}), those of preset "reduced" were evaluated on others afterwards
 ({STREAMS["final"]}), which are those shown. How long the polish is was chosen by development tests of these very
 seeds, table by table: it became longer where errors were above the paper's (Tables 1 and 4; Table 2 has the lengths of
-Table 4), where λ was not there yet (Table 5), or where more snapshots had no smaller error (Table 3). Medians and
-ranges of three seeds are of trainings whose length was fitted to them. What is recorded counts as done; with a
-``--folder`` and ``--results`` of your own all is made anew.
+Table 4), where λ was not there yet (Table 5), where more snapshots had no smaller error (Table 3), where it, not data,
+was the limit (one scale in Fig. 7), or where all errors were still falling (Table 1). Medians and ranges of three
+seeds are of trainings whose length was fitted to them. What is recorded counts as done; with a ``--folder`` and
+``--results`` of your own all is made anew.
 
 Stratified: points are drawn in cells, so many in each, as the training's are; uniform: anywhere. Short-range: energies
 𝒩 of local descriptors, sums over neighbours within a cutoff; full-range: with u, a learned convolution of all points,
@@ -67,6 +68,6 @@ which are the start of the networks:
 - 𝒩 begins near linear, and as that of a short-range network.
 - g_θ is the best conditioned of many draws.
 - The series of u has no mode k = 0; unit vectors are scaled in two and three dimensions.
-- Before each 20 iterations of Levenberg–Marquardt the kinks of g_θ are moved away
-  from the snapshots, so that polished ones are linear there; after Adam alone only kinks beyond the data are moved.
+- Before each 20 iterations of Levenberg–Marquardt the kinks of g_θ are moved away from the snapshots, so that polished
+  ones are linear there; after Adam alone only kinks beyond the data are moved.
 """

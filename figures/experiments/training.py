@@ -90,9 +90,11 @@ class Store:
         """
         if (path := self.path(task, name)).exists():
             found = _read(path)
+            if name == "result":
+                return found if _polished_as_now(task, found) else None
             return None if name == "final" and found.get("stream") != STREAMS["final"] else found
         run = self.recorded.get((task.key, task.training.polish))
-        if run is None or name == "error" or self.path(task, "result").exists():
+        if run is None or name == "error" or self.path(task, "result").exists() or not _polished_as_now(task, run):
             return None
         if any(set(errors) != {test.name for test in task.tests} for errors in run["errors"].values()):
             return None  # the table has other tests now
@@ -113,6 +115,11 @@ class Store:
         there = [(run["table"], run.get("final_stream")) for (key, _), run in self.recorded.items() if key == task.key]
         found = [_read(path) for path in self.folder(task).glob("final-*.json")]
         return (task.figure, now) in there + [(each.get("table"), each.get("stream")) for each in found]
+
+
+def _polished_as_now(task: Task, found: dict) -> bool:
+    """Whether a result is of the present optimiser, where it is of a polish."""
+    return not task.training.polish or found.get("method", FIRST) == METHOD
 
 
 def _read(path: Path) -> dict:

@@ -13,7 +13,7 @@ from figures.experiments.figure import Column, Figure, as_folders, final
 from figures.experiments.presets import FORMER, PRESETS, STREAMS
 from figures.experiments.records import RUN, merged, rank, read, recorded
 from figures.experiments.tasks import Model, System, Task, Test, Training
-from figures.experiments.training import Store
+from figures.experiments.training import FIRST, METHOD, Store
 from lrc_numba.files import write_json
 from lrc_numba.training import Protocol, Stage
 
@@ -23,7 +23,8 @@ PROTOCOLS = [{"rate": 1.0}]
 
 
 def run_of(seed: int, row: str, stream: str, **more) -> dict:
-    return {"seed": seed, "row": row, "column": "1", "stream": stream, "key": f"{row}{seed}", "polish": 0} | more
+    about = {"seed": seed, "row": row, "column": "1", "stream": stream, "key": f"{row}{seed}", "polish": 0}
+    return about | {"method": METHOD} | more
 
 
 def record_of(*runs: dict, protocols=PROTOCOLS) -> dict:
@@ -88,11 +89,27 @@ def test_done_by_its_record(tmp_path):
     assert store.result(_longer(task)) is None
     assert store.result(replace(task, tests=(Test("others", task.system),))) is None
     store.folder(task).mkdir()
-    store.path(task, "result").write_text("{}")
+    store.path(task, "result").write_text("{")
+    with pytest.raises(SystemExit, match=r"result-3\.json: no JSON"):
+        store.result(task)
+    write_json(store.path(task, "result"), {"method": METHOD})
     assert store.result(task, "final") is None
     assert recorded(tmp_path / "none.json") == {}
     write_json(tmp_path / "a_b.json", {"name": "a", "preset": "b", "environment": {}, "runs": [{"points": 20}]})
     assert recorded(tmp_path / "a_b.json") == {}  # where nothing is trained
+
+
+def test_a_polish_by_another_optimiser_is_another(tmp_path):
+    """It counts as done neither by a record nor in a folder; without a polish there is no difference."""
+    task = _task()
+    run = run_of(0, "full", "final", key=task.key, polish=3, method=FIRST)
+    store = Store(tmp_path, recorded(_written(tmp_path, run)))
+    assert store.result(task) is store.result(task, "final") is None
+    alone = replace(task, training=replace(task.training, polish=0))
+    for each in (task, alone):
+        write_json(store.path(each, "result"), {})  # the first results did not say it
+    assert store.result(task) is None
+    assert store.result(alone) == {}
 
 
 def test_final_tests_are_read_once(tmp_path):
@@ -106,7 +123,7 @@ def test_final_tests_are_read_once(tmp_path):
         assert not store.evaluated_before(other)
     store.folder(task).mkdir()
     for each in (task, _longer(task)):
-        write_json(store.path(each, "result"), {})
+        write_json(store.path(each, "result"), {"method": METHOD})
         with pytest.raises(SystemExit, match="a second evaluation would be one to choose by"):
             final([each], store)
     other = Store(tmp_path, recorded(_written(tmp_path, run | {"final_stream": now - 1})))

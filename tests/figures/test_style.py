@@ -108,3 +108,10 @@ def test_nothing_overlaps(table, drawn):
         assert not any(box.overlaps(other) for other in boxes[:number])
         assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+
+
+def test_what_they_are_trained_by():
+    """All ways, where runs have several; a polish that does not say it is the first kind."""
+    runs = [_run("error", "63"), _run("error", "63", method="L-BFGS"), {"errors": {"adam": {}}}]
+    assert style._after({"runs": runs}) == "after Adam or L-BFGS or Levenberg–Marquardt"
+    assert style._after({"runs": runs[2:]}) == "after Adam"
