@@ -3,8 +3,9 @@
 Two screened Coulomb potentials in one dimension, μ₁ = 10 and μ₂ = 1 with equal strengths. Small: 10 cells of length 1
 with two points each, 1000 snapshots; large: 100 cells, 200 points. One scale is a full-range network trained on n
 large snapshots. Two scales are one trained on small snapshots, and then on n large ones with the functions of
-neighbour pairs f₁, f₂ as they are. The polish of the small scale has four times the iterations of the preset, and so
-has that of one scale with a hundred large snapshots and more, where it, not data, was the limit in development tests.
+neighbour pairs f₁, f₂ as they are. In development tests the polish, not data, was the limit of the small scale, and of
+one scale with a hundred large snapshots and more. Its iterations there are sixteen and four times those of the preset,
+which take the small scale as long as one scale with a thousand.
 The second of two scales has 0.4 times as many, and no Adam before it, which leads away from where the polish has been.
 Sizes are ours, as the source we have does not state those of the paper.
 
@@ -37,11 +38,11 @@ FACTOR, TIMES = 10, (1, 2, 5, 10, 20)
 LARGE = SMALL.times(FACTOR)
 CUTOFF, MODES, START = 1.5, 251, (0.3, 3.0)
 SNAPSHOTS, SAMPLES = (1, 10, 100, 1000), 1000
-MANY = 100  # large snapshots that the polish, not data, is the limit of
+MANY = 100  # large snapshots, from which on the polish, not data, is the limit of one scale
 GRADIENTS = {"quick": 2_000, "reduced": 40_000}  # of large snapshots
 MOST = 400_000  # where the preset has the paper's protocol
 GENTLE = 2e-4  # rate of the second scale without a polish
-LONGER, SHORTER = 4.0, 0.4  # polish of the first scale, whose snapshots are small, and of the second
+FIRST, SECOND, ONE = 16.0, 0.4, 4.0  # polish of the small scale, of the large one after it, of ``MANY`` large snapshots
 
 
 def boxes() -> tuple[Test, ...]:
@@ -61,7 +62,7 @@ def second(preset: Preset, samples: int) -> Training:
         Large snapshots.
     """
     if preset.polish:
-        return Training(samples, None, max(1, round(SHORTER * preset.polish)))
+        return Training(samples, None, max(1, round(SECOND * preset.polish)))
     epochs = min(200, max(1, GRADIENTS.get(preset.name, MOST) // 10 // samples))
     return Training(samples, Protocol((Stage(min(8, samples), epochs),), rate=GENTLE, schedule="cosine", warmup=5))
 
@@ -74,12 +75,12 @@ def columns(preset: Preset) -> list[Column]:
     preset : Preset
         How long.
     """
-    small = Training(preset.samples(SAMPLES), preset.protocol, round(LONGER * preset.polish))
+    small = Training(preset.samples(SAMPLES), preset.protocol, round(FIRST * preset.polish))
     near, far = Model("full-range", CUTOFF, MODES, START), Model("full-range", CUTOFF, FACTOR * (MODES - 1) + 1, START)
     made = [Column("two scales", "0", SMALL, near, small, boxes())]
     for n in SNAPSHOTS[: 2 if preset.name == "quick" else None]:
         made.append(Column("two scales", str(n), LARGE, near, second(preset, n), boxes(), Small(SMALL, small)))
-        one = preset.polished(small.polish) if n >= MANY else preset
+        one = preset.polished(round(ONE * preset.polish)) if n >= MANY else preset
         made.append(Column("one scale", str(n), LARGE, far, by_cost(one, n, GRADIENTS), boxes()))
     return made
 
