@@ -17,4 +17,4 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):  
 from .experiments.command import main  # noqa: E402
 
 if __name__ == "__main__":
-    main()
+    main(__doc__ or "")

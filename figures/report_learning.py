@@ -217,7 +217,7 @@ def _made(record: dict, command: str) -> str:
 
 
 def _stream(run: dict) -> str:
-    return f"final ({run.get('final_stream', FORMER)})" if run["stream"] == "final" else run["stream"]
+    return f"final ({run.get('final_stream', FORMER[0])})" if run["stream"] == "final" else run["stream"]
 
 
 def _versions(runs: list[dict]) -> str:

@@ -25,14 +25,15 @@ its test sets; of several seeds (of data, weights and batches) the median, and i
 **Bold** is what is above the paper's error in the median. "Adam" is the training by the protocol that is named,
 "polished" the same after Levenberg–Marquardt, or L-BFGS where that is said. "Final" tests are drawn from random
 numbers that nothing was chosen by, and are evaluated once, 12 sets of 100 snapshots in one dimension, 3 of 20 to 50 in
-others and in Fig. 7; "development" ones were looked at while networks and presets were made. As some networks were
-trained again after final tests had been read ({FORMER}), those of preset "reduced" were evaluated on others afterwards
-({STREAMS["final"]}), which are those shown. How long the polish is was chosen by development tests of these very
-seeds, table by table: it became longer where errors were above the paper's (Tables 1 and 4; Table 2 has the lengths of
+others and in Fig. 7; "development" ones were looked at while networks and presets were made. Networks were trained
+again after final tests had been read: some of several tables after the first ({FORMER[0]}), the small scale of Fig. 7
+longer after the second ({FORMER[1]}). So all networks that are still there were evaluated on others afterwards
+({STREAMS["final"]}), and those are shown. How long the polish is was chosen by development tests of these very seeds,
+table by table: it became longer where errors were above the paper's (Tables 1 and 4; Table 2 has the lengths of
 Table 4), where λ was not there yet (Table 5), where more snapshots had no smaller error (Table 3), where it, not data,
-was the limit (one scale in Fig. 7), or where all errors were still falling (Table 1). Medians and ranges of three
-seeds are of trainings whose length was fitted to them. What is recorded counts as done; with a ``--folder`` and
-``--results`` of your own all is made anew.
+was the limit (Fig. 7), or where all errors were still falling (Table 1). Medians and ranges of three seeds are of
+trainings whose length was fitted to them. What is recorded counts as done; with a ``--folder`` and ``--results`` of
+your own all is made anew.
 
 Stratified: points are drawn in cells, so many in each, as the training's are; uniform: anywhere. Short-range: energies
 𝒩 of local descriptors, sums over neighbours within a cutoff; full-range: with u, a learned convolution of all points,

@@ -123,12 +123,16 @@ def _several(count: int) -> bool:
     return not any([worker.wait() for worker in workers])
 
 
-def main() -> None:
-    """The command line."""
-    from .. import __main__ as face
+def main(about: str) -> None:
+    """The command line.
 
+    Parameters
+    ----------
+    about : str
+        What ``--help`` begins with.
+    """
     parser = argparse.ArgumentParser(
-        prog="python -m figures", description=face.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m figures", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--all", action="store_true", help="make what is missing")

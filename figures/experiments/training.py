@@ -98,7 +98,7 @@ class Store:
             return None
         if any(set(errors) != {test.name for test in task.tests} for errors in run["errors"].values()):
             return None  # the table has other tests now
-        tested = {"errors": run["errors"], "stream": run.get("final_stream", FORMER)}
+        tested = {"errors": run["errors"], "stream": run.get("final_stream", FORMER[0])}
         return tested if name == "final" else run | {"errors": run["development"]}
 
     def evaluated_before(self, task: Task) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from figures import report_learning, report_texts, table1, table3
+from figures import report_learning, table1, table3
 from figures.experiments import command, presets, queue, tasks, training
 from figures.experiments.budget import by_cost
 from figures.experiments.changes import CHANGES
@@ -80,7 +80,7 @@ def test_keys_of_paper_trainings_stay():
 
 def test_streams_of_random_numbers_are_apart():
     """So that no test is trained with, and no final test was looked at."""
-    spans = [range(base, base + presets.SEEDS_BELOW) for base in (*STREAMS.values(), report_texts.FORMER)]
+    spans = [range(base, base + presets.SEEDS_BELOW) for base in (*STREAMS.values(), *presets.FORMER)]
     assert all(a == b or not set(a) & set(b) for a in spans for b in spans)
     final_points, development, training = (
         SYSTEM.draw(2, "stratified", STREAMS[name], 0).positions for name in ("final", "development", "training")
@@ -380,7 +380,7 @@ def test_what_is_there_is_drawn(tmp_path, monkeypatch, capsys):
     words = ["--folder", str(tmp_path / "runs"), "--results", str(tmp_path), "--plot-only", "--only", "table1", "fig8"]
     monkeypatch.setattr("sys.argv", ["figures", *words])
     with pytest.raises(SystemExit, match="table1: no results of preset quick"):
-        command.main()
+        command.main("")
     assert (tmp_path / "fig8_quick.png").exists()
     capsys.readouterr()
 
@@ -389,7 +389,7 @@ def test_list_of_figures(tmp_path, monkeypatch, capsys):
     """Without an option: every figure and preset, with what is missing."""
     words = ["figures", "--folder", str(tmp_path / "runs"), "--results", str(tmp_path)]
     monkeypatch.setattr("sys.argv", words)
-    command.main()
+    command.main("")
     lines = capsys.readouterr().out.splitlines()
     for name in command.FIGURES:
         assert sum(line.startswith(name + " ") for line in lines) == len(PRESETS)
