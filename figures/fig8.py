@@ -13,7 +13,7 @@ import numpy as np
 
 from .experiments.figure import Figure
 from .experiments.records import error_of, last_of
-from .experiments.style import figure, save, spread
+from .experiments.style import decades, figure, save, spread
 from .fig7_left import SMALL, TIMES, columns
 
 __all__ = ["FIGURE"]
@@ -43,7 +43,8 @@ def draw(record: dict, path: Path) -> None:
         spread(axes, number, APART ** (number - 1.5) * np.array(lengths), values, f"{row}, {column} large")
     axes.set(xlabel="box length", ylabel="relative error of forces", xscale="log", yscale="log")
     axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
-    axes.minorticks_off()
+    axes.set_xticks([], minor=True)
+    decades(axes)
     made.legend(loc="outside lower center", ncols=2, frameon=False)
     save(made, path)
 
