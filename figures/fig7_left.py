@@ -38,11 +38,10 @@ FACTOR, TIMES = 10, (1, 2, 5, 10, 20)
 LARGE = SMALL.times(FACTOR)
 CUTOFF, MODES, START = 1.5, 251, (0.3, 3.0)
 SNAPSHOTS, SAMPLES = (1, 10, 100, 1000), 1000
-MANY = 100  # large snapshots, from which on the polish, not data, is the limit of one scale
 GRADIENTS = {"quick": 2_000, "reduced": 40_000}  # of large snapshots
 MOST = 400_000  # where the preset has the paper's protocol
 GENTLE = 2e-4  # rate of the second scale without a polish
-FIRST, SECOND, ONE = 16.0, 0.4, 4.0  # polish of the small scale, of the large one after it, of ``MANY`` large snapshots
+FIRST, SECOND, ONE = 16.0, 0.4, 4.0  # polish of the small scale, of the large one after it, and of one scale
 
 
 def boxes() -> tuple[Test, ...]:
@@ -80,7 +79,7 @@ def columns(preset: Preset) -> list[Column]:
     made = [Column("two scales", "0", SMALL, near, small, boxes())]
     for n in SNAPSHOTS[: 2 if preset.name == "quick" else None]:
         made.append(Column("two scales", str(n), LARGE, near, second(preset, n), boxes(), Small(SMALL, small)))
-        one = preset.polished(round(ONE * preset.polish)) if n >= MANY else preset
+        one = preset.polished(round(ONE * preset.polish))
         made.append(Column("one scale", str(n), LARGE, far, by_cost(one, n, GRADIENTS), boxes()))
     return made
 
