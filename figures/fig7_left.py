@@ -28,7 +28,7 @@ from .experiments.budget import by_cost
 from .experiments.figure import Column, Figure
 from .experiments.presets import Preset
 from .experiments.records import error_of, last_of
-from .experiments.style import decades, figure, save, spread
+from .experiments.style import figure, save, spread
 from .experiments.tasks import Model, Small, System, Test, Training
 
 __all__ = ["FIGURE", "LARGE", "SMALL", "TIMES"]
@@ -47,7 +47,7 @@ FIRST, SECOND, ONE = 16.0, 0.4, 4.0  # polish of the small scale, of the large o
 def boxes() -> tuple[Test, ...]:
     """The test in the large box first, then in others."""
     order = sorted(TIMES, key=lambda times: times != FACTOR)
-    return tuple(Test(f"{times} times", SMALL.times(times), count=20, sets=3) for times in order)
+    return tuple(Test(f"{times} times", SMALL.times(times), count=20) for times in order)
 
 
 def second(preset: Preset, samples: int) -> Training:
@@ -106,9 +106,12 @@ def draw(record: dict, path: Path) -> None:
         if there:
             x = np.array([names.index(name) for name in there]) + 0.1 * (number - 0.5)
             spread(axes, number, x, [errors[name] for name in there], row)
-    axes.set(xlabel=f"snapshots of {LARGE.points} points", ylabel="relative error of forces", yscale="log")
+    axes.set(
+        xlabel=f"snapshots of {LARGE.points} points",
+        ylabel=f"relative error of forces, box {LARGE.box[0]:g}",
+        yscale="log",
+    )
     axes.set_xticks(range(len(names)), names)
-    decades(axes)
     axes.legend(frameon=False)
     save(made, path)
 

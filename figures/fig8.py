@@ -13,13 +13,19 @@ import numpy as np
 
 from .experiments.figure import Figure
 from .experiments.records import error_of, last_of
-from .experiments.style import decades, figure, save, spread
+from .experiments.style import figure, save, spread
 from .fig7_left import SMALL, TIMES, columns
 
 __all__ = ["FIGURE"]
 
-APART = 1.09  # factor between the same box of two lines
-SHOWN = (("two scales", "0"), ("two scales", "10"), ("one scale", "10"), ("one scale", "1000"))
+APART = 0.1  # of marks of the same box
+SHOWN = (
+    ("two scales", "0"),
+    ("two scales", "10"),
+    ("one scale", "10"),
+    ("one scale", "100"),
+    ("one scale", "1000"),
+)
 
 
 def draw(record: dict, path: Path) -> None:
@@ -33,19 +39,19 @@ def draw(record: dict, path: Path) -> None:
         Without its ending.
     """
     made, (axes,) = figure()
-    lengths = [times * SMALL.box[0] for times in TIMES]
     for number, (row, column) in enumerate(SHOWN):
         runs = [run for run in record["runs"] if (run["row"], run["column"]) == (row, column)]
         if not runs:
             continue
         last = [last_of(run["errors"]) for run in runs]
         values = [[error_of(errors, f"{times} times") for errors in last] for times in TIMES]
-        spread(axes, number, APART ** (number - 1.5) * np.array(lengths), values, f"{row}, {column} large")
-    axes.set(xlabel="box length", ylabel="relative error of forces", xscale="log", yscale="log")
-    axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
-    axes.set_xticks([], minor=True)
-    decades(axes)
-    made.legend(loc="outside lower center", ncols=2, frameon=False)
+        x = np.arange(len(TIMES)) + APART * (number - 0.5 * (len(SHOWN) - 1))
+        spread(axes, number, x, values, f"{row}, {column}")
+    axes.set(xlabel="box length", ylabel="relative error of forces", yscale="log")
+    axes.set_xticks(range(len(TIMES)), [f"{times * SMALL.box[0]:g}" for times in TIMES])
+    low, high = np.log10(axes.get_ylim())
+    axes.set_ylim(10.0 ** np.floor(low), 10.0 ** np.ceil(high))  # so that two powers of ten have labels
+    made.legend(loc="outside lower center", ncols=2, frameon=False, title="snapshots of the large box")
     save(made, path)
 
 

@@ -21,7 +21,7 @@ from .report_texts import DIFFERENCES, FORMER, START, TITLES
 
 __all__ = ["cell", "errors_of", "sections", "verdicts"]
 
-STAGES = {"start": "first scale", "adam": "Adam", "polished": "polished"}
+STAGES = {"adam": "Adam", "polished": "polished"}
 NEAR = 1.1  # the factor by which a learned inverse length may be off where it counts as identified
 
 
@@ -213,7 +213,8 @@ def _made(record: dict, command: str) -> str:
     polished = f" ({' or '.join(sorted(methods))} instead)" if methods else ""
     text = f"`{command}`: {about}{polished}; {len(runs)} of {record['expected']} trainings, {streams} tests; "
     text += f"{dates[0]} to {dates[-1]}, {' / '.join(sorted(versions))}, {' / '.join(sorted(processors))}; "
-    return text + f"{min(seconds):.0f} to {max(seconds):.0f} minutes of a core each.{_versions(runs)}"
+    first = ", those of a second scale without its first" * any("start" in run["errors"] for run in runs)
+    return text + f"{min(seconds):.0f} to {max(seconds):.0f} minutes of a core each{first}.{_versions(runs)}"
 
 
 def _stream(run: dict) -> str:

@@ -40,7 +40,7 @@ def columns(preset: Preset) -> list[Column]:
     preset : Preset
         How long.
     """
-    tests = (Test("stratified", SYSTEM, count=25, sets=3), Test("uniform", SYSTEM, "uniform", count=25, sets=3))
+    tests = (Test("stratified", SYSTEM, count=25), Test("uniform", SYSTEM, "uniform", count=25))
     model = Model("full-range", CUTOFF, MODES, START)
     counts = SNAPSHOTS[:2] if preset.name == "quick" else SNAPSHOTS
     longer = replace(preset, polish=round(LONGER * preset.polish))

@@ -2,8 +2,9 @@
 
 The system is that of ``figures.table4``: μ₁ = 10, which the short-range network sees as well as the long range, and
 μ₂ = 1, which it does not: so λ₂, the smaller one, has to become μ₂, while λ₁ is hardly determined. 501 modes. Starts:
-both sides of μ₂ ("0.3, 3"), both above ("3, 30"), both below ("0.1, 0.3"), and far apart ("0.1, 30"). Which starts the
-paper's table has, we do not know; these are ours. The polish has twice the iterations of the preset.
+both sides of μ₂ ("0.3, 3", which are the networks of that table), both above ("3, 30"), both below ("0.1, 0.3"), and
+far apart ("0.1, 30"). Which starts the paper's table has, we do not know; these are ours. The polish has twice the
+iterations of the preset.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 from .records import error_of, last_of
 from .training import FIRST, PIECE
 
-__all__ = ["MARKS", "curves", "decades", "errors_against", "figure", "prepared", "save", "spread"]
+__all__ = ["MARKS", "curves", "errors_against", "figure", "prepared", "save", "spread"]
 
 WIDTH = 3.4  # inches, a column
 DPI = 220
@@ -99,18 +99,6 @@ def spread(axes: Any, number: int, x: np.ndarray, values: list[list[float]], lab
     low, high = (np.array([edge(each) for each in values]) for edge in (min, max))
     bars = [middle - low, high - middle]
     axes.errorbar(x, middle, bars, color=colour, marker=marker, ls=line, capsize=2, elinewidth=0.8, label=label)
-
-
-def decades(axes: Any) -> None:
-    """Let a logarithmic axis of errors begin and end at powers of ten, which have labels.
-
-    Parameters
-    ----------
-    axes : Axes
-        Drawn on.
-    """
-    low, high = np.log10(axes.get_ylim())
-    axes.set_ylim(10.0 ** np.floor(low), 10.0 ** np.ceil(high))
 
 
 def errors_against(

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from lrc_numba.training import Protocol, Trainer, TrainingError, force_error, le
 from lrc_numba.training.checkpoint import locked
 from validation.tools.common import environment
 
-from .presets import FORMER, STREAMS
+from .presets import FORMER, STREAMS, TEST_SETS
 from .tasks import Task, Test, sources
 
 __all__ = ["FIRST", "METHOD", "Busy", "Store", "errors_of", "run"]
@@ -326,6 +327,12 @@ def _lengths(network: EnergyNetwork) -> dict[str, list[float]]:
     return {name: network.parameters[name].tolist() for name in KERNEL if name in network.parameters}
 
 
+@lru_cache(maxsize=5 * TEST_SETS)
+def _drawn(test: Test, stream: str, number: int) -> Structures:
+    """A set that all networks of a table are asked for, drawn once in a process."""
+    return test.draw(stream, number)
+
+
 def errors_of(network: EnergyNetwork, tests: tuple[Test, ...], stream: str) -> dict[str, dict[str, list[float]]]:
     """Relative errors of forces on every set of every test.
 
@@ -342,7 +349,7 @@ def errors_of(network: EnergyNetwork, tests: tuple[Test, ...], stream: str) -> d
     for test in tests:
         errors = []
         for number in range(test.sets):
-            data = test.draw(stream, number)
+            data = _drawn(test, stream, number)
             errors.append(force_error(network.predict(data).forces, data.forces))
         made[test.name] = {metric: [error[metric] for error in errors] for metric in ("true", "predicted")}
     return made

@@ -393,3 +393,7 @@ def test_list_of_figures(tmp_path, monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     for name in command.FIGURES:
         assert sum(line.startswith(name + " ") for line in lines) == len(PRESETS)
+    monkeypatch.setattr("sys.argv", ["figures", "--help"])
+    with pytest.raises(SystemExit):
+        command.main("what it is for")
+    assert "what it is for" in capsys.readouterr().out
