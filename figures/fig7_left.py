@@ -79,8 +79,7 @@ def columns(preset: Preset) -> list[Column]:
     made = [Column("two scales", "0", SMALL, near, small, boxes())]
     for n in SNAPSHOTS[: 2 if preset.name == "quick" else None]:
         made.append(Column("two scales", str(n), LARGE, near, second(preset, n), boxes(), Small(SMALL, small)))
-        one = preset.polished(round(ONE * preset.polish))
-        made.append(Column("one scale", str(n), LARGE, far, by_cost(one, n, GRADIENTS), boxes()))
+        made.append(Column("one scale", str(n), LARGE, far, by_cost(preset.longer(ONE), n, GRADIENTS), boxes()))
     return made
 
 

@@ -14,7 +14,6 @@ takes hundreds of hours.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from .experiments.budget import by_cost
@@ -28,7 +27,7 @@ __all__ = ["FIGURE", "SYSTEM"]
 SYSTEM = System("screened_coulomb", (15, 15), (10.0, 1.0), (0.5, 0.5))
 SNAPSHOTS, PAPER = (10, 100, 1000, 10_000), (0.00785, 0.00526, 0.00363, 0.00181)
 CUTOFF, MODES, START = 1.5, 51, (0.3, 3.0)
-MANY, LONGER = 1000, 1.5  # from so many snapshots on the polish has so many times the iterations of the preset
+LONGER = {1000: 2.5, 10_000: 2.5}  # of the preset's polish, by the number of snapshots
 GRADIENTS = {"quick": 400, "reduced": 20_000}  # of single snapshots
 
 
@@ -43,8 +42,7 @@ def columns(preset: Preset) -> list[Column]:
     tests = (Test("stratified", SYSTEM, count=25), Test("uniform", SYSTEM, "uniform", count=25))
     model = Model("full-range", CUTOFF, MODES, START)
     counts = SNAPSHOTS[:2] if preset.name == "quick" else SNAPSHOTS
-    longer = replace(preset, polish=round(LONGER * preset.polish))
-    trainings = {n: by_cost(longer if n >= MANY else preset, n, GRADIENTS) for n in counts}
+    trainings = {n: by_cost(preset.longer(LONGER.get(n, 1.0)), n, GRADIENTS) for n in counts}
     return [Column("error", str(n), SYSTEM, model, training, tests) for n, training in trainings.items()]
 
 
