@@ -8,9 +8,9 @@ The short-range network of the paper sees all pairs up to R, while the weight of
 baseline is not weaker than theirs, the row "split switch" has networks one half of whose descriptors weighs all pairs
 alike up to 0.6 R; what that does to the full-range network stands among the differences from the paper.
 
-λ starts blind: at 2/L and 20/L in one row, and in another far from the truth, which is at least 2.5 times away there.
-The paper starts it at μ₁. Tests are forces of fresh snapshots, ‖F − F*‖/‖F*‖: of points drawn like those of the
-training, and of uniform ones.
+λ starts blind: at 2/L and 20/L in one row, one of which is within a factor of 1.25 of μ₁ = 0.5 and 5, and in another
+far from the truth, which is at least 2.5 times away there. The paper starts it at μ₁. Tests are forces of fresh
+snapshots, ‖F − F*‖/‖F*‖: of points drawn like those of the training, and of uniform ones.
 
 The polish has twice the iterations of the preset, as in Tables 2, 4 and 5. Where "short-range, split switch", the
 baseline, stood above the paper's error in development tests, and its training error was still falling, it has three

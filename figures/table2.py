@@ -9,8 +9,8 @@ do not know: numbers of modes are ours. The paper's errors are about 0.0054 for 
 λ starts blind at (0.3, 3), neither of which is near a truth. The polish has twice the iterations of the preset, and
 four times as many with 63 and 251 modes, where development errors of Table 4 were still falling after twice as many.
 
-With 63 modes median errors remain several times those with 1001, here and in Table 4, though not in every seed; that
-the error hardly depends on the number of modes holds beside "None", and at the level of the paper's errors, which all
+With 63 modes errors remain several times those with 1001, here in every seed and in Table 4 in two of three; that the
+error hardly depends on the number of modes holds beside "None", and at the level of the paper's errors, which all
 medians are below.
 """
 

@@ -5,9 +5,8 @@ each, no two closer than 0.1; cutoff R = 1 and 25 modes along each axis: all as 
 but summed over all images. Which numbers of snapshots the paper's errors belong to, the source we have does not say:
 10, 100 and 1000 are assumed.
 
-Where errors on snapshots of the training are near those of the test, as with 1000, the polish or the network is the
-limit rather than data; which of them was not tried. The polish has the iterations of the preset, where all other
-tables have more in some columns.
+With 1000 snapshots the polish has twice the iterations of the preset, as it, not data, was the limit before: errors on
+snapshots of the training were those of the test.
 
 λ of a screened Coulomb kernel is learned, while the potential is an exponential, which is another kernel in three
 dimensions.

@@ -11,7 +11,7 @@ import numpy as np
 from .records import error_of, last_of
 from .training import FIRST, PIECE
 
-__all__ = ["MARKS", "curves", "errors_against", "figure", "prepared", "save", "spread"]
+__all__ = ["LEGEND", "MARKS", "curves", "errors_against", "figure", "prepared", "save", "spread"]
 
 WIDTH = 3.4  # inches, a column
 DPI = 220
