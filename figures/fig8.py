@@ -2,8 +2,7 @@
 
 The trainings and their record are those of ``figures.fig7_left``; here they are asked for boxes of up to twice the
 large one, 400 points, whose number of modes follows from a length of the kernel. Beside them networks of one scale, the
-large one; all with the number of large snapshots. Beyond the smallest box errors of two scales are several times
-larger, by rare snapshots that the small scale did not teach, and those of one scale at most twice.
+large one; all with the number of large snapshots. Errors hardly depend on the box.
 """
 
 from __future__ import annotations

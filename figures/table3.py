@@ -8,8 +8,8 @@ we have does not say: 10, 100, 1000 and 10 000 are assumed.
 With ``--preset reduced`` Adam costs the same in every column, so that with many snapshots there are few epochs, and
 each piece of the polish sees at most 111 of the snapshots. With 1000 and more the polish has 2.5 times the iterations
 of the preset, as it, not data, was the limit before. From 1000 on errors fall no more than seeds differ. Three points
-that are close to each other are rare, and make much of an error: the worst of twelve test sets has up to four times
-that of the best. The preset "paper" takes hundreds of hours.
+that are close to each other are rare, and make much of an error: the worst of twelve test sets has up to ten times that
+of the best. The preset "paper" takes hundreds of hours.
 """
 
 from __future__ import annotations
